@@ -119,4 +119,6 @@ ssize_t fslist_read(struct fslist_cache *cache, fslist_reader_t *reader,
 		    struct iov_iter *to, loff_t *pos);
 void fslist_reader_release(fslist_reader_t *reader);
 
+int fslist_renders_in_one_piece(const struct fslist_ops *ops);
+
 #endif /* _UPLIFT_FSLIST_CORE_H */

@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: GPL-2.0
+# Included by the Kbuild file of every module directory: compiler flags that
+# carry the answers of the header probes, see probe.sh. A changed answer
+# changes the command line, so Kbuild compiles again.
+
+uplift-modules := $(dir $(lastword $(MAKEFILE_LIST)))..
+ccflags-y += -I$(uplift-modules)/compat -I$(uplift-modules)/core
+ccflags-y += $(shell sh $(uplift-modules)/compat/probe.sh $(srctree))

@@ -1,0 +1,32 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Header probes: what does the target kernel's API look like? One line per
+# fact, found by looking at the header that declares it, never at a version
+# number. Prints compiler flags (-DUPLIFT_HAVE_...).
+#
+# usage: probe.sh KERNEL_SOURCE_OR_HEADERS
+
+set -eu
+include="$1/include"
+
+if [ ! -r "$include/linux/kallsyms.h" ]; then
+	echo "probe.sh: $1 is no kernel source or header tree" >&2
+	exit 1
+fi
+
+# have NAME HEADER EXTENDED-REGEXP
+have()
+{
+	if grep -qE "$3" "$include/$2" 2>/dev/null; then
+		printf ' -DUPLIFT_HAVE_%s' "$1"
+	fi
+}
+
+# int kallsyms_on_each_match_symbol(fn, name, data): calls back for the symbols
+# of one name. Since 6.2; before, the only way is to walk all symbols with
+# kallsyms_on_each_symbol().
+have KALLSYMS_ON_EACH_MATCH_SYMBOL linux/kallsyms.h \
+	'\<kallsyms_on_each_match_symbol\('
+
+echo
