@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Between the files of uplift.ko. */
+#ifndef _UPLIFT_CORE_H
+#define _UPLIFT_CORE_H
+
+int uplift_resolve_init(void);
+
+#endif /* _UPLIFT_CORE_H */

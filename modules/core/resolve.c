@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Addresses of kernel symbols that are not exported.
+ *
+ * kallsyms_on_each_match_symbol() knows them all, duplicates included, but is
+ * not exported either: a kprobe, set and removed at once, tells where it is.
+ * It is called through a static call, that is directly: on IBT hardware an
+ * indirect call would fault, as the kernel seals the landing pads of functions
+ * whose address it never takes.
+ */
+#include <linux/errno.h>
+#include <linux/export.h>
+#include <linux/kprobes.h>
+#include <linux/static_call.h>
+
+#include "core.h"
+#include "uplift.h"
+
+typedef int kallsyms_walk_t(int (*fn)(void *data, unsigned long addr),
+			    const char *name, void *data);
+
+static int kallsyms_walk_unknown(int (*fn)(void *data, unsigned long addr),
+				 const char *name, void *data)
+{
+	return -EOPNOTSUPP;
+}
+
+DEFINE_STATIC_CALL(uplift_kallsyms_walk, kallsyms_walk_unknown);
+
+/**
+ * uplift_resolve_init - find out how to look up symbols
+ *
+ * Return: 0 or the negative errno that the kprobe failed with: -ENOENT if the
+ * kernel has no kallsyms_on_each_match_symbol().
+ */
+int uplift_resolve_init(void)
+{
+	struct kprobe probe = { .symbol_name = "kallsyms_on_each_match_symbol" };
+	int err;
+
+	err = register_kprobe(&probe);
+	if (err)
+		return err;
+	/* Possibly just behind the landing pad, which a direct call may skip. */
+	static_call_update(uplift_kallsyms_walk, (kallsyms_walk_t *)probe.addr);
+	unregister_kprobe(&probe);
+	return 0;
+}
+
+struct matches {
+	unsigned int count;
+	unsigned long addr;
+};
+
+static int matches_add(void *data, unsigned long addr)
+{
+	struct matches *matches = data;
+
+	matches->count++;
+	matches->addr = addr;
+	return 0;
+}
+
+/**
+ * uplift_resolve - the address of a symbol of the kernel's own image
+ * @name: the symbol; functions and data alike
+ * @addr: set to its address
+ *
+ * Context: process context, may sleep.
+ * Return: 0; -ENOENT if there is no such symbol, -ENOTUNIQ if there are
+ * several, of which none can be told to be the right one.
+ */
+int uplift_resolve(const char *name, unsigned long *addr)
+{
+	struct matches matches = {};
+	int err;
+
+	err = static_call(uplift_kallsyms_walk)(matches_add, name, &matches);
+	if (err)
+		return err;
+	if (!matches.count)
+		return -ENOENT;
+	if (matches.count > 1)
+		return -ENOTUNIQ;
+	*addr = matches.addr;
+	return 0;
+}
+EXPORT_SYMBOL_GPL(uplift_resolve);
