@@ -110,14 +110,42 @@ bool fslist_settle(struct fslist_cache *cache, u64 prepared);
 /**
  * typedef fslist_reader_t - what one open file remembers between reads
  *
- * Zero for a new file. Fits file->private_data, so that opening allocates
- * nothing; release with fslist_reader_release().
+ * One of
+ *  - nothing, NULL: a new file,
+ *  - an end mark: the file was read up to this position and had no more; the
+ *    position is held in the pointer itself, with bit 0 set,
+ *  - a pointer to a struct fslist_partial: the file stopped half-way once.
+ *
+ * The first two need no memory: they are all that whole-file readers use. Fits
+ * file->private_data; release with fslist_reader_release().
  */
 typedef void *fslist_reader_t;
 
+#define FSLIST_END_MARK		1UL
+
+static inline bool fslist_is_end_mark(fslist_reader_t reader)
+{
+	return (unsigned long)reader & FSLIST_END_MARK;
+}
+
+static inline bool fslist_is_partial(fslist_reader_t reader)
+{
+	return reader && !fslist_is_end_mark(reader);
+}
+
 ssize_t fslist_read(struct fslist_cache *cache, fslist_reader_t *reader,
 		    struct iov_iter *to, loff_t *pos);
-void fslist_reader_release(fslist_reader_t *reader);
+void fslist_reader_free(fslist_reader_t *reader);
+
+/**
+ * fslist_reader_release - forget what a file remembered
+ * @reader: of a file that nobody reads any more
+ */
+static inline void fslist_reader_release(fslist_reader_t *reader)
+{
+	if (unlikely(fslist_is_partial(*reader)))
+		fslist_reader_free(reader);
+}
 
 int fslist_renders_in_one_piece(const struct fslist_ops *ops);
 
