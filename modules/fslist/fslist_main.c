@@ -38,7 +38,7 @@
 static bool permanent;
 module_param(permanent, bool, 0444);
 MODULE_PARM_DESC(permanent,
-		 "make /proc/" FSLIST_CACHED " a permanent entry, as upstream's is; the module can then not be unloaded (default: N)");
+		 "permanent /proc entry, as upstream's is; pins the module (default: N)");
 
 static bool native;
 module_param(native, bool, 0444);
