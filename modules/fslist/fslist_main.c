@@ -24,6 +24,7 @@
 #include <linux/proc_fs.h>
 #include <linux/seq_file.h>
 #include <linux/static_call.h>
+#include <linux/string.h>
 #include <linux/uio.h>
 
 #include "filesystems.h"
@@ -47,7 +48,7 @@ MODULE_PARM_DESC(native, "load even where the kernel has the change, to compare 
 static char *show_symbol;
 module_param(show_symbol, charp, 0444);
 MODULE_PARM_DESC(show_symbol,
-		 "kernel function, of the form of a seq_file show callback, that renders the list (default: found)");
+		 "kernel function that renders the list (default: filesystems_proc_show)");
 
 static int fslist_show_unknown(struct seq_file *m, void *v)
 {
@@ -148,13 +149,36 @@ static void __init fslist_bypass_native(struct uplift_verdict *verdict)
 	}
 }
 
+#define FSLIST_SHOW		"filesystems_proc_show"
+
+/*
+ * Which function renders the list? Compilers that optimise across files add a
+ * suffix to the names of static functions. Any other name is refused: what
+ * does not have the form of a show callback must not be called.
+ */
+static const char *__init fslist_show_name(void)
+{
+	size_t len;
+
+	if (!show_symbol)
+		return FSLIST_SHOW;
+	len = str_has_prefix(show_symbol, FSLIST_SHOW);
+	if (len && (!show_symbol[len] || strstarts(show_symbol + len, ".llvm.")))
+		return show_symbol;
+	pr_err("show_symbol=%s: neither " FSLIST_SHOW " nor " FSLIST_SHOW ".llvm.<number>\n",
+	       show_symbol);
+	return NULL;
+}
+
 /* Does the kernel cache the text already? Ask its show function for it. */
 static int __init fslist_probe(struct uplift_verdict *verdict)
 {
-	const char *name = show_symbol ?: "filesystems_proc_show";
+	const char *name = fslist_show_name();
 	unsigned long addr;
 	int ret;
 
+	if (!name)
+		return -EINVAL;
 	if (IS_ENABLED(CONFIG_PREEMPT_RT)) {
 		/* A spinning lock may sleep there: see fslist_watch.c. */
 		pr_err("unsupported: PREEMPT_RT, where a change of the list may sleep before it is made\n");
