@@ -43,6 +43,46 @@ class Spec:
 
 _DEB13 = r"\+deb13(?:\.\d+)?-amd64"
 _LINUX = "pool/main/l/linux/"
+_SIGNED = "pool/main/l/linux-signed-amd64/"
+
+# What the pinned targets need; used for each file that the index does not list. The sums were taken from the
+# archive in November 2026, after the checks that fetch.py makes (verify_against_image) had passed.
+_POOL = {
+    "6.18.15": {
+        "linux-image-6.18.15+deb13-amd64":
+            Pool(_SIGNED + "linux-image-6.18.15+deb13-amd64_6.18.15-1~bpo13+1_amd64.deb",
+                 167422112, "d38a7af6260782a47cd615ad717347a528b45f076245b4deabb3f1ecf8459186"),
+        "linux-headers-6.18.15+deb13-amd64":
+            Pool(_LINUX + "linux-headers-6.18.15+deb13-amd64_6.18.15-1~bpo13+1_amd64.deb",
+                 1718032, "1b19c975adf29e89c4cb2680e862db89b787fc5144a638b001854b075b4cc255"),
+        "linux-headers-6.18.15+deb13-common":
+            Pool(_LINUX + "linux-headers-6.18.15+deb13-common_6.18.15-1~bpo13+1_all.deb",
+                 10756508, "a54ed9b3be5247fe2e003423e067cb8e8b06e4a44a09459b85cfec0afbcbd5ef"),
+        "linux-kbuild-6.18.15+deb13":
+            Pool(_LINUX + "linux-kbuild-6.18.15+deb13_6.18.15-1~bpo13+1_amd64.deb",
+                 1419108, "5e64129020cdb5effd6ed3895ca89608ef17bcf643eedfc8013dad89bab70a02"),
+    },
+    "7.1.13": {
+        "linux-binary-7.1.13+deb13-amd64":
+            Pool(_SIGNED + "linux-binary-7.1.13+deb13-amd64_7.1.13-1~bpo13+1_amd64.deb",
+                 13787416, "454df41f72dbc25c02c7941055d1c8d2a0deb891b8d962241423e8ca4ab81d1e"),
+        "linux-base-7.1.13+deb13-amd64":
+            Pool(_LINUX + "linux-base-7.1.13+deb13-amd64_7.1.13-1~bpo13+1_amd64.deb",
+                 1133372, "7676c768de8ac2e8936e402f72c577adff64080c099a5dea246112c7ae7710b2"),
+        "linux-modules-7.1.13+deb13-amd64":
+            Pool(_LINUX + "linux-modules-7.1.13+deb13-amd64_7.1.13-1~bpo13+1_amd64.deb",
+                 158434164, "613b3e774eec036688ea3b3693d33de4ccb8d721ae10ab8697eb2854a99aadc8"),
+        "linux-headers-7.1.13+deb13-amd64":
+            Pool(_LINUX + "linux-headers-7.1.13+deb13-amd64_7.1.13-1~bpo13+1_amd64.deb",
+                 1760312, "bd2d714da582917fa369e96a72dfaa8c724ea466e63c6e0cae79427b270c34f0"),
+        "linux-headers-7.1.13+deb13-common":
+            Pool(_LINUX + "linux-headers-7.1.13+deb13-common_7.1.13-1~bpo13+1_all.deb",
+                 11092324, "99ee0b9248757cb9fc34e808f864296fce49fb66db5c37ee8b828babcc704572"),
+        "linux-kbuild-7.1.13+deb13":
+            Pool(_LINUX + "linux-kbuild-7.1.13+deb13_7.1.13-1~bpo13+1_amd64.deb",
+                 1492572, "85338bfdeb9c173262c65b0cb2f9e7d82f544aefbbdda4643b4a473cb22fbb74"),
+    },
+}
 
 TABLE = {spec.name: spec for spec in (
     Spec("6.1", ("bookworm-security", "bookworm"), r"6\.1\.0-\d+-amd64",
@@ -50,8 +90,10 @@ TABLE = {spec.name: spec for spec in (
     Spec("6.12", ("trixie-security", "trixie"), r"6\.12\.\d+" + _DEB13,
          why="Debian 13; long-term"),
     Spec("6.18", ("trixie-backports",), r"6\.18\.15\+deb13-amd64", version="6.18.15-1~bpo13+1",
+         pool=_POOL["6.18.15"],
          why="long-term; all code changes apply"),
     Spec("7.1", ("trixie-backports",), r"7\.1\.13\+deb13-amd64", version="7.1.13-1~bpo13+1",
+         pool=_POOL["7.1.13"],
          why="the last before the filesystem list and iomap changes"),
     Spec("7.2", ("trixie-backports",), r"7\.2\.\d+" + _DEB13,
          why="reference: has the changes"),
