@@ -287,7 +287,7 @@ def _unpack_kernel(files, directory, release):
             paths.ensure(tree)
             source.rename(tree / release)
     for pattern, name in (("boot/vmlinuz-*", "vmlinuz"), (f"modules/lib/modules/{release}/vmlinuz*", "vmlinuz"),
-                          ("boot/config-*", "config")):
+                          ("boot/config-*", "config"), (f"modules/lib/modules/{release}/config", "config")):
         for path in directory.glob(pattern):
             path.rename(directory / name)
     for name in ("boot", "usr", "lib", "etc"):
