@@ -590,6 +590,44 @@ def _unpack(now, todo, info):
     paths.write(_info_path(name), json.dumps(info, indent=1) + "\n")
 
 
+# What static checks and selftests use of a kernel's source: kselftest's rules, checkpatch, kernel-doc, coccicheck.
+_TOOLS = ("tools/testing/selftests/lib.mk", "tools/testing/selftests/kselftest*", "tools/testing/selftests/kselftest/*",
+          "tools/testing/selftests/run_kselftest.sh", "tools/testing/selftests/gen_kselftest_tar.sh",
+          "tools/scripts/*", "tools/lib/python/*", "tools/docs/*", "scripts/Makefile.arch", "scripts/Makefile.include",
+          "scripts/Makefile.compiler", "scripts/subarch.include", "scripts/checkpatch.pl", "scripts/spdxcheck.py",
+          "scripts/spelling.txt", "scripts/const_structs.checkpatch", "scripts/kernel-doc*", "scripts/lib/*",
+          "scripts/coccinelle/*")
+
+
+def tools(name):
+    """A small slice of a target's source tree with the checkers and kselftest's rules; the tree itself if it is here."""
+    spec = targets.spec(name)
+    info = _on_disk(name)
+    if info and "source" in info["parts"]:
+        return paths.SRC / name
+    directory = paths.SRC / f"{name}-tools"
+    with paths.lock(f"tools-{name}"):
+        if directory.exists():
+            return directory
+        now = plan(spec)
+        if len(now.parts["source"]) != 1:
+            return fetch(name, {"source"}).ksrc
+        file = now.parts["source"][0]
+        download([file])
+        with say.doing(f"unpacking checkers and kselftest's rules of {name}"):
+            with paths.fresh_dir(directory) as temp:
+                _pipe(file.name, ["dpkg-deb", "--fsys-tarfile", str(file.path)],
+                      ["tar", "-xO", f"./usr/src/linux-source-{name}.tar.xz"], ["xz", "-dc", "-T0"],
+                      # --no-anchored would also match deeper; members that a version lacks are no error
+                      ["sh", "-c", 'dir=$1; shift; tar -x -C "$dir" --strip-components=1 --no-same-owner --wildcards '
+                       '"$@" 2>"$dir/.tar" || ! grep -v -e "Not found in archive" -e "Exiting with failure" "$dir/.tar" >&2',
+                       "slice", str(temp), *("linux-source-*/" + item for item in _TOOLS)])
+                (temp / ".tar").unlink(missing_ok=True)
+                if not (temp / "tools/testing/selftests/lib.mk").exists():
+                    raise say.Problem(f"{file.name} holds no tools/testing/selftests/lib.mk: packed in a new way?")
+    return directory
+
+
 def best(want=("image", "modules", "headers"), names=targets.PREFERRED):
     """The best target that can be had, when nobody said which."""
     for name in names:
