@@ -91,7 +91,7 @@ unit:
 	@python3 -B -m unittest discover -s scripts/tests -p '*_test.py'
 
 test: setup
-	@scripts/test
+	@TARGETS="$(TARGETS)" scripts/test
 
 clean:
 	@rm -rf build/modules build/guest build/kunit build/report build/selftests

@@ -24,10 +24,11 @@ RUN = """
 # gcc-12 is what Debian built 6.1 with.
 GCC12 = ["gcc-12"]
 
-# A kernel from source (KUnit on UML and x86), static checks, and the programs that guests run.
+# A kernel from source (KUnit on UML and x86), static checks (coccinelle wants libpython's .so), and the programs that
+# guests run.
 TEST = RUN + GCC12 + """
     bc bison flex libelf-dev libssl-dev dpkg-dev patch rsync
-    sparse coccinelle shellcheck codespell python3-ply python3-git
+    sparse coccinelle shellcheck codespell libpython3-dev
     fio xfsprogs stress-ng
     """.split()
 
