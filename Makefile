@@ -30,7 +30,7 @@ OWN := $(if $(KERNEL),--kernel $(KERNEL)) $(if $(MODULES),--modules $(MODULES)) 
 	$(if $(KERNEL),$(if $(KDIR),--kdir $(KDIR)) $(if $(KSRC),--ksrc $(KSRC)))
 
 .DEFAULT_GOAL := help
-.PHONY: help run matrix test modules modules-all kunit selftests check unit setup clean distclean
+.PHONY: help run test modules modules-all kunit selftests check unit setup clean distclean
 
 help:
 	@echo 'uplift: try recent upstream fast-path changes on the stock kernel you already ship'
@@ -39,7 +39,6 @@ help:
 	@echo '  make run                 the whole evaluation of one stock kernel in a guest'
 	@echo '                           TARGET=6.12 another than the default, 6.18'
 	@echo '                           KERNEL=bzImage MODULES=DIR KDIR=DIR [KSRC=DIR] your own'
-	@echo '  make matrix              the same of all targets, side by side'
 	@echo
 	@echo 'Build:'
 	@echo '  make modules             uplift.ko and the change modules, for the running kernel'
@@ -63,10 +62,7 @@ setup:
 	@$(SETUP)
 
 run: setup
-	@$(UPLIFT) lab run $(TARGET) $(OWN)
-
-matrix: setup
-	@$(UPLIFT) lab matrix $(TARGETS)
+	@$(UPLIFT) lab evaluate $(TARGET) $(OWN)
 
 modules:
 	@test -e $(HEADERS)/Makefile || { \

@@ -13,7 +13,6 @@ import json
 import os
 import pathlib
 import re
-import shlex
 import subprocess
 import time
 
@@ -93,7 +92,7 @@ def mirrors():
             # the host's configuration, even if whoever called us has an APT_CONFIG of their own
             result = _run(["apt-get", "indextargets", "--format", _TARGET_FORMAT])
             if result.returncode:
-                raise say.Problem("apt-get indextargets failed: " + _last(result.stderr))
+                raise say.Problem("apt-get indextargets failed: " + last_word(result.stderr))
             found = pick_mirrors(result.stdout)
             archive = archive or found[0]
             security = security or found[1]
@@ -112,8 +111,9 @@ def site(suite):
     return security if suite.endswith("-security") else archive
 
 
-def source_line(kind, suite):
-    return f"{kind} [signed-by={keyring()}] {site(suite)} {suite} main"
+def source_line(suite):
+    """The suite's line in a sources.list."""
+    return f"deb [signed-by={keyring()}] {site(suite)} {suite} main"
 
 
 def keyring():
@@ -129,7 +129,7 @@ def host_options():
     return "".join(line + "\n" for line in result.stdout.splitlines() if _HOST_OPTIONS.match(line))
 
 
-def _last(text):
+def last_word(text):
     """The line of apt's messages that says most."""
     lines = [line for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith(("E:", "Err:", "W:"))]
@@ -178,14 +178,14 @@ def _environment():
 
 def _suite_options(suite):
     path = paths.APT / "sources" / f"{suite}.list"
-    text = source_line("deb", suite) + "\n" + source_line("deb-src", suite) + "\n"
+    text = source_line(suite) + "\n"
     if not path.exists() or path.read_text() != text:
         paths.write(path, text)
     return ["-o", f"Dir::Etc::sourcelist={path}"]
 
 
 def _stanzas(text, wanted):
-    """Stanzas of a Packages or Sources file whose first field's value begins with `wanted`."""
+    """Stanzas of a Packages file whose package's name begins with `wanted`."""
     for stanza in text.split("\n\n"):
         if not stanza.startswith("Package: " + wanted):
             continue
@@ -209,24 +209,11 @@ def parse_packages(text):
     return [{key: fields[key] for key in _KEEP if key in fields} for fields in _stanzas(text, "linux-")]
 
 
-def parse_sources(text):
-    """[{Version, files: [{path, size, sha256}]}] of the source package `linux` in a Sources index."""
-    found = []
-    for fields in _stanzas(text, "linux\n"):
-        files = []
-        for line in fields.get("Checksums-Sha256", "").split("\n"):
-            part = line.split()
-            if len(part) == 3:
-                files.append({"path": f"{fields['Directory']}/{part[2]}", "size": int(part[1]), "sha256": part[0]})
-        found.append({"Version": fields["Version"], "files": files})
-    return found
-
-
 _suites = {}
 
 
 def suite(name):
-    """{"packages": [...], "sources": [...]} of the kernel's packages in a suite.
+    """{"packages": [...]} of the kernel's packages in a suite.
 
     Refreshed when it is older than INDEX_HOURS; an old one serves when the mirror cannot be reached.
     Problem when there is none at all.
@@ -265,19 +252,17 @@ def _refresh(name, digest):
     with say.doing(f"reading the index of {name}"):
         result = _run(["apt-get", *options, "update", "--error-on=any", "-q"], env=environment)
         if result.returncode:
-            raise say.Problem(f"cannot read {name} from {site(name)}: {_last(result.stderr)}")
-        data = {"uri": site(name), "time": time.time()}
-        for kind, parse in (("Packages", parse_packages), ("Sources", parse_sources)):
-            listed = _run(["apt-get", *options, "indextargets", "--format", "$(FILENAME)", f"Created-By: {kind}"],
-                          env=environment)
-            files = listed.stdout.split()
-            if listed.returncode or not files:
-                raise say.Problem(f"apt has no {kind} index for {name} after an update: {_last(listed.stderr)}")
-            # apt keeps indexes in the compression it likes; its helper undoes it
-            content = _run([HELPER, "cat-file", *files], env=environment)
-            if content.returncode:
-                raise say.Problem(f"cannot read the {kind} index of {name}: {_last(content.stderr)}")
-            data[kind.lower()] = parse(content.stdout)
+            raise say.Problem(f"cannot read {name} from {site(name)}: {last_word(result.stderr)}")
+        listed = _run(["apt-get", *options, "indextargets", "--format", "$(FILENAME)", "Created-By: Packages"],
+                      env=environment)
+        files = listed.stdout.split()
+        if listed.returncode or not files:
+            raise say.Problem(f"apt has no index for {name} after an update: {last_word(listed.stderr)}")
+        # apt keeps indexes in the compression it likes; its helper undoes it
+        content = _run([HELPER, "cat-file", *files], env=environment)
+        if content.returncode:
+            raise say.Problem(f"cannot read the index of {name}: {last_word(content.stderr)}")
+        data = {"uri": site(name), "time": time.time(), "packages": parse_packages(content.stdout)}
         paths.write(digest, json.dumps(data))
     return data
 
@@ -288,7 +273,3 @@ def download_command(uri, path, sha256):
     It goes on where an earlier attempt stopped when `path` exists.
     """
     return [HELPER, "-q", "-o", "Acquire::Retries=3", "download-file", uri, str(path), f"SHA256:{sha256}"], _environment()
-
-
-def show_command(argv):
-    return " ".join(shlex.quote(str(word)) for word in argv)

@@ -97,10 +97,10 @@ def ensure(*sets):
 
 def _sources():
     """Lines of the root's sources.list. Security updates if the mirror has them where we think."""
-    lines = [apt.source_line("deb", SUITE)]
+    lines = [apt.source_line(SUITE)]
     try:
         apt.suite(SUITE + "-security")
-        lines.append(apt.source_line("deb", SUITE + "-security"))
+        lines.append(apt.source_line(SUITE + "-security"))
     except say.Problem as problem:
         say.warn(f"{problem}; the build root goes without security updates")
     return lines

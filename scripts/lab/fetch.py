@@ -20,7 +20,7 @@ import subprocess
 import threading
 import time
 
-from . import apt, buildroot, paths, say, targets
+from . import apt, paths, say, targets
 
 WANT = ("image", "modules", "headers", "source")
 
@@ -75,7 +75,7 @@ def plan(spec, suite=apt.suite, site=apt.site):
         reasons.append(reason)
     if spec.pool:
         # not even the image is listed any more; the pins stand alone
-        found, reason = _plan_from(spec, spec.suites[-1], {"packages": [], "sources": []}, site(spec.suites[-1]))
+        found, reason = _plan_from(spec, spec.suites[-1], {"packages": []}, site(spec.suites[-1]))
         if found:
             return found
         reasons.append(reason)
@@ -144,10 +144,7 @@ def _plan_release(spec, suite, index, uri, known, image, release, version):
     try:
         parts["source"] = [get(f"linux-source-{spec.name}")]
     except LookupError:
-        for source in index["sources"]:
-            if source["Version"] == version:
-                parts["source"] = [File("linux", version, f"{uri}/{file['path']}", file["size"], file["sha256"],
-                                        f"signed index of {suite} (source package)") for file in source["files"]]
+        pass		# only said when somebody wants it
     return Plan(spec, release, version, parts)
 
 
@@ -202,7 +199,7 @@ def download(files):
                 os.unlink(left)
             if re.search(r"\b(404|410)\b", text) or "File not found" in text:
                 raise say.Skip(f"{file.name} is gone from the mirror ({file.uri})")
-            raise say.Problem(f"cannot download {file.uri}: {apt._last(text)}")
+            raise say.Problem(f"cannot download {file.uri}: {apt.last_word(text)}")
         # apt has checked it too; this is what the word `verified` rests on
         if target.stat().st_size != file.size or sha256_of(target) != file.sha256:
             target.unlink()
@@ -318,28 +315,20 @@ def _unpack_headers(files, temp, final, release):
             raise say.Problem(f"{kdir.name}/{link} leads nowhere: {files[-1].name} is not the kbuild package it wants")
 
 
-def _unpack_source(files, directory, spec):
+def _unpack_tree(file, series, tar):
+    """Unpack the kernel tree in a linux-source package with the given tar command."""
+    _pipe(file.name, ["dpkg-deb", "--fsys-tarfile", str(file.path)],
+          ["tar", "-xO", f"./usr/src/linux-source-{series}.tar.xz"], ["xz", "-dc", "-T0"], tar)
+
+
+def _unpack_source(file, directory, series):
     """The tree that Debian builds from: upstream's with Debian's patches."""
-    if len(files) == 1:
-        inner = f"./usr/src/linux-source-{spec.name}.tar.xz"
-        _pipe(files[0].name, ["dpkg-deb", "--fsys-tarfile", str(files[0].path)], ["tar", "-xO", inner],
-              ["xz", "-dc", "-T0"], ["tar", "-x", "-C", str(directory), "--strip-components=1", "--no-same-owner"])
-    else:
-        # Only the source package is in the index: dpkg-source applies the patches. Its files are verified already,
-        # and the .dsc's own signature is of a developer's key that nobody here knows.
-        buildroot.ensure("test")
-        dsc = [file for file in files if file.name.endswith(".dsc")][0]
-        log = paths.BUILD / "root" / "dpkg-source.log"
-        log.unlink(missing_ok=True)
-        inner = directory / "tree"
-        buildroot.run(["dpkg-source", "--no-check", "--no-copy", "-x", dsc.path, inner], log=log, check=True)
-        paths.remove(inner / ".pc")
-        paths.remove(inner / "debian")
-        for path in list(inner.iterdir()):
-            path.rename(directory / path.name)
-        inner.rmdir()
-    if not (directory / "scripts" / "checkpatch.pl").exists():
-        raise say.Problem(f"{files[0].name} holds no kernel source tree: packed in a new way?")
+    _unpack_tree(file, series, ["tar", "-x", "-C", str(directory), "--strip-components=1", "--no-same-owner"])
+    makefile = directory / "Makefile"
+    text = makefile.read_text() if makefile.exists() else ""
+    version = ".".join(re.findall(r"^(?:VERSION|PATCHLEVEL|SUBLEVEL) = (\d+)$", text, re.MULTILINE))
+    if version != file.version.split("-")[0]:
+        raise say.Problem(f"{file.name} holds the source of '{version}', not of {file.version}: packed in a new way?")
 
 
 # ------------------------------------------------- headers against the image
@@ -580,7 +569,7 @@ def _unpack(now, todo, info):
         info["parts"]["headers"] = now.version
     if "source" in todo:
         with paths.fresh_dir(paths.SRC / name) as temp:
-            _unpack_source(now.parts["source"], temp, now.spec)
+            _unpack_source(now.parts["source"][0], temp, name)
         info["parts"]["source"] = now.version
     info["provenance"] = [dict(dataclasses.asdict(file), part=part) for part in WANT if part in info["parts"]
                           for file in now.parts[part]]
@@ -590,17 +579,13 @@ def _unpack(now, todo, info):
     paths.write(_info_path(name), json.dumps(info, indent=1) + "\n")
 
 
-# What static checks and selftests use of a kernel's source: kselftest's rules, checkpatch, kernel-doc, coccicheck.
-_TOOLS = ("tools/testing/selftests/lib.mk", "tools/testing/selftests/kselftest*", "tools/testing/selftests/kselftest/*",
-          "tools/testing/selftests/run_kselftest.sh", "tools/testing/selftests/gen_kselftest_tar.sh",
-          "tools/scripts/*", "tools/lib/python/*", "tools/docs/*", "scripts/Makefile.arch", "scripts/Makefile.include",
-          "scripts/Makefile.compiler", "scripts/subarch.include", "scripts/checkpatch.pl", "scripts/spdxcheck.py",
-          "scripts/spelling.txt", "scripts/const_structs.checkpatch", "scripts/kernel-doc*", "scripts/lib/*",
-          "scripts/coccinelle/*")
+# What the static checks use of a kernel's source.
+_TOOLS = ("tools/lib/python/*", "tools/docs/*", "scripts/checkpatch.pl", "scripts/spelling.txt",
+          "scripts/const_structs.checkpatch", "scripts/kernel-doc*", "scripts/lib/*", "scripts/coccinelle/*")
 
 
 def tools(name):
-    """A small slice of a target's source tree with the checkers and kselftest's rules; the tree itself if it is here."""
+    """A small slice of a target's source tree that has the checkers; the tree itself if it is here."""
     spec = targets.spec(name)
     info = _on_disk(name)
     if info and "source" in info["parts"]:
@@ -610,21 +595,20 @@ def tools(name):
         if directory.exists():
             return directory
         now = plan(spec)
-        if len(now.parts["source"]) != 1:
-            return fetch(name, {"source"}).ksrc
+        if not now.parts["source"]:
+            raise say.Skip(f"target {name}: the mirror has no source for {now.version}")
         file = now.parts["source"][0]
         download([file])
-        with say.doing(f"unpacking checkers and kselftest's rules of {name}"):
+        with say.doing(f"unpacking the checkers of {name}"):
             with paths.fresh_dir(directory) as temp:
-                _pipe(file.name, ["dpkg-deb", "--fsys-tarfile", str(file.path)],
-                      ["tar", "-xO", f"./usr/src/linux-source-{name}.tar.xz"], ["xz", "-dc", "-T0"],
-                      # --no-anchored would also match deeper; members that a version lacks are no error
-                      ["sh", "-c", 'dir=$1; shift; tar -x -C "$dir" --strip-components=1 --no-same-owner --wildcards '
-                       '"$@" 2>"$dir/.tar" || ! grep -v -e "Not found in archive" -e "Exiting with failure" "$dir/.tar" >&2',
-                       "slice", str(temp), *("linux-source-*/" + item for item in _TOOLS)])
+                # members that a version lacks are no error
+                _unpack_tree(file, name, [
+                    "sh", "-c", 'dir=$1; shift; tar -x -C "$dir" --strip-components=1 --no-same-owner --wildcards "$@" '
+                    '2>"$dir/.tar" || ! grep -v -e "Not found in archive" -e "Exiting with failure" "$dir/.tar" >&2',
+                    "slice", str(temp), *("linux-source-*/" + item for item in _TOOLS)])
                 (temp / ".tar").unlink(missing_ok=True)
-                if not (temp / "tools/testing/selftests/lib.mk").exists():
-                    raise say.Problem(f"{file.name} holds no tools/testing/selftests/lib.mk: packed in a new way?")
+                if not (temp / "scripts/checkpatch.pl").exists():
+                    raise say.Problem(f"{file.name} holds no scripts/checkpatch.pl: packed in a new way?")
     return directory
 
 

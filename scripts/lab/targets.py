@@ -10,7 +10,8 @@ How Debian packs a kernel (release R = 6.12.117+deb13-amd64, or 6.1.0-56-amd64):
                linux-source-X.Y has the patched source
 
 The newest version in the suites' index is taken. A backports index keeps the images of series that it has left
-behind, but not their headers: those lie on in the archive's pool. Such a target is pinned: one release, and the
+behind, but not their headers and source: those lie on in the archive's pool (of the source package itself, .dsc and
+patches are gone; the binary package linux-source-X.Y has the patched tree). Such a target is pinned: one release, and the
 SHA256 of every file that no signed index vouches for. fetch.py checks them against the signed image as well.
 """
 
@@ -59,6 +60,9 @@ _POOL = {
         "linux-headers-6.18.15+deb13-common":
             Pool(_LINUX + "linux-headers-6.18.15+deb13-common_6.18.15-1~bpo13+1_all.deb",
                  10756508, "a54ed9b3be5247fe2e003423e067cb8e8b06e4a44a09459b85cfec0afbcbd5ef"),
+        "linux-source-6.18":
+            Pool(_LINUX + "linux-source-6.18_6.18.15-1~bpo13+1_all.deb",
+                 158400124, "1638c9e5f4307c722231d8000e30cd2fa2fb71f55e081ff9eecfd0a756955c18"),
         "linux-kbuild-6.18.15+deb13":
             Pool(_LINUX + "linux-kbuild-6.18.15+deb13_6.18.15-1~bpo13+1_amd64.deb",
                  1419108, "5e64129020cdb5effd6ed3895ca89608ef17bcf643eedfc8013dad89bab70a02"),
@@ -79,6 +83,9 @@ _POOL = {
         "linux-headers-7.1.13+deb13-common":
             Pool(_LINUX + "linux-headers-7.1.13+deb13-common_7.1.13-1~bpo13+1_all.deb",
                  11092324, "99ee0b9248757cb9fc34e808f864296fce49fb66db5c37ee8b828babcc704572"),
+        "linux-source-7.1":
+            Pool(_LINUX + "linux-source-7.1_7.1.13-1~bpo13+1_all.deb",
+                 162700552, "50166eae1af0dd300ad3f74e7829bb4bbff71038eb4934625c713d021eb03258"),
         "linux-kbuild-7.1.13+deb13":
             Pool(_LINUX + "linux-kbuild-7.1.13+deb13_7.1.13-1~bpo13+1_amd64.deb",
                  1492572, "85338bfdeb9c173262c65b0cb2f9e7d82f544aefbbdda4643b4a473cb22fbb74"),

@@ -84,14 +84,6 @@ class Indexes(unittest.TestCase):
              "SHA256": "ab", "Depends": "kmod,\nlinux-base"},
             {"Package": "linux-doc", "Version": "1"}])
 
-    def test_sources(self):
-        text = ("Package: linux\nBinary: linux-doc,\n linux-x\nVersion: 6.18.15-1~bpo13+1\nDirectory: pool/l\nFiles:\n m 1 f\n"
-                "Checksums-Sha256:\n aa 10 linux_1.dsc\n bb 20 linux_1.orig.tar.xz\n\n"
-                "Package: linux-signed-amd64\nVersion: 2\nDirectory: y\nChecksums-Sha256:\n cc 1 z\n")
-        self.assertEqual(apt.parse_sources(text), [{"Version": "6.18.15-1~bpo13+1", "files": [
-            {"path": "pool/l/linux_1.dsc", "size": 10, "sha256": "aa"},
-            {"path": "pool/l/linux_1.orig.tar.xz", "size": 20, "sha256": "bb"}]}])
-
 
 if __name__ == "__main__":
     unittest.main()

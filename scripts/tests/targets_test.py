@@ -26,7 +26,7 @@ def planned(name, **suites):
     """The Plan from indexes given by suite; a suite not given cannot be read."""
     def suite(wanted):
         try:
-            return {"packages": suites[wanted.replace("-", "_")], "sources": []}
+            return {"packages": suites[wanted.replace("-", "_")]}
         except KeyError:
             raise say.Problem(f"cannot read {wanted}") from None
     return fetch.plan(targets.spec(name), suite=suite, site=lambda suite: "http://m.example/debian")
@@ -49,6 +49,7 @@ class Table(unittest.TestCase):
                 self.assertRegex(pool.sha256, r"^[0-9a-f]{64}$")
                 self.assertGreater(pool.size, 1000)
                 self.assertEqual(pool.path.rsplit("/", 1)[1].split("_")[:2], [name, spec.version])
+            self.assertTrue(not spec.pool or f"linux-source-{spec.name}" in spec.pool)
             self.assertEqual(len({pool.sha256 for pool in spec.pool.values()}), len(spec.pool))
 
     def test_releases_are_of_their_series(self):
