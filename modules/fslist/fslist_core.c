@@ -363,8 +363,9 @@ static ssize_t fslist_read_slow(struct fslist_cache *cache, fslist_reader_t *rea
 		text = partial->text;
 	} else {
 		text = fslist_text_get(cache);
+		/* It may be the text that was begun: each has its reference. */
+		fslist_partial_set(partial, NULL, -1);
 		if (IS_ERR(text)) {
-			fslist_partial_set(partial, NULL, -1);
 			ret = PTR_ERR(text);
 			goto unlock;
 		}
