@@ -132,8 +132,11 @@ def host_options():
 def last_word(text):
     """The line of apt's messages that says most."""
     lines = [line for line in text.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith(("E:", "Err:", "W:"))]
-    return (errors or lines or ["no message"])[0].removeprefix("E: ").removeprefix("W: ").strip()
+    for start in ("E: ", "W: ", ""):
+        for line in lines:
+            if line.startswith(start):
+                return line.removeprefix(start).strip()
+    return "no message"
 
 
 # -------------------------------------------------------------- the private apt
