@@ -92,7 +92,7 @@ test: setup
 clean:
 	@rm -rf build/modules build/guest build/kunit build/report build/selftests
 	@find Kbuild modules selftests -type f \( -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' \
-		-o -name '*.cmd' -o -name 'modules.order' -o -name 'Module.symvers' \) -delete
+		-o -name '*.cmd' -o -name '.*.d' -o -name 'modules.order' -o -name 'Module.symvers' \) -delete
 	@rm -f Module.symvers modules.order .modules.order.cmd .Module.symvers.cmd
 
 distclean: clean
