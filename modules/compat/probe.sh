@@ -23,10 +23,8 @@ have()
 	fi
 }
 
-# int kallsyms_on_each_match_symbol(fn, name, data): calls back for the symbols
-# of one name. Since 6.2; before, the only way is to walk all symbols with
-# kallsyms_on_each_symbol().
-have KALLSYMS_ON_EACH_MATCH_SYMBOL linux/kallsyms.h \
-	'\<kallsyms_on_each_match_symbol\('
+# struct file_system_type links into an hlist, which readers walk under RCU, by
+# its member list. Since 7.2; before, into a singly linked list by next.
+have FILE_SYSTEM_TYPE_HLIST linux/fs.h '^[[:space:]]*struct hlist_node list;'
 
 echo

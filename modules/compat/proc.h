@@ -3,6 +3,8 @@
 #ifndef _UPLIFT_COMPAT_PROC_H
 #define _UPLIFT_COMPAT_PROC_H
 
+#include <linux/bits.h>
+
 /*
  * PROC_ENTRY_PERMANENT is 0 when compiled for a module, so that no module
  * claims it by mistake: a permanent entry is never removed, and procfs counts
@@ -10,6 +12,6 @@
  * looks at bit 0 of proc_flags. The same in all trees from 5.7 to 7.3. It can
  * go when the kernel offers permanence to pinned modules.
  */
-#define COMPAT_PROC_ENTRY_PERMANENT	(1U << 0)
+#define COMPAT_PROC_ENTRY_PERMANENT	BIT(0)
 
 #endif /* _UPLIFT_COMPAT_PROC_H */

@@ -29,13 +29,13 @@ struct seq_file;
  * @rcu: defers the freeing past readers that copy without a reference
  * @refs: one for the cache while published, one per file that stopped half-way
  * @len: length of @data in bytes
- * @data: the text, not terminated
+ * @data: the text, not terminated; aligned, as it is copied by words
  */
 struct fslist_text {
 	struct rcu_head rcu;
 	refcount_t refs;
 	size_t len;
-	char data[];
+	char data[] __aligned(sizeof(u64));
 };
 
 /**
@@ -107,17 +107,41 @@ void fslist_change_end(struct fslist_cache *cache);
 u64 fslist_settle_prepare(struct fslist_cache *cache);
 bool fslist_settle(struct fslist_cache *cache, u64 prepared);
 
-/**
- * typedef fslist_reader_t - what one open file remembers between reads
+/*
+ * What one open file remembers between reads is held in a pointer, such as
+ * file->private_data. It is one of
+ *  - NULL: a new file,
+ *  - an end mark: the file was read up to this position and had no more; the
+ *    position is held in the pointer itself, with bit 0 set,
+ *  - a pointer to a struct fslist_partial: the file stopped half-way once.
  *
- * Zero for a new file. Fits file->private_data, so that opening allocates
- * nothing; release with fslist_reader_release().
+ * The first two need no memory: they are all that whole-file readers use.
  */
-typedef void *fslist_reader_t;
+#define FSLIST_END_MARK		1UL
 
-ssize_t fslist_read(struct fslist_cache *cache, fslist_reader_t *reader,
+static inline bool fslist_is_end_mark(const void *reader)
+{
+	return (unsigned long)reader & FSLIST_END_MARK;
+}
+
+static inline bool fslist_is_partial(const void *reader)
+{
+	return reader && !fslist_is_end_mark(reader);
+}
+
+ssize_t fslist_read(struct fslist_cache *cache, void **reader,
 		    struct iov_iter *to, loff_t *pos);
-void fslist_reader_release(fslist_reader_t *reader);
+void fslist_reader_free(void **reader);
+
+/**
+ * fslist_reader_release - forget what a file remembered
+ * @reader: of a file that nobody reads any more
+ */
+static inline void fslist_reader_release(void **reader)
+{
+	if (unlikely(fslist_is_partial(*reader)))
+		fslist_reader_free(reader);
+}
 
 int fslist_renders_in_one_piece(const struct fslist_ops *ops);
 

@@ -11,7 +11,8 @@
  *				behind a node of the same making
  *
  * The text is the kernel's own: its static show function renders it, so no
- * layout of the list needs to be known.
+ * layout of the list needs to be known. Only where that function has a cache
+ * of its own, and the module is loaded for comparison, is the list walked.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -25,6 +26,7 @@
 #include <linux/static_call.h>
 #include <linux/uio.h>
 
+#include "filesystems.h"
 #include "fslist_core.h"
 #include "fslist_watch.h"
 #include "proc.h"
@@ -36,7 +38,7 @@
 static bool permanent;
 module_param(permanent, bool, 0444);
 MODULE_PARM_DESC(permanent,
-		 "make /proc/" FSLIST_CACHED " a permanent entry, as upstream's is; the module can then not be unloaded (default: N)");
+		 "permanent /proc entry, as upstream's is; pins the module (default: N)");
 
 static bool native;
 module_param(native, bool, 0444);
@@ -55,8 +57,13 @@ static int fslist_show_unknown(struct seq_file *m, void *v)
 /* The kernel's own rendering; set once, before anything can read. */
 DEFINE_STATIC_CALL(fslist_kernel_show, fslist_show_unknown);
 
+/* The head of the list, where the kernel's own rendering is a cached text. */
+static void *fslist_head;
+
 static int fslist_show(struct seq_file *m, void *v)
 {
+	if (fslist_head)
+		return compat_show_filesystems(m, fslist_head);
 	return static_call(fslist_kernel_show)(m, v);
 }
 
@@ -128,29 +135,24 @@ static int stats_show(struct seq_file *m, void *v)
 }
 DEFINE_SHOW_ATTRIBUTE(stats);
 
-static int fslist_use_show(const char *name)
+/* Render without the kernel's own cache from now on, if that can be done. */
+static void __init fslist_bypass_native(struct uplift_verdict *verdict)
 {
 	unsigned long addr;
-	int err;
 
-	err = uplift_resolve(name, &addr);
-	if (!err)
-		static_call_update(fslist_kernel_show, (int (*)(struct seq_file *, void *))addr);
-	return err;
+	if (COMPAT_FILESYSTEMS_WALKABLE && !uplift_resolve("file_systems", &addr)) {
+		fslist_head = (void *)addr;
+		uplift_verdict_add(verdict, "uncached", "file_systems, walked under RCU");
+	} else {
+		uplift_verdict_add(verdict, "uncached", "the kernel's own cached text");
+	}
 }
 
-/* What /proc/filesystems itself does, up to 7.1 and since. */
-#define FSLIST_SHOW		"filesystems_proc_show"
-/* What it does since 7.2 when it cannot cache. */
-#define FSLIST_SHOW_UNCACHED	"filesystems_proc_show_fallback"
-
-/*
- * Does the kernel cache the text already? Ask its show function for it. Leaves
- * fslist_show() set to the function that renders the list without a cache.
- */
+/* Does the kernel cache the text already? Ask its show function for it. */
 static int __init fslist_probe(struct uplift_verdict *verdict)
 {
-	const char *name = show_symbol ?: FSLIST_SHOW;
+	const char *name = show_symbol ?: "filesystems_proc_show";
+	unsigned long addr;
 	int ret;
 
 	if (IS_ENABLED(CONFIG_PREEMPT_RT)) {
@@ -159,12 +161,13 @@ static int __init fslist_probe(struct uplift_verdict *verdict)
 		return -EOPNOTSUPP;
 	}
 
-	ret = fslist_use_show(name);
+	ret = uplift_resolve(name, &addr);
 	if (ret) {
 		pr_err("unsupported: %s function %s() in this kernel (%pe); see the parameter show_symbol\n",
 		       ret == -ENOTUNIQ ? "more than one" : "no", name, ERR_PTR(ret));
 		return -ENOEXEC;
 	}
+	static_call_update(fslist_kernel_show, (int (*)(struct seq_file *, void *))addr);
 	uplift_verdict_add(verdict, "show", "%s", name);
 
 	ret = fslist_renders_in_one_piece(&fslist_ops);
@@ -175,17 +178,14 @@ static int __init fslist_probe(struct uplift_verdict *verdict)
 	}
 	uplift_verdict_add(verdict, "renders", "%s", ret ? "a ready text" : "entry by entry");
 	verdict->kind = ret ? UPLIFT_NATIVE : UPLIFT_APPLICABLE;
-
-	if (ret && !fslist_use_show(FSLIST_SHOW_UNCACHED))
-		uplift_verdict_add(verdict, "uncached", FSLIST_SHOW_UNCACHED);
-
-	ret = uplift_verdict_errno(verdict->kind);
-	if (verdict->kind == UPLIFT_NATIVE) {
-		if (native)
-			return 0;
+	if (verdict->kind == UPLIFT_APPLICABLE)
+		return 0;
+	if (!native) {
 		pr_err("native: this kernel caches the text of the list already; native=1 loads all the same, to compare\n");
+		return uplift_verdict_errno(verdict->kind);
 	}
-	return ret;
+	fslist_bypass_native(verdict);
+	return 0;
 }
 
 static int __init fslist_init(void)

@@ -49,6 +49,7 @@ static int fslist_return_entry(struct kretprobe_instance *instance, struct pt_re
 	fslist_change_track(watched);
 	return 0;
 }
+
 NOKPROBE_SYMBOL(fslist_return_entry);
 
 static int fslist_return(struct kretprobe_instance *instance, struct pt_regs *regs)
@@ -56,6 +57,7 @@ static int fslist_return(struct kretprobe_instance *instance, struct pt_regs *re
 	fslist_change_end(watched);
 	return 0;
 }
+
 NOKPROBE_SYMBOL(fslist_return);
 
 #define FSLIST_RETURN_PROBE(function) {				\
@@ -69,6 +71,7 @@ static struct kretprobe return_probes[] = {
 	FSLIST_RETURN_PROBE("register_filesystem"),
 	FSLIST_RETURN_PROBE("unregister_filesystem"),
 };
+
 static unsigned int return_probes_set;
 
 /* Wait until changes that are not tracked are over, then say so. */
@@ -87,6 +90,7 @@ static void fslist_settle_work(struct work_struct *work)
 	/* If changes went on, the next uncached reader asks again. */
 	fslist_wait_settled();
 }
+
 static DECLARE_WORK(settle_work, fslist_settle_work);
 
 /**
