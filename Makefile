@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# `make help` says what there is. `modules` needs make and a compiler only; the
+# rest is done by scripts/, which make a build root of their own below build/.
+
+ifneq ($(KERNELRELEASE),)
+# Called by the kernel's build system, which prefers a Kbuild file: this is for
+# those that do not have that preference.
+include $(src)/Kbuild
+else
+
+TARGET ?=
+TARGETS ?= $(TARGET)
+KDIR ?=
+KSRC ?=
+KERNEL ?=
+MODULES ?=
+ARCH ?= um
+V ?=
+
+# The user's words for the scripts, not for a sub-make.
+unexport ARCH KDIR KSRC TARGET TARGETS KERNEL MODULES V
+MAKEOVERRIDES :=
+
+UPLIFT := scripts/uplift
+SETUP := scripts/setup
+RUNNING := /lib/modules/$(shell uname -r)/build
+HEADERS := $(or $(KDIR),$(RUNNING))
+OWN := $(if $(KERNEL),--kernel $(KERNEL)) $(if $(MODULES),--modules $(MODULES)) \
+	$(if $(KERNEL),$(if $(KDIR),--kdir $(KDIR)) $(if $(KSRC),--ksrc $(KSRC)))
+
+.DEFAULT_GOAL := help
+.PHONY: help run test modules modules-all kunit selftests check unit setup clean distclean
+
+help:
+	@echo 'uplift: try recent upstream fast-path changes on the stock kernel you already ship'
+	@echo
+	@echo 'Evaluate (as root; a fresh Debian 12 or 13 with make and this tree is enough):'
+	@echo '  make run                 the whole evaluation of one stock kernel in a guest'
+	@echo '                           TARGET=6.12 another than the default, 6.18'
+	@echo '                           KERNEL=bzImage MODULES=DIR KDIR=DIR [KSRC=DIR] your own'
+	@echo
+	@echo 'Build:'
+	@echo '  make modules             uplift.ko and the change modules, for the running kernel'
+	@echo '                           KDIR=DIR another kernel: its headers or build directory'
+	@echo '                           KSRC=DIR its source tree; V=1 show the commands'
+	@echo '  make modules-all         for every target, in the build root; TARGET=6.12 for one'
+	@echo
+	@echo 'Test (as root):'
+	@echo '  make test                everything below, for all targets; what CI runs'
+	@echo '  make check               static checks: checkpatch, sparse, shellcheck, W=1 ...'
+	@echo '  make unit                unit tests of the scripts; needs neither root nor network'
+	@echo '  make kunit               KUnit suites; ARCH=um (default) or x86_64; TARGET= or KSRC='
+	@echo '  make selftests           kselftests on stock kernels in guests; TARGET= for one'
+	@echo
+	@echo '  make clean               remove what was built; downloads and the build root stay'
+	@echo '  make distclean           remove all of build/'
+	@echo
+	@echo 'Targets: 6.1 6.12 6.18 7.1 7.2 7.3.  More: $(UPLIFT) lab --help'
+
+setup:
+	@$(SETUP)
+
+run: setup
+	@$(UPLIFT) lab evaluate $(TARGET) $(OWN)
+
+modules:
+	@test -e $(HEADERS)/Makefile || { \
+		echo "make modules: no kernel headers in $(HEADERS):" >&2; \
+		echo "  apt-get install linux-headers-$$(uname -r), or make modules KDIR=DIR, or make modules-all" >&2; \
+		exit 2; }
+	$(MAKE) -C $(HEADERS) M=$(CURDIR) W=1 $(if $(KSRC),KSRC=$(abspath $(KSRC))) $(if $(V),V=$(V)) modules
+
+modules-all: setup
+	@$(UPLIFT) lab build $(TARGETS) $(if $(V),--verbose)
+
+kunit: setup
+	@scripts/kunit.py --arch $(ARCH) $(if $(TARGET),--target $(TARGET)) $(if $(KSRC),--ksrc $(KSRC))
+
+selftests: setup
+	@$(UPLIFT) lab selftests $(TARGETS)
+
+check: setup
+	@scripts/check
+
+unit:
+	@python3 -B -m unittest discover -s scripts/tests -p '*_test.py'
+
+test: setup
+	@TARGETS="$(TARGETS)" scripts/test
+
+clean:
+	@rm -rf build/modules build/guest build/kunit build/report build/selftests
+	@find Kbuild modules selftests -type f \( -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' \
+		-o -name '*.cmd' -o -name '.*.d' -o -name 'modules.order' -o -name 'Module.symvers' \) -delete
+	@rm -f Module.symvers modules.order .modules.order.cmd .Module.symvers.cmd
+
+distclean: clean
+	@! grep -q " $(CURDIR)/build/" /proc/self/mounts || { echo "something is mounted below build/" >&2; exit 1; }
+	rm -rf build
+
+endif

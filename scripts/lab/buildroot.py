@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The build root: a small Debian 13 below build/root/trixie that has every tool the lab uses.
+
+One root serves all targets: Debian 13's kbuild packages need its C library, it has gcc-12 for 6.1 beside gcc-14, and
+QEMU 10. Commands enter it with private mount and process namespaces: nothing that they mount or leave running
+outlives them, and no mount shows outside. The project's tree and build/ have the same path inside.
+"""
+
+import os
+import pathlib
+import signal
+import subprocess
+
+from . import apt, paths, say
+
+SUITE = "trixie"
+
+# What one `make run` needs: kept small, it is waited for on the first run. Perl and Python: W=1 runs kernel-doc.
+RUN = """
+    gcc gcc-14 libc6-dev make binutils pahole libelf1t64 libssl3t64 kmod cpio xz-utils zstd
+    perl python3 qemu-system-x86 busybox-static e2fsprogs mount
+    """.split()
+
+# gcc-12 is what Debian built 6.1 with.
+GCC12 = ["gcc-12"]
+
+# A kernel from source (KUnit on UML and x86), static checks (coccinelle wants libpython's .so), and the programs that
+# guests run.
+TEST = RUN + GCC12 + """
+    bc bison flex libelf-dev libssl-dev dpkg-dev patch rsync
+    sparse coccinelle shellcheck codespell libpython3-dev
+    fio xfsprogs stress-ng
+    """.split()
+
+SETS = {"run": RUN, "gcc-12": GCC12, "test": TEST}
+
+_MARK = "etc/uplift-packages"
+
+# In the namespaces, before chroot: $1 root, $2 cwd, then pairs "source target" up to "--", then the command.
+_ENTER = r"""
+set -e
+root=$1 dir=$2
+shift 2
+mount -t proc proc "$root/proc"
+mount --rbind /dev "$root/dev"
+mount --rbind /sys "$root/sys" 2>/dev/null || mount -t sysfs sysfs "$root/sys"
+mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
+while [ "$1" != -- ]; do
+	if [ -d "$1" ]; then
+		mkdir -p "$root$2"
+	else
+		mkdir -p "$(dirname "$root$2")"
+		[ -e "$root$2" ] || : >"$root$2"
+	fi
+	mount --rbind "$1" "$root$2"
+	shift 2
+done
+shift
+set +e
+# not exec: this shell is the namespace's init, and reaps what the command leaves behind
+chroot "$root" /bin/sh -c 'cd "$1" || exit 125; shift; exec "$@"' sh "$dir" "$@"
+exit $?
+"""
+
+
+def _need_root():
+    if os.geteuid() != 0:
+        raise say.Problem("the lab must run as root (chroot and mounts in a private namespace): "
+                          "try again as root, or with sudo", say.USAGE)
+
+
+def _have():
+    try:
+        return set((paths.ROOT / _MARK).read_text().split())
+    except FileNotFoundError:
+        return set()
+
+
+def ensure(*sets):
+    """The root's path, with these sets of packages in it: "run" (default), "test", "gcc-12"."""
+    _need_root()
+    paths.check()
+    want = set()
+    for name in sets or ("run",):
+        want.update(SETS[name])
+    if want <= _have():
+        return paths.ROOT
+    with paths.lock("root"):
+        have = _have()		# somebody else may have done it while we waited
+        if not have:
+            _bootstrap(sorted(want))
+        elif not want <= have:
+            _install(sorted(want - have))
+        paths.write(paths.ROOT / _MARK, "\n".join(sorted(want | have)) + "\n")
+    return paths.ROOT
+
+
+def _sources():
+    """Lines of the root's sources.list. Security updates if the mirror has them where we think."""
+    lines = [apt.source_line(SUITE)]
+    try:
+        apt.suite(SUITE + "-security")
+        lines.append(apt.source_line(SUITE + "-security"))
+    except say.Problem as problem:
+        say.warn(f"{problem}; the build root goes without security updates")
+    return lines
+
+
+def _tail(path, count=15):
+    try:
+        lines = pathlib.Path(path).read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return "\n".join("    " + line for line in lines[-count:])
+
+
+def _bootstrap(packages):
+    log = paths.ensure(paths.BUILD / "root") / "mmdebstrap.log"
+    options = paths.BUILD / "root" / "apt.conf"
+    paths.write(options, apt.host_options() + 'APT::Install-Recommends "false";\nAcquire::Languages "none";\n'
+                'Acquire::Retries "3";\nAPT::Sandbox::User "root";\n')
+    sources = _sources()
+    with say.doing(f"making the build root (Debian 13, {len(packages)} packages and what they need)"):
+        with paths.fresh_dir(paths.ROOT) as temp:
+            argv = ["mmdebstrap", "--mode=root", "--variant=apt", "--architectures=amd64", "--format=directory",
+                    f"--aptopt={options}", f"--keyring={apt.keyring()}",
+                    "--dpkgopt=force-unsafe-io", "--dpkgopt=path-exclude=/usr/share/man/*",
+                    "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
+                    # the lists stay: more packages are installed from them later
+                    "--skip=cleanup/apt/lists", "--include=" + ",".join(packages),
+                    SUITE, str(temp), "-"]
+            _logged(argv, log, "mmdebstrap", stdin="\n".join(sources) + "\n", unshare=True)
+            for name in ("proc", "sys", "dev", "tmp"):
+                paths.ensure(temp / name)
+
+
+def _install(packages):
+    """More packages: downloaded by the host's apt (it knows proxies, certificates, passwords), installed inside."""
+    root = paths.ROOT
+    log = paths.BUILD / "root" / "install.log"
+    with say.doing(f"adding {len(packages)} packages to the build root"):
+        # what an interrupted installation left half done
+        if run(["dpkg", "--configure", "-a"], log=log):
+            raise say.Problem(f"dpkg --configure -a failed in the build root:\n{_tail(log)}")
+        host = ["apt-get", "-q", "-y", "-o", f"Dir={root}", "-o", f"Dir::State::status={root}/var/lib/dpkg/status",
+                "-o", "Dir::Bin::methods=/usr/lib/apt/methods", "-o", "APT::Architecture=amd64",
+                "-o", "APT::Architectures=amd64", "-o", "APT::Sandbox::User=root",
+                "-o", "APT::Install-Recommends=false", "-o", "Acquire::Languages=none", "-o", "Acquire::Retries=3",
+                "-o", "DPkg::Post-Invoke=", "-o", "DPkg::Pre-Install-Pkgs="]
+        install = ["install", "--download-only", *packages]
+        try:
+            _logged(host + install, log, "apt-get")
+        except say.Problem:
+            # the lists may be older than the mirror's pool
+            _logged(host + ["update", "--error-on=any"], log, "apt-get update")
+            _logged(host + install, log, "apt-get")
+        if run(["apt-get", "-q", "-y", "--no-download", "-o", "APT::Install-Recommends=false", "install", *packages],
+               env={"DEBIAN_FRONTEND": "noninteractive"}, log=log):
+            raise say.Problem(f"installing into the build root failed:\n{_tail(log)}")
+        run(["apt-get", "clean"], log=log)
+
+
+def _logged(argv, log, what, stdin=None, unshare=False):
+    """A command of the host, its output to a log file; a failure shows the log's end."""
+    if unshare:
+        # what mmdebstrap mounts goes with it, even if it is killed
+        argv = ["unshare", "--mount", "--", *argv]
+    with open(log, "w") as file:
+        try:
+            process = subprocess.Popen(argv, stdin=subprocess.PIPE if stdin else subprocess.DEVNULL, stdout=file,
+                                       stderr=file, text=True, env=dict(os.environ, LC_ALL="C.UTF-8"))
+        except FileNotFoundError:
+            raise say.Problem(f"no '{argv[0]}' here: run scripts/setup") from None
+        progress = say.Progress(what)
+        try:
+            if stdin:
+                process.stdin.write(stdin)
+                process.stdin.close()
+            while True:
+                try:
+                    code = process.wait(timeout=1)
+                    break
+                except subprocess.TimeoutExpired:
+                    progress.show(_tail(log, 1).strip()[:100])
+        except BaseException:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            raise
+    if code:
+        raise say.Problem(f"{what} failed ({log}):\n{_tail(log)}")
+
+
+def command(argv, cwd=None, binds=(), env=None):
+    """The host's command line and environment that run `argv` in the root, for those who need a Popen of their own.
+
+    binds: host paths, seen under the same path inside, or (host path, path inside). The tree and build/ always are.
+    Killing the process kills everything that it started inside.
+    """
+    pairs = []
+    for bind in (paths.TOP, paths.BUILD, *binds):
+        source, target = (bind, bind) if isinstance(bind, (str, pathlib.Path)) else bind
+        source = pathlib.Path(source).absolute()
+        target = pathlib.Path(target)
+        if not source.exists():
+            raise say.Problem(f"cannot bind {source} into the build root: no such file")
+        if (source, target) == (paths.BUILD, paths.BUILD) and paths.TOP in paths.BUILD.parents:
+            continue	# the tree's bind has it already
+        pairs += [str(source), str(target)]
+    # Not the caller's environment: MAKEFLAGS and friends would leak into the kernel's build.
+    inside = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8",
+              "TERM": os.environ.get("TERM", "dumb")}
+    inside.update(env or {})
+    return (["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child", "--",
+             "/bin/sh", "-c", _ENTER, "enter", str(paths.ROOT), str(cwd or paths.TOP), *pairs, "--",
+             *(str(word) for word in argv)], inside)
+
+
+def run(argv, cwd=None, binds=(), env=None, *, log=None, timeout=None, stdin=None, check=False):
+    """Run a command in the root; its exit status (124 when it ran past `timeout` seconds).
+
+    Output goes to the terminal, or to the file `log`. check: a failure is a Problem.
+    """
+    result = _popen(argv, cwd, binds, env, timeout, stdin=stdin,
+                    stdout=open(log, "a") if log else None, stderr=subprocess.STDOUT if log else None)
+    if check and result[0]:
+        raise say.Problem(f"'{argv[0]}' failed in the build root, exit status {result[0]}"
+                          + (f" ({log}):\n{_tail(log)}" if log else ""))
+    return result[0]
+
+
+def output(argv, cwd=None, binds=(), env=None, *, timeout=None):
+    """(exit status, stdout and stderr together) of a command in the root."""
+    return _popen(argv, cwd, binds, env, timeout, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def _popen(argv, cwd, binds, env, timeout, **streams):
+    line, environment = command(argv, cwd, binds, env)
+    if streams.get("stdin") is None:
+        streams["stdin"] = subprocess.DEVNULL
+    try:
+        process = subprocess.Popen(line, env=environment, text=True, errors="replace", **streams)
+    finally:
+        if hasattr(streams.get("stdout"), "close"):
+            streams["stdout"].close()
+    try:
+        text = process.communicate(timeout=timeout)[0]
+    except subprocess.TimeoutExpired:
+        process.kill()
+        text = process.communicate()[0]
+        return 124, text or ""
+    except BaseException:
+        process.kill()		# and with it its process namespace
+        process.wait()
+        raise
+    return process.returncode, text or ""

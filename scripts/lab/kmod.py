@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Build the modules for a target, in the build root, with the compiler that its kernel was built with.
+
+The sources are copied to build/modules/<release>/ (their times kept, so that a second build is a short one) and
+built there by the kernel's own build system with W=1. Any warning is an error, whoever utters it: compiler, modpost,
+objtool or make.
+"""
+
+import os
+import pathlib
+import re
+import shutil
+
+from . import buildroot, paths, say, targets
+
+# What belongs to the modules; everything else of the tree does not change what is built.
+PARTS = ("Kbuild", "modules")
+_BUILT = re.compile(r".*\.(?:o|ko|mod|mod\.c|cmd|d|a|tmp|order)$|Module\.symvers$|\..*")
+
+# Said of any module that is built from a headers package without vmlinux (6.1); not of what was built.
+_HARMLESS = re.compile(r"Skipping BTF generation|warning: the compiler differs from the one used to build the kernel")
+_WARNING = re.compile(r"\bwarning\b|\bWARNING\b|clock skew|\berror:", re.IGNORECASE)
+
+COMPILERS = ("gcc-12", "gcc-14")	# in the build root
+
+
+def sources():
+    """The modules' sources, relative to the top."""
+    found = []
+    for part in PARTS:
+        path = paths.TOP / part
+        if path.is_file():
+            found.append(pathlib.Path(part))
+        for directory, _, names in sorted(os.walk(path)):
+            found += [pathlib.Path(directory, name).relative_to(paths.TOP) for name in sorted(names)
+                      if not _BUILT.fullmatch(name)]
+    if not found or not (paths.TOP / "Kbuild").exists():
+        raise say.Problem(f"no Kbuild in {paths.TOP}: nothing to build")
+    return found
+
+
+def sync(directory):
+    """Bring a copy of the sources up to date; what is no longer in the tree goes from the copy."""
+    now = sources()
+    listing = paths.ensure(directory) / ".sources"
+    try:
+        before = listing.read_text().splitlines()
+    except FileNotFoundError:
+        before = []
+    for path in now:
+        source, copy = paths.TOP / path, directory / path
+        there = copy.stat() if copy.exists() else None
+        here = source.stat()
+        if not there or (there.st_size, there.st_mtime_ns) != (here.st_size, here.st_mtime_ns):
+            paths.ensure(copy.parent)
+            shutil.copy2(source, copy)
+    gone = set(before) - {str(path) for path in now}
+    for path in gone:
+        (directory / path).unlink(missing_ok=True)
+    if gone:
+        clean(directory)	# objects of a source that went would still be linked
+    paths.write(listing, "\n".join(str(path) for path in now) + "\n")
+
+
+def clean(directory):
+    """Remove what was built, so that the next build compiles (and warns about) everything again."""
+    for base, _, names in os.walk(directory):
+        for name in names:
+            if _BUILT.fullmatch(name) and name not in (".sources", ".clang-format"):
+                pathlib.Path(base, name).unlink()
+
+
+def compiler(kdir):
+    """The compiler's name in the build root for the kernel at kdir; "" when the headers choose it themselves."""
+    kdir = pathlib.Path(kdir)
+    chosen = kdir / ".kernelvariables"		# Debian's headers
+    text = chosen.read_text() if chosen.exists() else ""
+    match = re.search(r"^CC\b.*\b(gcc-\d+)$", text, re.MULTILINE)
+    if match:
+        if match[1] in COMPILERS:
+            return ""
+        say.warn(f"{kdir.name} wants {match[1]}, which the build root has not: taking gcc-14")
+        return "gcc-14"
+    config = kdir / ".config"
+    text = config.read_text() if config.exists() else ""
+    if "CONFIG_CC_IS_CLANG=y" in text:
+        raise say.Problem(f"the kernel of {kdir} was built with clang, which the build root has not: "
+                          f"make modules KDIR={kdir} LLVM=1 with your own, then load them yourself")
+    version = re.search(r"^CONFIG_GCC_VERSION=(\d+)\d{4}$", text, re.MULTILINE)
+    return f"gcc-{version[1]}" if version and f"gcc-{version[1]}" in COMPILERS else "gcc-14"
+
+
+def _needs_gcc12(kdir):
+    if compiler(kdir) == "gcc-12":
+        return True
+    chosen = pathlib.Path(kdir) / ".kernelvariables"
+    return chosen.exists() and "gcc-12" in chosen.read_text()
+
+
+def _binds(kdir):
+    """What has to be seen in the build root for a KDIR that lies elsewhere: itself, and where its files lead."""
+    found = {kdir}
+    for link in ("scripts", "tools", "source"):
+        if (kdir / link).is_symlink():
+            found.add((kdir / link).resolve().parent)
+    makefile = kdir / "Makefile"
+    for path in re.findall(r"^include (/\S+)/Makefile", makefile.read_text(), re.MULTILINE):
+        found.add(pathlib.Path(path))
+    ours = (paths.TOP, paths.BUILD)
+    return [path for path in sorted(found) if path.exists()
+            and not any(path == base or base in path.parents for base in ours)]
+
+
+def release_of(kdir):
+    """The release that modules built in kdir are for."""
+    # in this order: kernel.release of Debian's 6.1 headers has another name than the kernel
+    for name in ("include/generated/utsrelease.h", "include/config/kernel.release"):
+        path = pathlib.Path(kdir) / name
+        if path.exists():
+            match = re.search(r'"([^"]+)"|^(\S+)$', path.read_text(), re.MULTILINE)
+            if match:
+                return match[1] or match[2]
+    raise say.Problem(f"KDIR={kdir}: not a directory that modules can be built in "
+                      "(no include/config/kernel.release): kernel headers, or a tree after `make modules_prepare`",
+                      say.USAGE)
+
+
+def build(target, *, ksrc=None, verbose=False, warnings="error"):
+    """{module name: path of its .ko}, built for a Target or for the kernel whose build directory is given.
+
+    warnings="error" makes any warning a Problem that shows it.
+    """
+    if isinstance(target, targets.Target):
+        if not target.kdir:
+            raise say.Problem(f"{target.name}: no headers of {target.release} to build modules with (KDIR=...)",
+                              say.USAGE)
+        kdir, ksrc = target.kdir, ksrc or target.ksrc
+    else:
+        kdir = pathlib.Path(target).resolve()
+    release = release_of(kdir)
+    buildroot.ensure(*(["run", "gcc-12"] if _needs_gcc12(kdir) else ["run"]))
+    directory = paths.MODULES / release
+    with paths.lock(f"modules-{release}"):
+        sync(directory)
+        stamp = directory / ".kdir"
+        if not stamp.exists() or stamp.read_text() != f"{kdir}\n":
+            clean(directory)	# another KDIR of the same release: its headers may be older than our objects
+            paths.write(stamp, f"{kdir}\n")
+        argv = ["make", "-C", kdir, f"M={directory}", "W=1", f"-j{os.cpu_count() or 1}"]
+        argv += [f"CC={compiler(kdir)}"] if compiler(kdir) else []
+        argv += [f"KSRC={ksrc}"] if ksrc else []
+        argv += ["V=1"] if verbose else []
+        binds = _binds(kdir) + ([ksrc] if ksrc and paths.BUILD not in pathlib.Path(ksrc).parents else [])
+        with say.doing(f"building the modules for {release}"):
+            code, text = buildroot.output([*argv, "modules"], cwd=directory, binds=binds)
+            paths.write(directory / "build.log", text)
+            if verbose:
+                say.note("make said:\n" + text.rstrip())
+            said = [line for line in text.splitlines() if _WARNING.search(line) and not _HARMLESS.search(line)]
+            if code:
+                tail = "\n".join("    " + line for line in (said or text.splitlines())[-25:])
+                raise say.Problem(f"the modules do not build for {release} ({directory}/build.log):\n{tail}")
+            if said and warnings == "error":
+                clean(directory)	# or the next build would be silent about them
+                tail = "\n".join("    " + line for line in said[:25])
+                raise say.Problem(f"{len(said)} warnings in building for {release}:\n{tail}")
+        found = {path.stem.replace("-", "_"): path for path in sorted(directory.rglob("*.ko"))}
+        if not found:
+            raise say.Problem(f"the build for {release} made no module ({directory}/build.log)")
+    return found

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Reading kernel images, keeping files whole, finding compilers."""
+
+import lzma
+import os
+import pathlib
+import struct
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from lab import fetch, kmod, paths, say	# noqa: E402
+
+
+def elf(name, content):
+    """The smallest ELF file with one section."""
+    names = b"\0" + name.encode() + b"\0.shstrtab\0"
+    start = 64
+    data = content + names
+    table = start + len(data)
+    head = bytearray(64)
+    head[:6] = b"\x7fELF\x02\x01"
+    struct.pack_into("<Q", head, 0x28, table)
+    struct.pack_into("<HHH", head, 0x3a, 64, 3, 2)
+    def section(name, offset, size):
+        return struct.pack("<IIQQQQIIQQ", name, 1, 0, 0, offset, size, 0, 0, 1, 0)
+    return bytes(head) + data + section(0, 0, 0) + section(1, start, len(content)) + \
+        section(2 + len(name), start + len(content), len(names))
+
+
+def bzimage(payload, release):
+    data = bytearray(1024 * 4)
+    data[0x1f1] = 3
+    data[0x202:0x206] = b"HdrS"
+    struct.pack_into("<H", data, 0x20e, 0x400)
+    text = f"{release} (someone) #1 SMP\0".encode()
+    data[0x600:0x600 + len(text)] = text
+    struct.pack_into("<II", data, 0x248, 2048, len(payload))
+    return bytes(data) + payload
+
+
+class Image(unittest.TestCase):
+    def setUp(self):
+        self.dir = tempfile.TemporaryDirectory()
+        self.path = pathlib.Path(self.dir.name) / "bzImage"
+
+    def tearDown(self):
+        self.dir.cleanup()
+
+    def test_section_inside_image(self):
+        inner = elf(".BTF", b"types" * 100)
+        self.path.write_bytes(bzimage(lzma.compress(inner) + struct.pack("<I", len(inner)), "6.1.0-1-amd64"))
+        self.assertEqual(fetch.section_of(fetch.vmlinux_of(self.path), ".BTF"), b"types" * 100)
+        self.assertIsNone(fetch.section_of(inner, ".other"))
+        self.assertEqual(fetch.release_of(self.path), "6.1.0-1-amd64")
+
+    def test_no_image(self):
+        self.path.write_bytes(b"hello" * 1000)
+        for read in (fetch.vmlinux_of, fetch.release_of):
+            with self.assertRaisesRegex(say.Problem, "is no x86 kernel image") as caught:
+                read(self.path)
+            self.assertEqual(caught.exception.code, say.USAGE)
+
+    def test_unknown_compression(self):
+        self.path.write_bytes(bzimage(b"BZh9" + bytes(100), "6.1"))
+        with self.assertRaisesRegex(say.Problem, "compressed in a way"):
+            fetch.vmlinux_of(self.path)
+
+
+class Paths(unittest.TestCase):
+    def setUp(self):
+        self.dir = tempfile.TemporaryDirectory()
+        self.top = pathlib.Path(self.dir.name)
+
+    def tearDown(self):
+        self.dir.cleanup()
+
+    def test_fresh_dir_is_all_or_nothing(self):
+        target = self.top / "x"
+        with paths.fresh_dir(target) as temp:
+            (temp / "a").touch()
+        with self.assertRaises(KeyboardInterrupt):
+            with paths.fresh_dir(target) as temp:
+                (temp / "b").touch()
+                raise KeyboardInterrupt
+        self.assertEqual(os.listdir(self.top), ["x"])
+        self.assertEqual(os.listdir(target), ["a"])
+
+    def test_write_replaces(self):
+        paths.write(self.top / "f", "one")
+        paths.write(self.top / "f", "two")
+        self.assertEqual((self.top / "f").read_text(), "two")
+        self.assertEqual(os.listdir(self.top), ["f"])
+
+    def test_sizes(self):
+        self.assertEqual([say.size(count) for count in (7, 1500, 167_422_112, 2_500_000_000)],
+                         ["7 B", "1.5 kB", "167 MB", "2.5 GB"])
+
+
+class Compiler(unittest.TestCase):
+    def setUp(self):
+        self.dir = tempfile.TemporaryDirectory()
+        self.kdir = pathlib.Path(self.dir.name)
+
+    def tearDown(self):
+        self.dir.cleanup()
+
+    def test_debian_headers_choose(self):
+        (self.kdir / ".kernelvariables").write_text("CC = $(if $(X),$(CCACHE)) $(CROSS_COMPILE)gcc-12\n")
+        self.assertEqual(kmod.compiler(self.kdir), "")
+        self.assertTrue(kmod._needs_gcc12(self.kdir))
+
+    def test_own_build_directory(self):
+        (self.kdir / ".config").write_text("CONFIG_GCC_VERSION=120400\n")
+        self.assertEqual(kmod.compiler(self.kdir), "gcc-12")
+        (self.kdir / ".config").write_text("CONFIG_GCC_VERSION=150100\n")
+        self.assertEqual(kmod.compiler(self.kdir), "gcc-14")
+        (self.kdir / ".config").write_text("CONFIG_CC_IS_CLANG=y\n")
+        with self.assertRaisesRegex(say.Problem, "clang"):
+            kmod.compiler(self.kdir)
+
+    def test_release(self):
+        with self.assertRaisesRegex(say.Problem, "not a directory that modules can be built in"):
+            kmod.release_of(self.kdir)
+        (self.kdir / "include/config").mkdir(parents=True)
+        (self.kdir / "include/config/kernel.release").write_text("6.9.1-own\n")
+        self.assertEqual(kmod.release_of(self.kdir), "6.9.1-own")
+        (self.kdir / "include/generated").mkdir()
+        (self.kdir / "include/generated/utsrelease.h").write_text('#define UTS_RELEASE "6.1.0-56-amd64"\n')
+        self.assertEqual(kmod.release_of(self.kdir), "6.1.0-56-amd64")
+
+
+class Warnings(unittest.TestCase):
+    def test_what_counts(self):
+        for line in ("x.c:1:2: warning: unused", "WARNING: modpost: missing MODULE_DESCRIPTION()",
+                     "x.o: warning: objtool: f(): unreachable", "make: warning:  Clock skew detected"):
+            self.assertTrue(kmod._WARNING.search(line) and not kmod._HARMLESS.search(line), line)
+        for line in ("  CC [M]  modules/fslist/fslist_main.o", "Skipping BTF generation for x.ko due to unavailability of vmlinux",
+                     "warning: the compiler differs from the one used to build the kernel"):
+            self.assertFalse(kmod._WARNING.search(line) and not kmod._HARMLESS.search(line), line)
+
+
+if __name__ == "__main__":
+    unittest.main()
