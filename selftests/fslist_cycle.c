@@ -283,7 +283,8 @@ int main(int argc, char **argv)
 		fd = open(file, O_RDONLY);
 		n = fd < 0 ? -1 : read(fd, buf, sizeof(buf));
 		if (n != sh->base_len || memcmp(buf, sh->base, n) ||
-		    lseek(fd, 0, SEEK_SET) || read(fd, buf, 17) != 17)
+		    lseek(fd, 0, SEEK_SET) || read(fd, buf, 17) != 17 ||
+		    pread(fd, buf, 9, 30) != 9 || pread(fd, buf, 9, 5) != 9)
 			held_wrong++;
 		for (i = 0; i < readers; i++)
 			if (!loop_until(60, atomic_load(&sh->reader[i].reads) >= before[i] + 8))
