@@ -9,6 +9,7 @@
  * counted before and after, cache by cache: what leaks once per cycle shows.
  */
 #include <signal.h>
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,12 +26,12 @@
 #define ENOUGH_CYCLES	200
 
 struct shared {
-	_Atomic int stop;
-	_Atomic int wrong;
-	_Atomic uint64_t gone;		/* reads and opens of a removed file */
+	atomic_int stop;
+	atomic_int wrong;
+	atomic_ullong gone;		/* reads and opens of a removed file */
 	struct {
-		_Atomic uint64_t reads;
-	} __attribute__((aligned(64))) reader[MAX_READERS];
+		alignas(64) atomic_ullong reads;
+	} reader[MAX_READERS];
 	char base[FSLIST_MAX];
 	ssize_t base_len;
 };
@@ -50,7 +51,7 @@ struct memory {
 
 static struct shared *sh;
 static const char *file = FSLIST_CACHED;
-static volatile sig_atomic_t interrupted;
+static atomic_int interrupted;
 
 static void on_signal(int sig)
 {
@@ -199,7 +200,7 @@ static bool removed_file_answers(int fd)
 	return ok;
 }
 
-static void usage(const char *name)
+static void die_usage(const char *name)
 {
 	fprintf(stderr,
 		"usage: %s [-n CYCLES] [-a ARGS] [-c FILE] MODULE.ko\n"
@@ -217,20 +218,27 @@ int main(int argc, char **argv)
 	char name[64], buf[FSLIST_MAX];
 	const char *args = "";
 	pid_t pid[MAX_READERS];
-	uint64_t reads = 0;
+	unsigned long long reads = 0;
 	double began, slowest = 0;
 	ssize_t n;
 
 	while ((opt = getopt(argc, argv, "n:a:c:")) != -1) {
 		switch (opt) {
-		case 'n': cycles = atoi(optarg); break;
-		case 'a': args = optarg; break;
-		case 'c': file = optarg; break;
-		default: usage(argv[0]);
+		case 'n':
+			cycles = atoi(optarg);
+			break;
+		case 'a':
+			args = optarg;
+			break;
+		case 'c':
+			file = optarg;
+			break;
+		default:
+			die_usage(argv[0]);
 		}
 	}
 	if (optind + 1 != argc || cycles < 1)
-		usage(argv[0]);
+		die_usage(argv[0]);
 	module_name(argv[optind], name, sizeof(name));
 
 	ksft_print_header();
@@ -268,7 +276,7 @@ int main(int argc, char **argv)
 	warm = cycles >= ENOUGH_CYCLES ? cycles / 10 : 0;
 	began = seconds_now();
 	for (done = -warm; done < cycles && !interrupted; done++) {
-		uint64_t before[MAX_READERS];
+		unsigned long long before[MAX_READERS];
 		double t;
 
 		if (!done && cycles >= ENOUGH_CYCLES)
@@ -277,7 +285,8 @@ int main(int argc, char **argv)
 			before[i] = atomic_load(&sh->reader[i].reads);
 		ret = module_load(argv[optind], args);
 		if (ret) {
-			ksft_print_msg("cycle %d: cannot load %s: %s\n", done, name, strerror(-ret));
+			ksft_print_msg("cycle %d: cannot load %s: %s\n", done, name,
+				       strerror(-ret));
 			break;
 		}
 		fd = open(file, O_RDONLY);
@@ -315,11 +324,13 @@ int main(int argc, char **argv)
 		}
 		reads += atomic_load(&sh->reader[i].reads);
 	}
-	ksft_print_msg("%d cycles in %.1f s, %llu reads by %d readers, %llu of a removed file, slowest unload %.3f s\n",
-		       done, seconds_now() - began, (unsigned long long)reads, readers,
-		       (unsigned long long)atomic_load(&sh->gone), slowest);
+	ksft_print_msg("%d cycles in %.1f s, slowest unload %.3f s\n", done,
+		       seconds_now() - began, slowest);
+	ksft_print_msg("%llu reads by %d readers, %llu of a removed file\n", reads, readers,
+		       atomic_load(&sh->gone));
 
-	ksft_test_result(done == cycles && !refused, "%s loads and unloads %d times\n", name, cycles);
+	ksft_test_result(done == cycles && !refused, "%s loads and unloads %d times\n",
+			 name, cycles);
 	ksft_test_result(!atomic_load(&sh->wrong), "readers see the list, EIO or ENOENT\n");
 	ksft_test_result(!unread && reads, "every reader read in every cycle\n");
 	ksft_test_result(!held_wrong, "a file held open answers EIO after unloading\n");

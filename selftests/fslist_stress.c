@@ -14,6 +14,7 @@
  * /proc/filesystems is held to the same rule by the same readers, so that a
  * fault of the test would show there.
  */
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <pthread.h>
 #include <signal.h>
@@ -30,11 +31,11 @@
 #define MAX_READERS	256
 
 struct text {
-	uint32_t off;
-	uint32_t len;
+	unsigned int off;
+	unsigned int len;
 };
 
-enum kind { WHOLE, OPENED, STEPPED, NATIVE, SLICE, KINDS };
+enum read_kind { WHOLE, OPENED, STEPPED, NATIVE, SLICE, KINDS };
 
 static const char * const kind_name[KINDS] = {
 	[WHOLE] = "pread of the whole list",
@@ -45,19 +46,19 @@ static const char * const kind_name[KINDS] = {
 };
 
 struct reader {
-	_Atomic uint64_t cached_whole;	/* whole reads of the file under test */
-	uint64_t reads[KINDS];		/* checked texts or parts */
-	uint64_t syscalls;		/* read calls on the file under test */
-	uint32_t widest;		/* most steps that one read spanned */
-} __attribute__((aligned(64)));
+	alignas(64) atomic_ullong cached_whole;	/* whole reads of the file under test */
+	unsigned long long reads[KINDS];		/* checked texts or parts */
+	unsigned long long syscalls;		/* read calls on the file under test */
+	unsigned int widest;		/* most steps that one read spanned */
+};
 
 struct shared {
-	_Atomic uint32_t begun __attribute__((aligned(64)));
-	_Atomic uint32_t floor __attribute__((aligned(64)));
-	_Atomic int stop __attribute__((aligned(64)));
-	_Atomic int stale;
-	_Atomic int torn;
-	_Atomic int broken;
+	alignas(64) atomic_uint begun;
+	alignas(64) atomic_uint floor;
+	alignas(64) atomic_int stop;
+	atomic_int stale;
+	atomic_int torn;
+	atomic_int broken;
 	struct reader reader[MAX_READERS];
 };
 
@@ -76,7 +77,7 @@ static char *blob;
 static const char *cached = FSLIST_CACHED;
 static bool threads;
 static int shared_fd = -1;
-static volatile sig_atomic_t interrupted;
+static atomic_int interrupted;
 
 /* Ends the run early, with the modules unloaded as after a whole one. */
 static void on_signal(int sig)
@@ -84,20 +85,20 @@ static void on_signal(int sig)
 	interrupted = sig;
 }
 
-static const char *text_at(uint32_t step)
+static const char *text_at(unsigned int step)
 {
 	return blob + texts[step].off;
 }
 
-static void raise_floor(uint32_t step)
+static void raise_floor(unsigned int step)
 {
-	uint32_t old = atomic_load(&sh->floor);
+	unsigned int old = atomic_load(&sh->floor);
 
 	while (old < step && !atomic_compare_exchange_weak(&sh->floor, &old, step))
 		;
 }
 
-static bool matches(uint32_t step, const char *buf, size_t len, size_t off, bool part)
+static bool matches(unsigned int step, const char *buf, size_t len, size_t off, bool part)
 {
 	const struct text *t = &texts[step];
 
@@ -109,7 +110,7 @@ static bool matches(uint32_t step, const char *buf, size_t len, size_t off, bool
 }
 
 /* The first few faults are worth their detail, the rest only their count. */
-static void complain(_Atomic int *counter, enum kind kind, uint32_t lo, uint32_t hi,
+static void complain(atomic_int *counter, enum read_kind kind, unsigned int lo, unsigned int hi,
 		     long found, const char *buf, size_t len)
 {
 	if (atomic_fetch_add(counter, 1) >= 3)
@@ -118,16 +119,16 @@ static void complain(_Atomic int *counter, enum kind kind, uint32_t lo, uint32_t
 		ksft_print_msg("%s: stale: text of step %ld, wanted %u to %u\n",
 			       kind_name[kind], found, lo, hi);
 	else
-		ksft_print_msg("%s: torn: %zu bytes that no step had, wanted step %u to %u; ends '%.*s'\n",
+		ksft_print_msg("%s: torn: %zu bytes, wanted step %u to %u; ends '%.*s'\n",
 			       kind_name[kind], len, lo, hi,
 			       (int)(len < 24 ? len : 24), buf + (len < 24 ? 0 : len - 24));
 }
 
-static void check(struct reader *r, enum kind kind, const char *buf, size_t len,
-		  size_t off, uint32_t lo, uint32_t hi)
+static void check(struct reader *r, enum read_kind kind, const char *buf, size_t len,
+		  size_t off, unsigned int lo, unsigned int hi)
 {
 	bool part = kind == SLICE;
-	uint32_t step;
+	unsigned int step;
 	long found;
 
 	r->reads[kind]++;
@@ -161,9 +162,9 @@ static void broken(const char *what, ssize_t ret)
 			       ret < 0 ? strerror(errno) : "not an error");
 }
 
-static void read_fd(struct reader *r, enum kind kind, int fd, char *buf)
+static void read_fd(struct reader *r, enum read_kind kind, int fd, char *buf)
 {
-	uint32_t lo = atomic_load(&sh->floor), hi;
+	unsigned int lo = atomic_load(&sh->floor), hi;
 	ssize_t n = pread(fd, buf, FSLIST_MAX, 0);
 
 	hi = atomic_load(&sh->begun);
@@ -180,7 +181,7 @@ static void read_fd(struct reader *r, enum kind kind, int fd, char *buf)
 
 static void read_opened(struct reader *r, char *buf)
 {
-	uint32_t lo = atomic_load(&sh->floor), hi;
+	unsigned int lo = atomic_load(&sh->floor), hi;
 	int fd = open(cached, O_RDONLY);
 	ssize_t n;
 
@@ -201,7 +202,7 @@ static void read_opened(struct reader *r, char *buf)
 /* The text is the one that the first step began, whatever happens meanwhile. */
 static void read_stepped(struct reader *r, int fd, char *buf, size_t step)
 {
-	uint32_t lo = atomic_load(&sh->floor), hi = 0;
+	unsigned int lo = atomic_load(&sh->floor), hi = 0;
 	size_t len = 0;
 	ssize_t n;
 
@@ -352,12 +353,12 @@ static void learn_lines(const char *base, ssize_t base_len)
 }
 
 /* Which module each step toggles, and the text after it. */
-static void plan(uint8_t *step_module, uint32_t steps, const char *base, size_t base_len)
+static void plan(unsigned char *step_module, unsigned int steps, const char *base, size_t base_len)
 {
 	int order[MAX_MODULES], nr_on = 0, i, j;
 	size_t used = 0, room = 0;
 	unsigned int seed = 1;
-	uint32_t step;
+	unsigned int step;
 
 	for (i = 0; i < nr_modules; i++)
 		room += strlen(modules[i].line);
@@ -393,25 +394,30 @@ static void plan(uint8_t *step_module, uint32_t steps, const char *base, size_t 
 	}
 }
 
+static bool read_on(int index, unsigned long long count)
+{
+	return atomic_load(&sh->reader[index].cached_whole) >= count ||
+	       atomic_load(&sh->broken) || interrupted;
+}
+
 /*
  * Until every reader has made four more whole reads: one that was under way,
  * one that makes the text, and at least two that find it made.
  */
 static bool all_read_on(int readers)
 {
-	uint64_t was[MAX_READERS];
+	unsigned long long was[MAX_READERS];
 	int i;
 
 	for (i = 0; i < readers; i++)
 		was[i] = atomic_load(&sh->reader[i].cached_whole);
 	for (i = 0; i < readers; i++)
-		if (!loop_until(60, atomic_load(&sh->reader[i].cached_whole) >= was[i] + 4 ||
-				    atomic_load(&sh->broken) || interrupted))
+		if (!loop_until(60, read_on(i, was[i] + 4)))
 			return false;
 	return !atomic_load(&sh->broken);
 }
 
-static void usage(const char *name)
+static void die_usage(const char *name)
 {
 	fprintf(stderr,
 		"usage: %s [-c FILE] [-n CHANGES] [-q EVERY] [-t] [-x] MODULE.ko...\n"
@@ -429,27 +435,38 @@ int main(int argc, char **argv)
 	long long rebuilds, uncached, enomem, reads[KINDS] = {}, syscalls = 0, hits;
 	struct thread_arg arg[MAX_READERS];
 	pthread_t thread[MAX_READERS];
-	uint32_t steps = 100, every = 1, step, widest = 0, quiet = 0, wrong = 0;
+	unsigned int steps = 100, every = 1, step, widest = 0, quiet = 0, wrong = 0;
 	int cpus[MAX_READERS], readers, opt, i, k, status;
 	char base[FSLIST_MAX], now[FSLIST_MAX];
 	bool has_cache = true, ok = true;
 	pid_t pid[MAX_READERS];
-	uint8_t *step_module;
+	unsigned char *step_module;
 	ssize_t base_len, len;
 	double began;
 
 	while ((opt = getopt(argc, argv, "c:n:q:tx")) != -1) {
 		switch (opt) {
-		case 'c': cached = optarg; break;
-		case 'n': steps = strtoul(optarg, NULL, 0); break;
-		case 'q': every = strtoul(optarg, NULL, 0); break;
-		case 't': threads = true; break;
-		case 'x': has_cache = false; break;
-		default: usage(argv[0]);
+		case 'c':
+			cached = optarg;
+			break;
+		case 'n':
+			steps = strtoul(optarg, NULL, 0);
+			break;
+		case 'q':
+			every = strtoul(optarg, NULL, 0);
+			break;
+		case 't':
+			threads = true;
+			break;
+		case 'x':
+			has_cache = false;
+			break;
+		default:
+			die_usage(argv[0]);
 		}
 	}
 	if (!steps || !every || optind == argc || argc - optind > MAX_MODULES)
-		usage(argv[0]);
+		die_usage(argv[0]);
 
 	ksft_print_header();
 	if (geteuid())
@@ -468,7 +485,7 @@ int main(int argc, char **argv)
 		ksft_exit_fail_msg("cannot read " FSLIST_NATIVE "\n");
 	learn_lines(base, base_len);
 	if (nr_modules < 2)
-		ksft_exit_skip("fewer than two filesystem modules that can be loaded and unloaded\n");
+		ksft_exit_skip("fewer than two filesystem modules that load and unload\n");
 	ksft_set_plan(4);
 
 	sh = mmap(NULL, sizeof(*sh), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -562,8 +579,8 @@ int main(int argc, char **argv)
 			ksft_print_msg("%lld checked: %s\n", reads[k], kind_name[k]);
 	ksft_print_msg("at most %u changes during one read\n", widest);
 	if (has_cache)
-		ksft_print_msg("%lld texts made, %lld reads uncached, %lld out of memory, %lld reads from the cache\n",
-			       rebuilds, uncached, enomem, hits);
+		ksft_print_msg("%lld texts made, %lld reads uncached, %lld cached, %lld failed\n",
+			       rebuilds, uncached, hits, enomem);
 
 	ksft_test_result(ok && !wrong && step == steps && !atomic_load(&sh->broken),
 			 "every change done, every read answered\n");

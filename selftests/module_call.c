@@ -11,7 +11,8 @@ int main(int argc, char **argv)
 	int i, err;
 
 	if (argc < 3 || (strcmp(argv[1], "load") && strcmp(argv[1], "unload"))) {
-		fprintf(stderr, "usage: module_call load FILE [PARAMETER=VALUE]... | unload NAME\n");
+		fprintf(stderr,
+			"usage: module_call load FILE [PARAMETER=VALUE]... | unload NAME\n");
 		return 2;
 	}
 	for (i = 3; i < argc; i++) {

@@ -15,6 +15,7 @@
  * One line of JSON per result.
  */
 #include <getopt.h>
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,12 +23,13 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
+#include "kselftest.h"
 #include "fslist_util.h"
 
 #define MAX_READERS	64
 
 static const char *file = FSLIST_NATIVE;
-static char buf[8192] __attribute__((aligned(4096)));
+static alignas(4096) char buf[8192];
 static int fd = -1;
 
 static void die(const char *what)
@@ -44,9 +46,9 @@ static void die(const char *what)
 #define MARK_OP		0x75706c02
 #define MARK_END	0x75706c03
 #if defined(__x86_64__)
-#define marker(what)	asm volatile("nopl %c0(%%rax)" : : "i" (what) : "memory")
+#define marker(what)	({ asm volatile("nopl %c0(%%rax)" : : "i" (what) : "memory"); })
 #else
-#define marker(what)	asm volatile("" : : : "memory")
+#define marker(what)	((void)(what))
 #endif
 
 static ssize_t op_nothing(void)
@@ -86,9 +88,8 @@ static const struct op {
 	{ "open_read_close", op_open_read_close, true },
 	{ "getppid", op_getppid, false },
 };
-#define NR_OPS	(sizeof(ops) / sizeof(ops[0]))
 
-static int64_t now_ns(void)
+static long long now_ns(void)
 {
 	struct timespec ts;
 
@@ -98,15 +99,15 @@ static int64_t now_ns(void)
 
 static int compare(const void *a, const void *b)
 {
-	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+	long long x = *(const long long *)a, y = *(const long long *)b;
 
 	return x < y ? -1 : x > y;
 }
 
 /* Nanoseconds of each batch, sorted. */
-static void measure(ssize_t (*run)(void), bool reads, int64_t *ns, int batches, int size)
+static void measure(ssize_t (*run)(void), bool reads, long long *ns, int batches, int size)
 {
-	int64_t start;
+	long long start;
 	int i, j;
 
 	for (i = -2; i < batches; i++) {
@@ -120,10 +121,16 @@ static void measure(ssize_t (*run)(void), bool reads, int64_t *ns, int batches, 
 	qsort(ns, batches, sizeof(*ns), compare);
 }
 
-static void bench(const struct op *op, int batches, int size)
+static void print_head(const char *name, const struct op *op)
 {
-	int64_t *empty = calloc(batches, sizeof(*empty));
-	int64_t *ns = calloc(batches, sizeof(*ns));
+	printf("{\"bench\":\"%s\",\"file\":\"%s\",\"op\":\"%s\",", name,
+	       op->reads ? file : "", op->name);
+}
+
+static void measure_one(const struct op *op, int batches, int size)
+{
+	long long *empty = calloc(batches, sizeof(*empty));
+	long long *ns = calloc(batches, sizeof(*ns));
 	double overhead, n = size;
 	ssize_t bytes;
 
@@ -141,10 +148,11 @@ static void bench(const struct op *op, int batches, int size)
 	measure(op_nothing, false, empty, batches, size);
 	measure(op->run, op->reads, ns, batches, size);
 	overhead = empty[0] / n;
-	printf("{\"bench\":\"fslist\",\"file\":\"%s\",\"op\":\"%s\",\"unit\":\"ns\",\"best\":%.2f,\"median\":%.2f,\"worst\":%.2f,\"overhead\":%.2f,\"batches\":%d,\"batch_size\":%d,\"bytes\":%zd}\n",
-	       op->reads ? file : "", op->name, ns[0] / n - overhead,
-	       ns[batches / 2] / n - overhead, ns[batches - 1] / n - overhead,
-	       overhead, batches, size, bytes);
+	print_head("fslist", op);
+	printf("\"unit\":\"ns\",\"best\":%.2f,\"median\":%.2f,\"worst\":%.2f,\"overhead\":%.2f,",
+	       ns[0] / n - overhead, ns[batches / 2] / n - overhead,
+	       ns[batches - 1] / n - overhead, overhead);
+	printf("\"batches\":%d,\"batch_size\":%d,\"bytes\":%zd}\n", batches, size, bytes);
 	fflush(stdout);
 	if (fd >= 0)
 		close(fd);
@@ -154,13 +162,13 @@ static void bench(const struct op *op, int batches, int size)
 }
 
 struct start_line {
-	_Atomic int ready;
-	_Atomic int go;
+	atomic_int ready;
+	atomic_int go;
 	struct {
-		int64_t from;
-		int64_t to;
+		long long from;
+		long long to;
 		ssize_t bytes;
-	} reader[MAX_READERS] __attribute__((aligned(64)));
+	} reader[MAX_READERS];
 };
 
 static void reader(struct start_line *line, int index, int cpu, const struct op *op, long count)
@@ -199,7 +207,7 @@ static double run_readers(const struct op *op, int readers, long count, ssize_t 
 {
 	struct start_line *line;
 	int cpus[MAX_READERS], i, status;
-	int64_t from, to;
+	long long from, to;
 
 	line = mmap(NULL, sizeof(*line), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (line == MAP_FAILED)
@@ -246,7 +254,7 @@ static double run_readers(const struct op *op, int readers, long count, ssize_t 
 }
 
 /* One reader and all of them in turn, so that both see the same noise. */
-static void scale(const struct op *op, int readers, long count, int rounds)
+static void measure_scale(const struct op *op, int readers, long count, int rounds)
 {
 	double one, all;
 	ssize_t bytes;
@@ -255,14 +263,15 @@ static void scale(const struct op *op, int readers, long count, int rounds)
 	for (i = 0; i < rounds; i++) {
 		one = run_readers(op, 1, count, &bytes);
 		all = readers > 1 ? run_readers(op, readers, count, &bytes) : one;
-		printf("{\"bench\":\"fslist_scale\",\"file\":\"%s\",\"op\":\"%s\",\"readers\":%d,\"ops_per_reader\":%ld,\"round\":%d,\"one_ns\":%.0f,\"all_ns\":%.0f,\"scale\":%.3f,\"bytes\":%zd}\n",
-		       op->reads ? file : "", op->name, readers, count, i, one * 1e9, all * 1e9,
-		       readers * one / all, bytes);
+		print_head("fslist_scale", op);
+		printf("\"readers\":%d,\"ops_per_reader\":%ld,\"round\":%d,", readers, count, i);
+		printf("\"one_ns\":%.0f,\"all_ns\":%.0f,\"scale\":%.3f,\"bytes\":%zd}\n",
+		       one * 1e9, all * 1e9, readers * one / all, bytes);
 		fflush(stdout);
 	}
 }
 
-static __attribute__((noreturn)) void usage(int status)
+static __noreturn void die_usage(int status)
 {
 	fprintf(status ? stderr : stdout,
 		"usage: fslist_bench [options]\n"
@@ -302,21 +311,40 @@ int main(int argc, char **argv)
 
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (opt) {
-		case 'f': file = optarg; break;
-		case 'o': only = optarg; break;
-		case 'b': batches = atoi(optarg); break;
-		case 's': size = atoi(optarg); break;
-		case 'r': readers = atoi(optarg); break;
-		case 'n': count = atol(optarg); break;
-		case 'R': rounds = atoi(optarg); break;
-		case 'a': only_all = true; break;
-		case 'h': usage(0);
-		default: usage(2);
+		case 'f':
+			file = optarg;
+			break;
+		case 'o':
+			only = optarg;
+			break;
+		case 'b':
+			batches = atoi(optarg);
+			break;
+		case 's':
+			size = atoi(optarg);
+			break;
+		case 'r':
+			readers = atoi(optarg);
+			break;
+		case 'n':
+			count = atol(optarg);
+			break;
+		case 'R':
+			rounds = atoi(optarg);
+			break;
+		case 'a':
+			only_all = true;
+			break;
+		case 'h':
+			die_usage(0);
+			break;
+		default:
+			die_usage(2);
 		}
 	}
 	if (optind != argc || batches < 1 || size < 1 || count < 1 || rounds < 1 ||
 	    readers < 0 || readers > MAX_READERS)
-		usage(2);
+		die_usage(2);
 	if (access(file, R_OK)) {
 		fprintf(stderr, "fslist_bench: no %s\n", file);
 		return 4;
@@ -327,18 +355,18 @@ int main(int argc, char **argv)
 	if (!readers && sched_setscheduler(0, SCHED_FIFO, &fifo))
 		fprintf(stderr, "fslist_bench: not SCHED_FIFO: %s\n", strerror(errno));
 
-	for (i = 0; i < NR_OPS; i++) {
+	for (i = 0; i < ARRAY_SIZE(ops); i++) {
 		if (only && strcmp(only, ops[i].name))
 			continue;
 		found = true;
 		if (only_all)
 			run_readers(&ops[i], readers ? readers : 1, count, &bytes);
 		else if (readers)
-			scale(&ops[i], readers, count, rounds);
+			measure_scale(&ops[i], readers, count, rounds);
 		else
-			bench(&ops[i], batches, size);
+			measure_one(&ops[i], batches, size);
 	}
 	if (!found)
-		usage(2);
+		die_usage(2);
 	return 0;
 }

@@ -19,58 +19,15 @@
  *
  * QEMU must run a thread per vCPU (tcg,thread=multi): with one thread for all
  * it takes the vCPU that translates a block for the one that runs it.
- *
- * The few functions of the plugin interface that are used are declared here as
- * QEMU's documentation has them, since distributions ship no header.
  */
-#include <inttypes.h>
+#include <stdint.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef uint64_t qemu_plugin_id_t;
-typedef uint32_t qemu_plugin_meminfo_t;
-
-struct qemu_plugin_tb;
-struct qemu_plugin_insn;
-struct qemu_plugin_hwaddr;
-
-/* The leading part of qemu_info_t, all that is looked at. */
-struct qemu_info {
-	const char *target_name;
-	struct {
-		int min;
-		int cur;
-	} version;
-};
-
-enum { CB_NO_REGS = 0 };	/* QEMU_PLUGIN_CB_NO_REGS */
-enum { MEM_RW = 3 };		/* QEMU_PLUGIN_MEM_RW */
-
-void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id,
-					   void (*cb)(qemu_plugin_id_t id,
-						      struct qemu_plugin_tb *tb));
-size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
-struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t i);
-size_t qemu_plugin_insn_data(const struct qemu_plugin_insn *insn, void *dest, size_t len);
-size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
-uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
-void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn,
-					    void (*cb)(unsigned int vcpu, void *data),
-					    int flags, void *data);
-void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *insn,
-				      void (*cb)(unsigned int vcpu, qemu_plugin_meminfo_t info,
-						 uint64_t vaddr, void *data),
-				      int flags, int rw, void *data);
-bool qemu_plugin_mem_is_store(qemu_plugin_meminfo_t info);
-struct qemu_plugin_hwaddr *qemu_plugin_get_hwaddr(qemu_plugin_meminfo_t info, uint64_t vaddr);
-bool qemu_plugin_hwaddr_is_io(const struct qemu_plugin_hwaddr *haddr);
-uint64_t qemu_plugin_hwaddr_phys_addr(const struct qemu_plugin_hwaddr *haddr);
-void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id,
-				    void (*cb)(qemu_plugin_id_t id, void *data), void *data);
-void qemu_plugin_outs(const char *text);
+#include "qemu_api.h"
 
 /* Interface versions run from 1 (2019); 4 is QEMU 9.2's and 10's. */
 __attribute__((visibility("default"))) int qemu_plugin_version = 4;
@@ -78,32 +35,32 @@ __attribute__((visibility("default"))) int qemu_plugin_version = 4;
 #define LINE_SHIFT	6
 #define MAX_VCPUS	64
 #define MAX_RUNS	64
-#define SLOTS		(1u << 20)	/* per vCPU */
+#define SLOTS		0x100000	/* per vCPU, a power of two */
 
 #define MARK		0x75706c00u
 enum mark { MARK_START = 1, MARK_OP, MARK_END };
 
 /* The key is all of line, pc, run and store. */
 struct slot {
-	uint64_t line;		/* of physical memory */
-	uint64_t pc;		/* 0: any */
-	uint64_t vaddr;		/* of the last access */
-	uint64_t count;		/* accesses; 0: the slot is free */
-	uint32_t ops;		/* operations in which there was one */
-	uint32_t last_op;	/* the latest of them */
-	uint16_t run;
+	unsigned long long line;		/* of physical memory */
+	unsigned long long pc;		/* 0: any */
+	unsigned long long vaddr;		/* of the last access */
+	unsigned long long count;		/* accesses; 0: the slot is free */
+	unsigned int ops;		/* operations in which there was one */
+	unsigned int last_op;	/* the latest of them */
+	unsigned short run;
 	bool store;
 };
 
 static struct vcpu {
 	struct slot *slots;
-	uint64_t used;
-	uint32_t op;		/* of this run, from 1; 0 before the first */
-	uint16_t run;		/* from 1 */
+	unsigned long long used;
+	unsigned int op;		/* of this run, from 1; 0 before the first */
+	unsigned short run;		/* from 1 */
 	bool on;
 	struct {
-		uint32_t ops;
-		uint64_t lost;	/* accesses for which no slot was left */
+		unsigned int ops;
+		unsigned long long lost;	/* accesses for which no slot was left */
 	} runs[MAX_RUNS];
 } vcpus[MAX_VCPUS];
 
@@ -134,9 +91,10 @@ static void on_mark(unsigned int index, void *data)
 	}
 }
 
-static void count(struct vcpu *v, uint64_t line, uint64_t pc, bool store, uint64_t vaddr)
+static void count(struct vcpu *v, unsigned long long line, unsigned long long pc, bool store,
+		  unsigned long long vaddr)
 {
-	uint64_t hash = (line * 0x9e3779b97f4a7c15u) ^ (pc * 0xc2b2ae3d27d4eb4fu) ^
+	unsigned long long hash = (line * 0x9e3779b97f4a7c15u) ^ (pc * 0xc2b2ae3d27d4eb4fu) ^
 			(v->run * 0x165667b19e3779f9u) ^ store;
 	struct slot *s;
 
@@ -164,11 +122,12 @@ static void count(struct vcpu *v, uint64_t line, uint64_t pc, bool store, uint64
 	}
 }
 
-static void on_access(unsigned int index, qemu_plugin_meminfo_t info, uint64_t vaddr, void *data)
+static void on_access(unsigned int index, unsigned int info, unsigned long long vaddr,
+		      void *data)
 {
 	struct qemu_plugin_hwaddr *hw;
 	struct vcpu *v;
-	uint64_t line;
+	unsigned long long line;
 	bool store;
 
 	if (index >= MAX_VCPUS || !vcpus[index].on)
@@ -183,7 +142,7 @@ static void on_access(unsigned int index, qemu_plugin_meminfo_t info, uint64_t v
 	count(v, line, (uintptr_t)data, store, vaddr);
 }
 
-static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
+static void on_translate(unsigned long long id, struct qemu_plugin_tb *tb)
 {
 	size_t i, n = qemu_plugin_tb_n_insns(tb);
 
@@ -191,26 +150,27 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
 		/* nopl disp32(%rax) is 0f 1f 80 and the displacement */
 		unsigned char code[7] = {};
-		uint32_t what;
+		unsigned int what;
 
 		if (qemu_plugin_insn_size(insn) == sizeof(code) &&
 		    qemu_plugin_insn_data(insn, code, sizeof(code)) == sizeof(code) &&
 		    code[0] == 0x0f && code[1] == 0x1f && code[2] == 0x80) {
 			memcpy(&what, code + 3, sizeof(what));
-			if (what - MARK >= MARK_START && what - MARK <= MARK_END)
+			what -= MARK;
+			if (what >= MARK_START && what <= MARK_END)
 				qemu_plugin_register_vcpu_insn_exec_cb(insn, on_mark, CB_NO_REGS,
-								       (void *)(uintptr_t)(what - MARK));
+								       (void *)(uintptr_t)what);
 		}
 		qemu_plugin_register_vcpu_mem_cb(insn, on_access, CB_NO_REGS, MEM_RW,
 						 (void *)(uintptr_t)qemu_plugin_insn_vaddr(insn));
 	}
 }
 
-static void on_exit_machine(qemu_plugin_id_t id, void *data)
+static void on_exit_machine(unsigned long long id, void *data)
 {
 	FILE *out = fopen(out_path, "w");
 	unsigned int index;
-	uint32_t i;
+	unsigned int i;
 
 	if (!out) {
 		qemu_plugin_outs("cachelines: cannot write the result\n");
@@ -222,15 +182,14 @@ static void on_exit_machine(qemu_plugin_id_t id, void *data)
 		if (!v->slots)
 			continue;
 		for (i = 1; i <= v->run; i++)
-			fprintf(out, "ops %u %u %" PRIu32 " %" PRIu64 "\n", i, index,
+			fprintf(out, "ops %u %u %u %llu\n", i, index,
 				v->runs[i].ops, v->runs[i].lost);
 		for (i = 0; i < SLOTS; i++) {
 			const struct slot *s = &v->slots[i];
 
 			if (s->count)
-				fprintf(out, "line %u %u %" PRIx64 " %c %" PRIx64 " %" PRIu64
-					" %" PRIu32 " %" PRIx64 "\n", s->run, index,
-					s->line << LINE_SHIFT, s->store ? 'w' : 'r', s->pc,
+				fprintf(out, "line %u %u %llx %c %llx %llu %u %llx\n", s->run,
+					index, s->line << LINE_SHIFT, s->store ? 'w' : 'r', s->pc,
 					s->count, s->ops, s->vaddr);
 		}
 	}
@@ -239,7 +198,7 @@ static void on_exit_machine(qemu_plugin_id_t id, void *data)
 }
 
 __attribute__((visibility("default")))
-int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info *info, int argc, char **argv)
+int qemu_plugin_install(unsigned long long id, const struct qemu_info *info, int argc, char **argv)
 {
 	int i;
 
