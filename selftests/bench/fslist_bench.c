@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What reading a list of filesystems costs.
+ *
+ * Batches of one operation between two readings of the clock, under SCHED_FIFO;
+ * the best batch is the figure, the median says how far to trust it. In a guest
+ * that counts instructions (QEMU, -icount shift=0, one vCPU) a nanosecond is an
+ * instruction. The empty loop and the clock are measured likewise and taken off.
+ *
+ * With --readers N processes, one per CPU, do a fixed number of operations at
+ * the same time; what counts is how the time compares with that of one.
+ * Between their start and end markers (see marker()) a QEMU plugin can watch
+ * what memory they touch.
+ *
+ * One line of JSON per result.
+ */
+#include <getopt.h>
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include "kselftest.h"
+#include "fslist_util.h"
+
+#define MAX_READERS	64
+
+static const char *file = FSLIST_NATIVE;
+static alignas(4096) char buf[8192];
+static int fd = -1;
+
+static void die(const char *what)
+{
+	fprintf(stderr, "fslist_bench: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+/*
+ * A no-op with an address that says what it marks: nothing happens on any x86,
+ * and a plugin recognises the bytes when it translates them.
+ */
+#define MARK_START	0x75706c01
+#define MARK_OP		0x75706c02
+#define MARK_END	0x75706c03
+#if defined(__x86_64__)
+#define marker(what)	({ asm volatile("nopl %c0(%%rax)" : : "i" (what) : "memory"); })
+#else
+#define marker(what)	((void)(what))
+#endif
+
+static ssize_t op_nothing(void)
+{
+	asm volatile("" : : : "memory");
+	return 0;
+}
+
+static ssize_t op_getppid(void)
+{
+	return syscall(SYS_getppid) < 0 ? -1 : 0;
+}
+
+static ssize_t op_pread(void)
+{
+	return pread(fd, buf, sizeof(buf), 0);
+}
+
+static ssize_t op_open_read_close(void)
+{
+	int f = open(file, O_RDONLY);
+	ssize_t n;
+
+	if (f < 0)
+		return -1;
+	n = read(f, buf, sizeof(buf));
+	close(f);
+	return n;
+}
+
+static const struct op {
+	const char *name;
+	ssize_t (*run)(void);
+	bool reads;
+} ops[] = {
+	{ "pread_open_fd", op_pread, true },
+	{ "open_read_close", op_open_read_close, true },
+	{ "getppid", op_getppid, false },
+};
+
+static long long now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
+
+static int compare(const void *a, const void *b)
+{
+	long long x = *(const long long *)a, y = *(const long long *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Nanoseconds of each batch, sorted. */
+static void measure(ssize_t (*run)(void), bool reads, long long *ns, int batches, int size)
+{
+	long long start;
+	int i, j;
+
+	for (i = -2; i < batches; i++) {
+		start = now_ns();
+		for (j = 0; j < size; j++)
+			if (run() < reads)
+				die(file);
+		if (i >= 0)
+			ns[i] = now_ns() - start;
+	}
+	qsort(ns, batches, sizeof(*ns), compare);
+}
+
+static void print_head(const char *name, const struct op *op)
+{
+	printf("{\"bench\":\"%s\",\"file\":\"%s\",\"op\":\"%s\",", name,
+	       op->reads ? file : "", op->name);
+}
+
+static void measure_one(const struct op *op, int batches, int size)
+{
+	long long *empty = calloc(batches, sizeof(*empty));
+	long long *ns = calloc(batches, sizeof(*ns));
+	double overhead, n = size;
+	ssize_t bytes;
+
+	if (!empty || !ns)
+		die("memory");
+	if (op->reads) {
+		/* Whatever is made once is made now, and not on the file measured. */
+		if (op_open_read_close() < 0)
+			die(file);
+		fd = open(file, O_RDONLY);
+		if (fd < 0)
+			die(file);
+	}
+	bytes = op->run();
+	measure(op_nothing, false, empty, batches, size);
+	measure(op->run, op->reads, ns, batches, size);
+	overhead = empty[0] / n;
+	print_head("fslist", op);
+	printf("\"unit\":\"ns\",\"best\":%.2f,\"median\":%.2f,\"worst\":%.2f,\"overhead\":%.2f,",
+	       ns[0] / n - overhead, ns[batches / 2] / n - overhead,
+	       ns[batches - 1] / n - overhead, overhead);
+	printf("\"batches\":%d,\"batch_size\":%d,\"bytes\":%zd}\n", batches, size, bytes);
+	fflush(stdout);
+	if (fd >= 0)
+		close(fd);
+	fd = -1;
+	free(empty);
+	free(ns);
+}
+
+struct start_line {
+	atomic_int ready;
+	atomic_int go;
+	struct {
+		long long from;
+		long long to;
+		ssize_t bytes;
+	} reader[MAX_READERS];
+};
+
+static void reader(struct start_line *line, int index, int cpu, const struct op *op, long count)
+{
+	ssize_t bytes = 0;
+	long i;
+
+	if (pin_to_cpu(cpu))
+		die("sched_setaffinity");
+	if (op->reads) {
+		fd = open(file, O_RDONLY);
+		if (fd < 0)
+			die(file);
+	}
+	/* What is made or faulted in once has been before it counts. */
+	memset(buf, 0, sizeof(buf));
+	for (i = 0; i < 200; i++)
+		bytes = op->run();
+	atomic_fetch_add(&line->ready, 1);
+	while (!atomic_load_explicit(&line->go, memory_order_relaxed))
+		;
+	line->reader[index].from = now_ns();
+	marker(MARK_START);
+	for (i = 0; i < count; i++) {
+		marker(MARK_OP);
+		if (op->run() < op->reads)
+			die(file);
+	}
+	marker(MARK_END);
+	line->reader[index].to = now_ns();
+	line->reader[index].bytes = bytes;
+}
+
+/* Seconds from the first one's start to the last one's end. */
+static double run_readers(const struct op *op, int readers, long count, ssize_t *bytes)
+{
+	struct start_line *line;
+	int cpus[MAX_READERS], i, status;
+	long long from, to;
+
+	line = mmap(NULL, sizeof(*line), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (line == MAP_FAILED)
+		die("mmap");
+	if (op->reads && op_open_read_close() < 0)
+		die(file);
+	if (usable_cpus(cpus, MAX_READERS) < readers) {
+		fprintf(stderr, "fslist_bench: %d readers need as many CPUs\n", readers);
+		exit(4);
+	}
+	for (i = 0; i < readers; i++) {
+		pid_t pid = fork();
+
+		if (pid < 0)
+			die("fork");
+		if (!pid) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			reader(line, i, cpus[i], op, count);
+			_exit(0);
+		}
+	}
+	if (!loop_until(60, atomic_load(&line->ready) == readers)) {
+		fprintf(stderr, "fslist_bench: the readers do not start\n");
+		exit(1);
+	}
+	atomic_store(&line->go, 1);
+	for (i = 0; i < readers; i++) {
+		if (wait(&status) < 0 || status) {
+			fprintf(stderr, "fslist_bench: a reader failed, status %#x\n", status);
+			exit(1);
+		}
+	}
+	from = line->reader[0].from;
+	to = line->reader[0].to;
+	for (i = 1; i < readers; i++) {
+		if (line->reader[i].from < from)
+			from = line->reader[i].from;
+		if (line->reader[i].to > to)
+			to = line->reader[i].to;
+	}
+	*bytes = line->reader[0].bytes;
+	munmap(line, sizeof(*line));
+	return (to - from) / 1e9;
+}
+
+/*
+ * One reader and all of them in turn, so that both see the same noise. The last
+ * line compares the best rounds: on a busy host only those had the CPUs that
+ * they needed, so many short rounds say more than few long ones.
+ */
+static void measure_scale(const struct op *op, int readers, long count, int rounds)
+{
+	double one, all, best_one = 0, best_all = 0;
+	ssize_t bytes;
+	int i;
+
+	for (i = 0; i < rounds; i++) {
+		one = run_readers(op, 1, count, &bytes);
+		all = readers > 1 ? run_readers(op, readers, count, &bytes) : one;
+		print_head("fslist_scale", op);
+		printf("\"readers\":%d,\"ops_per_reader\":%ld,\"round\":%d,", readers, count, i);
+		printf("\"one_ns\":%.0f,\"all_ns\":%.0f,\"scale\":%.3f,\"bytes\":%zd}\n",
+		       one * 1e9, all * 1e9, readers * one / all, bytes);
+		fflush(stdout);
+		if (!i || one < best_one)
+			best_one = one;
+		if (!i || all < best_all)
+			best_all = all;
+	}
+	print_head("fslist_scale_best", op);
+	printf("\"readers\":%d,\"ops_per_reader\":%ld,\"rounds\":%d,", readers, count, rounds);
+	printf("\"one_ns\":%.0f,\"all_ns\":%.0f,\"scale\":%.3f,\"bytes\":%zd}\n",
+	       best_one * 1e9, best_all * 1e9, readers * best_one / best_all, bytes);
+}
+
+static __noreturn void die_usage(int status)
+{
+	fprintf(status ? stderr : stdout,
+		"usage: fslist_bench [options]\n"
+		"  --file PATH      what to read (%s)\n"
+		"  --op OP          pread_open_fd, open_read_close or getppid (all of them)\n"
+		"  --batches N      batches, of which the best counts (50)\n"
+		"  --batch-size N   operations in a batch (20)\n"
+		"  --readers N      N processes on N CPUs at once, against one\n"
+		"  --ops N          operations of each of them (4000)\n"
+		"  --rounds N       how often to compare one and all (40)\n"
+		"  --only-all       only the N at once, in one round: for the plugin\n",
+		FSLIST_NATIVE);
+	exit(status);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "file", required_argument, NULL, 'f' },
+		{ "op", required_argument, NULL, 'o' },
+		{ "batches", required_argument, NULL, 'b' },
+		{ "batch-size", required_argument, NULL, 's' },
+		{ "readers", required_argument, NULL, 'r' },
+		{ "ops", required_argument, NULL, 'n' },
+		{ "rounds", required_argument, NULL, 'R' },
+		{ "only-all", no_argument, NULL, 'a' },
+		{ "help", no_argument, NULL, 'h' },
+		{ }
+	};
+	int batches = 50, size = 20, readers = 0, rounds = 40, opt;
+	struct sched_param fifo = { .sched_priority = 50 };
+	const char *only = NULL;
+	bool only_all = false, found = false;
+	long count = 4000;
+	ssize_t bytes;
+	size_t i;
+
+	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (opt) {
+		case 'f':
+			file = optarg;
+			break;
+		case 'o':
+			only = optarg;
+			break;
+		case 'b':
+			batches = atoi(optarg);
+			break;
+		case 's':
+			size = atoi(optarg);
+			break;
+		case 'r':
+			readers = atoi(optarg);
+			break;
+		case 'n':
+			count = atol(optarg);
+			break;
+		case 'R':
+			rounds = atoi(optarg);
+			break;
+		case 'a':
+			only_all = true;
+			break;
+		case 'h':
+			die_usage(0);
+			break;
+		default:
+			die_usage(2);
+		}
+	}
+	if (optind != argc || batches < 1 || size < 1 || count < 1 || rounds < 1 ||
+	    readers < 0 || readers > MAX_READERS)
+		die_usage(2);
+	if (access(file, R_OK)) {
+		fprintf(stderr, "fslist_bench: no %s\n", file);
+		return 4;
+	}
+	if (mlockall(MCL_CURRENT | MCL_FUTURE))
+		fprintf(stderr, "fslist_bench: memory not locked: %s\n", strerror(errno));
+	/* Readers share their CPUs with who started them: no real-time there. */
+	if (!readers && sched_setscheduler(0, SCHED_FIFO, &fifo))
+		fprintf(stderr, "fslist_bench: not SCHED_FIFO: %s\n", strerror(errno));
+
+	for (i = 0; i < ARRAY_SIZE(ops); i++) {
+		if (only && strcmp(only, ops[i].name))
+			continue;
+		found = true;
+		if (only_all)
+			run_readers(&ops[i], readers ? readers : 1, count, &bytes);
+		else if (readers)
+			measure_scale(&ops[i], readers, count, rounds);
+		else
+			measure_one(&ops[i], batches, size);
+	}
+	if (!found)
+		die_usage(2);
+	return 0;
+}
