@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Tests of the KUnit driver that need no kernel: python3 -m unittest scripts/tests/test_kunit.py"""
+"""Tests of the KUnit driver that need no kernel: python3 -m unittest scripts/tests/kunit_test.py"""
 
 import hashlib
 import os
