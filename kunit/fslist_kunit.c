@@ -38,6 +38,7 @@
 #include <linux/slab.h>
 #include <linux/sort.h>
 #include <linux/srcu.h>
+#include <linux/uaccess.h>
 #include <linux/uio.h>
 
 #include "../modules/fslist/fslist_core.h"
@@ -107,7 +108,7 @@ struct world {
 
 /* A file that has the list open. */
 struct reader {
-	fslist_reader_t state;
+	void *state;
 	loff_t pos;
 };
 
@@ -314,6 +315,12 @@ static struct fslist_stats stats_of(struct world *world)
 
 /* --- reading --- */
 
+static void close_file(struct reader *reader)
+{
+	fslist_reader_release(&reader->state);
+	*reader = (struct reader){};
+}
+
 static ssize_t read_kvec(struct world *world, struct reader *reader, void *to, size_t len)
 {
 	struct kvec vec = { .iov_base = to, .iov_len = len };
@@ -353,7 +360,7 @@ static void expect_current(struct world *world)
 	KUNIT_EXPECT_EQ(test, reader.pos, world->len);
 	KUNIT_EXPECT_EQ(test, read_kvec(world, &reader, world->buf, TEXT_MAX), 0);
 	KUNIT_EXPECT_EQ(test, reader.pos, world->len);
-	fslist_reader_release(&reader.state);
+	close_file(&reader);
 }
 
 /* As expect_current(), and say whether the list was rendered for it. */
@@ -546,7 +553,7 @@ static void build_gives_up_on_endless_text(struct kunit *test)
 	world->ops.show = world_show;
 	list_add_fs(world, "proc", true);
 	KUNIT_EXPECT_EQ(test, read_kvec(world, &reader, world->buf, TEXT_MAX), world->len);
-	fslist_reader_release(&reader.state);
+	close_file(&reader);
 }
 
 /* A list that grows while its size is being found out still comes out whole. */
@@ -563,7 +570,7 @@ static void build_list_that_grows_under_the_buffer(struct kunit *test)
 	/* The last rendering was followed by one more entry. */
 	KUNIT_EXPECT_EQ(test, ret, world->len - strlen("nodev\tmore\n"));
 	KUNIT_EXPECT_MEMEQ(test, world->buf, world->text, ret);
-	fslist_reader_release(&reader.state);
+	close_file(&reader);
 }
 
 static void build_failing_show(struct kunit *test)
@@ -580,7 +587,7 @@ static void build_failing_show(struct kunit *test)
 	/* It failed at 2; that is no place where anything was begun. */
 	KUNIT_EXPECT_EQ(test, pread_kvec(world, &reader, world->buf, 3, 2), 3);
 	KUNIT_EXPECT_MEMEQ(test, world->buf, world->text + 2, 3);
-	fslist_reader_release(&reader.state);
+	close_file(&reader);
 	KUNIT_EXPECT_EQ(test, stats_of(world).enomem, 0);
 }
 
@@ -688,7 +695,7 @@ static void read_around_change(struct world *world)
 	KUNIT_EXPECT_TRUE(test, ret == old_len || ret == world->len);
 	if (ret > 0)
 		KUNIT_EXPECT_MEMEQ(test, world->buf, world->text, ret);
-	fslist_reader_release(&reader.state);
+	close_file(&reader);
 	KUNIT_EXPECT_NULL_MSG(test, rcu_access_pointer(world->cache.text),
 			      "a text that a change came near was published");
 }
@@ -957,9 +964,9 @@ static void whole_read_of_published_text_allocates_nothing(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, pread_kvec(world, &reader, world->buf, world->len, 0),
 				world->len);
 		if (i % 2)
-			fslist_reader_release(&reader.state);
+			close_file(&reader);
 	}
-	fslist_reader_release(&reader.state);
+	close_file(&reader);
 	KUNIT_EXPECT_EQ(test, world->shows, 1);
 	KUNIT_EXPECT_EQ(test, world->allocs, allocs);
 	KUNIT_EXPECT_EQ(test, stats_of(world).rebuilds, 1);
@@ -991,7 +998,7 @@ static void partial_read_keeps_text_across_change(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ret, 0);
 	KUNIT_EXPECT_EQ(test, done, old_len);
 	KUNIT_EXPECT_MEMEQ(test, world->buf, old, old_len);
-	fslist_reader_release(&reader.state);
+	close_file(&reader);
 	expect_publishes(world);
 }
 
@@ -1023,9 +1030,9 @@ static void end_of_file_stays_after_growth(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pread_kvec(world, &pieces, world->buf, 5, len + 1), 5);
 	KUNIT_EXPECT_MEMEQ(test, world->buf, world->text + len + 1, 5);
 	KUNIT_EXPECT_EQ(test, pread_kvec(world, &beyond, world->buf, 5, len), 5);
-	fslist_reader_release(&whole.state);
-	fslist_reader_release(&pieces.state);
-	fslist_reader_release(&beyond.state);
+	close_file(&whole);
+	close_file(&pieces);
+	close_file(&beyond);
 }
 
 static void read_at_zero_refreshes(struct kunit *test)
@@ -1044,7 +1051,7 @@ static void read_at_zero_refreshes(struct kunit *test)
 	register_fs(world, "xfs");
 	KUNIT_EXPECT_EQ(test, pread_kvec(world, &reader, world->buf, TEXT_MAX, 0), world->len);
 	KUNIT_EXPECT_MEMEQ(test, world->buf, world->text, world->len);
-	fslist_reader_release(&reader.state);
+	close_file(&reader);
 }
 
 /* The same text again, on which the file already has a reference. */
@@ -1062,7 +1069,7 @@ static void read_elsewhere_in_published_text(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, pread_kvec(world, &reader, world->buf, 3, 0), 3);
 	KUNIT_EXPECT_EQ(test, world->shows, 1);
-	fslist_reader_release(&reader.state);
+	close_file(&reader);
 }
 
 static void read_of_nothing_changes_nothing(struct kunit *test)
@@ -1080,7 +1087,7 @@ static void read_of_nothing_changes_nothing(struct kunit *test)
 	/* Still the text that was begun. */
 	KUNIT_EXPECT_EQ(test, pread_kvec(world, &reader, world->buf, TEXT_MAX, 5),
 			world->len - 5 - strlen("nodev\txfs\n"));
-	fslist_reader_release(&reader.state);
+	close_file(&reader);
 }
 
 static void release_in_every_state(struct kunit *test)
@@ -1090,39 +1097,38 @@ static void release_in_every_state(struct kunit *test)
 
 	fill_list(world, 10);
 	/* new */
-	fslist_reader_release(&reader.state);
+	close_file(&reader);
 	/* read in one go, uncached and cached */
 	pread_kvec(world, &reader, world->buf, TEXT_MAX, 0);
-	fslist_reader_release(&reader.state);
+	close_file(&reader);
 	pread_kvec(world, &reader, world->buf, TEXT_MAX, 0);
-	KUNIT_EXPECT_PTR_NE(test, reader.state, NULL);
-	fslist_reader_release(&reader.state);
-	KUNIT_EXPECT_PTR_EQ(test, reader.state, NULL);
+	KUNIT_EXPECT_TRUE(test, fslist_is_end_mark(reader.state));
+	close_file(&reader);
 	/* half-way, with a text that is published, and with one that no longer is */
 	pread_kvec(world, &reader, world->buf, 10, 0);
+	KUNIT_EXPECT_TRUE(test, fslist_is_partial(reader.state));
 	fslist_reader_release(&reader.state);
 	KUNIT_EXPECT_PTR_EQ(test, reader.state, NULL);
+	close_file(&reader);
 	pread_kvec(world, &reader, world->buf, 10, 0);
 	register_fs(world, "xfs");
-	fslist_reader_release(&reader.state);
+	close_file(&reader);
 	/* at the end by pieces */
 	pread_kvec(world, &reader, world->buf, 10, 0);
 	read_kvec(world, &reader, world->buf, TEXT_MAX);
-	fslist_reader_release(&reader.state);
+	close_file(&reader);
 	/* after a fault, at the begin and half-way */
 	KUNIT_EXPECT_EQ(test, pread_nowhere(world, &reader, TEXT_MAX, 0), -EFAULT);
-	fslist_reader_release(&reader.state);
+	close_file(&reader);
 	pread_kvec(world, &reader, world->buf, 10, 0);
 	KUNIT_EXPECT_EQ(test, pread_nowhere(world, &reader, 3, 10), -EFAULT);
-	fslist_reader_release(&reader.state);
+	close_file(&reader);
 	/* after an error */
 	register_fs(world, "btrfs");
 	world->show_error = -EIO;
 	KUNIT_EXPECT_EQ(test, pread_kvec(world, &reader, world->buf, 10, 0), -EIO);
-	fslist_reader_release(&reader.state);
+	close_file(&reader);
 	world->show_error = 0;
-	/* and a second time */
-	fslist_reader_release(&reader.state);
 	expect_publishes(world);
 }
 
@@ -1138,9 +1144,9 @@ static void destroy_with_files_half_read(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, read_kvec(world, &ended, world->buf, TEXT_MAX), world->len);
 	fslist_cache_destroy(&world->cache);
 	kvfree_rcu_barrier();
-	fslist_reader_release(&published.state);
-	fslist_reader_release(&private.state);
-	fslist_reader_release(&ended.state);
+	close_file(&published);
+	close_file(&private);
+	close_file(&ended);
 	KUNIT_EXPECT_FALSE(test, anything_leaked());
 }
 
@@ -1184,7 +1190,7 @@ static void read_into_segments(struct kunit *test)
 				KUNIT_ASSERT_EQ(test, ((u8 *)vec[n].iov_base)[vec[n].iov_len],
 						GUARD);
 			}
-			fslist_reader_release(&reader.state);
+			close_file(&reader);
 		}
 	}
 	KUNIT_EXPECT_EQ(test, world->shows, 1);
@@ -1204,7 +1210,7 @@ static void read_into_pages(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fslist_read(&world->cache, &reader.state, &iter, &reader.pos),
 			min(world->len, 2 * PAGE_SIZE));
 	KUNIT_EXPECT_MEMEQ(test, world->buf, world->text, reader.pos);
-	fslist_reader_release(&reader.state);
+	close_file(&reader);
 }
 
 static char __user *user_pages(struct kunit *test, unsigned int pages)
@@ -1216,6 +1222,63 @@ static char __user *user_pages(struct kunit *test, unsigned int pages)
 	KUNIT_ASSERT_NE_MSG(test, addr, 0, "no user memory");
 	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(addr));
 	return (char __user *)addr;
+}
+
+/* By words and the rest by bytes: all lengths, at all alignments. */
+static void read_into_user_memory_of_every_size(struct kunit *test)
+{
+	struct world *world = test->priv;
+	char __user *base = user_pages(test, 1);
+	unsigned int allocs, shows, at;
+	size_t len;
+
+	for (len = 3; len < 300; len++) {
+		char name[300] = {};
+
+		memset(name, 'a' + len % 26, len - 2);
+		name[(len - 2) / 2] = 'A' + len % 25;
+		fslist_change_begin(&world->cache);
+		fslist_change_track(&world->cache);
+		list_clear(world);
+		list_add_fs(world, name, false);
+		fslist_change_end(&world->cache);
+		expect_publishes(world);
+		KUNIT_ASSERT_EQ(test, world->len, len);
+		allocs = world->allocs;
+		shows = world->shows;
+
+		for (at = 0; at < 9; at++) {
+			size_t room = len + (at % 3) * 10;
+			struct reader reader = {};
+			struct iov_iter iter;
+
+			memset(world->buf, GUARD, len + 32);
+			KUNIT_ASSERT_EQ(test, copy_to_user(base, world->buf, len + 32), 0);
+			iov_iter_ubuf(&iter, ITER_DEST, base + at, room);
+			KUNIT_ASSERT_EQ(test, fslist_read(&world->cache, &reader.state, &iter,
+							  &reader.pos), len);
+			KUNIT_EXPECT_EQ(test, reader.pos, len);
+			KUNIT_EXPECT_EQ(test, iov_iter_count(&iter), room - len);
+			KUNIT_ASSERT_EQ(test, copy_from_user(world->buf, base, len + 32), 0);
+			KUNIT_ASSERT_MEMEQ(test, world->buf + at, world->text, len);
+			KUNIT_ASSERT_NULL(test, memchr_inv(world->buf, GUARD, at));
+			KUNIT_ASSERT_NULL(test, memchr_inv(world->buf + at + len, GUARD,
+							   32 - at));
+			/* An iterator that has come some way goes on from there. */
+			iov_iter_ubuf(&iter, ITER_DEST, base, at + len);
+			iov_iter_advance(&iter, at);
+			KUNIT_ASSERT_EQ(test, clear_user(base, len + 32), 0);
+			reader.pos = 0;
+			KUNIT_ASSERT_EQ(test, fslist_read(&world->cache, &reader.state, &iter,
+							  &reader.pos), len);
+			KUNIT_ASSERT_EQ(test, copy_from_user(world->buf, base + at, len), 0);
+			KUNIT_ASSERT_MEMEQ(test, world->buf, world->text, len);
+			KUNIT_EXPECT_EQ(test, iov_iter_count(&iter), 0);
+			close_file(&reader);
+		}
+		KUNIT_EXPECT_EQ(test, world->allocs, allocs);
+		KUNIT_EXPECT_EQ(test, world->shows, shows);
+	}
 }
 
 /* The page is not there: the copy without faults fails, the other one must not. */
@@ -1237,36 +1300,49 @@ static void read_into_user_memory_not_yet_present(struct kunit *test)
 	KUNIT_EXPECT_MEMEQ(test, world->buf, world->text, world->len);
 	KUNIT_EXPECT_EQ(test, read_kvec(world, &reader, world->buf, TEXT_MAX), 0);
 	KUNIT_EXPECT_EQ(test, world->shows, 1);
-	fslist_reader_release(&reader.state);
+	close_file(&reader);
 }
 
 /* As every read: what fits is read, and the rest can be had later. */
 static void read_into_user_memory_that_ends(struct kunit *test)
 {
 	struct world *world = test->priv;
-	struct reader reader = {};
-	struct iov_iter iter;
-	char __user *end;
-	size_t len;
+	char __user *end = user_pages(test, 2) + PAGE_SIZE;
+	size_t room, len;
 
 	fill_list(world, 20);
 	expect_publishes(world);
 	len = world->len;
-	end = user_pages(test, 2) + PAGE_SIZE;
 	KUNIT_ASSERT_EQ(test, vm_munmap((unsigned long)end, PAGE_SIZE), 0);
-	iov_iter_ubuf(&iter, ITER_DEST, end - 20, TEXT_MAX);
-	KUNIT_EXPECT_EQ(test, fslist_read(&world->cache, &reader.state, &iter, &reader.pos), 20);
-	KUNIT_EXPECT_EQ(test, reader.pos, 20);
-	KUNIT_EXPECT_EQ(test, iov_iter_count(&iter), TEXT_MAX - 20);
-	KUNIT_ASSERT_EQ(test, copy_from_user(world->buf, end - 20, 20), 0);
-	/* A fault costs nothing of what is to come. */
-	iov_iter_ubuf(&iter, ITER_DEST, end, 20);
-	KUNIT_EXPECT_EQ(test, fslist_read(&world->cache, &reader.state, &iter, &reader.pos),
-			-EFAULT);
-	KUNIT_EXPECT_EQ(test, reader.pos, 20);
-	KUNIT_EXPECT_EQ(test, read_kvec(world, &reader, world->buf + 20, TEXT_MAX - 20), len - 20);
-	KUNIT_EXPECT_MEMEQ(test, world->buf, world->text, len);
-	fslist_reader_release(&reader.state);
+	for (room = 1; room < len; room++) {
+		struct reader reader = {};
+		struct iov_iter iter;
+		ssize_t ret;
+
+		/* Reading goes on byte by byte up to the fault, or by words. */
+		iov_iter_ubuf(&iter, ITER_DEST, end - room, TEXT_MAX);
+		ret = fslist_read(&world->cache, &reader.state, &iter, &reader.pos);
+		if (room >= sizeof(u64) || ret != -EFAULT) {
+			KUNIT_ASSERT_GT(test, ret, 0);
+			KUNIT_ASSERT_GT(test, ret + sizeof(u64), room);
+			KUNIT_ASSERT_LE(test, ret, room);
+		} else {
+			ret = 0;
+		}
+		KUNIT_ASSERT_EQ(test, reader.pos, ret);
+		KUNIT_ASSERT_EQ(test, iov_iter_count(&iter), TEXT_MAX - ret);
+		KUNIT_ASSERT_EQ(test, copy_from_user(world->buf, end - room, ret), 0);
+		/* A fault costs nothing of what is to come. */
+		iov_iter_ubuf(&iter, ITER_DEST, end, 20);
+		KUNIT_ASSERT_EQ(test, fslist_read(&world->cache, &reader.state, &iter,
+						  &reader.pos), -EFAULT);
+		KUNIT_ASSERT_EQ(test, reader.pos, ret);
+		KUNIT_ASSERT_EQ(test, read_kvec(world, &reader, world->buf + ret, TEXT_MAX - ret),
+				len - ret);
+		KUNIT_ASSERT_MEMEQ(test, world->buf, world->text, len);
+		close_file(&reader);
+	}
+	KUNIT_EXPECT_EQ(test, world->shows, 1);
 }
 
 /* --- against the kernel's seq_file --- */
@@ -1291,7 +1367,6 @@ static int oracle_show(struct seq_file *m, void *v)
 
 static void pair_open(struct world *world, struct pair *pair)
 {
-	pair->reader = (struct reader){};
 	pair->pos = 0;
 	memset(pair->file, 0, sizeof(*pair->file));
 	KUNIT_ASSERT_EQ(world->test, single_open(pair->file, oracle_show, world), 0);
@@ -1299,7 +1374,7 @@ static void pair_open(struct world *world, struct pair *pair)
 
 static void pair_close(struct world *world, struct pair *pair)
 {
-	fslist_reader_release(&pair->reader.state);
+	close_file(&pair->reader);
 	if (pair->file && pair->file->private_data)
 		single_release(NULL, pair->file);
 }
@@ -1543,8 +1618,8 @@ static int read_with_shortage(struct world *world)
 	}
 	KUNIT_EXPECT_EQ(test, ret, 5);
 	KUNIT_EXPECT_MEMEQ(test, world->buf, world->text + 5, 5);
-	fslist_reader_release(&whole.state);
-	fslist_reader_release(&pieces.state);
+	close_file(&whole);
+	close_file(&pieces);
 	return err;
 }
 
@@ -1588,7 +1663,7 @@ static void allocation_failure_during_change(struct kunit *test)
 	list_add_fs(world, "xfs", true);
 	fslist_change_end(&world->cache);
 	expect_publishes(world);
-	fslist_reader_release(&reader.state);
+	close_file(&reader);
 }
 
 static void allocation_failure_with_published_text(struct kunit *test)
@@ -1604,7 +1679,7 @@ static void allocation_failure_with_published_text(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, read_kvec(world, &reader, world->buf, 10), -ENOMEM);
 	KUNIT_EXPECT_EQ(test, reader.pos, 0);
 	KUNIT_EXPECT_EQ(test, read_kvec(world, &reader, world->buf, 10), 10);
-	fslist_reader_release(&reader.state);
+	close_file(&reader);
 	KUNIT_EXPECT_EQ(test, world->shows, 1);
 }
 
@@ -1844,10 +1919,10 @@ static int stress_reader(void *arg)
 		}
 		last = stress_check(thread, len, floor, last);
 		if (random & BIT(31))
-			fslist_reader_release(&reader.state);
+			close_file(&reader);
 		cond_resched();
 	}
-	fslist_reader_release(&reader.state);
+	close_file(&reader);
 	return 0;
 }
 
@@ -1940,7 +2015,7 @@ static void readers_and_untracked_writers_at_once(struct kunit *test)
 /* Threads that share one file: the reads are preads, each gets its slice. */
 struct shared_file {
 	struct world *world;
-	fslist_reader_t state;
+	void *state;
 	struct completion started;
 	atomic_t bad;
 };
@@ -2001,6 +2076,7 @@ static void threads_that_share_a_file(struct kunit *test)
 			put_task_struct(tasks[i]);
 		}
 		fslist_reader_release(&shared.state);
+		shared.state = NULL;
 	}
 	KUNIT_EXPECT_EQ(test, atomic_read(&shared.bad), 0);
 }
@@ -2151,7 +2227,7 @@ static void speed_cached_against_uncached(struct kunit *test)
 			struct reader once = {};
 
 			read_kvec(world, &once, world->buf, SZ_4K);
-			fslist_reader_release(&once.state);
+			close_file(&once);
 		}
 		opened[round] = ktime_get_ns() - start;
 		KUNIT_EXPECT_EQ(test, world->shows, shows);
@@ -2165,7 +2241,7 @@ static void speed_cached_against_uncached(struct kunit *test)
 		uncached[round] = ktime_get_ns() - start;
 		fslist_change_end(&world->cache);
 		KUNIT_EXPECT_EQ(test, world->shows, shows + reads);
-		fslist_reader_release(&reader.state);
+		close_file(&reader);
 
 		start = ktime_get_ns();
 		for (i = 0; i < reads; i++) {
@@ -2303,6 +2379,7 @@ static struct kunit_case fslist_cases[] = {
 	KUNIT_CASE(destroy_with_files_half_read),
 	KUNIT_CASE(read_into_segments),
 	KUNIT_CASE(read_into_pages),
+	KUNIT_CASE(read_into_user_memory_of_every_size),
 	KUNIT_CASE(read_into_user_memory_not_yet_present),
 	KUNIT_CASE(read_into_user_memory_that_ends),
 	KUNIT_CASE_SLOW(random_script_against_seq_file),
