@@ -1,0 +1,400 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Run uplift's KUnit suites under the kernel's own kunit.py.
+
+The kernel is a target's source package. It is never edited: the suites go into
+a tree of hard links to it, with our kunit/ and modules/ linked in as
+drivers/uplift and two lines added to copies of two files. kunit.py then
+configures, builds and boots that tree inside the build root. Objects are kept
+below build/kunit/, so that a run after a change of a suite takes seconds.
+
+What counts is not kunit.py's exit status but its JSON: every case that the
+sources declare must be there and must have passed, or be skipped by itself.
+"""
+
+import argparse
+import fnmatch
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from lab import buildroot, fetch, paths, say   # noqa: E402
+
+ARCHES = ("um", "x86_64")
+DEFAULT_TARGET = "6.12"
+# Anything of this in the kernel's output fails the run, whatever the cases say.
+SPLAT = re.compile(
+    r"\bBUG: |\bWARNING: |\bKernel panic\b|\bOops\b|\bINFO: (?:possible|task |rcu)"
+    r"|general protection fault|kernel BUG at|UBSAN: |double fault"
+    r"|suspicious RCU usage|sleeping function called")
+
+
+# --- what the sources declare -------------------------------------------------
+
+def declared_cases(kunit_dir):
+    """{suite: [case, ...]} of the *_kunit.c files in kunit_dir."""
+    suites = {}
+    for path in sorted(Path(kunit_dir).glob("*_kunit.c")):
+        text = path.read_text()
+        names = re.findall(r"struct kunit_suite \w+ = \{[^}]*?\.name = \"(\w+)\"",
+                           text, re.S)
+        cases = re.findall(r"^\s*KUNIT_CASE(?:_\w+)?\(\s*(\w+)", text, re.M)
+        if len(names) != 1 or not cases or len(set(cases)) != len(cases):
+            raise say.Problem(f"{path}: expected one suite with cases of its own, "
+                              f"found {len(names)} and {len(cases)}")
+        suites[names[0]] = cases
+    if not suites:
+        raise say.Problem(f"{kunit_dir}: no *_kunit.c, so nothing to run")
+    return suites
+
+
+def filtered(suites, pattern):
+    """The part of suites that kunit.filter_glob=pattern runs."""
+    if not pattern:
+        return suites
+    suite_glob, _, case_glob = pattern.partition(".")
+    chosen = {}
+    for suite, cases in suites.items():
+        if fnmatch.fnmatchcase(suite, suite_glob):
+            cases = [c for c in cases if fnmatch.fnmatchcase(c, case_glob or "*")]
+            if cases:
+                chosen[suite] = cases
+    if not chosen:
+        raise say.Problem(f"--filter {pattern}: matches no case; see --list", 2)
+    return chosen
+
+
+# --- the tree ------------------------------------------------------------------
+
+def fingerprint(tree):
+    """(number of files, digest of every path, size, mode and time of change).
+
+    Not of the contents: hashing 1.7 GB would take longer than the tests, and
+    any write through a hard link shows in the time or the size.
+    """
+    digest = hashlib.sha256()
+    count = 0
+    stack = [os.fspath(tree)]
+    skip = len(stack[0]) + 1
+    while stack:
+        with os.scandir(stack.pop()) as entries:
+            for entry in sorted(entries, key=lambda e: e.name):
+                if entry.is_dir(follow_symlinks=False):
+                    stack.append(entry.path)
+                    continue
+                st = entry.stat(follow_symlinks=False)
+                count += 1
+                digest.update(f"{entry.path[skip:]}\0{st.st_size} {st.st_mode} "
+                              f"{st.st_mtime_ns}\n".encode())
+    return count, digest.hexdigest()
+
+
+def replace_text(path, edit):
+    """Rewrite path as edit(its text), leaving other links to it alone."""
+    temp = path.with_name(path.name + ".uplift-new")
+    temp.write_text(edit(path.read_text()))
+    os.replace(temp, path)
+
+
+def add_source_line(text):
+    end = text.rstrip().rfind("endmenu")
+    if end < 0:
+        raise say.Problem("drivers/Kconfig has no endmenu: not a kernel tree that "
+                          "is known here")
+    return text[:end] + 'source "drivers/uplift/kunit/Kconfig"\n\n' + text[end:]
+
+
+def add_obj_line(text):
+    return text.rstrip("\n") + "\nobj-$(CONFIG_KUNIT)\t\t+= uplift/kunit/\n"
+
+
+def make_tree(pristine, tree, top):
+    """Make tree from pristine unless it is there; returns pristine's fingerprint.
+
+    The tree appears under its name only when it is complete, and carries the
+    fingerprint of what it was made from: another pristine tree makes another.
+    """
+    pristine, tree, top = Path(pristine), Path(tree), Path(top)
+    if not (pristine / "tools/testing/kunit/kunit.py").is_file():
+        raise say.Problem(f"{pristine}: no kernel source with tools/testing/kunit")
+    count, digest = fingerprint(pristine)
+    stamp = tree / ".uplift-tree"
+    wanted = f"{digest} {top}\n"
+    if stamp.is_file() and stamp.read_text() == wanted:
+        return count, digest
+
+    tree.parent.mkdir(parents=True, exist_ok=True)
+    # A hard link needs the same file system; --ksrc may name another.
+    link = os.stat(pristine).st_dev == os.stat(tree.parent).st_dev
+    with say.doing(f"{'hard links to' if link else 'copy of'} {pristine}, {count} files"):
+        with paths.fresh_dir(tree) as temp:
+            subprocess.run(["cp", "-al" if link else "-a", "--", f"{pristine}/.", temp],
+                           check=True)
+            replace_text(temp / "drivers/Kconfig", add_source_line)
+            replace_text(temp / "drivers/Makefile", add_obj_line)
+            ours = temp / "drivers/uplift"
+            ours.mkdir()
+            for part in ("kunit", "modules"):
+                (ours / part).symlink_to(top / part)
+            (temp / stamp.name).write_text(wanted)
+    return count, digest
+
+
+# --- running -------------------------------------------------------------------
+
+class Heartbeat:
+    """Says every 20 s that a silent command still runs."""
+
+    def __init__(self, what):
+        self.what = what
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self.beat, daemon=True)
+
+    def beat(self):
+        start = time.monotonic()
+        while not self.over.wait(20):
+            say.note(f"{self.what} goes on, {time.monotonic() - start:.0f} s")
+
+    def __enter__(self):
+        self.thread.start()
+
+    def __exit__(self, *exc):
+        self.over.set()
+        self.thread.join()
+
+
+def version_of(tree):
+    fields = dict(re.findall(r"^(VERSION|PATCHLEVEL) = (\d+)$",
+                             (Path(tree) / "Makefile").read_text()[:400], re.M))
+    return int(fields.get("VERSION", 0)), int(fields.get("PATCHLEVEL", 0))
+
+
+def kunit_argv(verb, args, objdir, tree):
+    argv = ["python3", "-B", "tools/testing/kunit/kunit.py", verb,
+            f"--build_dir={objdir}", f"--arch={args.arch}"]
+    top = Path("drivers/uplift/kunit")
+    configs = [top / ".kunitconfig", top / f"{args.arch}.config"]
+    if args.debug:
+        configs.append(top / "debug.config")
+    argv += [f"--kunitconfig={path}" for path in configs]
+    # UML has several CPUs from 7.2 on.
+    smp_uml = args.arch == "um" and version_of(tree) >= (7, 2)
+    if smp_uml:
+        argv.append("--kconfig_add=CONFIG_SMP=y")
+    if verb == "build":
+        argv.append(f"--jobs={args.jobs}")
+    else:
+        argv.append(f"--timeout={args.timeout}")
+        if args.arch != "um":
+            argv.append("--qemu_args=-smp 2")
+        if smp_uml:
+            argv += ["--kernel_args=ncpus=2", "--kernel_args=seccomp=on"]
+        if args.seed:
+            argv.append(f"--kernel_args=uplift_fslist_kunit.seed={args.seed}")
+        if args.filter:
+            argv.append(args.filter)
+    return argv
+
+
+def run_kunit(verb, args, objdir, tree, extra=()):
+    argv = kunit_argv(verb, args, objdir, tree)
+    argv[4:4] = list(extra)
+    # Newer kunit.py ask for KVM first. A /dev/kvm that opens and then hangs the
+    # guest is common in virtual machines, and nothing here needs its speed.
+    binds = [("/dev/null", "/dev/kvm")] if os.path.exists("/dev/kvm") else []
+    with Heartbeat(f"kunit.py {verb}"):
+        return buildroot.run(argv, cwd=tree, binds=binds)
+
+
+# --- what came out ---------------------------------------------------------------
+
+def kernel_lines(log):
+    """The lines of a console log without the prefix that printk may add."""
+    prefix = re.compile(r"^.*?(?=KTAP version 1$)")
+    width = 0
+    for line in log.splitlines():
+        line = line.rstrip("\r")
+        if not width:
+            found = prefix.match(line)
+            width = found.end() if found else 0
+        yield line[width:] if width and line[:1] == "[" else line
+
+
+def split_ktap(log):
+    """{suite: KTAP of that suite alone} from the console log of a run.
+
+    kunit.py parse drops all but the first suite of a file, hence one each.
+    """
+    suites = {}
+    current = []
+    started = False
+    for line in kernel_lines(log):
+        if not started:
+            started = line == "KTAP version 1"
+            continue
+        if re.fullmatch(r"1\.\.\d+", line):
+            continue
+        current.append(line)
+        result = re.match(r"(ok|not ok) \d+ (\S+)", line)
+        if result:
+            body = "\n".join(current)
+            suites[result[2]] = ("KTAP version 1\n1..1\n" + re.sub(
+                r"^(ok|not ok) \d+ ", r"\1 1 ", body, flags=re.M) + "\n")
+            current = []
+    return suites
+
+
+def figures(log, expected):
+    """What the cases said of themselves (kunit_info) and why any was skipped."""
+    names = {case for cases in expected.values() for case in cases}
+    for line in kernel_lines(log):
+        found = re.match(r"    # (\w+): (.*)", line)
+        if found and found[1] in names and "FAILED at" not in line:
+            yield f"{found[1]}: {found[2]}"
+        found = re.match(r"    ok \d+ (\w+) # SKIP ?(.*)", line)
+        if found:
+            yield f"{found[1]}: skipped, {found[2] or 'no reason given'}"
+
+
+def collect(group):
+    """{case: status} of one suite in kunit.py's JSON, parameters as cases."""
+    cases = {c["name"]: c["status"] for c in group["test_cases"]}
+    for sub in group["sub_groups"]:
+        statuses = set(collect(sub).values())
+        bad = statuses - {"PASS", "SKIP"}
+        cases[sub["name"]] = bad.pop() if bad else "PASS"
+    return cases
+
+
+def judge(expected, result, log):
+    """(cases passed, cases skipped, list of complaints)."""
+    complaints = []
+    passed = skipped = 0
+    seen = {group["name"]: collect(group) for group in result["sub_groups"]}
+    for suite, cases in expected.items():
+        got = seen.pop(suite, None)
+        if got is None:
+            complaints.append(f"{suite}: the suite did not run ({len(cases)} cases expected)")
+            continue
+        for case in cases:
+            status = got.pop(case, "absent")
+            if status == "PASS":
+                passed += 1
+            elif status == "SKIP":
+                skipped += 1
+            else:
+                complaints.append(f"{suite}.{case}: {status}")
+        complaints += [f"{suite}.{case}: ran, but no source declares it" for case in got]
+    complaints += [f"{suite}: ran, but no source declares it" for suite in seen]
+    complaints += [f"console: {line.strip()}" for line in log.splitlines()
+                   if SPLAT.search(line)][:10]
+    return passed, skipped, complaints
+
+
+# --- the command -------------------------------------------------------------------
+
+def parse_args(argv):
+    parser = argparse.ArgumentParser(
+        prog="kunit.py", description="Run uplift's KUnit suites under the kernel's own "
+        "kunit.py, from a target's source package.")
+    parser.add_argument("--arch", choices=ARCHES, default="um",
+                        help="um runs at native speed, x86_64 in QEMU with two CPUs "
+                        "(default: %(default)s)")
+    parser.add_argument("--target", default=DEFAULT_TARGET, metavar="T",
+                        help="whose source to use (default: %(default)s)")
+    parser.add_argument("--ksrc", type=Path, metavar="DIR",
+                        help="an unpacked kernel source to use instead; never written to")
+    parser.add_argument("--debug", action="store_true",
+                        help="with KASAN, lockdep, RCU and sleep checks and kmemleak; "
+                        "implies --arch x86_64; builds for minutes")
+    parser.add_argument("--filter", metavar="GLOB", help="only these, as suite.case")
+    parser.add_argument("--seed", type=int, metavar="N",
+                        help="repeat the random script that printed this")
+    parser.add_argument("--json", type=Path, metavar="FILE",
+                        help="copy kunit.py's JSON there")
+    parser.add_argument("--list", action="store_true", help="list the cases and stop")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N",
+                        help="for make (default: %(default)s)")
+    parser.add_argument("--timeout", type=int, default=540, metavar="SECONDS",
+                        help="for the kernel under test (default: %(default)s)")
+    args = parser.parse_args(argv)
+    if args.debug:
+        args.arch = "x86_64"
+    return args
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    expected = filtered(declared_cases(paths.TOP / "kunit"), args.filter)
+    if args.list:
+        for suite, cases in expected.items():
+            print("\n".join(f"{suite}.{case}" for case in cases))
+        return 0
+
+    if args.ksrc:
+        pristine = args.ksrc.resolve()
+        name = "own"
+    else:
+        pristine = Path(fetch.fetch(args.target, {"source"}).ksrc)
+        name = args.target
+    buildroot.ensure("test")
+
+    tree = paths.KUNIT / f"{name}-tree"
+    work = paths.KUNIT / f"{name}-{args.arch}{'-debug' if args.debug else ''}"
+    objdir, results = work / "obj", work / "results"
+
+    with paths.lock(f"kunit-{name}-tree"):
+        before = make_tree(pristine, tree, paths.TOP)
+    with paths.lock(f"kunit-{work.name}"):
+        paths.ensure(objdir)
+        paths.remove(results)
+        paths.ensure(results)
+
+        start = time.monotonic()
+        if run_kunit("build", args, objdir, tree):
+            raise say.Problem(f"the kernel did not build, see above; its objects are in {objdir}")
+        built = time.monotonic() - start
+
+        start = time.monotonic()
+        raw_json, log_path = objdir / "uplift.json", objdir / "test.log"
+        for old in (raw_json, log_path):
+            old.unlink(missing_ok=True)
+        # Its exit status is not asked: it is 0 for some broken results.
+        run_kunit("exec", args, objdir, tree, [f"--json={raw_json}"])
+        ran = time.monotonic() - start
+
+        log = log_path.read_text(errors="replace") if log_path.is_file() else ""
+        paths.write(results / "console.log", log)
+        for suite, ktap in split_ktap(log).items():
+            paths.write(results / f"{suite}.ktap", ktap)
+        if not raw_json.is_file():
+            raise say.Problem(f"kunit.py left no result; the console is in {results}/console.log")
+        text = raw_json.read_text()
+        paths.write(results / "kunit.json", text)
+        if args.json:
+            paths.write(args.json, text)
+        passed, skipped, complaints = judge(expected, json.loads(text), log)
+        if fingerprint(pristine) != before:
+            complaints.append(f"{pristine}: changed while this ran; it has to stay pristine")
+
+    for figure in figures(log, expected):
+        say.note(figure)
+    for complaint in complaints:
+        print(f"FAIL {complaint}")
+    total = sum(len(cases) for cases in expected.values())
+    print(f"kunit {name} {args.arch}{' debug' if args.debug else ''}: {passed} of {total} cases "
+          f"passed, {skipped} skipped, {len(complaints)} complaints; built in {built:.0f} s, "
+          f"ran in {ran:.0f} s; results in {os.path.relpath(results)}")
+    return 1 if complaints or not passed else 0
+
+
+if __name__ == "__main__":
+    say.run_main(main)

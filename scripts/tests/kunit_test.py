@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Tests of the KUnit driver that need no kernel: python3 -m unittest scripts/tests/kunit_test.py"""
+
+import hashlib
+import os
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import kunit            # noqa: E402
+from lab import paths, say     # noqa: E402
+
+CASE_A = "static struct kunit_case cases[] = {\n\tKUNIT_CASE(a),\n\tKUNIT_CASE_SLOW(b),\n\t{}\n};\n"
+SUITE = 'static struct kunit_suite suite = {\n\t.name = "uplift_x",\n};\n'
+
+LOG = """\
+Linux version 6.12
+KTAP version 1
+1..2
+    KTAP version 1
+    # Subtest: uplift_x
+    # module: uplift_x_kunit
+    1..2
+    ok 1 a
+    # b: 12 ns
+    ok 2 b
+# uplift_x: pass:2 fail:0 skip:0 total:2
+# Totals: pass:2 fail:0 skip:0 total:2
+ok 1 uplift_x
+    KTAP version 1
+    # Subtest: uplift_y
+    1..1
+    not ok 1 c
+not ok 2 uplift_y
+reboot: Restarting system
+"""
+
+
+def result(**suites):
+    """kunit.py's JSON: result(uplift_x={"a": "PASS"})"""
+    return {"sub_groups": [
+        {"name": name, "sub_groups": [],
+         "test_cases": [{"name": c, "status": s} for c, s in cases.items()]}
+        for name, cases in suites.items()]}
+
+
+def contents(tree):
+    """Everything of a tree that must not change: type, text, mode, time."""
+    seen = {}
+    for path in sorted(Path(tree).rglob("*")):
+        st = path.lstat()
+        text = (os.readlink(path) if path.is_symlink()
+                else hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "")
+        seen[str(path)] = (text, st.st_mode, st.st_mtime_ns)
+    return seen
+
+
+class Declared(unittest.TestCase):
+    def write(self, **files):
+        temp = tempfile.TemporaryDirectory()
+        self.addCleanup(temp.cleanup)
+        for name, text in files.items():
+            (Path(temp.name) / f"{name}_kunit.c").write_text(text)
+        return temp.name
+
+    def test_cases_of_a_suite(self):
+        self.assertEqual(kunit.declared_cases(self.write(x=CASE_A + SUITE)),
+                         {"uplift_x": ["a", "b"]})
+
+    def test_no_source_is_an_error(self):
+        with self.assertRaises(say.Problem):
+            kunit.declared_cases(self.write())
+
+    def test_suite_without_cases_is_an_error(self):
+        with self.assertRaises(say.Problem):
+            kunit.declared_cases(self.write(x=SUITE))
+
+    def test_case_listed_twice_is_an_error(self):
+        with self.assertRaises(say.Problem):
+            kunit.declared_cases(self.write(x=CASE_A.replace("(b)", "(a)") + SUITE))
+
+    def test_every_case_of_ours_is_listed(self):
+        for path in (paths.TOP / "kunit").glob("*_kunit.c"):
+            with self.subTest(path=path.name):
+                listed = sum(kunit.declared_cases(path.parent).values(), [])
+                functions = kunit.re.findall(r"^static void (\w+)\(struct kunit \*test\)$",
+                                             path.read_text(), kunit.re.M)
+                functions = [f for f in functions if not f.endswith("_exit")]
+                self.assertEqual(sorted(functions), sorted(listed))
+
+    def test_filter(self):
+        suites = {"uplift_x": ["read_a", "read_b", "build"], "uplift_y": ["c"]}
+        self.assertEqual(kunit.filtered(suites, "uplift_x.read_*"),
+                         {"uplift_x": ["read_a", "read_b"]})
+        self.assertEqual(kunit.filtered(suites, "*_y"), {"uplift_y": ["c"]})
+        self.assertEqual(kunit.filtered(suites, None), suites)
+        with self.assertRaises(say.Problem):
+            kunit.filtered(suites, "uplift_x.nothing")
+
+
+class Tree(unittest.TestCase):
+    def setUp(self):
+        temp = tempfile.TemporaryDirectory()
+        self.addCleanup(temp.cleanup)
+        base = Path(temp.name)
+        self.pristine, self.tree, self.top = base / "src", base / "work/tree", base / "top"
+        for name, text in {
+                "Makefile": "VERSION = 6\nPATCHLEVEL = 12\n",
+                "tools/testing/kunit/kunit.py": "",
+                "drivers/Kconfig": 'menu "Device Drivers"\n\nsource "drivers/a/Kconfig"\n\nendmenu\n',
+                "drivers/Makefile": "obj-y += a/\n",
+                "init/main.c": "int main;\n"}.items():
+            path = self.pristine / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        (self.pristine / "link").symlink_to("init")
+        self.top.mkdir()
+        mock.patch.object(say, "note").start()
+        self.addCleanup(mock.patch.stopall)
+
+    def make(self):
+        return kunit.make_tree(self.pristine, self.tree, self.top)
+
+    def test_pristine_tree_is_unchanged(self):
+        before = contents(self.pristine)
+        self.make()
+        self.make()
+        self.assertEqual(contents(self.pristine), before)
+        self.assertEqual(kunit.fingerprint(self.pristine), self.make())
+
+    def test_only_two_files_differ(self):
+        self.make()
+        same = (self.tree / "init/main.c").stat().st_ino
+        self.assertEqual(same, (self.pristine / "init/main.c").stat().st_ino)
+        self.assertEqual((self.tree / "drivers/Kconfig").read_text().split("\n")[-4:],
+                         ['source "drivers/uplift/kunit/Kconfig"', "", "endmenu", ""])
+        self.assertTrue((self.tree / "drivers/Makefile").read_text().endswith(
+            "\nobj-$(CONFIG_KUNIT)\t\t+= uplift/kunit/\n"))
+        self.assertEqual(os.readlink(self.tree / "drivers/uplift/kunit"),
+                         str(self.top / "kunit"))
+
+    def test_kept_when_nothing_changed(self):
+        self.make()
+        (self.tree / "mark").touch()
+        self.make()
+        self.assertTrue((self.tree / "mark").exists())
+
+    def test_redone_for_another_pristine_tree(self):
+        self.make()
+        (self.tree / "mark").touch()
+        (self.pristine / "init/new.c").write_text("")
+        self.make()
+        self.assertFalse((self.tree / "mark").exists())
+        self.assertTrue((self.tree / "init/new.c").exists())
+
+    def test_interrupted_half_way_is_redone(self):
+        with mock.patch.object(kunit, "add_obj_line", side_effect=KeyboardInterrupt):
+            with self.assertRaises(KeyboardInterrupt):
+                self.make()
+        self.assertFalse(self.tree.exists())
+        self.make()
+        self.assertIn("uplift", (self.tree / "drivers/Makefile").read_text())
+        self.assertNotIn("uplift", (self.pristine / "drivers/Makefile").read_text())
+
+    def test_write_through_a_hard_link_is_noticed(self):
+        before = self.make()
+        with open(self.tree / "init/main.c", "a") as file:
+            file.write("oops\n")
+        self.assertNotEqual(kunit.fingerprint(self.pristine), before)
+
+    def test_not_a_kernel_tree(self):
+        (self.pristine / "tools/testing/kunit/kunit.py").unlink()
+        mock.patch.stopall()
+        with self.assertRaises(say.Problem):
+            self.make()
+
+
+class Results(unittest.TestCase):
+    expected = {"uplift_x": ["a", "b"]}
+
+    def judge(self, got, log=""):
+        return kunit.judge(self.expected, got, log)
+
+    def test_all_passed(self):
+        self.assertEqual(self.judge(result(uplift_x={"a": "PASS", "b": "SKIP"})), (1, 1, []))
+
+    def test_failed_or_crashed(self):
+        for status in ("FAIL", "ERROR"):
+            self.assertTrue(self.judge(result(uplift_x={"a": "PASS", "b": status}))[2])
+
+    def test_case_that_vanished(self):
+        self.assertIn("absent", self.judge(result(uplift_x={"a": "PASS"}))[2][0])
+
+    def test_suite_that_vanished(self):
+        self.assertIn("did not run", self.judge(result())[2][0])
+
+    def test_undeclared(self):
+        self.assertTrue(self.judge(result(uplift_x={"a": "PASS", "b": "PASS", "c": "PASS"}))[2])
+        self.assertTrue(self.judge(result(uplift_x={"a": "PASS", "b": "PASS"}, y={"c": "PASS"}))[2])
+
+    def test_splat_with_all_passed(self):
+        passed = result(uplift_x={"a": "PASS", "b": "PASS"})
+        for line in ("BUG: KASAN: slab-use-after-free in f+0x1", "[ 1.2] WARNING: CPU: 0 PID: 1",
+                     "WARNING: possible circular locking dependency detected",
+                     "BUG: sleeping function called from invalid context at x.c:1",
+                     "Kernel panic - not syncing: x"):
+            self.assertTrue(self.judge(passed, line)[2], line)
+        self.assertFalse(self.judge(passed, LOG)[2])
+
+    def test_ktap_of_each_suite(self):
+        for prefix in ("", "[    0.123456] "):
+            log = "".join(prefix + line + "\n" for line in LOG.splitlines())
+            suites = kunit.split_ktap(log)
+            self.assertEqual(list(suites), ["uplift_x", "uplift_y"])
+            for text in suites.values():
+                self.assertTrue(text.startswith("KTAP version 1\n1..1\n    KTAP version 1\n"))
+            self.assertTrue(suites["uplift_x"].endswith("\nok 1 uplift_x\n"))
+            self.assertTrue(suites["uplift_y"].endswith("\nnot ok 1 uplift_y\n"))
+            self.assertIn("    # b: 12 ns\n", suites["uplift_x"])
+
+
+if __name__ == "__main__":
+    unittest.main()
