@@ -26,7 +26,7 @@ import time
 
 from . import initramfs, paths, say
 
-CONSOLE_LIMIT = 64 << 20	# bytes; a guest that writes more is out of control
+CONSOLE_LIMIT = 16 << 20	# bytes; a guest that writes more is out of control
 CPU = "Icelake-Server"		# has CPUID leaf 0x1f (dies), FSRM; without TSX, which TCG lacks anyway
 
 
@@ -438,7 +438,7 @@ def boot(target, script, *, files=None, modules=(), kos=(), programs=(), smp=Non
                           say.USAGE)
     accel_name, accel_args = choose_accel(target, qemu, icount, thread, accel)
 
-    archive = _image(target, script, files or {}, modules, kos, programs, env or {}, interactive, "75%")
+    archive = _image(target, script, files or {}, modules, kos, programs, env or {}, interactive, "25%")
     megabytes = archive.size() >> 20
     # while it unpacks, the image and the files are both there
     enough = 384 + 5 * megabytes // 2
