@@ -258,7 +258,8 @@ else
 fi
 echo "uplift-guest: the script ended, status $rc"
 cd /
-read -r taint </proc/sys/kernel/tainted
+# not "read": it takes single bytes, and a sysctl answers only the first of them
+taint=$(cat /proc/sys/kernel/tainted)
 dmesg >/uplift/log/dmesg 2>/dev/null
 cat /proc/modules >/uplift/log/modules
 modprobe -q virtio_pci
@@ -487,15 +488,18 @@ def boot(target, script, *, files=None, modules=(), kos=(), programs=(), smp=Non
                 process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT,
                                            env={**os.environ, **qemu.env}, preexec_fn=_die_with_parent,
                                            start_new_session=True)
+            _running.add(process)
             _watch(process, result, timeout, start, echo)
         result.seconds = time.monotonic() - start
         _collect(result, rundir, stream, process.returncode)
         if not keep:
             image.unlink()
     finally:
-        if process and process.poll() is None:
-            process.kill()
-            process.wait()
+        if process:
+            _running.discard(process)
+            if process.poll() is None:
+                process.kill()
+                process.wait()
         lock.close()
     if not quiet and result.rc is None:
         say.warn(f"guest {rundir.name}: {result.why}; the console's last lines ({result.console}):")
@@ -507,6 +511,15 @@ def boot(target, script, *, files=None, modules=(), kos=(), programs=(), smp=Non
 def _comma(path):
     """A path inside a QEMU option: a comma is written twice."""
     return str(path).replace(",", ",,")
+
+
+_running = set()
+
+
+def stop_all():
+    """End every guest of this process, whichever thread waits for it."""
+    for process in list(_running):
+        process.kill()
 
 
 def _watch(process, result, timeout, start, echo):
