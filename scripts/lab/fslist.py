@@ -29,6 +29,8 @@ bench()
 	done
 }
 
+# a list as long as a real machine's
+modprobe ext4 && modprobe xfs
 cp /proc/filesystems /out/list
 cat /proc/version >/out/version
 bench off /proc/filesystems
@@ -45,6 +47,7 @@ cat $dir/verdict >/out/verdict
 cat /proc/sys/kernel/tainted >/out/taint
 cmp /proc/filesystems /proc/filesystems_cached || exit
 cmp /proc/filesystems /proc/filesystems_uncached || exit
+sleep 1
 bench stock /proc/filesystems
 bench uncached /proc/filesystems_uncached
 bench cached /proc/filesystems_cached
@@ -52,6 +55,8 @@ cat $dir/stats >/out/stats
 rmmod uplift_fslist || exit
 bench off_again /proc/filesystems
 insmod /modules/uplift_fslist.ko permanent=1 $option || exit
+cat /proc/filesystems_cached >/dev/null
+sleep 1
 bench permanent /proc/filesystems_cached
 cmp /proc/filesystems /proc/filesystems_cached
 """
@@ -100,7 +105,8 @@ def judge(result, cpus, xfail=()):
 
 def measure(target, kos, selftests, *, timeout=420, echo=None):
     """Count instructions in a guest: {"verdict", "arms", "list", ...}."""
-    result = guest.boot(target, MEASURE, files={"/selftests": selftests}, kos=kos, icount=True, timeout=timeout,
+    result = guest.boot(target, MEASURE, files={"/selftests": selftests}, kos=kos, icount=True,
+                        modules=["ext4", "xfs"], timeout=timeout,
                         name=f"{target.name}-icount", quiet=True, echo=echo)
     said = result.output.read_text(errors="replace").strip().splitlines() if result.output.exists() else []
     if not result.ok:

@@ -87,13 +87,14 @@ class _Level:
         self.plan = None
         self.plan_skip = ""
         self.notes = []
+        self.earlier = []	# streams that ended where this one began: a test may run several programs
 
 
 def parse(text, xfail=()):
     """The Report of a stream. `xfail` lists names (a, or parent/a) that may fail as expected."""
     report = Report()
     levels = [_Level(0)]
-    pending = []	# a finished nested level's tests, until their parent's result comes
+    pending = []	# finished nested streams, until their parent's result comes
 
     def close(level, path):
         where = path or "the stream"
@@ -129,16 +130,18 @@ def parse(text, xfail=()):
                 levels.append(level)
                 break
             if pending:
-                report.problems.append(f"results of {len(pending)} tests belong to no test")
-            pending = level.tests
-            pending_level = level
+                report.problems.append(f"the results after '{_last(pending)}' belong to no test")
+            pending = level.earlier + [level]
         if indent > levels[-1].indent:
             levels.append(_Level(indent))
         level = levels[-1]
         if version:
             if level.tests or level.plan is not None:
-                report.problems.append(f"a second stream begins after '{level.tests[-1].name}'" if level.tests
-                                       else "a second stream begins")
+                if len(levels) == 1:
+                    report.problems.append(f"a second stream begins after '{_last([level])}'")
+                else:
+                    levels[-1] = _Level(level.indent)
+                    levels[-1].earlier = level.earlier + [level]
         elif plan:
             if level.plan is not None:
                 report.problems.append("two plans in one stream")
@@ -153,9 +156,10 @@ def parse(text, xfail=()):
                         not result[1], directive[1].upper() if directive else "",
                         directive[2].strip() if directive else "", level.notes)
             level.notes = []
-            if pending:
-                test.children, pending = pending, []
-                close(pending_level, test.name)
+            for stream in pending:
+                test.children += stream.tests
+                close(stream, test.name)
+            pending = []
             level.tests.append(test)
 
     while len(levels) > 1:
@@ -163,7 +167,7 @@ def parse(text, xfail=()):
         last = f" after '{level.tests[-1].name}'" if level.tests else ""
         report.problems.append(f"the stream ends inside a nested one{last}")
     if pending:
-        report.problems.append(f"the stream ends before the result of the test that '{pending[-1].name}' is a part of")
+        report.problems.append(f"the stream ends before the result of the test that '{_last(pending)}' is a part of")
     top = levels[0]
     report.tests = top.tests
     if top.plan == 0 and top.plan_skip and not top.tests:
@@ -177,6 +181,12 @@ def parse(text, xfail=()):
     close(top, "")
     _judge(report, top.tests, "", set(xfail))
     return report
+
+
+def _last(streams):
+    """The name of the last result."""
+    names = [test.name for stream in streams for test in stream.tests]
+    return names[-1] if names else "the beginning"
 
 
 def _judge(report, tests, path, xfail):
