@@ -6,6 +6,7 @@
 """
 
 import json
+import re
 import sys
 import textwrap
 
@@ -50,7 +51,8 @@ def ratio(value, base):
 
 
 def _wrap(text, indent):
-    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent + "  ",
+    # a paragraph's later lines stand under its first word, a "Label:    text" under its text
+    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent + ("          " if re.match(r"\w+:  +", text) else "  "),
                          break_long_words=False, break_on_hyphens=False) or [indent.rstrip()]
 
 
@@ -148,15 +150,13 @@ def render(data):
         lines += ["", section["title"]]
         lines += [f"    {line}" for line in section["lines"]]
 
-    lines += ["", f"Kernel:   {target['kernel']}", f"Package:  {target['version']}"]
+    lines += ["", *_wrap(f"Kernel:   {target['kernel']}", ""), f"Package:  {target['version']}"]
     config = target.get("config") or {}
     if config:
-        lines += _wrap("Config:   " + " ".join(f"{key.removeprefix('CONFIG_')}={value}" for key, value in config.items()
-                                               if key != "CONFIG_CC_VERSION_TEXT"), "")
-        if "CONFIG_CC_VERSION_TEXT" in config:
-            lines.append(f"Compiler: {config['CONFIG_CC_VERSION_TEXT']}")
+        lines += _wrap("Config:   " + " ".join(f"{key.removeprefix('CONFIG_')}={value}" for key, value in config.items()), "")
     lines.append(f"Taint:    {taint(measured['taint'])}")
-    lines.append(f"Guests:   QEMU {measured['qemu']}; correctness: {correct['accel']}; counts: {measured['accel']}")
+    lines += _wrap(f"Guests:   QEMU {measured['qemu']}; correctness: {correct['accel']}; counts: {measured['accel']}",
+                   "")
     lines.append(f"Again:    {data['reproduce']}")
     return "\n".join(lines) + "\n"
 
