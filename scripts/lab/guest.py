@@ -127,7 +127,7 @@ def topology_args(name, smp=None, icount=False):
     unit = (topology.domains if "{per}" in topology.smp or "{half}" in topology.smp else 1) * topology.step
     if not topology.fixed and cpus % unit:
         raise say.Problem(f"topology '{name}' needs a multiple of {unit} vCPUs, not {cpus}", say.USAGE)
-    if icount and topology is not TOPOLOGIES["llc1"]:
+    if icount and name is not None:
         cpu += ",-rdrand,-rdseed"
     per = cpus // topology.domains if cpus >= topology.domains else 1
     text = topology.smp.format(n=cpus, per=per, half=max(per // 2, 1), domains=topology.domains)
