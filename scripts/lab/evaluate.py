@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`make run`: evaluate one stock kernel, from nothing to a report."""
+
+import concurrent.futures
+import json
+import pathlib
+import re
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from . import buildroot, commands, fslist, guest, kmod, paths, say, selftests, targets	# noqa: E402
+import report	# noqa: E402
+
+# What of a kernel's configuration decides whether and how the modules work, and what a read costs.
+CONFIG = ("CONFIG_KPROBES", "CONFIG_KALLSYMS_ALL", "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS",
+          "CONFIG_DYNAMIC_FTRACE_WITH_JMP", "CONFIG_LIVEPATCH", "CONFIG_DEBUG_INFO_BTF", "CONFIG_PREEMPT_RCU",
+          "CONFIG_PREEMPT_DYNAMIC", "CONFIG_PREEMPT_LAZY", "CONFIG_HARDENED_USERCOPY", "CONFIG_X86_KERNEL_IBT",
+          "CONFIG_MITIGATION_RETPOLINE", "CONFIG_RETPOLINE", "CONFIG_INIT_ON_ALLOC_DEFAULT_ON", "CONFIG_MEMCG")
+
+# Changes and cycles of the correctness guest: enough to see a fault, few enough to wait for. `make selftests` has more.
+SHORT = {"CHANGES": "20", "CYCLES": "2"}
+
+# More sections for the report: each is called with (target, report data) and returns {"title", "lines"} or None.
+SECTIONS = []
+
+
+def evaluate(target, accel=None):
+    """The report's data for one target."""
+    started = time.monotonic()
+    kos = list(kmod.build(target).values())
+    tests = selftests.build()
+    qemu = guest.Qemu()
+    guest.choose_accel(target, qemu, False, None, accel)	# probes KVM if it has to, before the guests run at once
+    with say.doing(f"evaluating {target.release} in two guests (correctness, instruction counts)"):
+        correct, measured = _both(target, kos, tests, accel)
+    data = {
+        "format": report.FORMAT, "change": "fslist",
+        "target": {"name": target.name, "release": target.release, "version": target.version,
+                   "kernel": measured["kernel"], "config": _config(target), "provenance": target.provenance},
+        "verdict": measured.pop("verdict"), "correctness": correct, "measurement": measured,
+        "reproduce": f"make run TARGET={target.name}" if target.name in targets.TABLE
+        else "scripts/uplift lab evaluate --kernel BZIMAGE --modules DIR --kdir DIR",
+        "sections": [],
+    }
+    for section in SECTIONS:
+        found = section(target, data)
+        if found:
+            data["sections"].append(found)
+    data["seconds"] = round(time.monotonic() - started, 1)
+    return data
+
+
+def _both(target, kos, tests, accel):
+    """Both guests at once: a loaded host slows instruction counting down, but cannot change a count."""
+    progress = say.Progress("guests")
+    state = {"correctness": "booting", "counting": "booting"}
+
+    def watch_correctness(line):
+        result = re.match(r"(?:not )?ok (\d+) (?:- )?(\S+)", line)
+        plan = re.match(r"1\.\.(\d+)", line)
+        if plan:
+            state["of"] = plan[1]
+        if result:
+            state["correctness"] = f"{result[1]} of {state.get('of', '?')} ({result[2]})"
+        if line.startswith("not ok"):
+            say.note(f"correctness: {line.strip()}")
+        shown()
+
+    def watch_counting(line):
+        if line.startswith("uplift-guest: up"):
+            state["counting"] = "under way"
+        shown()
+
+    def shown():
+        progress.show(", ".join(f"{key} {state[key]}" for key in ("correctness", "counting")))
+
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        jobs = [pool.submit(fslist.correctness, target, kos, tests, smp=2, env=SHORT, accel=accel,
+                            echo=watch_correctness),
+                pool.submit(fslist.measure, target, kos, tests, echo=watch_counting)]
+        names = ("correctness", "counting")
+        try:
+            left = dict(zip(jobs, names))
+            while left:
+                done, _ = concurrent.futures.wait(left, timeout=1, return_when=concurrent.futures.FIRST_COMPLETED)
+                for job in done:
+                    state[left.pop(job)] = "done"
+                shown()
+            return [job.result() for job in jobs]
+        except BaseException:
+            guest.stop_all()
+            raise
+
+
+def _config(target):
+    if not target.config:
+        return {}
+    values = targets.config_of(target)
+    found = {key: values.get(key, "n") for key in CONFIG}
+    # the name changed in 6.9
+    del found["CONFIG_RETPOLINE" if "CONFIG_MITIGATION_RETPOLINE" in values else "CONFIG_MITIGATION_RETPOLINE"]
+    return found
+
+
+def _evaluate(args):
+    buildroot.ensure()
+    if not (args.target or args.kernel):
+        say.note(f"no TARGET given: taking {' or else '.join(targets.PREFERRED[:2])}")
+    target = commands.chosen(args)
+    say.note(f"target {target.name}: {target.release}")
+    data = evaluate(target, args.accel)
+    text = report.render(data)
+    where = paths.ensure(paths.REPORT)
+    paths.write(where / f"{target.release}.json", json.dumps(data, indent=1) + "\n")
+    paths.write(where / f"{target.release}.txt", text)
+    if args.json:
+        print(json.dumps(data, indent=1))
+    else:
+        sys.stdout.write(text)
+    say.note(f"this report: {where / target.release}.txt and .json")
+    return say.OK if data["correctness"]["ok"] else say.FAIL
+
+
+def register(commands_parser):
+    """Add `uplift lab evaluate`."""
+    parser = commands_parser.add_parser("evaluate", help="evaluate a kernel in guests: what `make run` does",
+                                        description="Evaluate one stock kernel in guests and write a report. "
+                                                    "Status 1: a correctness test failed; 4: no target to be had.")
+    commands.add_kernel_options(parser)
+    parser.add_argument("--accel", choices=("auto", "kvm", "tcg"), help="for the correctness guest (auto)")
+    parser.add_argument("--json", action="store_true", help="print the data, not the text")
+    parser.set_defaults(func=_evaluate)

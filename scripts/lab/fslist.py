@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The filesystem list in guests: is it correct here, and how many instructions does a read take?"""
+
+import json
+
+from . import guest, initramfs, say, tap
+
+# Small modules without dependencies that put one line each into the list; those that the target has are carried.
+FILESYSTEMS = "minix bfs qnx4 qnx6 hpfs adfs befs ufs efs freevxfs".split()
+
+OPERATIONS = {"pread_open_fd": "pread, open file", "open_read_close": "open+read+close"}
+ARMS = {
+    "off": "/proc/filesystems, nothing loaded",
+    "stock": "/proc/filesystems, module loaded",
+    "uncached": "/proc/filesystems_uncached (control)",
+    "cached": "/proc/filesystems_cached",
+    "off_again": "/proc/filesystems, module unloaded",
+    "permanent": "/proc/filesystems_cached, permanent=1",
+}
+
+# Two rounds per arm. Without SCHED_FIFO and a quiet guest the counts would differ.
+MEASURE = r"""
+dir=/sys/kernel/debug/uplift/fslist
+bench()
+{
+	for round in 1 2; do
+		/selftests/fslist_bench --file "$2" >/tmp/bench || exit
+		sed "s/^{/{\"arm\":\"$1\",\"round\":$round,/" /tmp/bench >>/out/bench
+	done
+}
+
+# a list as long as a real machine's
+modprobe ext4 && modprobe xfs
+cp /proc/filesystems /out/list
+cat /proc/version >/out/version
+bench off /proc/filesystems
+insmod /modules/uplift.ko || exit
+option=
+if ! insmod /modules/uplift_fslist.ko 2>/out/refused; then
+	option=native=1
+	if ! insmod /modules/uplift_fslist.ko $option 2>>/out/refused; then
+		dmesg | sed -n 's/.*\] uplift_fslist: //p' | tail -n 1 >/out/verdict
+		exit 0
+	fi
+fi
+cat $dir/verdict >/out/verdict
+cat /proc/sys/kernel/tainted >/out/taint
+cmp /proc/filesystems /proc/filesystems_cached || exit
+cmp /proc/filesystems /proc/filesystems_uncached || exit
+sleep 1
+bench stock /proc/filesystems
+bench uncached /proc/filesystems_uncached
+bench cached /proc/filesystems_cached
+cat $dir/stats >/out/stats
+rmmod uplift_fslist || exit
+bench off_again /proc/filesystems
+insmod /modules/uplift_fslist.ko permanent=1 $option || exit
+cat /proc/filesystems_cached >/dev/null
+sleep 1
+bench permanent /proc/filesystems_cached
+cmp /proc/filesystems /proc/filesystems_cached
+"""
+
+
+def carried(target):
+    """The filesystem modules that this target has."""
+    modules = initramfs.Modules(target.moddir / "lib/modules" / target.release)
+    return [name for name in FILESYSTEMS if modules.has(name)]
+
+
+def correctness(target, kos, selftests, *, smp=2, env=None, timeout=600, accel=None, form="short", echo=None):
+    """Run fslist.sh in a guest: {"ok", "summary", "problems", "tests", ...}."""
+    result = guest.boot(target, f"exec /selftests/fslist.sh {form}", files={"/selftests": selftests}, kos=kos,
+                        modules=carried(target), smp=smp, env=env or {}, timeout=timeout, accel=accel, echo=echo,
+                        name=f"{target.name}-fslist", quiet=True)
+    return judge(result, smp)
+
+
+def judge(result, cpus, xfail=()):
+    """What a guest that ran a KTAP script is worth. The kernel's word counts more than the script's."""
+    text = result.output.read_text(errors="replace") if result.output.exists() else ""
+    if result.rc is None:
+        # the console has what was printed until the end
+        text = result.console.read_text(errors="replace")
+    report = tap.parse(text, xfail)
+    problems = [f"the kernel complained: {line}" for line in result.oops]
+    if result.rc is None:
+        problems.insert(0, result.why)
+    elif result.rc == 4 and report.skipped_all is None:
+        problems.append("the script says that it was skipped, but not why")
+    elif result.rc not in (0, 4):
+        problems.append(f"the script ended with status {result.rc}")
+    problems += report.problems
+    allowed = 4096 | 8192
+    if result.taint is not None and result.taint & ~allowed:
+        problems.append(f"the kernel is tainted {result.taint}: more than out of tree (4096) and unsigned (8192)")
+    return {
+        "ok": not problems, "skipped": report.skipped_all, "summary": report.summary(), "counts": report.counts(),
+        "problems": problems, "taint": result.taint, "cpus": cpus, "accel": result.accel, "qemu": result.qemu,
+        "tests": [{"name": test.name, "outcome": test.outcome,
+                   "reason": test.reason or (test.notes[-1] if test.outcome == "skip" and test.notes else "")}
+                  for test in report.tests],
+        "console": str(result.console), "output": str(result.output), "seconds": round(result.seconds, 1)}
+
+
+def measure(target, kos, selftests, *, timeout=420, echo=None):
+    """Count instructions in a guest: {"verdict", "arms", "list", ...}."""
+    result = guest.boot(target, MEASURE, files={"/selftests": selftests}, kos=kos, icount=True,
+                        modules=["ext4", "xfs"], timeout=timeout,
+                        name=f"{target.name}-icount", quiet=True, echo=echo)
+    said = result.output.read_text(errors="replace").strip().splitlines() if result.output.exists() else []
+    if not result.ok:
+        raise say.Problem(f"measuring on {target.name} failed: {result.problem()}"
+                          + (f": {said[-1]}" if result.rc and said else "") + f" ({result.console})")
+
+    def left(name):
+        path = result.outdir / name
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    lines = left("verdict").splitlines()
+    if not lines:
+        raise say.Problem(f"measuring on {target.name} gave no verdict ({result.console})")
+    kind, _, rest = lines[0].partition(":")
+    evidence = [line for line in [rest.strip()] + lines[1:] if line.strip()]
+    samples = [json.loads(line) for line in left("bench").splitlines()]
+    text = left("list")
+    return {
+        "verdict": {"kind": kind.strip(), "evidence": evidence},
+        "list": {"bytes": len(text), "entries": len(text.splitlines())},
+        "kernel": left("version").strip(),
+        "taint": int(left("taint") or result.taint),
+        "stats": dict(line.split() for line in left("stats").splitlines() if len(line.split()) == 2),
+        "accel": result.accel, "qemu": result.qemu, "samples": samples, "arms": arms(samples),
+        "console": str(result.console), "seconds": round(result.seconds, 1)}
+
+
+def arms(samples):
+    """{arm: {operation: {"instructions", "rounds"}}} in the order of ARMS; the better round is the figure."""
+    found = {}
+    for arm in ARMS:
+        for operation in OPERATIONS:
+            rounds = [sample["best"] for sample in samples
+                      if sample["arm"] == arm and sample["op"] == operation]
+            if rounds:
+                found.setdefault(arm, {})[operation] = {"instructions": round(min(rounds)),
+                                                        "rounds": [round(value, 2) for value in rounds]}
+    return found

@@ -1,0 +1,639 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Guests: a stock kernel, a handmade initramfs, a script, and what it left in /out.
+
+    boot(target, script, modules=["xfs"], smp=2) -> Result
+
+The guest has busybox, the modules asked for and the files given, nothing else: it is up in a few seconds under
+emulation. The console (ttyS0) is for people and for kernel messages. Results come back over a virtio-serial port as
+one tar stream with a SHA-256 behind it, so that a result is whole or is none. The host's clock decides about time
+limits; a guest that runs into one is sent an NMI first, so that the console tells where it hung.
+"""
+
+import collections
+import ctypes
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import tarfile
+import time
+
+from . import initramfs, paths, say
+
+CONSOLE_LIMIT = 16 << 20	# bytes; a guest that writes more is out of control
+CPU = "Icelake-Server"		# has CPUID leaf 0x1f (dies), SMAP and SMEP
+# For counting: emulation counts each byte of a `rep movsb` or `rep stosb`, so a CPU that claims fast ones (ERMS, FSRM)
+# gets every copy and every cleared page counted byte by byte; and Icelake-Server is page-table isolated under TCG.
+COUNTING_CPU = "qemu64,-rdrand,-rdseed"
+
+
+@dataclasses.dataclass
+class Result:
+    """What became of a guest.
+
+    @rc: the script's exit status; None if the guest ended without a result
+    @oops: lines of the console and the log in which the kernel complained
+    @why: one line, when there is no result: what happened instead
+    """
+    rc: int = None
+    seconds: float = 0.0
+    console: pathlib.Path = None
+    outdir: pathlib.Path = None
+    output: pathlib.Path = None		# the script's stdout and stderr
+    dmesg: pathlib.Path = None
+    taint: int = None
+    timed_out: bool = False
+    oops: list = dataclasses.field(default_factory=list)
+    why: str = ""
+    accel: str = ""
+    qemu: str = ""
+    argv: list = dataclasses.field(default_factory=list)
+
+    @property
+    def ok(self):
+        """The script said 0 and the kernel did not complain."""
+        return self.rc == 0 and not self.oops
+
+    def problem(self):
+        """One line about what went wrong, '' if nothing did."""
+        if self.oops:
+            return f"the kernel complained: {self.oops[0]}" + (f" (status {self.rc})" if self.rc else "")
+        if self.rc is None:
+            return self.why
+        return f"the script ended with status {self.rc}" if self.rc else ""
+
+    def tail(self, lines=15):
+        """The last lines of the console."""
+        text = self.console.read_bytes()[-16384:].decode(errors="replace")
+        return [_clean(line) for line in text.splitlines() if line.strip()][-lines:]
+
+
+# Processors.
+
+@dataclasses.dataclass(frozen=True)
+class Topology:
+    """A layout of CPUs and caches. `smp` holds {n} for the vCPUs and {per} for those of one domain."""
+    about: str
+    cpus: int		# unless asked otherwise
+    domains: int	# last-level caches
+    smp: str
+    cpu: str = CPU + ",level=0x1f"
+    machine: str = ""
+    fixed: bool = False	# the number of vCPUs is part of it
+    step: int = 1	# vCPUs come in multiples of domains x step
+
+
+TOPOLOGIES = {
+    "llc1": Topology("one last-level cache", 4, 1, "{n},sockets=1,dies=1,cores={per}"),
+    "llc2": Topology("two last-level caches (dies)", 4, 2, "{n},sockets=1,dies=2,cores={per}"),
+    "llc4": Topology("four last-level caches (dies)", 16, 4, "{n},sockets=1,dies=4,cores={per}"),
+    "smt": Topology("two last-level caches, two threads per core", 8, 2,
+                    "{n},sockets=1,dies=2,cores={half},threads=2", step=2),
+    "uneven": Topology("two last-level caches of 4 and 3 CPUs", 7, 2, "7,maxcpus=8,sockets=1,dies=2,cores=4",
+                       fixed=True),
+    "nol3": Topology("no level 3: level 2 is the last, one per core", 4, 4, "{n},sockets=1,cores={n}",
+                     cpu=CPU + ",l3-cache=off"),
+    "epyc": Topology("EPYC model: cache ids that disagree with the masks", 8, 1, "{n},sockets=1,cores={n}",
+                     cpu="EPYC-Genoa,-svm"),
+    "module": Topology("level 3 shared by modules of two CPUs (QEMU 10)", 8, 4,
+                       "{n},sockets=1,dies=1,modules={domains},cores={per}",
+                       machine=",smp-cache.0.cache=l3,smp-cache.0.topology=module"),
+}
+
+
+def topology_args(name, smp=None, icount=False):
+    """(QEMU arguments, number of vCPUs) for a layout; None is a plain one of `smp` CPUs."""
+    if name is None:
+        topology = TOPOLOGIES["llc1"]
+        cpus = 1 if smp is None else smp
+        cpu = COUNTING_CPU if icount else CPU
+    else:
+        if name not in TOPOLOGIES:
+            raise say.Problem(f"no topology '{name}'; there are: "
+                              + ", ".join(f"{key} ({item.about})" for key, item in TOPOLOGIES.items()), say.USAGE)
+        topology = TOPOLOGIES[name]
+        cpus = topology.cpus if smp is None else smp
+        cpu = topology.cpu
+    if cpus < 1 or cpus > 255:
+        raise say.Problem(f"a guest has 1 to 255 vCPUs, not {cpus}", say.USAGE)
+    if topology.fixed and cpus != topology.cpus:
+        raise say.Problem(f"topology '{name}' has {topology.cpus} vCPUs, not {cpus}", say.USAGE)
+    unit = (topology.domains if "{per}" in topology.smp or "{half}" in topology.smp else 1) * topology.step
+    if not topology.fixed and cpus % unit:
+        raise say.Problem(f"topology '{name}' needs a multiple of {unit} vCPUs, not {cpus}", say.USAGE)
+    if icount and name is not None:
+        cpu += ",-rdrand,-rdseed"
+    per = cpus // topology.domains if cpus >= topology.domains else 1
+    text = topology.smp.format(n=cpus, per=per, half=max(per // 2, 1), domains=topology.domains)
+    return ["-smp", text, "-cpu", cpu, "-machine", f"q35,usb=off,vmport=off{topology.machine}"], cpus
+
+
+# QEMU and how it runs.
+
+class Qemu:
+    """A QEMU: the build root's, run by the build root's own loader so that no chroot is needed, or another."""
+
+    def __init__(self, program=None):
+        program = program or os.environ.get("UPLIFT_QEMU")
+        if program:
+            found = shutil.which(program)
+            if not found:
+                raise say.Problem(f"no QEMU '{program}'", say.USAGE)
+            self.argv, self.env = [found], {}
+        else:
+            root = paths.ROOT
+            loader = root / "lib64/ld-linux-x86-64.so.2"
+            binary = root / "usr/bin/qemu-system-x86_64"
+            if not loader.exists() or not binary.exists():
+                raise say.Problem("no QEMU in the build root: scripts/uplift lab root")
+            self.argv = [str(loader), "--inhibit-cache", "--library-path",
+                         f"{root}/usr/lib/x86_64-linux-gnu:{root}/usr/lib", str(binary),
+                         "-L", f"{root}/usr/share/qemu", "-L", f"{root}/usr/share/seabios"]
+            self.env = {"QEMU_MODULE_DIR": f"{root}/usr/lib/x86_64-linux-gnu/qemu"}
+        try:
+            text = subprocess.run(self.argv + ["--version"], env={**os.environ, **self.env}, check=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
+        except (OSError, subprocess.CalledProcessError) as error:
+            said = (getattr(error, "output", "") or str(error)).strip().splitlines()
+            raise say.Problem(f"QEMU does not start: {said[-1] if said else error}") from None
+        match = re.search(r"version (\d+)\.(\d+)\.?(\d*)", text)
+        if not match:
+            raise say.Problem(f"'{self.argv[-1]}' does not say that it is QEMU")
+        self.version = match[0].split()[1]
+        self.major = int(match[1])
+
+
+def _host():
+    """What decides whether KVM works here."""
+    model = ""
+    with open("/proc/cpuinfo") as file:
+        for line in file:
+            if line.startswith("model name"):
+                model = line.partition(":")[2].strip()
+                break
+    return f"{os.uname().release} {os.uname().version} {model}"
+
+
+def kvm_works(target, qemu):
+    """Does a stock guest boot under KVM? /dev/kvm may open, create a machine, and still hang: so boot one.
+
+    The answer is kept below build/ for this host kernel, CPU and QEMU.
+    """
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return False
+    note = paths.GUEST / "kvm.json"
+    key = f"{_host()} qemu {qemu.version}"
+    try:
+        known = json.loads(note.read_text())
+        if known["host"] == key:
+            return known["works"]
+    except (OSError, ValueError, KeyError):
+        pass
+    with say.doing("KVM: trying to boot a guest (once)") as doing:
+        result = boot(target, "true", accel="kvm", timeout=15, name="kvm-probe", qemu=qemu, quiet=True)
+        works = result.ok
+        doing.result = "works" if works else f"does not work, emulation (TCG) will be used: {result.problem()}"
+    paths.write(note, json.dumps({"host": key, "works": works, "why": result.problem()}) + "\n")
+    return works
+
+
+def choose_accel(target, qemu, icount, thread, want=None):
+    """(name for people, QEMU arguments). Counting instructions needs TCG, on one thread."""
+    want = want or os.environ.get("UPLIFT_ACCEL") or "auto"
+    if want not in ("auto", "kvm", "tcg"):
+        raise say.Problem(f"no accelerator '{want}'; there are: auto kvm tcg", say.USAGE)
+    if icount:
+        return f"TCG, counting instructions (CPU model {COUNTING_CPU.partition(',')[0]})", ["-accel", "tcg,thread=single", "-icount", "shift=0,align=off,sleep=off",
+                                              "-rtc", "base=2026-01-01,clock=vm", "-seed", "1"]
+    if want == "kvm" or want == "auto" and kvm_works(target, qemu):
+        return "KVM", ["-accel", "kvm"]
+    # Before QEMU 10 (7.2 was seen) multi-threaded TCG can crash a guest that patches code on several CPUs.
+    thread = thread or ("multi" if qemu.major >= 10 else "single")
+    if thread not in ("single", "multi"):
+        raise say.Problem(f"TCG threads are 'single' or 'multi', not '{thread}'", say.USAGE)
+    return f"TCG, {thread}-threaded", ["-accel", f"tcg,thread={thread}"]
+
+
+# The guest's side.
+
+INIT = r"""#!/bin/busybox sh
+# Made by scripts/lab/guest.py: mounts, runs /uplift/script, sends /out and the log to the host, powers off.
+export PATH=/sbin:/bin HOME=/root TERM=linux LC_ALL=C TMPDIR=/tmp
+mount -t proc -o nosuid proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+mkdir -p /dev/pts /dev/shm /tmp /run /out /root /uplift/log
+mount -t devpts pts /dev/pts
+mount -t debugfs debugfs /sys/kernel/debug
+[ -d /sys/kernel/tracing ] && mount -t tracefs tracefs /sys/kernel/tracing
+mount -t tmpfs -o mode=1777,size=50% tmp /tmp
+mount -t tmpfs -o mode=1777 shm /dev/shm
+mount -t tmpfs -o size=@OUTSIZE@ out /out
+ln -s /proc/self/fd /dev/fd
+ip link set lo up
+hostname guest
+exec </dev/null >/dev/console 2>&1
+echo "uplift-guest: up"
+. /uplift/env
+cd /root
+if [ -e /uplift/interactive ]; then
+	echo "uplift-guest: a shell; what is in /out when it ends is kept"
+	setsid cttyhack sh
+	rc=$?
+else
+	mkfifo /uplift/pipe
+	# stdin is closed to what runs here, or tee would wait for a daemon that the script left behind
+	tee /uplift/log/output </uplift/pipe &
+	tee=$!
+	/uplift/script >/uplift/pipe 2>&1
+	rc=$?
+	for i in 1 2 3 4 5 6 7 8 9 10; do
+		kill -0 $tee 2>/dev/null || break
+		sleep 0.1
+	done
+	kill $tee 2>/dev/null
+fi
+echo "uplift-guest: the script ended, status $rc"
+cd /
+# not "read": it takes single bytes, and a sysctl answers only the first of them
+taint=$(cat /proc/sys/kernel/tainted)
+dmesg >/uplift/log/dmesg 2>/dev/null
+cat /proc/modules >/uplift/log/modules
+modprobe -q virtio_pci
+modprobe -q virtio_console
+port=
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+	for dir in /sys/class/virtio-ports/*; do
+		read -r name <$dir/name && [ "$name" = uplift.result ] && port=/dev/${dir##*/}
+	done 2>/dev/null
+	[ -c "$port" ] && break
+	sleep 0.1
+done
+if [ -c "$port" ]; then
+	# the sum goes last: a stream without it is no result
+	mkfifo /uplift/sum
+	sha256sum </uplift/sum >/uplift/sha256 &
+	{
+		{
+			tar -c -f - out uplift/log
+			echo $? >/uplift/tar
+		} | tee /uplift/sum
+		wait
+		read -r sum rest </uplift/sha256
+		read -r tar </uplift/tar
+		echo "uplift-result 1 $sum rc=$rc taint=$taint tar=$tar"
+	} >$port
+	echo "uplift-guest: sent"
+else
+	echo "uplift-guest: no port to send the result to"
+fi
+poweroff -f
+"""
+
+
+def _busybox():
+    """A static busybox and the names that it answers to."""
+    for name in ("usr/bin/busybox", "bin/busybox"):
+        path = paths.ROOT / name
+        if path.exists():
+            break
+    else:
+        raise say.Problem("no busybox in the build root: scripts/uplift lab root")
+    if initramfs.needed(path)[0]:
+        raise say.Problem("the build root's busybox is not static (busybox-static wanted): scripts/uplift lab root")
+    names = subprocess.run([path, "--list"], stdout=subprocess.PIPE, check=True, text=True).stdout.split()
+    return path, names
+
+
+def _image(target, script, files, modules, kos, programs, env, interactive, outsize):
+    """The initramfs."""
+    archive = initramfs.Archive()
+    busybox, names = _busybox()
+    archive.copy("bin/busybox", busybox)
+    for name in names:
+        if name != "busybox":
+            archive.link(f"bin/{name}", "busybox")
+    for name in ("sbin", "usr/bin", "usr/sbin"):
+        archive.link(name, "/bin")
+    for name in ("dev", "proc", "sys", "root", "uplift", "run", "etc"):
+        archive.dir(name)
+    archive.text("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n")
+    archive.text("etc/group", "root:x:0:\nnogroup:x:65534:\n")
+    archive.text("init", INIT.replace("@OUTSIZE@", outsize), 0o755)
+    if interactive:
+        archive.text("uplift/interactive", "")
+    if isinstance(script, pathlib.Path):
+        archive.copy("uplift/script", script)
+        mode, data = archive.entries["uplift/script"]
+        archive.entries["uplift/script"] = (mode | 0o111, data)
+    else:
+        text = script if script.startswith("#!") else "#!/bin/sh\n" + script
+        archive.text("uplift/script", text if text.endswith("\n") else text + "\n", 0o755)
+    archive.text("uplift/env", "".join(f"export {key}={shlex.quote(str(value))}\n" for key, value in env.items()))
+    tree = initramfs.Modules(pathlib.Path(target.moddir) / "lib/modules" / target.release)
+    result_path = [name for name in ("virtio_pci", "virtio_console") if tree.has(name)]
+    initramfs.add_modules(archive, tree, list(modules) + result_path, kos)
+    for program in programs:
+        initramfs.add_program(archive, paths.ROOT, program, None)
+    for where, source in files.items():
+        archive.copy(where, source)
+    return archive
+
+
+# What the kernel says when something is wrong, right after the time stamp. Scripts' own output has none.
+_STAMP = r"\[ *\d+\.\d{6}\](?:\[ *[TC]\d+\])? *"
+_COMPLAINT = re.compile(
+    _STAMP + r"(?:"
+    r"BUG:|BUG at |kernel BUG at|WARNING:|Oops|Kernel panic|general protection fault|"
+    r"Call Trace:|------------\[ cut here|UBSAN:|KASAN:|KFENCE:|"
+    r"unable to handle|Unable to handle|double fault|traps: PANIC|"
+    r"INFO: (?:task|rcu|possible|trying to register|suspicious|inconsistent|lockdep)|"
+    r"rcu: INFO:|watchdog: BUG|NMI watchdog: Watchdog|"
+    r"DEBUG_LOCKS_WARN_ON|\[ BUG:|======+$|"
+    r"stack segment|invalid opcode:|divide error:|int3:|segment not present|"
+    r"Out of memory: Killed|.*: module verification failed: signature invalid|"
+    r"unchecked MSR access|refcount_t:|list_(?:add|del) corruption|page_owner|Bad page)")
+_PANIC = re.compile(_STAMP + r"Kernel panic - not syncing: (.*)")
+
+
+def complaints(text):
+    """The lines of a kernel log or console that tell of a fault, each once."""
+    found = collections.OrderedDict()
+    for line in text.splitlines():
+        match = _COMPLAINT.search(line)
+        if match:
+            # without the stamp, as the log and the console have the same line
+            found[re.sub(_STAMP, "", _clean(line[match.start():])).strip()] = None
+    return list(found)
+
+
+def _clean(line):
+    """A line of a console without what moves a terminal's cursor."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\x1bc|[\x00-\x08\x0b-\x1f]", "", line)
+
+
+# The host's side.
+
+def _run_dir(name):
+    """A directory for a run that no other boot uses, and the lock that says so; a finished one is replaced."""
+    import fcntl
+    paths.ensure(paths.GUEST)
+    for number in range(1, 1000):
+        path = paths.GUEST / (name if number == 1 else f"{name}.{number}")
+        lock = open(paths.GUEST / f".lock-{path.name}", "w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            continue
+        paths.remove(path)
+        path.mkdir()
+        return path, lock
+    raise say.Problem(f"a thousand guests named '{name}' run already")
+
+
+def _die_with_parent():
+    """In the child: QEMU shall not outlive us, however we end."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)	# PR_SET_PDEATHSIG
+
+
+def _megabytes(mem):
+    match = re.fullmatch(r"(\d+)([MmGg]?)", str(mem))
+    if not match:
+        raise say.Problem(f"memory is given as 512M or 2G, not '{mem}'", say.USAGE)
+    return int(match[1]) * (1024 if match[2] in ("G", "g") else 1)
+
+
+def boot(target, script, *, files=None, modules=(), kos=(), programs=(), smp=None, icount=False, topology=None,
+         append="", timeout=300, thread=None, mem=None, plugins=(), accel=None, qemu=None, name=None, env=None,
+         interactive=False, echo=None, oops_panic=True, warn_panic=False, quiet=False, keep=False):
+    """Boot a target's kernel, run a script in it, bring back what it left in /out.
+
+    @script: text, or the Path of an executable
+    @files: {path in the guest: file or directory here}
+    @modules: stock modules that modprobe shall find, with what they need; none is loaded
+    @kos: our modules: in /modules for insmod, and found by modprobe
+    @programs: programs of the build root, by path, with their libraries
+    @smp, @topology: vCPUs and their layout (TOPOLOGIES)
+    @icount: one guest nanosecond is one instruction, and two boots are the same; one vCPU only
+    @append: more kernel arguments
+    @timeout: seconds of the host's clock, from the start of QEMU
+    @mem: '1G'; by default 1 GiB, or what the files need
+    @plugins: QEMU plugins (path,arguments)
+    @env: variables for the script
+    @echo: called with each line of the console as it comes
+    @oops_panic, @warn_panic: end the guest at the first oops, or warning
+    @keep: do not delete the initramfs
+    """
+    qemu = qemu if isinstance(qemu, Qemu) else Qemu(qemu)
+    layout, cpus = topology_args(topology, smp, icount)
+    if icount and cpus != 1:
+        raise say.Problem(f"instructions can be counted on one vCPU only, not {cpus}: their counts would mix",
+                          say.USAGE)
+    release = initramfs.release_of(target.vmlinuz)
+    if release != target.release:
+        raise say.Problem(f"the image is {release}, the modules are for {target.release}: they do not belong together",
+                          say.USAGE)
+    accel_name, accel_args = choose_accel(target, qemu, icount, thread, accel)
+
+    archive = _image(target, script, files or {}, modules, kos, programs, env or {}, interactive, "25%")
+    megabytes = archive.size() >> 20
+    # while it unpacks, the image and the files are both there
+    enough = 384 + 5 * megabytes // 2
+    if mem is None:
+        mem = max(1024, enough)
+    else:
+        mem = _megabytes(mem)
+        if mem < enough - 200:
+            raise say.Problem(f"the guest carries {megabytes} MB of files: it needs --mem {enough}M at least, not {mem}M",
+                              say.USAGE)
+
+    rundir, lock = _run_dir(name or f"{target.name}-run")
+    result = Result(console=rundir / "console", outdir=rundir / "out", output=rundir / "log/output",
+                    dmesg=rundir / "log/dmesg", accel=accel_name, qemu=qemu.version)
+    process = None
+    try:
+        result.outdir.mkdir()
+        image = rundir / "initramfs.cpio"
+        archive.write(image)
+        line = ["console=ttyS0,115200", "panic=-1", "printk.time=1", "loglevel=5", "no_timer_check",
+                "unknown_nmi_panic", "net.ifnames=0"]
+        line += ["oops=panic"] if oops_panic else []
+        line += ["panic_on_warn=1"] if warn_panic else []
+        line += ["nokaslr", "cryptomgr.notests"] if icount else []
+        line += append.split()
+        serial = ["-serial", "mon:stdio"] if interactive else ["-serial", f"file:{result.console}",
+                                                              "-monitor", "stdio"]
+        stream = rundir / "result"
+        argv = qemu.argv + layout + accel_args + [
+            "-m", f"{mem}M", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+            "-bios", "qboot.rom", "-kernel", str(target.vmlinuz), "-initrd", str(image),
+            "-append", " ".join(line), *serial,
+            "-device", "virtio-serial-pci", "-chardev", f"file,id=result,path={_comma(stream)}",
+            "-device", "virtserialport,chardev=result,name=uplift.result"]
+        for plugin in plugins:
+            argv += ["-plugin", plugin]
+        result.argv = argv
+        (rundir / "command").write_text(shlex.join(argv) + "\n")
+        start = time.monotonic()
+        if interactive:
+            result.console.write_bytes(b"")
+            process = subprocess.Popen(argv, env={**os.environ, **qemu.env}, preexec_fn=_die_with_parent)
+            process.wait()
+        else:
+            with open(rundir / "qemu.log", "wb") as log:
+                process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT,
+                                           env={**os.environ, **qemu.env}, preexec_fn=_die_with_parent,
+                                           start_new_session=True)
+            _running.add(process)
+            _watch(process, result, timeout, start, echo)
+        result.seconds = time.monotonic() - start
+        _collect(result, rundir, stream, process.returncode)
+        if not keep:
+            image.unlink()
+    finally:
+        if process:
+            _running.discard(process)
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        lock.close()
+    if not quiet and result.rc is None:
+        say.warn(f"guest {rundir.name}: {result.why}; the console's last lines ({result.console}):")
+        for text in result.tail():
+            say.note(f"    | {text}")
+    return result
+
+
+def _comma(path):
+    """A path inside a QEMU option: a comma is written twice."""
+    return str(path).replace(",", ",,")
+
+
+_running = set()
+
+
+def stop_all():
+    """End every guest of this process, whichever thread waits for it."""
+    for process in list(_running):
+        process.kill()
+
+
+def _watch(process, result, timeout, start, echo):
+    """Wait for QEMU; pass on the console; end it when it takes too long or says too much."""
+    at, rest, ending = 0, "", None
+    while True:
+        try:
+            process.wait(0.05)
+            ended = True
+        except subprocess.TimeoutExpired:
+            ended = False
+        try:
+            size = result.console.stat().st_size
+        except FileNotFoundError:
+            size = 0
+        if echo and size > at:
+            with open(result.console, "rb") as file:
+                file.seek(at)
+                data = file.read(1 << 20)
+            at += len(data)
+            *lines, rest = (rest + data.decode(errors="replace")).split("\n")
+            for line in lines:
+                echo(_clean(line))
+        if ended:
+            return
+        now = time.monotonic()
+        if ending:
+            if now > ending:
+                process.kill()
+        elif size > CONSOLE_LIMIT:
+            result.why = f"the console was flooded: more than {say.size(CONSOLE_LIMIT)}"
+            process.kill()
+            ending = now + 5
+        elif now - start > timeout:
+            result.timed_out = True
+            result.why = f"no end within {timeout:g} s"
+            ending = now + 5
+            try:
+                # unknown_nmi_panic: the console then tells where each CPU was
+                process.stdin.write(b"nmi\n")
+                process.stdin.flush()
+            except OSError:
+                pass
+
+
+def _collect(result, rundir, stream, code):
+    """Take the stream apart; read the console."""
+    if not result.console.exists():
+        result.console.write_bytes(b"")
+    rc, taint, why = _unpack(stream, rundir)
+    result.taint = taint
+    text = result.console.read_bytes().decode(errors="replace")
+    if result.dmesg.exists():
+        text += "\n" + result.dmesg.read_text(errors="replace")
+    found = complaints(text)
+    if result.timed_out:
+        # what the NMI made it say is no fault of its own
+        cut = next((number for number, line in enumerate(found)
+                    if re.search(r"NMI: Not continuing|unknown_nmi|NMI", line)), len(found))
+        result.oops = found[:cut]
+    else:
+        result.oops = found
+    if rc is not None and not result.why:
+        result.rc = rc
+        stream.unlink()
+        return
+    if not result.why:
+        panic = _PANIC.search(text)
+        log = (rundir / "qemu.log")
+        said = [line for line in log.read_text(errors="replace").splitlines()
+                if line.strip() and "warning:" not in line and not line.startswith("(qemu)")
+                and not line.startswith("QEMU ")] if log.exists() else []
+        if panic:
+            result.why = f"the guest's kernel panicked: {panic[1].strip()}"
+        elif code:
+            result.why = f"QEMU ended with status {code}: {said[-1] if said else 'it said nothing'}"
+        elif "uplift-guest: up" not in text:
+            result.why = "the guest ended before its init was up"
+        else:
+            result.why = f"the guest ended without a result ({why})"
+
+
+def _unpack(stream, rundir):
+    """(rc, taint, '') of a whole result stream, now unpacked; (None, None, reason) of anything else."""
+    try:
+        size = stream.stat().st_size
+    except FileNotFoundError:
+        return None, None, "nothing was sent"
+    with open(stream, "rb") as file:
+        file.seek(max(0, size - 4096))
+        tail = file.read()
+        match = re.search(rb"uplift-result 1 ([0-9a-f]{64}) rc=(\d+) taint=(\d+) tar=(\d+)\n\Z", tail)
+        if not match:
+            return None, None, f"its stream ends after {say.size(size)}" if size else "nothing was sent"
+        length = size - len(match[0])
+        file.seek(0)
+        digest, left = hashlib.sha256(), length
+        while left:
+            data = file.read(min(left, 1 << 20))
+            digest.update(data)
+            left -= len(data)
+        if digest.hexdigest() != match[1].decode():
+            return None, None, "its stream does not have the checksum that the guest computed"
+        if int(match[4]):
+            return None, None, "its tar could not read all of /out"
+    paths.remove(rundir / "out")
+    with tarfile.open(stream) as tar:
+        if hasattr(tarfile, "data_filter"):
+            tar.extractall(rundir, filter="data")
+        else:
+            tar.extractall(rundir)
+    (rundir / "uplift/log").rename(rundir / "log")
+    (rundir / "uplift").rmdir()
+    return int(match[2]), int(match[3]), ""

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Read KTAP, and believe it only if it is whole.
+
+A stream that stops early, counts wrong or hides a failure below a passing parent is a failure, whatever its "ok"
+lines say: test programs die, and what they had printed until then looks fine.
+"""
+
+import dataclasses
+import re
+
+_RESULT = re.compile(r"(not )?ok\b(?:\s+(\d+))?\s*(?:-\s*)?(.*)$")
+_PLAN = re.compile(r"1\.\.(\d+)\s*(?:#\s*(.*))?$")
+_VERSION = re.compile(r"K?TAP version \d+$")
+_DIRECTIVE = re.compile(r"(?:^|\s)#\s*(SKIP|XFAIL|XPASS|TODO|TIMEOUT|ERROR)\b:?\s*(.*)$", re.IGNORECASE)
+
+
+@dataclasses.dataclass
+class Test:
+    """A result line and the results nested above it."""
+    number: int
+    name: str
+    ok: bool
+    directive: str = ""
+    reason: str = ""
+    notes: list = dataclasses.field(default_factory=list)
+    children: list = dataclasses.field(default_factory=list)
+
+    @property
+    def outcome(self):
+        if self.directive == "SKIP" and self.ok:
+            return "skip"
+        if self.directive == "XFAIL":
+            return "xfail"
+        return "pass" if self.ok and self.directive in ("", "TODO") else "fail"
+
+
+@dataclasses.dataclass
+class Report:
+    """All of a stream.
+
+    @tests: the top level
+    @problems: what is wrong with the stream or with a test, a line each; none means passed
+    """
+    tests: list = dataclasses.field(default_factory=list)
+    problems: list = dataclasses.field(default_factory=list)
+    skipped_all: str = None
+
+    @property
+    def ok(self):
+        return not self.problems
+
+    def leaves(self):
+        """The results that have no results of their own."""
+        def walk(tests):
+            for test in tests:
+                if test.children:
+                    yield from walk(test.children)
+                else:
+                    yield test
+        return list(walk(self.tests))
+
+    def counts(self, leaves=False):
+        """{'pass': n, 'fail': n, 'skip': n, 'xfail': n}"""
+        total = {"pass": 0, "fail": 0, "skip": 0, "xfail": 0}
+        for test in self.leaves() if leaves else self.tests:
+            total[test.outcome] += 1
+        return total
+
+    def summary(self):
+        """'18 tests: 16 passed, 2 skipped (64 checks)'"""
+        if self.skipped_all is not None:
+            return f"skipped: {self.skipped_all}"
+        words = {"pass": "passed", "fail": "failed", "skip": "skipped", "xfail": "expected to fail"}
+        counts = self.counts()
+        text = ", ".join(f"{count} {words[key]}" for key, count in counts.items() if count)
+        checks = len(self.leaves())
+        more = f" ({checks} checks)" if checks > len(self.tests) else ""
+        return f"{len(self.tests)} tests: {text}{more}" if self.tests else "no tests"
+
+
+class _Level:
+    """One stream: the top one, or one nested in it."""
+
+    def __init__(self, indent):
+        self.indent = indent
+        self.tests = []
+        self.plan = None
+        self.plan_skip = ""
+        self.notes = []
+        self.earlier = []	# streams that ended where this one began: a test may run several programs
+
+
+def parse(text, xfail=()):
+    """The Report of a stream. `xfail` lists names (a, or parent/a) that may fail as expected."""
+    report = Report()
+    levels = [_Level(0)]
+    pending = []	# finished nested streams, until their parent's result comes
+
+    def close(level, path):
+        where = path or "the stream"
+        if level.plan is None:
+            if level.tests or not path:
+                report.problems.append(f"{where}: no plan")
+        elif level.plan != len(level.tests):
+            report.problems.append(f"{where}: {level.plan} tests were planned, {len(level.tests)} reported")
+        for expected, test in enumerate(level.tests, 1):
+            if test.number != expected:
+                got = "no number" if test.number is None else f"number {test.number}"
+                report.problems.append(f"{where}: '{test.name}' has {got}, {expected} was due")
+                break
+
+    for line in text.splitlines():
+        line = line.rstrip()
+        body = line.lstrip(" ")
+        indent = len(line) - len(body)
+        if re.match(r"Bail out!", body):
+            report.problems.append(f"bailed out: {body[9:].strip() or 'no reason given'}")
+            continue
+        result, plan, version = _RESULT.match(body), _PLAN.match(body), _VERSION.match(body)
+        if not (result or plan or version):
+            if body.startswith("#"):
+                level = next((level for level in reversed(levels) if level.indent <= indent), levels[0])
+                level.notes.append(body.lstrip("# "))
+            continue
+        while indent < levels[-1].indent:
+            level = levels.pop()
+            if indent > levels[-1].indent:
+                # its first lines were indented more than the rest
+                level.indent = indent
+                levels.append(level)
+                break
+            if pending:
+                report.problems.append(f"the results after '{_last(pending)}' belong to no test")
+            pending = level.earlier + [level]
+        if indent > levels[-1].indent:
+            levels.append(_Level(indent))
+        level = levels[-1]
+        if version:
+            if level.tests or level.plan is not None:
+                if len(levels) == 1:
+                    report.problems.append(f"a second stream begins after '{_last([level])}'")
+                else:
+                    levels[-1] = _Level(level.indent)
+                    levels[-1].earlier = level.earlier + [level]
+        elif plan:
+            if level.plan is not None:
+                report.problems.append("two plans in one stream")
+            level.plan = int(plan[1])
+            skip = re.match(r"SKIP\b:?\s*(.*)", plan[2] or "", re.IGNORECASE)
+            level.plan_skip = (skip[1] or "no reason given") if skip else ""
+        else:
+            rest = result[3]
+            directive = _DIRECTIVE.search(rest)
+            name = (rest[:directive.start()] if directive else rest).strip()
+            test = Test(int(result[2]) if result[2] else None, name or (directive[2].strip() if directive else ""),
+                        not result[1], directive[1].upper() if directive else "",
+                        directive[2].strip() if directive else "", level.notes)
+            level.notes = []
+            for stream in pending:
+                test.children += stream.tests
+                close(stream, test.name)
+            pending = []
+            level.tests.append(test)
+
+    while len(levels) > 1:
+        level = levels.pop()
+        last = f" after '{level.tests[-1].name}'" if level.tests else ""
+        report.problems.append(f"the stream ends inside a nested one{last}")
+    if pending:
+        report.problems.append(f"the stream ends before the result of the test that '{_last(pending)}' is a part of")
+    top = levels[0]
+    report.tests = top.tests
+    if top.plan == 0 and top.plan_skip and not top.tests:
+        report.skipped_all = top.plan_skip
+        return report
+    if not top.tests and top.plan is None:
+        report.problems.append("no results at all")
+        return report
+    if top.plan == 0:
+        report.problems.append("the plan is empty and says no reason")
+    close(top, "")
+    _judge(report, top.tests, "", set(xfail))
+    return report
+
+
+def _last(streams):
+    """The name of the last result."""
+    names = [test.name for stream in streams for test in stream.tests]
+    return names[-1] if names else "the beginning"
+
+
+def _judge(report, tests, path, xfail):
+    for test in tests:
+        name = f"{path}{test.name}" if test.name else f"{path}{test.number}"
+        _judge(report, test.children, f"{name}/", xfail)
+        if test.outcome == "fail":
+            why = test.reason or (test.notes[-1] if test.notes and not test.children else "")
+            report.problems.append(f"failed: {name}" + (f": {why}" if why else ""))
+        elif test.outcome == "xfail" and not {name, test.name} & xfail:
+            report.problems.append(f"failed: {name}: XFAIL, which nobody listed")
+        elif test.outcome == "skip" and not (test.reason or test.notes):
+            report.problems.append(f"skipped without a reason: {name}")
+        elif test.outcome == "pass" and any(child.outcome == "fail" for child in test.children):
+            report.problems.append(f"'{name}' says ok although a part of it failed")

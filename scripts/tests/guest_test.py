@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What can be known of guests without booting one."""
+
+import hashlib
+import io
+import pathlib
+import subprocess
+import sys
+import tarfile
+import tempfile
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from lab import guest, initramfs, say	# noqa: E402
+
+DEP = """\
+kernel/fs/xfs/xfs.ko.xz: kernel/lib/libcrc32c.ko.xz kernel/fs/netfs.ko.xz
+kernel/fs/netfs.ko.xz: kernel/lib/libcrc32c.ko.xz
+kernel/lib/libcrc32c.ko.xz:
+kernel/arch/x86/crypto/crc32c-intel.ko.xz:
+kernel/fs/a.ko.xz: kernel/fs/b.ko.xz
+kernel/fs/b.ko.xz: kernel/fs/a.ko.xz
+kernel/fs/broken.ko.xz: kernel/fs/gone.ko.xz
+kernel/fs/minix/minix.ko.xz:
+"""
+
+
+class ModulesDep(unittest.TestCase):
+    def setUp(self):
+        self.temp = tempfile.TemporaryDirectory()
+        self.addCleanup(self.temp.cleanup)
+        self.tree = pathlib.Path(self.temp.name) / "6.12.1"
+        self.tree.mkdir()
+        (self.tree / "modules.dep").write_text(DEP)
+        (self.tree / "modules.builtin").write_text("kernel/fs/ext-one.ko\n")
+        (self.tree / "modules.softdep").write_text("# a comment\nsoftdep libcrc32c pre: crc32c absent post: minix\n")
+        (self.tree / "modules.alias").write_text("alias crc32c crc32c_intel\nalias fs-xfs xfs\nalias cpu:* xfs\n")
+        self.modules = initramfs.Modules(self.tree)
+
+    def test_order(self):
+        self.assertEqual(self.modules.resolve(["xfs"]), ["crc32c_intel", "libcrc32c", "netfs", "xfs"])
+
+    def test_each_once(self):
+        order = self.modules.resolve(["xfs", "netfs", "xfs", "minix"])
+        self.assertEqual(sorted(set(order)), sorted(order))
+
+    def test_names(self):
+        self.assertEqual(self.modules.resolve(["crc32c-intel"]), ["crc32c_intel"])
+        self.assertEqual(initramfs.plain("kernel/x/snd-hda-intel.ko.zst"), "snd_hda_intel")
+
+    def test_builtin_needs_nothing(self):
+        self.assertEqual(self.modules.resolve(["ext-one"]), [])
+
+    def test_missing(self):
+        with self.assertRaisesRegex(say.Problem, "no module 'minx'"):
+            self.modules.resolve(["minx"])
+        with self.assertRaisesRegex(say.Problem, "there are: minix"):
+            self.modules.resolve(["minixfs"])
+        with self.assertRaisesRegex(say.Problem, "'broken' needs 'gone'"):
+            self.modules.resolve(["broken"])
+
+    def test_circle(self):
+        with self.assertRaisesRegex(say.Problem, "circle"):
+            self.modules.resolve(["a"])
+
+    def test_aliases(self):
+        self.assertEqual(self.modules.aliases(["xfs"]), ["alias fs-xfs xfs", "alias cpu:* xfs"])
+
+    def test_no_depmod(self):
+        (self.tree / "modules.dep").unlink()
+        with self.assertRaisesRegex(say.Problem, "depmod"):
+            initramfs.Modules(self.tree)
+
+
+class Archive(unittest.TestCase):
+    def test_cpio_reads_it(self):
+        archive = initramfs.Archive()
+        archive.text("init", "#!/bin/sh\n", 0o755)
+        archive.text("/a/b/c", b"\0\1\2")
+        archive.link("bin", "usr/bin")
+        with tempfile.TemporaryDirectory() as temp:
+            image = pathlib.Path(temp) / "image"
+            archive.write(image)
+            try:
+                found = subprocess.run(["cpio", "-it", "--quiet"], input=image.read_bytes(), stdout=subprocess.PIPE,
+                                       check=True).stdout.decode().split()
+            except FileNotFoundError:
+                self.skipTest("no cpio here")
+            self.assertEqual(found, ["a", "a/b", "a/b/c", "bin", "init"])
+            before = image.read_bytes()
+            archive.write(image)
+            self.assertEqual(before, image.read_bytes())
+
+    def test_bad_paths(self):
+        archive = initramfs.Archive()
+        for path in ("/", "../x", "a/../../x", ""):
+            with self.assertRaises(say.Problem):
+                archive.text(path, "")
+        archive.text("a", "")
+        with self.assertRaisesRegex(say.Problem, "no directory"):
+            archive.text("a/b", "")
+        with self.assertRaisesRegex(say.Problem, "cannot carry"):
+            archive.copy("x", "/nonexistent")
+        with self.assertRaisesRegex(say.Problem, "neither"):
+            archive.copy("x", "/dev/null")
+
+
+class Topology(unittest.TestCase):
+    def args(self, *args):
+        words, cpus = guest.topology_args(*args)
+        return dict(zip(words[::2], words[1::2])), cpus
+
+    def test_plain(self):
+        words, cpus = self.args(None, None)
+        self.assertEqual((words["-smp"], cpus), ("1,sockets=1,dies=1,cores=1", 1))
+        self.assertEqual(self.args(None, 6)[0]["-smp"], "6,sockets=1,dies=1,cores=6")
+
+    def test_counting(self):
+        words, _ = self.args(None, 1, True)
+        self.assertTrue(words["-cpu"].startswith("qemu64"))
+        self.assertIn("-rdrand", self.args("llc1", 1, True)[0]["-cpu"])
+
+    def test_every_product_is_the_number_of_cpus(self):
+        for name, item in guest.TOPOLOGIES.items():
+            with self.subTest(topology=name):
+                words, cpus = self.args(name)
+                self.assertEqual(cpus, item.cpus)
+                first, *parts = words["-smp"].split(",")
+                values = dict(part.split("=") for part in parts)
+                product = 1
+                for key in ("sockets", "dies", "modules", "cores", "threads"):
+                    product *= int(values.get(key, 1))
+                self.assertEqual(int(values.get("maxcpus", first)), product)
+
+    def test_scaled(self):
+        self.assertEqual(self.args("llc4", 8)[0]["-smp"], "8,sockets=1,dies=4,cores=2")
+        self.assertEqual(self.args("smt", 4)[0]["-smp"], "4,sockets=1,dies=2,cores=1,threads=2")
+
+    def test_bad(self):
+        for name, smp in (("llc4", 6), ("smt", 6), ("uneven", 8), ("blah", 1), (None, 0), (None, 256), ("llc2", 3)):
+            with self.subTest(name=name, smp=smp), self.assertRaises(say.Problem) as caught:
+                guest.topology_args(name, smp)
+            self.assertEqual(caught.exception.code, say.USAGE)
+
+
+class Console(unittest.TestCase):
+    def test_complaints(self):
+        for line in ("WARNING: CPU: 1 PID: 2 at fs/x.c:3 f+0x1/0x2", "BUG: kernel NULL pointer dereference",
+                     "Oops: Oops: 0002 [#1] SMP", "Kernel panic - not syncing: x", "WARNING: fs/x.c:3 at f+0x1",
+                     "INFO: task x:1 blocked for more than 120 seconds.", "rcu: INFO: rcu_preempt detected stalls",
+                     "watchdog: BUG: soft lockup - CPU#0 stuck", "WARNING: possible circular locking dependency",
+                     "general protection fault, probably", "------------[ cut here ]------------",
+                     "refcount_t: underflow; use-after-free.", "list_del corruption. prev->next"):
+            with self.subTest(line=line):
+                self.assertEqual(guest.complaints(f"x\n[    1.234567] {line}\n"), [line])
+                self.assertEqual(guest.complaints(f"half a line[   12.234567][  T123] {line}\r\n"), [line])
+
+    def test_no_complaints(self):
+        for line in ("[    0.1] WARNING: no", "WARNING: said by a script",
+                     "[    0.123456] Spectre V2 : WARNING: Unprivileged eBPF is enabled",
+                     "[    0.123456] NMI watchdog: Perf NMI watchdog permanently disabled",
+                     "[    0.123456] uplift: loading out-of-tree module taints kernel."):
+            with self.subTest(line=line):
+                self.assertEqual(guest.complaints(line), [])
+
+    def test_each_once(self):
+        self.assertEqual(len(guest.complaints("[    1.000000] BUG: x\n[    1.000000] BUG: x\n")), 1)
+
+
+class Stream(unittest.TestCase):
+    def setUp(self):
+        self.temp = tempfile.TemporaryDirectory()
+        self.addCleanup(self.temp.cleanup)
+        self.dir = pathlib.Path(self.temp.name)
+        data = io.BytesIO()
+        with tarfile.open(fileobj=data, mode="w") as tar:
+            for name, text in (("out/x", b"result"), ("uplift/log/output", b"said")):
+                info = tarfile.TarInfo(name)
+                info.size = len(text)
+                tar.addfile(info, io.BytesIO(text))
+        self.tar = data.getvalue()
+
+    def unpack(self, data):
+        (self.dir / "result").write_bytes(data)
+        return guest._unpack(self.dir / "result", self.dir)
+
+    def trailer(self, rc=3, taint=12288, tar=0):
+        return f"uplift-result 1 {hashlib.sha256(self.tar).hexdigest()} rc={rc} taint={taint} tar={tar}\n".encode()
+
+    def test_whole(self):
+        self.assertEqual(self.unpack(self.tar + self.trailer()), (3, 12288, ""))
+        self.assertEqual((self.dir / "out/x").read_text(), "result")
+        self.assertEqual((self.dir / "log/output").read_text(), "said")
+
+    def test_not_whole(self):
+        for data, why in ((b"", "nothing"), (self.tar, "ends after"), (self.tar[1:] + self.trailer(), "checksum"),
+                          (self.tar + self.trailer()[:-1], "ends after"), (self.tar + self.trailer(tar=1), "tar")):
+            with self.subTest(why=why):
+                rc, taint, reason = self.unpack(data)
+                self.assertIsNone(rc)
+                self.assertIn(why, reason)
+        self.assertFalse((self.dir / "out").exists())
+
+
+if __name__ == "__main__":
+    unittest.main()
