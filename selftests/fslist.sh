@@ -53,7 +53,7 @@ FS_MODULES="minix bfs qnx4 qnx6 hpfs adfs befs ufs efs freevxfs"
 TESTS="load load_twice core_in_use read_cached read_uncached list_changes"
 TESTS="$TESTS list_changes_shared_file list_changes_uncached ftrace_off"
 TESTS="$TESTS kprobes_off unload_held_open loads_while_list_changes"
-TESTS="$TESTS missing_symbol native_refused cycles unloaded kernel_log permanent"
+TESTS="$TESTS missing_symbol foreign_symbol native_refused cycles unloaded kernel_log permanent"
 
 # Before anything is changed.
 
@@ -444,20 +444,32 @@ test_loads_while_list_changes()
 	changes_are_seen
 }
 
-test_missing_symbol()
+# A load that is refused: ERRNO NAME PARAMETER. One line in the log names NAME, and nothing stays.
+refused_by_name()
 {
 	ensure_unloaded || return
 	is_loaded uplift || load "$CORE_KO" || return
-	log_line "uplift selftest $$ missing symbol"
+	log_line "uplift selftest $$ refusing $2"
 	# shellcheck disable=SC2086 # empty or one word
-	refused ENOEXEC "$FSLIST_KO_FILE" show_symbol=uplift_no_such_symbol $NATIVE || return
+	refused "$1" "$FSLIST_KO_FILE" "$3" $NATIVE || return
 	log_line "uplift selftest $$ refused"
-	log_since "uplift selftest $$ missing symbol" | grep "^uplift_fslist: " >"$TMP/lines"
+	log_since "uplift selftest $$ refusing $2" | grep "^uplift_fslist: " >"$TMP/lines"
 	ktap_print_msg "$(cat "$TMP/lines")"
 	[ "$(wc -l <"$TMP/lines")" = 1 ] || complain "not one line in the log" || return
-	grep -q uplift_no_such_symbol "$TMP/lines" || complain "the log does not name it" || return
+	grep -q "$2" "$TMP/lines" || complain "the log does not name it" || return
 	[ ! -e $CACHED ] && [ ! -e $UNCACHED ] || complain "a file stays in /proc" || return
 	rmmod uplift || complain "the refused module still holds uplift.ko"
+}
+
+test_missing_symbol()
+{
+	refused_by_name ENOEXEC filesystems_proc_show.llvm.0 show_symbol=filesystems_proc_show.llvm.0
+}
+
+# What is not a show callback must never be called as one.
+test_foreign_symbol()
+{
+	refused_by_name EINVAL schedule show_symbol=schedule
 }
 
 test_native_refused()

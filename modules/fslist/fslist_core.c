@@ -17,6 +17,7 @@
 #include <linux/kernel.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
+#include <linux/pagemap.h>
 #include <linux/seq_file.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
@@ -330,100 +331,6 @@ static void fslist_partial_set(struct fslist_partial *partial,
 }
 
 /*
- * The file was read as a whole: what it remembers is the end mark. Another
- * thread that reads the same file may have changed that meanwhile: it wins.
- */
-static void fslist_reader_at_end(void **reader, void *state, size_t len)
-{
-	void *end = fslist_end_mark(len);
-
-	if (state != end)
-		(void)cmpxchg(reader, state, end);
-}
-
-/*
- * A read that stops half-way or begins there: takes this file's lock. @text is
- * what a read at 0 has got already, with a reference that is used up here.
- */
-static ssize_t fslist_read_partial(struct fslist_cache *cache, void **reader,
-				   struct fslist_text *text, struct iov_iter *to,
-				   loff_t *pos)
-{
-	struct fslist_partial *partial;
-	size_t copied;
-	ssize_t ret = 0;
-
-	partial = fslist_partial_get(cache, reader);
-	if (!partial) {
-		fslist_text_put(text);
-		return -ENOMEM;
-	}
-
-	mutex_lock(&partial->lock);
-	if (!text && *pos && *pos == partial->next) {
-		text = partial->text;
-	} else {
-		if (!text)
-			text = fslist_text_get(cache);
-		/* It may be the text that was begun: each has its reference. */
-		fslist_partial_set(partial, NULL, -1);
-		if (IS_ERR(text)) {
-			ret = PTR_ERR(text);
-			goto unlock;
-		}
-		fslist_partial_set(partial, text, *pos);
-	}
-
-	if (!text || *pos >= text->len) {
-		fslist_partial_set(partial, NULL, *pos);
-		goto unlock;
-	}
-
-	copied = copy_to_iter(text->data + *pos,
-			      min_t(size_t, text->len - *pos, iov_iter_count(to)), to);
-	if (!copied) {
-		ret = -EFAULT;
-		goto unlock;
-	}
-	*pos += copied;
-	fslist_partial_set(partial, *pos < text->len ? text : NULL, *pos);
-	ret = copied;
-unlock:
-	mutex_unlock(&partial->lock);
-	return ret;
-}
-
-/* Any read: may sleep, and takes a reference of the text. */
-static noinline ssize_t fslist_read_slow(struct fslist_cache *cache, void **reader,
-					 struct iov_iter *to, loff_t *pos)
-{
-	void *state = READ_ONCE(*reader);
-	struct fslist_text *text = NULL;
-
-	if (!iov_iter_count(to))
-		return 0;
-
-	if (*pos == 0 && !fslist_is_partial(state)) {
-		text = fslist_text_get(cache);
-		if (IS_ERR(text))
-			return PTR_ERR(text);
-		if (text->len <= iov_iter_count(to)) {
-			size_t len = text->len;
-			size_t copied = copy_to_iter(text->data, len, to);
-
-			if (likely(copied == len)) {
-				fslist_text_put(text);
-				fslist_reader_at_end(reader, state, len);
-				*pos = len;
-				return len;
-			}
-			iov_iter_revert(to, copied);
-		}
-	}
-	return fslist_read_partial(cache, reader, text, to, pos);
-}
-
-/*
  * Copy to a plain buffer in user space without sleeping: all or, for the
  * caller, nothing. This is copy_to_user() without what it spends on finding
  * out that @len bytes may be read at @data, which we know (188 of the 1,360
@@ -515,6 +422,123 @@ static size_t fslist_read_whole(struct fslist_cache *cache, struct iov_iter *to)
 		pagefault_enable();
 	}
 	rcu_read_unlock_sched();
+	return len;
+}
+
+/*
+ * The file was read as a whole: what it remembers is the end mark. Another
+ * thread that reads the same file may have changed that meanwhile: it wins.
+ */
+static void fslist_reader_at_end(void **reader, void *state, size_t len)
+{
+	void *end = fslist_end_mark(len);
+
+	if (state != end)
+		(void)cmpxchg(reader, state, end);
+}
+
+/*
+ * A read that stops half-way or begins there: takes this file's lock. @text is
+ * what a read at 0 has got already, with a reference that is used up here.
+ */
+static ssize_t fslist_read_partial(struct fslist_cache *cache, void **reader,
+				   struct fslist_text *text, struct iov_iter *to,
+				   loff_t *pos)
+{
+	struct fslist_partial *partial;
+	size_t copied;
+	ssize_t ret = 0;
+
+	partial = fslist_partial_get(cache, reader);
+	if (!partial) {
+		fslist_text_put(text);
+		return -ENOMEM;
+	}
+
+	mutex_lock(&partial->lock);
+	if (!text && *pos && *pos == partial->next) {
+		text = partial->text;
+	} else {
+		if (!text)
+			text = fslist_text_get(cache);
+		/* It may be the text that was begun: each has its reference. */
+		fslist_partial_set(partial, NULL, -1);
+		if (IS_ERR(text)) {
+			ret = PTR_ERR(text);
+			goto unlock;
+		}
+		fslist_partial_set(partial, text, *pos);
+	}
+
+	if (!text || *pos >= text->len) {
+		fslist_partial_set(partial, NULL, *pos);
+		goto unlock;
+	}
+
+	copied = copy_to_iter(text->data + *pos,
+			      min_t(size_t, text->len - *pos, iov_iter_count(to)), to);
+	if (!copied) {
+		ret = -EFAULT;
+		goto unlock;
+	}
+	*pos += copied;
+	fslist_partial_set(partial, *pos < text->len ? text : NULL, *pos);
+	ret = copied;
+unlock:
+	mutex_unlock(&partial->lock);
+	return ret;
+}
+
+/*
+ * Make sure that the whole of the published text can be copied without a page
+ * fault: programs tend to read into memory that they have not touched yet.
+ */
+static bool fslist_fault_in(struct fslist_cache *cache, struct iov_iter *to)
+{
+	const struct fslist_text *text;
+	size_t len;
+
+	rcu_read_lock();
+	text = rcu_dereference(cache->text);
+	len = text ? text->len : 0;
+	rcu_read_unlock();
+	return len && len <= iov_iter_count(to) && user_backed_iter(to) &&
+	       !fault_in_iov_iter_writeable(to, len);
+}
+
+/* Any read: may sleep, and may take a reference of the text. */
+static noinline ssize_t fslist_read_slow(struct fslist_cache *cache, void **reader,
+					 struct iov_iter *to, loff_t *pos)
+{
+	void *state = READ_ONCE(*reader);
+	struct fslist_text *text = NULL;
+	size_t len, copied;
+
+	if (!iov_iter_count(to))
+		return 0;
+
+	if (*pos == 0 && !fslist_is_partial(state)) {
+		len = fslist_fault_in(cache, to) ? fslist_read_whole(cache, to) : 0;
+		if (len)
+			goto whole;
+		text = fslist_text_get(cache);
+		if (IS_ERR(text))
+			return PTR_ERR(text);
+		len = text->len;
+		if (len <= iov_iter_count(to)) {
+			copied = copy_to_iter(text->data, len, to);
+			if (copied == len) {
+				fslist_text_put(text);
+				goto whole;
+			}
+			iov_iter_revert(to, copied);
+		}
+	}
+	return fslist_read_partial(cache, reader, text, to, pos);
+
+whole:
+	fslist_reader_at_end(reader, state, len);
+	*pos = len;
 	return len;
 }
 
