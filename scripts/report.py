@@ -13,6 +13,7 @@ import textwrap
 FORMAT = "uplift-evaluation/1"
 
 WIDTH = 79
+LABEL, FIGURE, AGAINST = 34, 8, 13	# columns of the table
 
 VERDICTS = {
     "applicable": "the kernel lacks the change, and the module works here",
@@ -37,13 +38,15 @@ def number(value):
 
 
 def ratio(value, base):
-    """How many times less than the base: '15.2x less', 'same', '3% more'."""
+    """Against the base: '15.2x less', '3.0% more', 'same'."""
     if value == base:
         return "same"
     if not value or not base:
         return "-"
     if value * 1.5 <= base:
         return f"{base / value:.1f}x less"
+    if value >= base * 1.5:
+        return f"{value / base:.1f}x more"
     percent = 100 * (value - base) / base
     if abs(percent) < 0.05:
         return "same"
@@ -70,38 +73,29 @@ def repeatability(arms):
     rounds = {len(value["rounds"]) for operations in arms.values() for value in operations.values()}
     times = "Counted twice" if rounds == {2} else f"Counted {min(rounds)} times"
     return f"{times}: identical." if not worst else \
-        f"{times}: not identical, they differ by up to {worst * 1e6:,.0f} parts per million ({where})."
+        f"{times}; not identical, the least is shown: they differ by up to {worst * 1e6:,.0f} parts per million ({where})."
 
 
 def table(arms):
-    """Lines: instructions per operation and the ratio to the kernel's own file."""
-    head = f"{'instructions per':34}" + "".join(f"{name:>15}{'':9}" for name in OPERATIONS.values())
+    """Lines: instructions per operation, and against the kernel's own file with nothing loaded."""
+    head = f"{'instructions per':{LABEL}}" + "".join(f"{name:>{FIGURE}}{'':{AGAINST}}" for name in OPERATIONS.values())
     lines = [head.rstrip()]
     for arm, label in ARMS.items():
         if arm not in arms:
             continue
-        line = f"{label:34}"
+        line = f"{label:{LABEL}}"
         for operation in OPERATIONS:
             value = arms[arm].get(operation)
             base = arms.get("off", {}).get(operation)
-            if not value:
-                line += f"{'-':>15}{'':9}"
-                continue
-            line += f"{number(value['instructions']):>15}"
-            line += f"{'':9}" if arm == "off" or not base else \
-                f" {_short(value['instructions'], base['instructions']):8}"
+            line += f"{number(value['instructions']) if value else '-':>{FIGURE}}"
+            against = ratio(value["instructions"], base["instructions"]) if value and base and arm != "off" else ""
+            line += f"  {against:{AGAINST - 2}}"
         lines.append(line.rstrip())
     return lines
 
 
-def _short(value, base):
-    text = ratio(value, base)
-    return {"same": "="}.get(text, text.replace("x less", "x").replace("% more", "%").replace("% less", "%")
-                             if "x less" in text else ("+" if "more" in text else "-") + text.split("%")[0] + "%")
-
-
 def gain(data):
-    """A sentence: what the cached file saves."""
+    """A sentence: what the cached file saves against the kernel's own."""
     arms = data["measurement"].get("arms", {})
     if "off" not in arms or "cached" not in arms:
         return ""
@@ -135,7 +129,8 @@ def render(data):
     if not correct["ok"]:
         lines += [f"    console: {correct['console']}", f"    output:  {correct['output']}"]
     if gain(data):
-        lines += _wrap(f"Gain: {gain(data)}", "")
+        what = "Beside the kernel's own" if verdict["kind"] == "native" else "Gain"
+        lines += _wrap(f"{what}: {gain(data)}", "")
     lines.append("")
 
     arms = measured.get("arms", {})
