@@ -84,6 +84,7 @@ check: setup
 	@scripts/check
 
 unit:
+	@command -v python3 >/dev/null || { echo 'make unit: no python3 here: apt-get install python3' >&2; exit 2; }
 	@python3 -B -m unittest discover -s scripts/tests -p '*_test.py'
 
 test: setup

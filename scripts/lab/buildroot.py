@@ -41,6 +41,8 @@ _ENTER = r"""
 set -e
 root=$1 dir=$2
 shift 2
+# a mount point of its own, so that commands inside can make mount namespaces too
+mount --bind "$root" "$root"
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
 mount --rbind /sys "$root/sys" 2>/dev/null || mount -t sysfs sysfs "$root/sys"
@@ -61,6 +63,41 @@ set +e
 chroot "$root" /bin/sh -c 'cd "$1" || exit 125; shift; exec "$@"' sh "$dir" "$@"
 exit $?
 """
+
+
+_propagation = None
+
+
+def _unshare():
+    """The start of a command line that enters a mount namespace which no mount leaves."""
+    global _propagation
+    if _propagation is None:
+        if not _try(["unshare", "--mount", "true"]):
+            _propagation = "private"
+        else:
+            # In a chroot whose root is no mount point, propagation cannot be set. That is fine where mounts do not
+            # propagate anyway, which is tried: a mount made inside must not be seen here.
+            probe = paths.ensure(paths.BUILD / "root" / "probe")
+            said = _try(["unshare", "--mount", "--propagation", "unchanged", "mount", "-t", "tmpfs", "none", str(probe)])
+            if said:
+                raise say.Problem(f"no mount namespace can be made here ({said}): the lab needs a machine, a virtual "
+                                  "machine, or a container that may mount")
+            if str(probe) in paths.mounted_below(probe):
+                _try(["umount", str(probe)])
+                raise say.Problem("this is a chroot that shares its mounts with the system around it; there, before "
+                                  "entering: mount --bind DIR DIR && mount --make-private DIR")
+            _propagation = "unchanged"
+    return ["unshare", "--mount", "--propagation", _propagation]
+
+
+def _try(argv):
+    """"" when a command of the host succeeds, else what it said."""
+    try:
+        result = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                text=True)
+    except FileNotFoundError:
+        raise say.Problem(f"no '{argv[0]}' here: run scripts/setup") from None
+    return "" if result.returncode == 0 else result.stderr.strip() or f"exit status {result.returncode}"
 
 
 def _need_root():
@@ -164,7 +201,7 @@ def _logged(argv, log, what, stdin=None, unshare=False):
     """A command of the host, its output to a log file; a failure shows the log's end."""
     if unshare:
         # what mmdebstrap mounts goes with it, even if it is killed
-        argv = ["unshare", "--mount", "--", *argv]
+        argv = [*_unshare(), "--", *argv]
     with open(log, "w") as file:
         try:
             process = subprocess.Popen(argv, stdin=subprocess.PIPE if stdin else subprocess.DEVNULL, stdout=file,
@@ -214,7 +251,7 @@ def command(argv, cwd=None, binds=(), env=None):
     inside = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8",
               "TERM": os.environ.get("TERM", "dumb")}
     inside.update(env or {})
-    return (["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child", "--",
+    return (["setpriv", "--pdeathsig", "KILL", *_unshare(), "--pid", "--fork", "--kill-child", "--",
              "/bin/sh", "-c", _ENTER, "enter", str(paths.ROOT), str(cwd or paths.TOP), *pairs, "--",
              *(str(word) for word in argv)], inside)
 
