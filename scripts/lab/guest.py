@@ -276,19 +276,18 @@ for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
 	sleep 0.1
 done
 if [ -c "$port" ]; then
-	# the sum goes last: a stream without it is no result
-	mkfifo /uplift/sum
-	sha256sum </uplift/sum >/uplift/sha256 &
+	# read twice, as tee is slow; nobody is left who could change it. The sum goes last: a stream without it is
+	# no result.
+	kill -9 -1
+	pack()
 	{
-		{
-			tar -c -f - out uplift/log
-			echo $? >/uplift/tar
-		} | tee /uplift/sum
-		wait
-		read -r sum rest </uplift/sha256
-		read -r tar </uplift/tar
-		echo "uplift-result 1 $sum rc=$rc taint=$taint tar=$tar"
-	} >$port
+		tar -c -f - out uplift/log
+		echo $? >/uplift/tar
+	}
+	sum=$(pack | sha256sum)
+	pack >$port
+	read -r tar </uplift/tar
+	echo "uplift-result 1 ${sum%% *} rc=$rc taint=$taint tar=$tar" >$port
 	echo "uplift-guest: sent"
 else
 	echo "uplift-guest: no port to send the result to"
