@@ -315,6 +315,26 @@ static struct fslist_stats stats_of(struct world *world)
 
 /* --- reading --- */
 
+static char __user *user_pages(struct kunit *test, unsigned int pages)
+{
+	unsigned long addr = kunit_vm_mmap(test, NULL, 0, pages * PAGE_SIZE,
+					   PROT_READ | PROT_WRITE,
+					   MAP_ANONYMOUS | MAP_PRIVATE, 0);
+
+	KUNIT_ASSERT_NE_MSG(test, addr, 0, "no user memory");
+	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(addr));
+	return (char __user *)addr;
+}
+
+/* A page's address at which there is nothing. The process has memory otherwise. */
+static char __user *user_nowhere(struct kunit *test)
+{
+	char __user *page = user_pages(test, 1);
+
+	KUNIT_ASSERT_EQ(test, vm_munmap((unsigned long)page, PAGE_SIZE), 0);
+	return page;
+}
+
 static void close_file(struct reader *reader)
 {
 	fslist_reader_release(&reader->state);
@@ -337,12 +357,12 @@ static ssize_t pread_kvec(struct world *world, struct reader *reader, void *to, 
 	return read_kvec(world, reader, to, len);
 }
 
-/* What a read of anything into this must fail with. */
-static ssize_t pread_nowhere(struct world *world, struct reader *reader, size_t len, loff_t pos)
+static ssize_t pread_user(struct world *world, struct reader *reader, char __user *to, size_t len,
+			  loff_t pos)
 {
 	struct iov_iter iter;
 
-	iov_iter_ubuf(&iter, ITER_DEST, (void __user *)-PAGE_SIZE, len);
+	iov_iter_ubuf(&iter, ITER_DEST, to, len);
 	reader->pos = pos;
 	return fslist_read(&world->cache, &reader->state, &iter, &reader->pos);
 }
@@ -1092,6 +1112,7 @@ static void read_of_nothing_changes_nothing(struct kunit *test)
 
 static void release_in_every_state(struct kunit *test)
 {
+	char __user *nowhere = user_nowhere(test);
 	struct world *world = test->priv;
 	struct reader reader = {};
 
@@ -1118,10 +1139,10 @@ static void release_in_every_state(struct kunit *test)
 	read_kvec(world, &reader, world->buf, TEXT_MAX);
 	close_file(&reader);
 	/* after a fault, at the begin and half-way */
-	KUNIT_EXPECT_EQ(test, pread_nowhere(world, &reader, TEXT_MAX, 0), -EFAULT);
+	KUNIT_EXPECT_EQ(test, pread_user(world, &reader, nowhere, PAGE_SIZE, 0), -EFAULT);
 	close_file(&reader);
 	pread_kvec(world, &reader, world->buf, 10, 0);
-	KUNIT_EXPECT_EQ(test, pread_nowhere(world, &reader, 3, 10), -EFAULT);
+	KUNIT_EXPECT_EQ(test, pread_user(world, &reader, nowhere, 3, 10), -EFAULT);
 	close_file(&reader);
 	/* after an error */
 	register_fs(world, "btrfs");
@@ -1211,17 +1232,6 @@ static void read_into_pages(struct kunit *test)
 			min(world->len, 2 * PAGE_SIZE));
 	KUNIT_EXPECT_MEMEQ(test, world->buf, world->text, reader.pos);
 	close_file(&reader);
-}
-
-static char __user *user_pages(struct kunit *test, unsigned int pages)
-{
-	unsigned long addr = kunit_vm_mmap(test, NULL, 0, pages * PAGE_SIZE,
-					   PROT_READ | PROT_WRITE,
-					   MAP_ANONYMOUS | MAP_PRIVATE, 0);
-
-	KUNIT_ASSERT_NE_MSG(test, addr, 0, "no user memory");
-	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(addr));
-	return (char __user *)addr;
 }
 
 /* By words and the rest by bytes: all lengths, at all alignments. */
@@ -1385,7 +1395,8 @@ static u32 below(struct rnd_state *rnd, u32 bound)
 }
 
 /* One random read of both; false if they differ. */
-static bool pair_read(struct world *world, struct pair *pair, struct rnd_state *rnd, char *other)
+static bool pair_read(struct world *world, struct pair *pair, struct rnd_state *rnd, char *other,
+		      char __user *nowhere)
 {
 	struct iov_iter iter, oracle_iter;
 	size_t size, shown, at = 0;
@@ -1433,7 +1444,7 @@ static bool pair_read(struct world *world, struct pair *pair, struct rnd_state *
 	iov_iter_kvec(&oracle_iter, ITER_DEST, &oracle_vec, 1, size);
 	switch (below(rnd, 16)) {
 	case 0:
-		iov_iter_ubuf(&iter, ITER_DEST, (void __user *)-PAGE_SIZE, size);
+		iov_iter_ubuf(&iter, ITER_DEST, nowhere, size);
 		oracle_iter = iter;
 		break;
 	case 1: case 2:
@@ -1488,6 +1499,7 @@ static void change_list_randomly(struct world *world, struct rnd_state *rnd)
 static void random_script_against_seq_file(struct kunit *test)
 {
 	u32 reads = 0, changes = 0, untracked = 0, open = 0, i;
+	char __user *nowhere = user_nowhere(test);
 	struct world *world = test->priv;
 	struct pair pairs[FILES] = {};
 	struct rnd_state rnd;
@@ -1556,7 +1568,7 @@ static void random_script_against_seq_file(struct kunit *test)
 			break;
 		default:
 			reads++;
-			if (!pair_read(world, &pairs[below(&rnd, FILES)], &rnd, other)) {
+			if (!pair_read(world, &pairs[below(&rnd, FILES)], &rnd, other, nowhere)) {
 				kunit_err(test, "at read %u; seed=%llu repeats it\n", reads, start);
 				reads = READS;
 			}
