@@ -418,7 +418,8 @@ def boot(target, script, *, files=None, modules=(), kos=(), programs=(), smp=Non
     @files: {path in the guest: file or directory here}
     @modules: stock modules that modprobe shall find, with what they need; none is loaded
     @kos: our modules: in /modules for insmod, and found by modprobe
-    @programs: programs of the build root, by path, with their libraries
+    @programs: programs of the build root, by path, with their libraries; one that busybox has too (xz) is run by its
+        path only, as its shell prefers its own
     @smp, @topology: vCPUs and their layout (TOPOLOGIES)
     @icount: one guest nanosecond is one instruction, and two boots are the same; one vCPU only
     @append: more kernel arguments
