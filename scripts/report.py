@@ -55,7 +55,8 @@ def ratio(value, base):
 
 def _wrap(text, indent):
     # a paragraph's later lines stand under its first word, a "Label:    text" under its text
-    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent + ("          " if re.match(r"\w+:  +", text) else "  "),
+    later = indent + ("          " if re.match(r"\w+:  +", text) else "  ")
+    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=later,
                          break_long_words=False, break_on_hyphens=False) or [indent.rstrip()]
 
 
@@ -73,7 +74,8 @@ def repeatability(arms):
     rounds = {len(value["rounds"]) for operations in arms.values() for value in operations.values()}
     times = "Counted twice" if rounds == {2} else f"Counted {min(rounds)} times"
     return f"{times}: identical." if not worst else \
-        f"{times}; not identical, the least is shown: they differ by up to {worst * 1e6:,.0f} parts per million ({where})."
+        (f"{times}; not identical, the least is shown: they differ by up to {worst * 1e6:,.0f} parts per million "
+         f"({where}).")
 
 
 def table(arms):
@@ -137,8 +139,8 @@ def render(data):
     if arms:
         lines += table(arms)
         lines.append("")
-        lines += _wrap(f"The list has {measured['list']['entries']} entries, {number(measured['list']['bytes'])} bytes. "
-                       + repeatability(arms)
+        size = measured["list"]
+        lines += _wrap(f"The list has {size['entries']} entries, {number(size['bytes'])} bytes. " + repeatability(arms)
                        + " Instructions are exact and the same on any host; they are not time: emulation counts each "
                          "byte of a string copy, and no cache miss.", "")
     for section in data.get("sections", ()):
@@ -148,7 +150,8 @@ def render(data):
     lines += ["", *_wrap(f"Kernel:   {target['kernel']}", ""), f"Package:  {target['version']}"]
     config = target.get("config") or {}
     if config:
-        lines += _wrap("Config:   " + " ".join(f"{key.removeprefix('CONFIG_')}={value}" for key, value in config.items()), "")
+        lines += _wrap("Config:   " + " ".join(f"{key.removeprefix('CONFIG_')}={value}"
+                                               for key, value in config.items()), "")
     lines.append(f"Taint:    {taint(measured['taint'])}")
     lines += _wrap(f"Guests:   QEMU {measured['qemu']}; correctness: {correct['accel']}; counts: {measured['accel']}",
                    "")

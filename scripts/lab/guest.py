@@ -209,8 +209,9 @@ def choose_accel(target, qemu, icount, thread, want=None):
     if want not in ("auto", "kvm", "tcg"):
         raise say.Problem(f"no accelerator '{want}'; there are: auto kvm tcg", say.USAGE)
     if icount:
-        return f"TCG, counting instructions (CPU model {COUNTING_CPU.partition(',')[0]})", ["-accel", "tcg,thread=single", "-icount", "shift=0,align=off,sleep=off",
-                                              "-rtc", "base=2026-01-01,clock=vm", "-seed", "1"]
+        return (f"TCG, counting instructions (CPU model {COUNTING_CPU.partition(',')[0]})",
+                ["-accel", "tcg,thread=single", "-icount", "shift=0,align=off,sleep=off",
+                 "-rtc", "base=2026-01-01,clock=vm", "-seed", "1"])
     if want == "kvm" or want == "auto" and kvm_works(target, qemu):
         return "KVM", ["-accel", "kvm"]
     # Before QEMU 10 (7.2 was seen) multi-threaded TCG can crash a guest that patches code on several CPUs.
@@ -418,7 +419,8 @@ def boot(target, script, *, files=None, modules=(), kos=(), programs=(), smp=Non
     @files: {path in the guest: file or directory here}
     @modules: stock modules that modprobe shall find, with what they need; none is loaded
     @kos: our modules: in /modules for insmod, and found by modprobe
-    @programs: programs of the build root, by path, with their libraries
+    @programs: programs of the build root, by path, with their libraries; one that busybox has too (xz) is run by its
+        path only, as its shell prefers its own
     @smp, @topology: vCPUs and their layout (TOPOLOGIES)
     @icount: one guest nanosecond is one instruction, and two boots are the same; one vCPU only
     @append: more kernel arguments
@@ -450,8 +452,8 @@ def boot(target, script, *, files=None, modules=(), kos=(), programs=(), smp=Non
     else:
         mem = _megabytes(mem)
         if mem < enough - 200:
-            raise say.Problem(f"the guest carries {megabytes} MB of files: it needs --mem {enough}M at least, not {mem}M",
-                              say.USAGE)
+            raise say.Problem(f"the guest carries {megabytes} MB of files: it needs --mem {enough}M at least, "
+                              f"not {mem}M", say.USAGE)
 
     rundir, lock = _run_dir(name or f"{target.name}-run")
     result = Result(console=rundir / "console", outdir=rundir / "out", output=rundir / "log/output",

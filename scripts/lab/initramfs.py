@@ -34,8 +34,21 @@ class Archive:
             raise say.Problem(f"'{path}' is not a path that a file can have in the guest", say.USAGE)
         return "/".join(parts)
 
+    def _follow(self, name):
+        """The name with its parents' links to directories followed, as /usr/bin -> /bin."""
+        for _ in range(40):
+            for parent in reversed(pathlib.PurePosixPath(name).parents[:-1]):
+                mode, data = self.entries.get(str(parent), (0, None))
+                if stat.S_ISLNK(mode):
+                    to = pathlib.PurePosixPath("/", parent.parent, os.fsdecode(data))
+                    name = self._name(os.path.normpath(to / pathlib.PurePosixPath(name).relative_to(parent)))
+                    break
+            else:
+                return name
+        raise say.Problem(f"'/{name}' leads in circles in the guest", say.USAGE)
+
     def _add(self, path, mode, data):
-        name = self._name(path)
+        name = self._follow(self._name(path))
         for parent in pathlib.PurePosixPath(name).parents:
             if str(parent) != ".":
                 entry = self.entries.setdefault(str(parent), (stat.S_IFDIR | 0o755, None))
@@ -78,7 +91,7 @@ class Archive:
             raise say.Problem(f"cannot carry '{source}' into the guest: neither file nor directory", say.USAGE)
 
     def __contains__(self, path):
-        return self._name(path) in self.entries
+        return self._follow(self._name(path)) in self.entries
 
     def size(self):
         """Bytes that the contents will take in the guest's memory."""
@@ -115,7 +128,10 @@ def plain(name):
 def decompress(path):
     """A module's bytes. Debian's are plain (6.1) or xz (later)."""
     path = pathlib.Path(path)
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise say.Problem(f"cannot read the module {path}: {error.strerror}", say.USAGE) from None
     try:
         if data[:6] == b"\xfd7zXZ\0":
             return lzma.decompress(data)

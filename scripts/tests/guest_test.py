@@ -92,6 +92,21 @@ class Archive(unittest.TestCase):
             archive.write(image)
             self.assertEqual(before, image.read_bytes())
 
+    def test_links_are_followed(self):
+        archive = initramfs.Archive()
+        archive.dir("bin")
+        archive.link("usr/bin", "/bin")
+        archive.link("usr/sbin", "../bin")
+        archive.text("usr/bin/x", "")
+        archive.text("usr/sbin/y", "")
+        archive.link("bin/x", "y")	# the last component is replaced, not followed
+        self.assertEqual(sorted(archive.entries), ["bin", "bin/x", "bin/y", "usr", "usr/bin", "usr/sbin"])
+        self.assertIn("usr/bin/y", archive)
+        archive.link("one", "/two")
+        archive.link("two", "/one")
+        with self.assertRaisesRegex(say.Problem, "circles"):
+            archive.text("one/x", "")
+
     def test_bad_paths(self):
         archive = initramfs.Archive()
         for path in ("/", "../x", "a/../../x", ""):

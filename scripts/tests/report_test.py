@@ -38,7 +38,8 @@ DATA = {
 class Report(unittest.TestCase):
     def test_says_what_matters(self):
         text = report.render(DATA)
-        for wanted in ("Verdict: applicable", "show: filesystems_proc_show", "Correctness: passed", "skipped b: not here",
+        for wanted in ("Verdict: applicable", "show: filesystems_proc_show", "Correctness: passed",
+                       "skipped b: not here",
                        "19,086", "1,081 17.7x less", "7,830 3.5x less", "19,086 same", "25 entries, 297 bytes",
                        "Counted twice: identical", "KPROBES=y", "12288 (out of tree, unsigned)",
                        "make run TARGET=6.12", "Shared cache lines\n    none"):
@@ -56,8 +57,8 @@ class Report(unittest.TestCase):
     def test_not_identical(self):
         data = copy.deepcopy(DATA)
         data["measurement"]["arms"]["cached"] = arm(1081, 7830, 1092)
-        self.assertIn("not identical, the least is shown: they differ by up to 10,176 parts per million (filesystems_cached, pread)",
-                      " ".join(report.render(data).split()))
+        self.assertIn("not identical, the least is shown: they differ by up to 10,176 parts per million "
+                      "(filesystems_cached, pread)", " ".join(report.render(data).split()))
 
     def test_failed(self):
         data = copy.deepcopy(DATA)
@@ -86,7 +87,8 @@ class Report(unittest.TestCase):
 
     def test_ratio(self):
         for value, base, wanted in ((100, 100, "same"), (100, 1000, "10.0x less"), (110, 100, "10.0% more"),
-                                    (90, 100, "10.0% less"), (100001, 100000, "same"), (5, 0, "-"), (1500, 100, "15.0x more")):
+                                    (90, 100, "10.0% less"), (100001, 100000, "same"), (5, 0, "-"),
+                                    (1500, 100, "15.0x more")):
             self.assertEqual(report.ratio(value, base), wanted)
 
     def test_arms_from_samples(self):
