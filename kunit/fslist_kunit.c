@@ -1720,6 +1720,8 @@ static void allocation_failure_with_published_text(struct kunit *test)
  * @bad: of them, torn or older than they may be or from the future
  * @errors: reads that failed
  * @refused: how often settling had to be tried again
+ * @expected: per reader, what it may see, rendered by the model
+ * @got: per reader, what it saw
  */
 struct stress {
 	struct kunit *test;
