@@ -27,7 +27,7 @@ SETUP := scripts/setup
 RUNNING := /lib/modules/$(shell uname -r)/build
 HEADERS := $(or $(KDIR),$(RUNNING))
 OWN := $(if $(KERNEL),--kernel $(KERNEL)) $(if $(MODULES),--modules $(MODULES)) \
-	$(if $(KERNEL),$(if $(KDIR),--kdir $(KDIR)) $(if $(KSRC),--ksrc $(KSRC)))
+	$(if $(KDIR),--kdir $(KDIR)) $(if $(KSRC),--ksrc $(KSRC))
 
 .DEFAULT_GOAL := help
 .PHONY: help run test modules modules-all kunit selftests check unit setup clean distclean

@@ -1092,6 +1092,36 @@ static void read_elsewhere_in_published_text(struct kunit *test)
 	close_file(&reader);
 }
 
+static void seek_away_and_back_ends_what_was_begun(struct kunit *test)
+{
+	struct world *world = test->priv;
+	struct reader half = {}, whole = {}, still = {};
+	loff_t old_len;
+
+	fill_list(world, 10);
+	expect_publishes(world);
+	old_len = world->len;
+	KUNIT_EXPECT_EQ(test, pread_kvec(world, &half, world->buf, 3, 0), 3);
+	KUNIT_EXPECT_EQ(test, pread_kvec(world, &still, world->buf, 3, 0), 3);
+	KUNIT_EXPECT_EQ(test, pread_kvec(world, &whole, world->buf, TEXT_MAX / 2, 0), old_len);
+	fslist_reader_seek(&half.state, 0);
+	fslist_reader_seek(&whole.state, 0);
+	/* To where it stands already: nothing is dropped. */
+	fslist_reader_seek(&still.state, 3);
+
+	register_fs(world, "xfs");
+	KUNIT_EXPECT_EQ(test, pread_kvec(world, &half, world->buf, TEXT_MAX / 2, 3),
+			world->len - 3);
+	KUNIT_EXPECT_MEMEQ(test, world->buf, world->text + 3, world->len - 3);
+	KUNIT_EXPECT_EQ(test, pread_kvec(world, &whole, world->buf, TEXT_MAX / 2, old_len),
+			world->len - old_len);
+	KUNIT_EXPECT_EQ(test, pread_kvec(world, &still, world->buf, TEXT_MAX / 2, 3),
+			old_len - 3);
+	close_file(&half);
+	close_file(&whole);
+	close_file(&still);
+}
+
 static void read_of_nothing_changes_nothing(struct kunit *test)
 {
 	struct world *world = test->priv;
@@ -1403,16 +1433,27 @@ static bool pair_read(struct world *world, struct pair *pair, struct rnd_state *
 	struct kvec vec[4], oracle_vec;
 	struct bio_vec bvec;
 	struct kiocb iocb;
+	bool sought = false;
 	ssize_t got, want;
 	loff_t pos;
 	int n = 0;
 
-	switch (below(rnd, 10)) {
+	switch (below(rnd, 11)) {
 	case 0: case 1:
 		pos = 0;
 		break;
 	case 2: case 3:
 		pos = below(rnd, world->len + 10);
+		break;
+	case 10:
+		/* Away and, for the read, to a place that it may have stood at. */
+		pos = below(rnd, 2) ? 0 : pair->pos;
+		sought = true;
+		fslist_reader_seek(&pair->reader.state, pos + 1);
+		fslist_reader_seek(&pair->reader.state, pos);
+		if (seq_lseek(pair->file, pos + 1, SEEK_SET) < 0 ||
+		    seq_lseek(pair->file, pos, SEEK_SET) < 0)
+			return false;
 		break;
 	case 4:
 		pos = world->len;
@@ -1433,6 +1474,9 @@ static bool pair_read(struct world *world, struct pair *pair, struct rnd_state *
 	default:
 		size = TEXT_MAX / 2;
 	}
+	/* seq_file renders when it is moved, we when it is read: do read. */
+	if (sought && !size)
+		size = 1;
 
 	/* No more than the longest text can have been touched. */
 	shown = min_t(size_t, size, SZ_8K) + 1;
@@ -2388,6 +2432,7 @@ static struct kunit_case fslist_cases[] = {
 	KUNIT_CASE(end_of_file_stays_after_growth),
 	KUNIT_CASE(read_at_zero_refreshes),
 	KUNIT_CASE(read_elsewhere_in_published_text),
+	KUNIT_CASE(seek_away_and_back_ends_what_was_begun),
 	KUNIT_CASE(read_of_nothing_changes_nothing),
 	KUNIT_CASE(release_in_every_state),
 	KUNIT_CASE(destroy_with_files_half_read),

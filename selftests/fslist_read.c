@@ -258,6 +258,39 @@ TEST_F(list, odd_arguments)
 #undef TRY
 }
 
+/* Moved away and back, a file gives the list of now, not the one it had begun. */
+TEST_F(list, lseek_away_and_back_over_a_change)
+{
+	static const char * const was_read[] = { "half", "whole" };
+	char a[FSLIST_MAX], b[FSLIST_MAX];
+	size_t i;
+
+	if (no_change(self))
+		SKIP(return, "%s", no_change(self));
+	for (i = 0; i < ARRAY_SIZE(was_read); i++) {
+		size_t size = i ? sizeof(a) : 10;
+		ssize_t want, got;
+
+		ASSERT_EQ(0, lseek(self->native, 0, SEEK_SET));
+		ASSERT_EQ(0, lseek(self->cached, 0, SEEK_SET));
+		want = read(self->native, a, size);
+		got = read(self->cached, b, size);
+		ASSERT_EQ(want, got);
+		ASSERT_EQ(0, lseek(self->native, 0, SEEK_SET));
+		ASSERT_EQ(0, lseek(self->cached, 0, SEEK_SET));
+		ASSERT_TRUE(change_list(self));
+		ASSERT_EQ(want, lseek(self->native, want, SEEK_SET));
+		ASSERT_EQ(want, lseek(self->cached, want, SEEK_SET));
+		want = read(self->native, a, sizeof(a));
+		got = read(self->cached, b, sizeof(b));
+		ASSERT_EQ(want, got) {
+			TH_LOG("the %s text was read before", was_read[i]);
+		}
+		if (want > 0)
+			ASSERT_EQ(0, memcmp(a, b, want));
+	}
+}
+
 TEST_F(list, readv)
 {
 	char buf[FSLIST_MAX] = {};

@@ -5,4 +5,8 @@
 
 uplift-modules := $(dir $(lastword $(MAKEFILE_LIST)))..
 ccflags-y += -I$(uplift-modules)/compat -I$(uplift-modules)/core
-ccflags-y += $(shell sh $(uplift-modules)/compat/probe.sh $(srctree))
+uplift-have := $(shell sh $(uplift-modules)/compat/probe.sh $(srctree))
+ifneq ($(.SHELLSTATUS),0)
+$(error modules/compat/probe.sh could not look at the kernel's headers)
+endif
+ccflags-y += $(uplift-have)

@@ -198,14 +198,16 @@ u64 fslist_settle_prepare(struct fslist_cache *cache)
 bool fslist_settle(struct fslist_cache *cache, u64 prepared)
 {
 	unsigned long flags;
+	u64 untracked;
 	bool settled;
 
 	raw_spin_lock_irqsave(&cache->lock, flags);
+	untracked = cache->begun - cache->tracked;
 	settled = cache->begun == prepared;
 	if (settled) {
-		u64 untracked = cache->begun - cache->tracked;
-
-		cache->stats.untracked += untracked - cache->settled;
+		/* Less, if a change is tracked whose begin is a moment away. */
+		if ((s64)(untracked - cache->settled) > 0)
+			cache->stats.untracked += untracked - cache->settled;
 		cache->settled = untracked;
 	}
 	raw_spin_unlock_irqrestore(&cache->lock, flags);
@@ -234,7 +236,7 @@ static struct fslist_text *fslist_text_render(const struct fslist_ops *ops)
 		}
 		kvfree(text);
 		if (err)
-			return ERR_PTR(err);
+			return ERR_PTR(err < 0 ? err : -EIO);
 		size = 2 * size;
 	}
 	return ERR_PTR(-EFBIG);
@@ -298,7 +300,8 @@ static struct fslist_partial *fslist_partial_get(struct fslist_cache *cache,
 	if (fslist_is_partial(old))
 		return old;
 
-	partial = cache->ops->alloc(sizeof(*partial), GFP_KERNEL);
+	/* Charged to who reads, as a seq_file is. */
+	partial = cache->ops->alloc(sizeof(*partial), GFP_KERNEL_ACCOUNT);
 	if (!partial)
 		return NULL;
 	mutex_init(&partial->lock);
@@ -575,6 +578,34 @@ ssize_t fslist_read(struct fslist_cache *cache, void **reader,
 		return 0;
 	}
 	return fslist_read_slow(cache, reader, to, pos);
+}
+
+/**
+ * fslist_reader_seek - a file is positioned elsewhere
+ * @reader: what it remembers
+ * @pos: where to
+ *
+ * Positioning a file anywhere but where it stands ends what it had begun, as
+ * in a seq_file: moved back there later, it gets the list of then. (A seq_file
+ * renders at once; here the read that follows does.)
+ *
+ * Context: process context, may sleep.
+ */
+void fslist_reader_seek(void **reader, loff_t pos)
+{
+	void *state = READ_ONCE(*reader);
+
+	if (fslist_is_partial(state)) {
+		struct fslist_partial *partial = state;
+
+		mutex_lock(&partial->lock);
+		if (pos != partial->next)
+			fslist_partial_set(partial, NULL, -1);
+		mutex_unlock(&partial->lock);
+	} else if (state && pos != fslist_end_pos(state)) {
+		/* A thread that reads the same file may be faster: it wins. */
+		(void)cmpxchg(reader, state, NULL);
+	}
 }
 
 /**

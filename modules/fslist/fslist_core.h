@@ -131,6 +131,7 @@ static inline bool fslist_is_partial(const void *reader)
 
 ssize_t fslist_read(struct fslist_cache *cache, void **reader,
 		    struct iov_iter *to, loff_t *pos);
+void fslist_reader_seek(void **reader, loff_t pos);
 void fslist_reader_free(void **reader);
 
 /**

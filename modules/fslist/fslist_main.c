@@ -97,6 +97,7 @@ static loff_t fslist_proc_lseek(struct file *file, loff_t offset, int whence)
 	case SEEK_SET:
 		if (offset < 0)
 			break;
+		fslist_reader_seek(&file->private_data, offset);
 		file->f_pos = offset;
 		return offset;
 	}

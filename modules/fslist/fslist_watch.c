@@ -104,7 +104,7 @@ void fslist_watch_settle(void *private)
 	schedule_work(&settle_work);
 }
 
-static int fslist_watch_entries(struct uplift_verdict *verdict)
+static int fslist_watch_entries(void)
 {
 	size_t i;
 	int err;
@@ -119,7 +119,7 @@ static int fslist_watch_entries(struct uplift_verdict *verdict)
 		if (err) {
 			pr_err("cannot watch %s() (%pe): not one traceable function of that name\n",
 			       name, ERR_PTR(err));
-			return err;
+			return err == -ENOMEM ? err : -ENOEXEC;
 		}
 	}
 
@@ -155,7 +155,7 @@ int fslist_watch_start(struct fslist_cache *cache, struct uplift_verdict *verdic
 	int err;
 
 	watched = cache;
-	err = fslist_watch_entries(verdict);
+	err = fslist_watch_entries();
 	if (err) {
 		ftrace_free_filter(&change_ops);
 		return err;
@@ -167,7 +167,8 @@ int fslist_watch_start(struct fslist_cache *cache, struct uplift_verdict *verdic
 				   "ftrace; no return probes (%pe): caching resumes a grace period after each change",
 				   ERR_PTR(err));
 	else
-		uplift_verdict_add(verdict, "watch", "ftrace and return probes");
+		uplift_verdict_add(verdict, "watch",
+				   "ftrace; return probes, while kprobes are enabled");
 
 	/* Whoever was inside when the probes came counts as one more change. */
 	fslist_change_begin(cache);

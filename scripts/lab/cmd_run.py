@@ -25,7 +25,16 @@ def _run(args):
     words = args.words
     if bool(words) + bool(args.script) + args.shell != 1:
         raise say.Problem("one of these is wanted: --script FILE, --shell, or -- COMMAND...", say.USAGE)
+    if args.name is not None:
+        guest.check_name(args.name)
     files = _pairs(args.file)
+    for what, source in [("file", name) for name in files.values()] + [("plugin", name.partition(",")[0])
+                                                                       for name in args.plugin]:
+        if not pathlib.Path(source).exists():
+            raise say.Problem(f"no {what} '{source}'", say.USAGE)
+    guest.topology_args(args.topology, args.smp, args.icount)	# complains before anything is built
+    if args.timeout <= 0:
+        raise say.Problem("--timeout is a number of seconds above 0", say.USAGE)
     if args.script and not pathlib.Path(args.script).is_file():
         raise say.Problem(f"no script '{args.script}'", say.USAGE)
     want = {"image", "modules"} | (set() if args.no_kos else {"headers"})

@@ -380,9 +380,16 @@ def _clean(line):
 
 # The host's side.
 
+def check_name(name):
+    """A guest's directory is replaced: its name must not lead anywhere else."""
+    if not re.fullmatch(r"[A-Za-z0-9_+][A-Za-z0-9_.+-]*", name):
+        raise say.Problem(f"a guest's name is letters, digits and . _ + -, not '{name}'", say.USAGE)
+
+
 def _run_dir(name):
     """A directory for a run that no other boot uses, and the lock that says so; a finished one is replaced."""
     import fcntl
+    check_name(name)
     paths.ensure(paths.GUEST)
     for number in range(1, 1000):
         path = paths.GUEST / (name if number == 1 else f"{name}.{number}")

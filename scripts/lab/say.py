@@ -123,6 +123,11 @@ class Progress:
             self.next = now + 10
 
 
+def of_os(problem):
+    """One line for an OSError."""
+    return f"{problem.strerror or problem}" + (f": {problem.filename}" if problem.filename else "")
+
+
 def run_main(main, *args):
     """Run a command's main(); Problems and Ctrl-C become one line and an exit code."""
     try:
@@ -132,10 +137,14 @@ def run_main(main, *args):
     except Problem as problem:
         error(str(problem))
         sys.exit(problem.code)
-    except KeyboardInterrupt:
-        error("stopped by Ctrl-C; what was finished is kept, type the same again to go on")
-        sys.exit(130)
     except BrokenPipeError:
         # the reader of our output went away, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except OSError as problem:
+        # a full disk, a build directory that cannot be written to
+        error(of_os(problem))
+        sys.exit(FAIL)
+    except KeyboardInterrupt:
+        error("stopped by Ctrl-C; what was finished is kept, type the same again to go on")
+        sys.exit(130)

@@ -26,6 +26,20 @@ kernel/fs/minix/minix.ko.xz:
 """
 
 
+class Names(unittest.TestCase):
+    """A guest's directory is replaced, so its name must stay below build/guest."""
+
+    def test_leads_nowhere_else(self):
+        for name in ("/etc", "..", "../..", "a/b", "", ".", ".lock-x", "a\nb", "~"):
+            with self.assertRaises(say.Problem, msg=name) as problem:
+                guest.check_name(name)
+            self.assertEqual(problem.exception.code, say.USAGE)
+
+    def test_plain_names(self):
+        for name in ("6.12-run", "6.12+own.2", "a_b"):
+            guest.check_name(name)
+
+
 class ModulesDep(unittest.TestCase):
     def setUp(self):
         self.temp = tempfile.TemporaryDirectory()
