@@ -23,6 +23,10 @@ unexport ARCH KDIR KSRC TARGET TARGETS KERNEL MODULES V
 MAKEOVERRIDES :=
 
 UPLIFT := scripts/uplift
+# As the scripts have it.
+BUILD := $(or $(UPLIFT_BUILD),build)
+MADE := modules guest kunit report selftests cachelines
+GOT := apt cache root targets src kselftest
 SETUP := scripts/setup
 RUNNING := /lib/modules/$(shell uname -r)/build
 HEADERS := $(or $(KDIR),$(RUNNING))
@@ -91,13 +95,14 @@ test: setup
 	@TARGETS="$(TARGETS)" scripts/test
 
 clean:
-	@rm -rf build/modules build/guest build/kunit build/report build/selftests
+	@rm -rf $(addprefix $(BUILD)/,$(MADE))
 	@find Kbuild modules selftests -type f \( -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' \
 		-o -name '*.cmd' -o -name '.*.d' -o -name 'modules.order' -o -name 'Module.symvers' \) -delete
 	@rm -f Module.symvers modules.order .modules.order.cmd .Module.symvers.cmd
 
 distclean: clean
-	@! grep -q " $(CURDIR)/build/" /proc/self/mounts || { echo "something is mounted below build/" >&2; exit 1; }
-	rm -rf build
+	@! grep -q " $(abspath $(BUILD))/" /proc/self/mounts || { echo "something is mounted below $(BUILD)" >&2; exit 1; }
+	@rm -rf $(addprefix $(BUILD)/,$(GOT)) $(BUILD)/.lock*
+	@rmdir $(BUILD) 2>/dev/null || true
 
 endif

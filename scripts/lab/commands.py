@@ -84,6 +84,8 @@ def _list(args):
 
 def _fetch(args):
     want = set(args.want.split(",")) if args.want else {"image", "modules", "headers"}
+    if want - set(fetch.WANT):
+        raise say.Problem(f"--want takes {', '.join(fetch.WANT)}, not '{args.want}'", say.USAGE)
     if args.source:
         want.add("source")
     results, code = _each(args.targets or list(targets.TABLE), lambda name: fetch.fetch(name, want).to_json())
