@@ -27,4 +27,7 @@ have()
 # its member list. Since 7.2; before, into a singly linked list by next.
 have FILE_SYSTEM_TYPE_HLIST linux/fs.h '^[[:space:]]*struct hlist_node list;'
 
+# register_ftrace_direct() takes an ftrace_ops, as the others do. Since 6.3.
+have FTRACE_DIRECT_OPS linux/ftrace.h '^int register_ftrace_direct\(struct ftrace_ops \*ops'
+
 echo

@@ -9,6 +9,7 @@
 #include <linux/module.h>
 #include <linux/seq_file.h>
 
+#include "conflict.h"
 #include "core.h"
 #include "uplift.h"
 
@@ -62,6 +63,7 @@ static int __init uplift_init(void)
 		       ERR_PTR(err));
 		return -EOPNOTSUPP;
 	}
+	uplift_conflict_init();
 	uplift_debugfs = debugfs_create_dir("uplift", NULL);
 	return 0;
 }

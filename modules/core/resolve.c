@@ -10,8 +10,12 @@
  */
 #include <linux/errno.h>
 #include <linux/export.h>
+#include <linux/kallsyms.h>
+#include <linux/kernel.h>
 #include <linux/kprobes.h>
 #include <linux/static_call.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
 
 #include "core.h"
 #include "uplift.h"
@@ -86,3 +90,60 @@ int uplift_resolve(const char *name, unsigned long *addr)
 	return 0;
 }
 EXPORT_SYMBOL_GPL(uplift_resolve);
+
+/* The size of a function, which kallsyms tells in words only: name+0x0/0x120. */
+static unsigned long function_size(unsigned long addr)
+{
+	char text[KSYM_SYMBOL_LEN];
+	unsigned long size;
+	char *slash;
+
+	sprint_symbol(text, addr);
+	slash = strrchr(text, '/');
+	if (!slash)
+		return 0;
+	slash[1 + strcspn(slash + 1, " ")] = '\0';
+	return kstrtoul(slash + 1, 16, &size) ? 0 : size;
+}
+
+/* With call depth tracking calls go to a thunk in the padding before. */
+#define CALL_PADDING	16
+
+/**
+ * uplift_calls_in - count the direct calls that a function makes to another
+ * @function: name of a function of the kernel's image
+ * @callee: the function called
+ *
+ * Looks at the code, byte by byte, as it runs. x86 only.
+ *
+ * Context: process context.
+ * Return: the number; -ENOENT, -ENOTUNIQ as uplift_resolve(), -EOPNOTSUPP if
+ * the code cannot be read.
+ */
+int uplift_calls_in(const char *function, const void *callee)
+{
+	unsigned long addr, size, at, target;
+	int err, calls = 0;
+	s32 displacement;
+	u8 code[5];
+
+	if (!IS_ENABLED(CONFIG_X86_64))
+		return -EOPNOTSUPP;
+	err = uplift_resolve(function, &addr);
+	if (err)
+		return err;
+	size = function_size(addr);
+	if (size < sizeof(code))
+		return -EOPNOTSUPP;
+
+	for (at = addr; at <= addr + size - sizeof(code); at++) {
+		if (copy_from_kernel_nofault(code, (void *)at, sizeof(code)))
+			return -EOPNOTSUPP;
+		memcpy(&displacement, code + 1, sizeof(displacement));
+		target = at + sizeof(code) + displacement;
+		if (code[0] == 0xe8 && (unsigned long)callee - target <= CALL_PADDING)
+			calls++;
+	}
+	return calls;
+}
+EXPORT_SYMBOL_GPL(uplift_calls_in);

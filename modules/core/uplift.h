@@ -12,6 +12,8 @@
 struct dentry;
 
 int uplift_resolve(const char *name, unsigned long *addr);
+int uplift_calls_in(const char *function, const void *callee);
+int uplift_btf_check(const char *change, size_t size, u32 crc);
 
 /**
  * enum uplift_verdict_kind - does a change apply to the running kernel?

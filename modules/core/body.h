@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What a body needs: a body is a function that takes the place of one of the
+ * kernel's. Most are generated at build time from the kernel's own source.
+ */
+#ifndef _UPLIFT_BODY_H
+#define _UPLIFT_BODY_H
+
+#include <linux/percpu.h>
+#include <linux/types.h>
+
+/**
+ * enum uplift_arm_id - which body runs
+ * @UPLIFT_ARM_OFF: the kernel's own function, no hook
+ * @UPLIFT_ARM_NULL: the kernel's own body behind the hook: the control
+ * @UPLIFT_ARM_NEW: the change
+ * @UPLIFT_ARM_BATCH: a further one, where a change has it
+ * @UPLIFT_ARMS: how many there are
+ */
+enum uplift_arm_id {
+	UPLIFT_ARM_OFF,
+	UPLIFT_ARM_NULL,
+	UPLIFT_ARM_NEW,
+	UPLIFT_ARM_BATCH,
+	UPLIFT_ARMS,
+};
+
+/**
+ * struct uplift_count - calls of the bodies of one change, on one CPU
+ * @arm: per body, how often it was entered and left; a task that sleeps in a
+ *	body may leave on another CPU than it entered on
+ */
+struct uplift_count {
+	struct {
+		u64 entered;
+		u64 left;
+	} arm[UPLIFT_ARMS];
+};
+
+/* One instruction each. ARM is NULL, NEW or BATCH. */
+#define UPLIFT_BODY_ENTER(change, ARM) \
+	this_cpu_inc(uplift_##change##_count.arm[UPLIFT_ARM_##ARM].entered)
+#define UPLIFT_BODY_LEAVE(change, ARM) \
+	this_cpu_inc(uplift_##change##_count.arm[UPLIFT_ARM_##ARM].left)
+
+#endif /* _UPLIFT_BODY_H */
