@@ -28,6 +28,7 @@
 #include "conflict.h"
 #include "count.h"
 #include "ftrace.h"
+#include "livepatch.h"
 #include "redirect.h"
 #include "uplift.h"
 
@@ -138,8 +139,59 @@ static int redirect_refuse(struct uplift_redirect *redirect, int err)
 	return err;
 }
 
+/* The module that can live-patch is asked for when it is needed only. */
+static int redirect_livepatch(struct uplift_redirect *redirect, enum uplift_arm_id arm)
+{
+	typeof(&uplift_livepatch_enable) enable = symbol_get(uplift_livepatch_enable);
+	int err;
+
+	if (!enable) {
+		pr_err("%s: livepatch: load uplift_livepatch.ko first\n", redirect->function);
+		return -EOPNOTSUPP;
+	}
+	redirect->livepatch->select(arm);
+	err = enable(redirect->function, redirect->livepatch->body);
+	if (err)
+		symbol_put(uplift_livepatch_enable);
+	return err;
+}
+
+static int redirect_unlivepatch(struct uplift_redirect *redirect)
+{
+	typeof(&uplift_livepatch_disable) disable = symbol_get(uplift_livepatch_disable);
+	int err = disable();
+
+	symbol_put(uplift_livepatch_disable);
+	if (!err)
+		symbol_put(uplift_livepatch_enable);
+	return err;
+}
+
+static int redirect_direct(struct uplift_redirect *redirect, enum uplift_arm_id arm)
+{
+	int err = compat_ftrace_direct_register(&redirect->ops, redirect->bodies[arm].entry);
+
+	/*
+	 * As for a live patch: ftrace cannot be turned off beneath. Only now,
+	 * as 6.1 sets the flags anew in registering.
+	 */
+	if (!err)
+		redirect->ops.flags |= FTRACE_OPS_FL_PERMANENT;
+	return err;
+}
+
+static int redirect_undirect(struct uplift_redirect *redirect)
+{
+	int err = compat_ftrace_direct_unregister(&redirect->ops,
+						  redirect->bodies[redirect->arm].entry);
+
+	if (!err)
+		redirect->ops.flags &= ~FTRACE_OPS_FL_PERMANENT;
+	return err;
+}
+
 /* From off to an arm. */
-static int redirect_hook(struct uplift_redirect *redirect, unsigned long entry)
+static int redirect_hook(struct uplift_redirect *redirect, enum uplift_arm_id arm)
 {
 	int err;
 
@@ -149,18 +201,15 @@ static int redirect_hook(struct uplift_redirect *redirect, unsigned long entry)
 	err = redirect_pin(redirect, 1);
 	if (err)
 		return err;
-	err = compat_ftrace_direct_register(&redirect->ops, entry);
+	err = redirect->livepatch ? redirect_livepatch(redirect, arm) :
+				    redirect_direct(redirect, arm);
 	if (err) {
-		err = redirect_refuse(redirect, err);
+		/* Said already. */
+		if (err != -EOPNOTSUPP)
+			err = redirect_refuse(redirect, err);
 		redirect_drain(redirect);
-		return err;
 	}
-	/*
-	 * As for a live patch: ftrace cannot be turned off beneath. Only now,
-	 * as 6.1 sets the flags anew in registering.
-	 */
-	redirect->ops.flags |= FTRACE_OPS_FL_PERMANENT;
-	return 0;
+	return err;
 }
 
 /* From an arm to off. */
@@ -169,12 +218,10 @@ static int redirect_unhook(struct uplift_redirect *redirect)
 	unsigned int inside;
 	int err;
 
-	redirect->ops.flags &= ~FTRACE_OPS_FL_PERMANENT;
-	err = compat_ftrace_direct_unregister(&redirect->ops, redirect->bodies[redirect->arm].entry);
+	err = redirect->livepatch ? redirect_unlivepatch(redirect) : redirect_undirect(redirect);
 	if (err) {
 		pr_err("%s: the kernel does not take the hook away (%pe)\n",
 		       redirect->function, ERR_PTR(err));
-		redirect->ops.flags |= FTRACE_OPS_FL_PERMANENT;
 		return err;
 	}
 	inside = redirect_drain(redirect);
@@ -191,12 +238,14 @@ static int redirect_switch(struct uplift_redirect *redirect, enum uplift_arm_id 
 	if (arm == UPLIFT_ARM_OFF)
 		return redirect_unhook(redirect);
 	if (redirect->arm == UPLIFT_ARM_OFF)
-		return redirect_hook(redirect, redirect->bodies[arm].entry);
+		return redirect_hook(redirect, arm);
 
+	if (redirect->livepatch) {
+		redirect->livepatch->select(arm);
+		return 0;
+	}
 	err = compat_ftrace_direct_modify(&redirect->ops, redirect->bodies[arm].entry);
-	if (err)
-		return redirect_refuse(redirect, err);
-	return 0;
+	return err ? redirect_refuse(redirect, err) : 0;
 }
 
 /**

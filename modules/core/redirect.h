@@ -27,12 +27,22 @@ struct uplift_body {
 };
 
 /**
+ * struct uplift_dispatch - how to redirect by livepatch
+ * @body: the function that takes the place of the kernel's, and calls a body
+ * @select: choose which; at any time
+ */
+struct uplift_dispatch {
+	void *body;
+	void (*select)(enum uplift_arm_id arm);
+};
+
+/**
  * struct uplift_redirect - a function of the kernel, and the bodies for it
  * @owner: the module that has the bodies; cannot go while it is needed
  * @function: name of the kernel's function
  * @count: the counters that the bodies write
  * @bodies: by arm; UPLIFT_ARM_OFF has none
- * @livepatch: by livepatch instead of by ftrace-direct
+ * @livepatch: NULL for ftrace-direct, else do it by livepatch
  *
  * The rest is the engine's.
  *
@@ -42,7 +52,6 @@ struct uplift_body {
  *	may be in a body; as many as there were tasks inside when last looked
  * @addr: address of @function
  * @ops: the hook
- * @patch: the live patch
  * @drain: waits for tasks to leave the bodies
  */
 struct uplift_redirect {
@@ -50,14 +59,13 @@ struct uplift_redirect {
 	const char *function;
 	struct uplift_count __percpu *count;
 	struct uplift_body bodies[UPLIFT_ARMS];
-	bool livepatch;
+	const struct uplift_dispatch *livepatch;
 
 	struct mutex lock;
 	enum uplift_arm_id arm;
 	unsigned int pins;
 	unsigned long addr;
 	struct ftrace_ops ops;
-	struct uplift_livepatch *patch;
 	struct delayed_work drain;
 };
 

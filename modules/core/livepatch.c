@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * uplift_livepatch.ko: redirects by livepatch, for those who want its
+ * consistency model. A module of its own, because the kernel taints itself as
+ * live-patched when one that is marked as this one is loads.
+ *
+ * The kernel knows one patch per module: one function can be patched at a time.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/delay.h>
+#include <linux/err.h>
+#include <linux/fs.h>
+#include <linux/kernel.h>
+#include <linux/list.h>
+#include <linux/livepatch.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "livepatch.h"
+
+#define LIVEPATCH_DIR		"/sys/kernel/livepatch/" KBUILD_MODNAME "/"
+#define LIVEPATCH_POLL_MS	20
+
+/**
+ * struct uplift_livepatch - a patch of one function
+ * @list: on @livepatches: the kernel works on a patch for some time after it
+ *	has been disabled, but has let go of all when this module can be unloaded
+ * @funcs: the function, and an end
+ * @objects: the kernel's image, and an end
+ * @patch: what the kernel is given
+ */
+struct uplift_livepatch {
+	struct list_head list;
+	struct klp_func funcs[2];
+	struct klp_object objects[2];
+	struct klp_patch patch;
+};
+
+static LIST_HEAD(livepatches);
+static DEFINE_MUTEX(livepatch_lock);
+static bool livepatch_enabled;
+
+/*
+ * One character from or to one of the patch's files in sysfs: its only
+ * interface, and what an administrator would use.
+ * Return: 0; -ENOENT if there is no patch.
+ */
+static int livepatch_file(const char *path, bool write, char *value)
+{
+	struct file *file = filp_open(path, write ? O_WRONLY : O_RDONLY, 0);
+	loff_t pos = 0;
+	ssize_t ret;
+
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	ret = write ? kernel_write(file, value, 1, &pos) : kernel_read(file, value, 1, &pos);
+	filp_close(file, NULL);
+	return ret < 0 ? ret : 0;
+}
+
+/* Wait for the transition to end, and with @gone for the patch to go. */
+static int livepatch_wait(bool gone)
+{
+	char transition;
+	int err;
+
+	for (;;) {
+		err = livepatch_file(LIVEPATCH_DIR "transition", false, &transition);
+		if (gone && err == -ENOENT)
+			return 0;
+		/* The file may be on its way out. */
+		if (err && !(gone && err == -ENODEV))
+			return err;
+		if (!err && !gone && transition == '0')
+			return 0;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		msleep(LIVEPATCH_POLL_MS);
+	}
+}
+
+/**
+ * uplift_livepatch_enable - patch a function, and wait until all tasks see it
+ * @function: name of a function of the kernel's image
+ * @body: what takes its place; must stay until uplift_livepatch_disable()
+ *
+ * The kernel may send fake signals to tasks that hold up the transition.
+ *
+ * Context: process context, sleeps for as long as a task sleeps in @function.
+ * Return: 0; -EBUSY if a function is patched already or somebody else hooks
+ * this one.
+ */
+int uplift_livepatch_enable(const char *function, void *body)
+{
+	struct uplift_livepatch *livepatch;
+	int err = -EBUSY;
+
+	mutex_lock(&livepatch_lock);
+	if (livepatch_enabled) {
+		pr_err("a function is patched already, and there can be one only\n");
+		goto unlock;
+	}
+	err = -ENOMEM;
+	livepatch = kzalloc(sizeof(*livepatch), GFP_KERNEL);
+	if (!livepatch)
+		goto unlock;
+	livepatch->funcs[0].old_name = function;
+	livepatch->funcs[0].new_func = body;
+	livepatch->objects[0].funcs = livepatch->funcs;
+	livepatch->patch.mod = THIS_MODULE;
+	livepatch->patch.objs = livepatch->objects;
+
+	list_add(&livepatch->list, &livepatches);
+	err = klp_enable_patch(&livepatch->patch);
+	if (err)
+		goto unlock;
+	livepatch_enabled = true;
+	/* If killed meanwhile: the kernel completes the transition by itself. */
+	livepatch_wait(false);
+unlock:
+	mutex_unlock(&livepatch_lock);
+	return err;
+}
+EXPORT_SYMBOL_GPL(uplift_livepatch_enable);
+
+/**
+ * uplift_livepatch_disable - take the patch away, and wait until it is gone
+ *
+ * Context: process context, sleeps for as long as a task sleeps in the body.
+ * Return: 0; -EINTR if killed while waiting (the patch is then on its way out:
+ * call again).
+ */
+int uplift_livepatch_disable(void)
+{
+	char enabled = '0';
+	int err;
+
+	mutex_lock(&livepatch_lock);
+	err = livepatch_file(LIVEPATCH_DIR "enabled", true, &enabled);
+	/* Already being disabled, or gone: by an administrator, perhaps. */
+	if (!err || err == -EINVAL || err == -ENOENT)
+		err = livepatch_wait(true);
+	if (!err)
+		livepatch_enabled = false;
+	mutex_unlock(&livepatch_lock);
+	return err;
+}
+EXPORT_SYMBOL_GPL(uplift_livepatch_disable);
+
+static int __init livepatch_init(void)
+{
+	return 0;
+}
+
+static void __exit livepatch_exit(void)
+{
+	struct uplift_livepatch *livepatch, *next;
+
+	list_for_each_entry_safe(livepatch, next, &livepatches, list)
+		kfree(livepatch);
+}
+
+module_init(livepatch_init);
+module_exit(livepatch_exit);
+
+MODULE_INFO(livepatch, "Y");
+MODULE_DESCRIPTION("uplift: redirects by livepatch");
+MODULE_LICENSE("GPL");
