@@ -8,6 +8,8 @@
  * indirect call would fault, as the kernel seals the landing pads of functions
  * whose address it never takes.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/errno.h>
 #include <linux/export.h>
 #include <linux/kallsyms.h>
@@ -90,6 +92,27 @@ int uplift_resolve(const char *name, unsigned long *addr)
 	return 0;
 }
 EXPORT_SYMBOL_GPL(uplift_resolve);
+
+/**
+ * uplift_bind - the address of a symbol that a body refers to
+ * @change: the change's name, for the log
+ * @name: the symbol
+ * @addr: set to its address
+ *
+ * Context: process context, may sleep.
+ * Return: 0, or -ENOEXEC after a line in the log.
+ */
+int uplift_bind(const char *change, const char *name, unsigned long *addr)
+{
+	int err = uplift_resolve(name, addr);
+
+	if (!err)
+		return 0;
+	pr_err("%s: unsupported: %s symbol %s in this kernel (%pe)\n", change,
+	       err == -ENOTUNIQ ? "more than one" : "no", name, ERR_PTR(err));
+	return -ENOEXEC;
+}
+EXPORT_SYMBOL_GPL(uplift_bind);
 
 /* The size of a function, which kallsyms tells in words only: name+0x0/0x120. */
 static unsigned long function_size(unsigned long addr)

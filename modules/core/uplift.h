@@ -12,6 +12,7 @@
 struct dentry;
 
 int uplift_resolve(const char *name, unsigned long *addr);
+int uplift_bind(const char *change, const char *name, unsigned long *addr);
 int uplift_calls_in(const char *function, const void *callee);
 int uplift_btf_check(const char *change, size_t size, u32 crc);
 

@@ -15,20 +15,20 @@ from . import apt, paths, say
 
 SUITE = "trixie"
 
-# What one `make run` needs: kept small, it is waited for on the first run. Perl and Python: W=1 runs kernel-doc.
+# What one `make run` needs: kept small, it is waited for on the first run. Perl and Python: W=1 runs kernel-doc, and
+# the bodies are generated. Coccinelle wants libpython's .so.
 RUN = """
     gcc gcc-14 libc6-dev make binutils pahole libelf1t64 libssl3t64 kmod cpio xz-utils zstd
-    perl python3 qemu-system-x86 busybox-static e2fsprogs mount
+    perl python3 coccinelle libpython3-dev qemu-system-x86 busybox-static e2fsprogs mount
     """.split()
 
 # gcc-12 is what Debian built 6.1 with.
 GCC12 = ["gcc-12"]
 
-# A kernel from source (KUnit on UML and x86), static checks (coccinelle wants libpython's .so), and the programs that
-# guests run.
+# A kernel from source (KUnit on UML and x86), static checks, and the programs that guests run.
 TEST = RUN + GCC12 + """
     bc bison flex libelf-dev libssl-dev dpkg-dev patch rsync
-    sparse coccinelle shellcheck codespell libpython3-dev
+    sparse shellcheck codespell
     fio xfsprogs stress-ng
     """.split()
 

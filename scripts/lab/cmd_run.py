@@ -37,7 +37,7 @@ def _run(args):
         raise say.Problem("--timeout is a number of seconds above 0", say.USAGE)
     if args.script and not pathlib.Path(args.script).is_file():
         raise say.Problem(f"no script '{args.script}'", say.USAGE)
-    want = {"image", "modules"} | (set() if args.no_kos else {"headers"})
+    want = {"image", "modules"} | (set() if args.no_kos else {"headers", "slice"})
     target = commands.chosen(args, want)
     kos = []
     if not args.no_kos:

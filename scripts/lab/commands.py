@@ -18,7 +18,7 @@ def add_kernel_options(parser):
     own.add_argument("--ksrc", metavar="DIR", help="its source tree")
 
 
-def chosen(args, want=("image", "modules", "headers")):
+def chosen(args, want=fetch.USUAL):
     """The Target that the options name; the best that can be had when they name none."""
     if args.kernel or args.modules:
         if args.target:
@@ -83,7 +83,7 @@ def _list(args):
 
 
 def _fetch(args):
-    want = set(args.want.split(",")) if args.want else {"image", "modules", "headers"}
+    want = set(args.want.split(",")) if args.want else set(fetch.USUAL)
     if want - set(fetch.WANT):
         raise say.Problem(f"--want takes {', '.join(fetch.WANT)}, not '{args.want}'", say.USAGE)
     if args.source:
@@ -108,7 +108,7 @@ def _build(args):
         results, code = {"own": show(kmod.build(args.kdir, ksrc=args.ksrc, verbose=args.verbose))}, say.OK
     else:
         results, code = _each(args.targets or list(targets.TABLE), lambda name: show(
-            kmod.build(fetch.fetch(name, {"image", "modules", "headers"}), verbose=args.verbose)))
+            kmod.build(fetch.fetch(name, set(fetch.USUAL)), verbose=args.verbose)))
     if args.json:
         print(json.dumps(results, indent=1))
     else:

@@ -17,12 +17,15 @@ import re
 import shutil
 import struct
 import subprocess
+import tempfile
 import threading
 import time
 
 from . import apt, paths, say, targets
 
-WANT = ("image", "modules", "headers", "source")
+WANT = ("image", "modules", "headers", "slice", "source")
+# What building and running our modules takes; "slice" is the part of the source that they are generated from.
+USUAL = ("image", "modules", "headers", "slice")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,12 +140,13 @@ def _plan_release(spec, suite, index, uri, known, image, release, version):
         "headers": [headers, get(f"linux-headers-{base}-common"),
                     get(kbuild[0] if kbuild else f"linux-kbuild-{base}", loose=True)],
         "source": [],
+        "slice": [],
     }
     if not image.startswith("linux-image-"):
         parts["image"].append(get(f"linux-base-{release}"))
         parts["modules"].append(get(f"linux-modules-{release}"))
     try:
-        parts["source"] = [get(f"linux-source-{spec.name}")]
+        parts["source"] = parts["slice"] = [get(f"linux-source-{spec.name}")]
     except LookupError:
         pass		# only said when somebody wants it
     return Plan(spec, release, version, parts)
@@ -321,14 +325,27 @@ def _unpack_tree(file, series, tar):
           ["tar", "-xO", f"./usr/src/linux-source-{series}.tar.xz"], ["xz", "-dc", "-T0"], tar)
 
 
-def _unpack_source(file, directory, series):
-    """The tree that Debian builds from: upstream's with Debian's patches."""
-    _unpack_tree(file, series, ["tar", "-x", "-C", str(directory), "--strip-components=1", "--no-same-owner"])
+def _unpack_slice(file, series, directory, patterns):
+    """Only the files of a kernel tree that match; patterns that a version lacks are no error."""
+    with tempfile.NamedTemporaryFile() as said:
+        _unpack_tree(file, series, [
+            "sh", "-c", 'dir=$1 said=$2; shift 2; tar -x -C "$dir" --strip-components=1 --no-same-owner --wildcards --no-wildcards-match-slash "$@" '
+            '2>"$said" || ! grep -v -e "Not found in archive" -e "Exiting with failure" "$said" >&2',
+            "slice", str(directory), said.name, *("linux-source-*/" + item for item in patterns)])
+
+
+def _check_source(file, directory):
     makefile = directory / "Makefile"
     text = makefile.read_text() if makefile.exists() else ""
     version = ".".join(re.findall(r"^(?:VERSION|PATCHLEVEL|SUBLEVEL) = (\d+)$", text, re.MULTILINE))
     if version != file.version.split("-")[0]:
         raise say.Problem(f"{file.name} holds the source of '{version}', not of {file.version}: packed in a new way?")
+
+
+def _unpack_source(file, directory, series):
+    """The tree that Debian builds from: upstream's with Debian's patches."""
+    _unpack_tree(file, series, ["tar", "-x", "-C", str(directory), "--strip-components=1", "--no-same-owner"])
+    _check_source(file, directory)
 
 
 # ------------------------------------------------- headers against the image
@@ -470,7 +487,7 @@ def _on_disk(name):
         return None		# headers hold absolute paths: a tree that was moved is unpacked again
     base = paths.TARGETS / name
     there = {"image": base / "vmlinuz", "modules": base / "modules", "headers": base / "headers",
-             "source": paths.SRC / name}
+             "source": paths.SRC / name, "slice": base / "slice"}
     info["parts"] = {part: version for part, version in info["parts"].items() if there[part].exists()}
     return info
 
@@ -486,12 +503,12 @@ def _target(info):
         vmlinuz=base / "vmlinuz" if "image" in parts else None,
         moddir=base / "modules" if "modules" in parts else None,
         kdir=kdir if "headers" in parts else None,
-        ksrc=paths.SRC / name if "source" in parts else None,
+        ksrc=paths.SRC / name if "source" in parts else base / "slice" if "slice" in parts else None,
         config=config if config.exists() else kdir / ".config" if "headers" in parts else None,
         provenance=info["provenance"])
 
 
-def fetch(name, want=("image", "modules", "headers")):
+def fetch(name, want=USUAL):
     """The Target, with the wanted parts on disk. Skip when the archive does not have it."""
     spec = targets.spec(name)
     paths.check()
@@ -503,7 +520,7 @@ def fetch(name, want=("image", "modules", "headers")):
         try:
             now = plan(spec)
         except say.Problem as problem:
-            if info and want <= set(info["parts"]):
+            if info and want - {"slice"} <= set(info["parts"]):
                 say.warn(f"{problem}; going on with {info['version']} from build/")
                 return _target(info)
             raise
@@ -513,6 +530,10 @@ def fetch(name, want=("image", "modules", "headers")):
             info = None
         have = set(info["parts"]) if info else set()
         todo = want - have
+        if "slice" in todo and not now.parts["slice"]:
+            say.warn(f"target {name}: the mirror has no source for {now.version}, so that only the changes are built "
+                     "that do without it")
+            todo.discard("slice")
         if not todo:
             return _target(info)
         for part in sorted(todo):
@@ -571,6 +592,11 @@ def _unpack(now, todo, info):
         with paths.fresh_dir(paths.SRC / name) as temp:
             _unpack_source(now.parts["source"][0], temp, name)
         info["parts"]["source"] = now.version
+    if "slice" in todo:
+        with paths.fresh_dir(base / "slice") as temp:
+            _unpack_slice(now.parts["slice"][0], name, temp, _SLICE)
+            _check_source(now.parts["slice"][0], temp)
+        info["parts"]["slice"] = now.version
     info["provenance"] = [dict(dataclasses.asdict(file), part=part) for part in WANT if part in info["parts"]
                           for file in now.parts[part]]
     if {"image", "headers"} <= set(info["parts"]) and todo & {"image", "headers", "modules"}:
@@ -578,6 +604,9 @@ def _unpack(now, todo, info):
         say.note(f"{name}: headers belong to the image: " + ", ".join(info["checks"]))
     paths.write(_info_path(name), json.dumps(info, indent=1) + "\n")
 
+
+# What the modules' bodies are generated from, and upstream's tests of it: unpacking all takes longer and 1.7 GB.
+_SLICE = ("Makefile", "fs/eventpoll.c", "fs/dax.c", "fs/iomap/*", "tools/testing/selftests/filesystems/epoll/*")
 
 # What the static checks use of a kernel's source.
 _TOOLS = ("tools/lib/python/*", "tools/docs/*", "scripts/checkpatch.pl", "scripts/spelling.txt",
@@ -601,18 +630,13 @@ def tools(name):
         download([file])
         with say.doing(f"unpacking the checkers of {name}"):
             with paths.fresh_dir(directory) as temp:
-                # members that a version lacks are no error
-                _unpack_tree(file, name, [
-                    "sh", "-c", 'dir=$1; shift; tar -x -C "$dir" --strip-components=1 --no-same-owner --wildcards "$@" '
-                    '2>"$dir/.tar" || ! grep -v -e "Not found in archive" -e "Exiting with failure" "$dir/.tar" >&2',
-                    "slice", str(temp), *("linux-source-*/" + item for item in _TOOLS)])
-                (temp / ".tar").unlink(missing_ok=True)
+                _unpack_slice(file, name, temp, _TOOLS)
                 if not (temp / "scripts/checkpatch.pl").exists():
                     raise say.Problem(f"{file.name} holds no scripts/checkpatch.pl: packed in a new way?")
     return directory
 
 
-def best(want=("image", "modules", "headers"), names=targets.PREFERRED):
+def best(want=USUAL, names=targets.PREFERRED):
     """The best target that can be had, when nobody said which."""
     for name in names:
         try:

@@ -11,11 +11,11 @@ import pathlib
 import re
 import shutil
 
-from . import buildroot, paths, say, targets
+from . import buildroot, fetch, paths, say, targets
 
 # What belongs to the modules; everything else of the tree does not change what is built.
-PARTS = ("Kbuild", "modules")
-_BUILT = re.compile(r".*\.(?:o|ko|mod|mod\.c|cmd|d|a|tmp|order)$|Module\.symvers$|\..*")
+PARTS = ("Kbuild", "modules", "scripts/bodies")
+_BUILT = re.compile(r".*\.(?:o|ko|mod|mod\.c|cmd|d|a|tmp|order|pyc)$|.*_gen\.h$|Module\.symvers$|\..*")
 
 # Said of any module that is built from a headers package without vmlinux (6.1); not of what was built.
 _HARMLESS = re.compile(r"Skipping BTF generation|warning: the compiler differs from the one used to build the kernel")
@@ -32,6 +32,8 @@ def sources():
         if path.is_file():
             found.append(pathlib.Path(part))
         for directory, _, names in sorted(os.walk(path)):
+            if pathlib.Path(directory).name in ("gen", "__pycache__"):
+                continue
             found += [pathlib.Path(directory, name).relative_to(paths.TOP) for name in sorted(names)
                       if not _BUILT.fullmatch(name)]
     if not found or not (paths.TOP / "Kbuild").exists():
@@ -125,6 +127,17 @@ def release_of(kdir):
                       say.USAGE)
 
 
+def btf_of(target):
+    """A file with the BTF of a Target's image, beside its headers; None if the image has none."""
+    path = paths.ensure(paths.TARGETS / target.name) / "btf"
+    stamp = path.with_suffix(".of")
+    if not stamp.exists() or stamp.read_text() != f"{target.version}\n":
+        data = fetch.section_of(fetch.vmlinux_of(target.vmlinuz), ".BTF")
+        path.write_bytes(data or b"")
+        paths.write(stamp, f"{target.version}\n")
+    return path if path.stat().st_size else None
+
+
 def build(target, *, ksrc=None, verbose=False, warnings="error"):
     """{module name: path of its .ko}, built for a Target or for the kernel whose build directory is given.
 
@@ -135,8 +148,9 @@ def build(target, *, ksrc=None, verbose=False, warnings="error"):
             raise say.Problem(f"{target.name}: no headers of {target.release} to build modules with (KDIR=...)",
                               say.USAGE)
         kdir, ksrc = target.kdir, ksrc or target.ksrc
+        btf = btf_of(target) if ksrc and target.vmlinuz else None
     else:
-        kdir = pathlib.Path(target).resolve()
+        kdir, btf = pathlib.Path(target).resolve(), None
     release = release_of(kdir)
     buildroot.ensure(*(["run", "gcc-12"] if _needs_gcc12(kdir) else ["run"]))
     directory = paths.MODULES / release
@@ -149,6 +163,7 @@ def build(target, *, ksrc=None, verbose=False, warnings="error"):
         argv = ["make", "-C", kdir, f"M={directory}", "W=1", f"-j{os.cpu_count() or 1}"]
         argv += [f"CC={compiler(kdir)}"] if compiler(kdir) else []
         argv += [f"KSRC={ksrc}"] if ksrc else []
+        argv += [f"BTF={btf}"] if btf else []
         argv += ["V=1"] if verbose else []
         binds = _binds(kdir) + ([ksrc] if ksrc and paths.BUILD not in pathlib.Path(ksrc).parents else [])
         with say.doing(f"building the modules for {release}"):

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Read what is needed of a kernel's BTF: where the members of a struct lie, and which functions stand by themselves.
+
+The format is small and stable (Documentation/bpf/btf.rst); reading it here spares the engineer a tool that has to be
+new enough for the kernel under test.
+"""
+
+import struct
+import zlib
+
+from csource import Problem
+
+_INT, _ARRAY, _STRUCT, _UNION, _ENUM, _FUNC, _FUNC_PROTO = 1, 3, 4, 5, 6, 12, 13
+_VAR, _DATASEC, _DECL_TAG, _ENUM64 = 14, 15, 17, 19
+# bytes behind the common part: (fixed, per element)
+_EXTRA = {_INT: (4, 0), _ARRAY: (12, 0), _STRUCT: (0, 12), _UNION: (0, 12), _ENUM: (0, 8), _FUNC_PROTO: (0, 8),
+          _VAR: (4, 0), _DATASEC: (0, 12), _DECL_TAG: (4, 0), _ENUM64: (0, 12)}
+
+
+def section(elf, wanted=b".BTF"):
+    """A section of a 64-bit little-endian ELF file; None if it has none of the name."""
+    offset, = struct.unpack_from("<Q", elf, 0x28)
+    size, count, names = struct.unpack_from("<HHH", elf, 0x3a)
+    headers = [struct.unpack_from("<IIQQQQ", elf, offset + index * size) for index in range(count)]
+    strings = headers[names][4]
+    for name, _, _, _, start, length in headers:
+        if elf[strings + name:elf.index(b"\0", strings + name)] == wanted:
+            return elf[start:start + length]
+    return None
+
+
+class Btf:
+    """The BTF of a kernel's image."""
+
+    def __init__(self, path):
+        data = path.read_bytes()
+        if data[:4] == b"\x7fELF":
+            data = section(data) or b""
+        if data[:2] != b"\x9f\xeb":
+            raise Problem(f"{path} has no BTF: it takes a vmlinux built with CONFIG_DEBUG_INFO_BTF, or its .BTF section "
+                          "(of the running kernel: /sys/kernel/btf/vmlinux)")
+        self.path, self.size, self.crc = path, len(data), zlib.crc32(data)
+        self.functions, self._structs, self._types = set(), {}, [None]
+        header, type_offset, type_length, string_offset = struct.unpack_from("<IIII", data, 4)
+        self._data, self._strings = data, header + string_offset
+        at, end = header + type_offset, header + type_offset + type_length
+        while at < end:
+            name, info, size = struct.unpack_from("<III", data, at)
+            kind, count = info >> 24 & 0x1f, info & 0xffff
+            self._types.append((kind, at))
+            if kind == _FUNC:
+                self.functions.add(self._string(name))
+            elif kind == _STRUCT and name:
+                self._structs.setdefault(self._string(name), []).append(at)
+            fixed, each = _EXTRA.get(kind, (0, 0))
+            at += 12 + fixed + each * count
+
+    def _string(self, offset):
+        start = self._strings + offset
+        return self._data[start:self._data.index(b"\0", start)].decode()
+
+    def _members(self, at, base=0):
+        _, info, _ = struct.unpack_from("<III", self._data, at)
+        for index in range(info & 0xffff):
+            name, kind, offset = struct.unpack_from("<III", self._data, at + 12 + 12 * index)
+            bits = 0
+            if info >> 31:
+                bits, offset = offset >> 24, offset & 0xffffff
+            if name and not bits:
+                yield self._string(name), base + offset // 8
+            elif not name and self._types[kind][0] in (_STRUCT, _UNION):
+                yield from self._members(self._types[kind][1], base + offset // 8)
+
+    def layout(self, tag):
+        """(size, [(member, offset), ...]) of struct tag, bit fields left out."""
+        found = self._structs.get(tag, [])
+        layouts = {(struct.unpack_from("<I", self._data, at + 8)[0], tuple(self._members(at))) for at in found}
+        if len(layouts) != 1:
+            raise Problem(f"{self.path}: {'no' if not layouts else 'more than one'} struct {tag} in the kernel's BTF")
+        return layouts.pop()
