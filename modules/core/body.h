@@ -43,4 +43,14 @@ struct uplift_count {
 #define UPLIFT_BODY_LEAVE(change, ARM) \
 	this_cpu_inc(uplift_##change##_count.arm[UPLIFT_ARM_##ARM].left)
 
+/*
+ * For an array on the stack that is written before it is read: not cleared
+ * where the kernel's configuration has all of them cleared.
+ */
+#if __has_attribute(__uninitialized__)
+#define UPLIFT_UNINITIALIZED	__attribute__((__uninitialized__))
+#else
+#define UPLIFT_UNINITIALIZED
+#endif
+
 #endif /* _UPLIFT_BODY_H */

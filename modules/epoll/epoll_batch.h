@@ -9,6 +9,7 @@
 #ifndef _UPLIFT_EPOLL_BATCH_H
 #define _UPLIFT_EPOLL_BATCH_H
 
+#include <linux/build_bug.h>
 #include <linux/list.h>
 #include <linux/minmax.h>
 #include <linux/mutex.h>
@@ -17,36 +18,53 @@
 
 #include "epoll_put.h"
 
-/* Events per scope: twice what is asked for, at 256 bytes of stack. */
+/* Events per scope: twice what is asked for, at 192 bytes of stack. */
 #define EPOLL_BATCH	16
 
-struct epoll_batched {
-	struct epitem *epi;
-	__poll_t revents;
-};
+/* Two events are a whole number of words. */
+#define EPOLL_PAIR_WORDS	(2 * sizeof(struct epoll_event) / sizeof(u64))
 
-/* One scope for all. Return: how many were delivered before a fault. */
-static __always_inline int epoll_batch_put(const struct epoll_batched *batch, int n,
-					   struct epoll_event __user *uevent)
+/*
+ * Deliver events in one scope, two at a time, as words. A word may have bytes
+ * of two events: after a fault they are delivered again, one by one.
+ * Return: how many were delivered before a fault.
+ */
+static __always_inline int epoll_batch_put(const struct epoll_event *batch, int n,
+					   struct epoll_event __user *uevents)
 {
-	const struct epoll_batched *item = batch;
+	const struct epoll_event *event = batch;
+	struct epoll_event __user *uevent = uevents;
+	const u64 *word;
+	u64 __user *to;
+	int i;
+
+	BUILD_BUG_ON(EPOLL_PAIR_WORDS * sizeof(u64) != 2 * sizeof(struct epoll_event));
 
 	__uaccess_begin();
-	do {
-		unsafe_put_user((__force __u32)item->revents, (__u32 __user *)&uevent->events,
+	for (; event + 1 < batch + n; event += 2, uevent += 2) {
+		word = (const u64 *)event;
+		to = (u64 __user *)uevent;
+#pragma GCC unroll 4
+		for (i = 0; i < EPOLL_PAIR_WORDS; i++)
+			unsafe_put_user(word[i], to + i, efault);
+	}
+	if (event < batch + n) {
+		unsafe_put_user((__force __u32)event->events, (__u32 __user *)&uevent->events,
 				efault);
-		unsafe_put_user(item->epi->event.data, &uevent->data, efault);
-		uevent++;
-	} while (++item < batch + n);
+		unsafe_put_user(event->data, &uevent->data, efault);
+	}
 	__uaccess_end();
 	return n;
 
 efault:
 	__uaccess_end();
-	return item - batch;
+	for (i = 0; i < n; i++)
+		if (!uplift_put_uevent(batch[i].events, batch[i].data, uevents + i))
+			break;
+	return i;
 }
 
-/* Take an item off the ready list. Return: whether it is ready. */
+/* Return: for what an item that was on the ready list is ready, 0 if for nothing. */
 static __always_inline __poll_t epoll_batch_poll(struct eventpoll *ep, struct epitem *epi,
 						 poll_table *pt)
 {
@@ -58,7 +76,6 @@ static __always_inline __poll_t epoll_batch_poll(struct eventpoll *ep, struct ep
 			__pm_stay_awake(ep->ws);
 		__pm_relax(ws);
 	}
-	list_del_init(&epi->rdllink);
 	return ep_item_poll(epi, pt, 1);
 }
 
@@ -66,12 +83,77 @@ static __always_inline __poll_t epoll_batch_poll(struct eventpoll *ep, struct ep
 static __always_inline void epoll_batch_delivered(struct eventpoll *ep, struct epitem *epi)
 {
 	if (epi->event.events & EPOLLONESHOT) {
+		list_del_init(&epi->rdllink);
 		epi->event.events &= EP_PRIVATE_BITS;
-	} else if (!(epi->event.events & EPOLLET)) {
+	} else if (epi->event.events & EPOLLET) {
+		list_del_init(&epi->rdllink);
+	} else {
 		/* Level-triggered: look at it again the next time. */
-		list_add_tail(&epi->rdllink, &ep->rdllist);
+		list_move_tail(&epi->rdllink, &ep->rdllist);
 		ep_pm_stay_awake(epi);
 	}
+}
+
+/* A single item is not worth a batch. Return: events delivered, or -EFAULT. */
+static __always_inline int epoll_batch_single(struct eventpoll *ep, struct epitem *epi,
+					      poll_table *pt, struct epoll_event __user *uevent)
+{
+	__poll_t revents = epoll_batch_poll(ep, epi, pt);
+
+	if (!revents) {
+		list_del_init(&epi->rdllink);
+		return 0;
+	}
+	if (!uplift_put_uevent(revents, epi->event.data, uevent)) {
+		ep_pm_stay_awake(epi);
+		return -EFAULT;
+	}
+	epoll_batch_delivered(ep, epi);
+	return 1;
+}
+
+/* As ep_send_events_batch(), for a list with more than one item. */
+static noinline int epoll_batch_many(struct eventpoll *ep, struct list_head *ready, poll_table *pt,
+			    struct epoll_event __user *events, int maxevents)
+{
+	struct epoll_event batch[EPOLL_BATCH] __aligned(sizeof(u64)) UPLIFT_UNINITIALIZED;
+	int res = 0;
+
+	while (res < maxevents && !list_empty(ready)) {
+		struct epoll_event *event = batch, *end = batch + min(maxevents - res, EPOLL_BATCH);
+		struct epitem *epi, *next;
+		int n, done, i;
+
+		list_for_each_entry_safe(epi, next, ready, rdllink) {
+			__poll_t revents = epoll_batch_poll(ep, epi, pt);
+
+			if (!revents) {
+				list_del_init(&epi->rdllink);
+				continue;
+			}
+			event->events = revents;
+			event->data = epi->event.data;
+			if (++event == end)
+				break;
+		}
+
+		n = event - batch;
+		if (!n)
+			break;
+		done = epoll_batch_put(batch, n, events + res);
+		res += done;
+		for (i = done; i; i--)
+			epoll_batch_delivered(ep, list_first_entry(ready, struct epitem, rdllink));
+		if (unlikely(done < n)) {
+			list_for_each_entry(epi, ready, rdllink) {
+				ep_pm_stay_awake(epi);
+				if (++done == n)
+					break;
+			}
+			return res ?: -EFAULT;
+		}
+	}
+	return res;
 }
 
 /**
@@ -84,21 +166,23 @@ static __always_inline void epoll_batch_delivered(struct eventpoll *ep, struct e
  * polled before the first of them is delivered. User memory cannot be open
  * while a file's poll method runs, so the two have to be apart.
  *
- * After a fault at an event, those before it are delivered, and it and all
- * after it stay ready, in order. An item after it that was found not to be
- * ready is off the list already; the kernel would find out the next time.
+ * Items stay on the private list until they are delivered. The kernel takes
+ * them off before; nobody can tell, as until ep_done_scan() events go to
+ * another list, and whether an item is on one is asked only there or under
+ * ep->mtx. So after a fault at an event, it and all after it are where they
+ * have to be: ready, in order. An item after it that was found not to be ready
+ * is off the list already; the kernel would find out the next time.
  *
  * Context: process context; takes ep->mtx, may fault and sleep.
  * Return: the number of events, -EFAULT if the first faulted, -EINTR if the
  * task is being killed.
  */
-static int ep_send_events_batch(struct eventpoll *ep, struct epoll_event __user *events,
-				int maxevents)
+static __always_inline int ep_send_events_batch(struct eventpoll *ep,
+						struct epoll_event __user *events, int maxevents)
 {
-	struct epoll_batched batch[EPOLL_BATCH];
 	LIST_HEAD(ready);
 	poll_table pt;
-	int res = 0;
+	int res;
 
 	if (fatal_signal_pending(current))
 		return -EINTR;
@@ -106,37 +190,11 @@ static int ep_send_events_batch(struct eventpoll *ep, struct epoll_event __user 
 	init_poll_funcptr(&pt, NULL);
 	mutex_lock(&ep->mtx);
 	ep_start_scan(ep, &ready);
-
-	while (res < maxevents && !list_empty(&ready)) {
-		int room = min(maxevents - res, EPOLL_BATCH);
-		struct epoll_batched *item = batch;
-		int n, done, i;
-
-		do {
-			item->epi = list_first_entry(&ready, struct epitem, rdllink);
-			item->revents = epoll_batch_poll(ep, item->epi, &pt);
-			if (item->revents)
-				item++;
-		} while (item < batch + room && !list_empty(&ready));
-
-		n = item - batch;
-		if (!n)
-			break;
-		done = epoll_batch_put(batch, n, events + res);
-		for (i = 0; i < done; i++)
-			epoll_batch_delivered(ep, batch[i].epi);
-		res += done;
-		if (unlikely(done < n)) {
-			for (i = n - 1; i >= done; i--) {
-				list_add(&batch[i].epi->rdllink, &ready);
-				ep_pm_stay_awake(batch[i].epi);
-			}
-			if (!res)
-				res = -EFAULT;
-			break;
-		}
-	}
-
+	if (list_is_singular(&ready))
+		res = epoll_batch_single(ep, list_first_entry(&ready, struct epitem, rdllink), &pt,
+					 events);
+	else
+		res = epoll_batch_many(ep, &ready, &pt, events, maxevents);
 	ep_done_scan(ep, &ready);
 	mutex_unlock(&ep->mtx);
 	return res;

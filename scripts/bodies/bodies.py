@@ -27,7 +27,7 @@ class Lift:
     def __init__(self, source, function, change, bind=(), needs=(), replace=None, bind_via=None):
         self.source, self.function, self.change = source, function, change
         self.bind, self.replace = set(bind), replace or {}
-        self.bound, self.chosen = set(), set()
+        self.bound, self.chosen, self.needs = set(), set(), tuple(needs)
         if not source.named(function, "function"):
             raise Problem(f"{source.path}: no function {function}()")
         self._take((False, function))
@@ -70,6 +70,14 @@ class Lift:
     def items(self):
         return [self.source.items[index] for index in sorted(self.chosen)]
 
+    def lonely(self, item):
+        """Does a helper have fewer callers here than in the kernel's file? Then it might be inlined only here."""
+        if item.kind != "function" or re.search(r"\binline\b", item.masked[:item.masked.index("{")]):
+            return False
+        call = rf"(?<![\w.>]){item.names[0]}\s*\("
+        here = len(re.findall(call, self._lifted_text())) + (item.names[0] in self.needs)
+        return here < len(re.findall(call, "\n".join(other.masked for other in self.source.items)))
+
     def structs(self):
         return [tag for item in self.items() if item.kind == "type" for tag in csource.struct_tags(item)]
 
@@ -107,7 +115,7 @@ def _object_type(source, name):
     return None
 
 
-def body(lift, arm, manifest, kdir_note):
+def body(lift, arm, manifest, kernel, kdir_note):
     """The C file of one arm, before a semantic patch."""
     change, function, source = lift.change, lift.function, lift.source
     prefix = f"uplift_{change}_{arm}"
@@ -171,6 +179,12 @@ def body(lift, arm, manifest, kdir_note):
             if old != function:
                 item_now = csource.Item(item.kind, item.names, text, csource.mask(text), item.conditions, item.line)
                 text = _rename(item_now, old, new)
+        if item.kind == "function" and item.static and item.names[0] not in (function, *replaced):
+            # inlined or not, as in the kernel: what it costs must not depend on where the code is
+            if item.names[0] in kernel.functions:
+                text = re.sub(r"\bstatic\b(\s+inline\b)?", "static noinline", text, count=1)
+            elif lift.lonely(item):
+                text += f"\n__ADDRESSABLE({item.names[0]})"
         out.append(_wrapped(item, text))
         out.append("")
     header = manifest["arms"][arm].get("header")

@@ -122,7 +122,7 @@ def generate(change_dir, ksrc, kdir, btf_file, out):
         if "when" in options and not source.named(options["when"]):
             continue
         name = f"{change}_{arm}"
-        text = bodies.body(lift, arm, manifest, f"{manifest['source']} of {kdir.name}")
+        text = bodies.body(lift, arm, manifest, kernel, f"{manifest['source']} of {kdir.name}")
         text += "\n" + bodies.layouts([*lift.structs(), *manifest.get("types", ())], kernel)
         fresh = out / f"{name}.new.c"
         write(fresh, text)
