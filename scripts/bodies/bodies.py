@@ -145,7 +145,7 @@ def body(lift, arm, manifest, kernel, kdir_note):
         if traced and re.search(rf"[<\"]{re.escape(trace['header'])}[>\"]", item.text):
             # The key is read instead of patched; what is called is the same, under the same protection.
             out += ["#undef static_branch_unlikely",
-                    "#define static_branch_unlikely(x) unlikely(atomic_read(&(x)->key.enabled))",
+                    "#define static_branch_unlikely(x) uplift_key_enabled(&(x)->key)",
                     "#undef __DO_TRACE_CALL",
                     "#define __DO_TRACE_CALL(name, args) __traceiter_##name(NULL, args)"]
         out.append(_wrapped(item, item.text))
