@@ -72,7 +72,7 @@ static inline const char *arm_now(const char *change, char *buf, size_t size)
 {
 	if (arm_read(change, "arm", buf, size) < 0)
 		return "off";
-	buf[strcspn(buf, " \n")] = '\0';
+	buf[strcspn(buf, "\n")] = '\0';
 	return buf;
 }
 

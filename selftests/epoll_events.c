@@ -15,7 +15,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stdint.h>
+#include <linux/types.h>
 #include <arpa/inet.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -32,10 +32,10 @@
 
 #ifndef EPIOCSPARAMS
 struct epoll_params {
-	uint32_t busy_poll_usecs;
-	uint16_t busy_poll_budget;
-	uint8_t prefer_busy_poll;
-	uint8_t __pad;
+	__u32 busy_poll_usecs;
+	__u16 busy_poll_budget;
+	__u8 prefer_busy_poll;
+	__u8 __pad;
 };
 
 #define EPIOCSPARAMS	_IOW(0x8A, 0x01, struct epoll_params)
@@ -70,7 +70,7 @@ static int by_int80(int ep, void *events, int max)
 		     : "memory", "r8", "r9", "r10", "r11");
 	return ret;
 #else
-	return -ENOSYS;
+	return -EOPNOTSUPP;
 #endif
 }
 
@@ -130,7 +130,7 @@ static struct epoll_event *event_at(void *events, int i)
 	return (struct epoll_event *)((char *)events + i * EVENT);
 }
 
-static int ctl(int ep, int op, int fd, uint32_t events, uint64_t data)
+static int ctl(int ep, int op, int fd, __u32 events, __u64 data)
 {
 	struct epoll_event event = { .events = events, .data.u64 = data };
 
@@ -139,7 +139,7 @@ static int ctl(int ep, int op, int fd, uint32_t events, uint64_t data)
 
 static void more(int fd)
 {
-	uint64_t one = 1;
+	__u64 one = 1;
 
 	if (write(fd, &one, sizeof(one)) != sizeof(one))
 		abort();
@@ -147,16 +147,16 @@ static void more(int fd)
 
 static void drain(int fd)
 {
-	uint64_t count;
+	__u64 count;
 
 	if (read(fd, &count, sizeof(count)) != sizeof(count) && errno != EAGAIN)
 		abort();
 }
 
 /* Data of item @i: every byte says something, so that a torn copy shows. */
-static uint64_t data_of(int i)
+static __u64 data_of(int i)
 {
-	return 0xa5a5000000000000u | (uint64_t)i << 32 | (0xc3c30000u | i);
+	return 0xa5a5000000000000u | (__u64)i << 32 | (0xc3c30000u | i);
 }
 
 /* An epoll with @n eventfds in it, none ready. */
@@ -166,7 +166,7 @@ struct set {
 	int fd[512];
 };
 
-static bool set_make(struct set *s, int n, uint32_t events)
+static bool set_make(struct set *s, int n, __u32 events)
 {
 	int i;
 
@@ -225,20 +225,17 @@ FIXTURE(fault) {
 
 FIXTURE_VARIANT(fault) {
 	wait_fn *wait;
-	uint32_t trigger;
+	__u32 trigger;
 };
 
-#define FAULT_VARIANT(name, fn, flags)				\
-	FIXTURE_VARIANT_ADD(fault, name) { .wait = fn, .trigger = flags }
-
-FAULT_VARIANT(level, by_wait, 0);
-FAULT_VARIANT(edge, by_wait, EPOLLET);
-FAULT_VARIANT(oneshot, by_wait, EPOLLONESHOT);
-FAULT_VARIANT(level_pwait2, by_pwait2, 0);
-FAULT_VARIANT(edge_pwait2, by_pwait2, EPOLLET);
-FAULT_VARIANT(level_compat, by_int80, 0);
-FAULT_VARIANT(edge_compat, by_int80, EPOLLET);
-FAULT_VARIANT(oneshot_compat, by_int80, EPOLLONESHOT);
+FIXTURE_VARIANT_ADD(fault, level) { .wait = by_wait, .trigger = 0 };
+FIXTURE_VARIANT_ADD(fault, edge) { .wait = by_wait, .trigger = EPOLLET };
+FIXTURE_VARIANT_ADD(fault, oneshot) { .wait = by_wait, .trigger = EPOLLONESHOT };
+FIXTURE_VARIANT_ADD(fault, level_pwait2) { .wait = by_pwait2, .trigger = 0 };
+FIXTURE_VARIANT_ADD(fault, edge_pwait2) { .wait = by_pwait2, .trigger = EPOLLET };
+FIXTURE_VARIANT_ADD(fault, level_compat) { .wait = by_int80, .trigger = 0 };
+FIXTURE_VARIANT_ADD(fault, edge_compat) { .wait = by_int80, .trigger = EPOLLET };
+FIXTURE_VARIANT_ADD(fault, oneshot_compat) { .wait = by_int80, .trigger = EPOLLONESHOT };
 
 FIXTURE_SETUP(fault)
 {
@@ -261,7 +258,7 @@ FIXTURE_TEARDOWN(fault)
 }
 
 /* All items pending in their order: as after set_make() and set_ready(). */
-static bool start_over(struct set *s, uint32_t trigger)
+static bool start_over(struct set *s, __u32 trigger)
 {
 	char events[FAULT_ITEMS * EVENT];
 	int i, n = 0;
@@ -303,7 +300,7 @@ TEST_F(fault, every_byte)
 				ASSERT_EQ(rest, n) {
 					TH_LOG("event %d, byte %u, kind %d", k, byte, kind);
 				}
-				ASSERT_TRUE(in_order(self->buffer[kind].map, rest, k, FAULT_ITEMS)) {
+				ASSERT_TRUE(in_order(self->buffer[kind].map, n, k, FAULT_ITEMS)) {
 					TH_LOG("event %d, byte %u, kind %d", k, byte, kind);
 				}
 				n = by_wait(s->ep, events, FAULT_ITEMS);
@@ -617,7 +614,8 @@ TEST(nested)
 			ASSERT_EQ(0, ctl(ep[i], EPOLL_CTL_ADD, own[i], EPOLLIN, data_of(i)));
 		}
 		for (i = depth - 1; i > 0; i--)
-			ASSERT_EQ(0, ctl(ep[i - 1], EPOLL_CTL_ADD, ep[i], EPOLLIN, data_of(100 + i)));
+			ASSERT_EQ(0, ctl(ep[i - 1], EPOLL_CTL_ADD, ep[i], EPOLLIN,
+					 data_of(100 + i)));
 		ASSERT_EQ(0, by_wait(ep[0], events, 8));
 		more(own[depth - 1]);
 		more(own[0]);
@@ -778,7 +776,7 @@ static int active_sources(const char *name)
 
 TEST(wakeup_sources)
 {
-	static const uint32_t trigger[] = { 0, EPOLLET, EPOLLONESHOT };
+	static const __u32 trigger[] = { 0, EPOLLET, EPOLLONESHOT };
 	char events[16 * EVENT];
 	struct buffer b;
 	struct set s;
@@ -1003,7 +1001,8 @@ TEST(busy_poll)
 	}
 	for (round = 0; round < 20; round++) {
 		for (i = 0; i < 8; i++) {
-			ASSERT_EQ(0, getsockname(fd[(i + round) % 8], (struct sockaddr *)&to, &len));
+			ASSERT_EQ(0, getsockname(fd[(i + round) % 8],
+						 (struct sockaddr *)&to, &len));
 			ASSERT_EQ(1, sendto(fd[0], "x", 1, 0, (struct sockaddr *)&to, sizeof(to)));
 		}
 		ASSERT_TRUE(loop_until(10, (n = epoll_wait(ep, (void *)events, 16, 1))));
@@ -1042,7 +1041,7 @@ TEST(busy_poll)
 #define EPOLLS		4
 #define ITEMS		(EPOLLS * (FDS + EPOLLS))
 #define PRIVATE_BITS	(EPOLLWAKEUP | EPOLLONESHOT | EPOLLET | EPOLLEXCLUSIVE)
-#define FIRST_FD	200	/* descriptors have fixed numbers, as the number is part of the key */
+#define FIRST_FD	200	/* fixed numbers, as the number is part of an item's key */
 #define FULL		0xfffffffffffffffeull
 
 struct list {
@@ -1055,8 +1054,8 @@ static struct model {
 		bool used, linked;
 		int ep;
 		int fd;			/* below FDS: of file fd / 2; above: epoll fd - FDS */
-		uint32_t events;
-		uint64_t data;
+		__u32 events;
+		__u64 data;
 	} item[ITEMS];
 	unsigned long long count[FILES];
 	bool open[FDS];
@@ -1092,10 +1091,10 @@ static struct list *model_queue(const struct item *item)
 	return item->fd < FDS ? &m.waiters[item->fd / 2] : &m.outer[item->fd - FDS];
 }
 
-static uint32_t model_poll(int i)
+static __u32 model_poll(int i)
 {
 	const struct item *item = &m.item[i];
-	uint32_t events = 0;
+	__u32 events = 0;
 
 	if (item->fd < FDS) {
 		if (m.count[item->fd / 2])
@@ -1117,7 +1116,7 @@ static uint32_t model_poll(int i)
 	return events & item->events;
 }
 
-static void model_wake(struct list *queue, uint32_t key);
+static void model_wake(struct list *queue, __u32 key);
 
 static void model_link(int i)
 {
@@ -1127,7 +1126,7 @@ static void model_link(int i)
 	}
 }
 
-static void model_wake(struct list *queue, uint32_t key)
+static void model_wake(struct list *queue, __u32 key)
 {
 	int n;
 
@@ -1160,7 +1159,7 @@ static void model_arm(int i)
 	}
 }
 
-static int model_add(int ep, int fd, uint32_t events, uint64_t data)
+static int model_add(int ep, int fd, __u32 events, __u64 data)
 {
 	int i;
 
@@ -1175,7 +1174,7 @@ static int model_add(int ep, int fd, uint32_t events, uint64_t data)
 	return 0;
 }
 
-static int model_mod(int ep, int fd, uint32_t events, uint64_t data)
+static int model_mod(int ep, int fd, __u32 events, __u64 data)
 {
 	int i = model_find(ep, fd);
 
@@ -1215,7 +1214,7 @@ static int model_wait(int ep, int max, int room, struct epoll_event *events)
 
 	for (at = 0; at < taken.n && res < max; at++) {
 		struct item *item = &m.item[i = taken.item[at]];
-		uint32_t revents = model_poll(i);
+		__u32 revents = model_poll(i);
 
 		if (!revents) {
 			item->linked = false;
@@ -1308,8 +1307,8 @@ TEST_F_TIMEOUT(model, random_operations, 300)
 	for (i = 0; i < ops; i++) {
 		int op = rand_r(&seed) % 100, ep = rand_r(&seed) % EPOLLS;
 		int fd = rand_r(&seed) % FDS, room, max, n, got, way;
-		uint32_t events = 0;
-		uint64_t value, data = (uint64_t)rand_r(&seed) << 32 | i;
+		__u32 events = 0;
+		__u64 value, data = (__u64)rand_r(&seed) << 32 | i;
 		char *start;
 
 		f = fd / 2;
@@ -1388,12 +1387,12 @@ TEST_F_TIMEOUT(model, random_operations, 300)
 			n = model_wait(ep, max, room / EVENT, want);
 			got = wait[way](m.ep[ep], start, max);
 			ASSERT_EQ(n, got) {
-				TH_LOG("operation %ld of seed %u: %s of epoll %d, %d events at most, room for %d bytes",
+				TH_LOG("%ld of seed %u: %s of epoll %d, %d at most, room for %d bytes",
 				       i, first_seed, ways[way], ep, max, room);
 			}
 			for (k = 0; k < n; k++) {
 				ASSERT_EQ(0, memcmp(event_at(start, k), &want[k], EVENT)) {
-					TH_LOG("operation %ld of seed %u: %s of epoll %d gave %d events; number %d is %#x of %llx, should be %#x of %llx",
+					TH_LOG("%ld of seed %u: %s of %d: %d, number %d is %#x %llx, not %#x %llx",
 					       i, first_seed, ways[way], ep, n, k,
 					       event_at(start, k)->events,
 					       (unsigned long long)event_at(start, k)->data.u64,
@@ -1404,7 +1403,7 @@ TEST_F_TIMEOUT(model, random_operations, 300)
 			/* Of the event that did not fit a part may have been written. */
 			for (k = ((n < 0 ? 0 : n) + (room < max * EVENT)) * EVENT; k < room; k++) {
 				ASSERT_EQ(0x5a, start[k]) {
-					TH_LOG("operation %ld of seed %u: byte %d was written, %d events were delivered",
+					TH_LOG("%ld of seed %u: byte %d was written, %d were delivered",
 					       i, first_seed, k, n);
 				}
 			}
@@ -1412,7 +1411,7 @@ TEST_F_TIMEOUT(model, random_operations, 300)
 			faults += n < 0 || (n == room / EVENT && n < max);
 		}
 	}
-	TH_LOG("%ld operations of seed %u: %ld events delivered, %ld waits out of memory, longest ready list %ld",
+	TH_LOG("%ld operations of seed %u: %ld events, %ld faults, longest list %ld",
 	       i, first_seed, delivered, faults, longest);
 	/* It has to have been a test. */
 	EXPECT_GT(delivered, ops / 4);

@@ -16,7 +16,6 @@
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -224,7 +223,7 @@ TEST_F_TIMEOUT(file, zero_range_over_dirty, 120)
 				ASSERT_TRUE(do_write(f, false, 6 * BLOCK + 7, 5000, b));
 				if (kind & 2) {
 					ASSERT_EQ(0, fsync(f->fd));
-					ASSERT_TRUE(do_write(f, false, 5 * BLOCK, 3 * BLOCK, a + b));
+					ASSERT_TRUE(do_write(f, false, 5 * BLOCK, 3 * BLOCK, 9));
 				}
 				ASSERT_TRUE(do_fallocate(f, FALLOC_FL_ZERO_RANGE, off, end - off));
 				ASSERT_TRUE(file_all(f)) {
@@ -244,17 +243,17 @@ TEST_F_TIMEOUT(file, truncate_up_over_dirty, 120)
 			for (b = 0; b < ARRAY_SIZE(around); b++) {
 				ASSERT_TRUE(do_truncate(f, 0));
 				if (kind == 1)
-					ASSERT_TRUE(do_fallocate(f, FALLOC_FL_KEEP_SIZE, 0, 20 * BLOCK));
+					ASSERT_TRUE(do_fallocate(f, FALLOC_FL_KEEP_SIZE, 0, SIZE));
 				ASSERT_TRUE(do_write(f, false, BLOCK, 6 * BLOCK, a));
 				if (kind == 2)
 					ASSERT_EQ(0, fsync(f->fd));
-				/* Down into a block, dirty again, and up: no old bytes come back. */
+				/* Into a block, dirty again, and up: no old bytes come back. */
 				ASSERT_TRUE(do_truncate(f, 4 * BLOCK + around[a]));
 				ASSERT_TRUE(do_map_write(f, 3 * BLOCK + 10, 2 * BLOCK, b));
 				ASSERT_TRUE(do_truncate(f, 9 * BLOCK + around[b]));
 				ASSERT_TRUE(do_write(f, false, 12 * BLOCK + around[b], 100, a));
 				ASSERT_TRUE(file_all(f)) {
-					TH_LOG("kind %d, offsets %d and %d", kind, around[a], around[b]);
+					TH_LOG("kind %d, offsets %d, %d", kind, around[a], around[b]);
 				}
 			}
 }
@@ -291,6 +290,7 @@ TEST_F_TIMEOUT(file, random_operations, 600)
 		long off = rand_r(&seed) % SIZE, len = 1 + rand_r(&seed) % (5 * BLOCK);
 		long block = off & -BLOCK, to = rand_r(&seed) % SIZE & -BLOCK;
 		long blocks = (1 + rand_r(&seed) % 6) * BLOCK;
+		int keep = rand_r(&seed) % 2 ? FALLOC_FL_KEEP_SIZE : 0;
 		bool done = true;
 
 		len = off + len > SIZE ? SIZE - off : len;
@@ -309,14 +309,14 @@ TEST_F_TIMEOUT(file, random_operations, 600)
 			done = do_truncate(f, rand_r(&seed) % 2 ? off : f->size / 2 + off / 2);
 			break;
 		case 7:
-			done = do_fallocate(f, rand_r(&seed) % 2 ? FALLOC_FL_KEEP_SIZE : 0, off, len);
+			done = do_fallocate(f, keep, off, len);
 			break;
 		case 8 ... 9:
-			done = do_fallocate(f, FALLOC_FL_ZERO_RANGE |
-					    (rand_r(&seed) % 2 ? FALLOC_FL_KEEP_SIZE : 0), off, len);
+			done = do_fallocate(f, FALLOC_FL_ZERO_RANGE | keep, off, len);
 			break;
 		case 10:
-			done = do_fallocate(f, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off, len);
+			done = do_fallocate(f, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+					    off, len);
 			break;
 		case 11:
 			if (f->reflink && to + blocks <= SIZE)
@@ -371,7 +371,7 @@ static int sequence(void)
 	ok = ok && file_is(&f, f.fd, 0, SIZE);
 	ok = ok && lseek(f.fd, 0, SEEK_HOLE) >= 0 && lseek(f.fd, 0, SEEK_DATA) >= 0;
 	if (!ok)
-		perror("iomap_io: sequence");
+		perror("iomap_io");
 	close(f.fd);
 	close(f.direct);
 	return !ok;

@@ -235,7 +235,7 @@ test_unloaded()
 
 test_kernel_log()
 {
-	kill -0 $FOLLOWER 2>/dev/null || complain "the log outran us: nothing known of it" || return
+	kill -0 "$FOLLOWER" 2>/dev/null || complain "the log outran us: nothing known of it" || return
 	log_line "uplift selftest $$ log" || complain "the log does not come round" || return
 	log_since "$MARK" >"$TMP/log"
 	! grep -E '^(WARNING:|BUG:|BUG |kernel BUG|Oops|general protection|Call Trace:|INFO: |-+\[ cut here|UBSAN|KASAN|KFENCE|refcount_t|list_(add|del) corruption|unable to handle|rcu: INFO)' \
@@ -268,7 +268,7 @@ begin()
 	ktap_print_header
 	[ "$(id -u)" = 0 ] || skip_all "loading modules needs root"
 	for module in "$MODULE" uplift; do
-		! is_loaded $module || skip_all "$module is loaded already: rmmod $MODULE uplift"
+		! is_loaded "$module" || skip_all "$module is loaded already: rmmod $MODULE uplift"
 	done
 	CORE_KO=$(find_ko uplift)
 	CHANGE_KO=$(find_ko "$MODULE")

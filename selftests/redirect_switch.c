@@ -13,9 +13,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stdint.h>
+#include <linux/types.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 #include "kselftest_harness.h"
@@ -95,8 +96,8 @@ struct stream {
 	enum kind kind;
 	int ep, quit, ack;
 	int in[ITEMS], out[ITEMS];	/* to write to, to read from */
-	uint64_t sent[ITEMS];
-	uint64_t seen[ITEMS];
+	__u64 sent[ITEMS];
+	__u64 seen[ITEMS];
 	atomic_int busy[ITEMS];
 	atomic_ullong produced, consumed;
 	pthread_t producer, consumer[2];
@@ -126,7 +127,7 @@ static void *produce(void *arg)
 {
 	struct stream *s = arg;
 	unsigned int seed = s->cpu_in * KINDS + s->kind;
-	uint64_t value;
+	__u64 value;
 	int i, n;
 
 	pin(s->cpu_in);
@@ -160,7 +161,7 @@ static void *produce(void *arg)
 /* Takes what there is in item @k; how much, or -1. */
 static long take(struct stream *s, int k)
 {
-	uint64_t value[8];
+	__u64 value[8];
 	ssize_t n;
 	int i;
 
@@ -187,7 +188,7 @@ static void *consume(void *arg)
 	struct epoll_event events[ITEMS + 1];
 	struct stream *s = arg;
 	bool quit = false;
-	uint64_t one = 1;
+	__u64 one = 1;
 	unsigned int waits = 0;
 	int i, n;
 
@@ -234,9 +235,9 @@ static void *consume(void *arg)
 	return NULL;
 }
 
-static bool stream_make(struct stream *s, enum kind kind, int cpu_in, int cpu_out)
+static bool stream_make(struct stream *s, int kind, int cpu_in, int cpu_out)
 {
-	static const uint32_t trigger[] = { EPOLLET, 0, EPOLLONESHOT };
+	static const __u32 trigger[] = { EPOLLET, 0, EPOLLONESHOT };
 	struct epoll_event event = { .events = EPOLLIN, .data.u64 = QUIT };
 	int i, pair[2];
 
@@ -340,7 +341,7 @@ static bool sleeper_start(struct sleeper *s)
 /* Its one event, and what epoll_wait() said. */
 static int sleeper_end(struct sleeper *s)
 {
-	uint64_t one = 1;
+	__u64 one = 1;
 
 	if (write(s->fd, &one, sizeof(one)) != sizeof(one))
 		return -EIO;
@@ -438,7 +439,7 @@ TEST_F(arm, bad_words)
 		"", "\n", " ", "OFF", "Null", "newer", "ne", "batchh", "off null", "off\nnull", "0",
 		"1", "%s%n", "\xff\xfe", "../off", "null\r\n",
 	};
-	const char *volatile nowhere = (const char *)1;
+	const char *nowhere = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	static char text[70000];
 	char is[64];
 	int i, ret;

@@ -187,7 +187,8 @@ static void bench_run(const char *change, const struct bench_op *ops, size_t cou
 			if (before)
 				before(&ops[i]);
 			snprintf(arms, sizeof(arms), "%s", opt->arms);
-			for (arm = strtok_r(arms, " ", &rest); arm; arm = strtok_r(NULL, " ", &rest)) {
+			for (arm = strtok_r(arms, " ", &rest); arm;
+			     arm = strtok_r(NULL, " ", &rest)) {
 				ret = arm_set(change, !strncmp(arm, "off", 3) ? "off" : arm);
 				if (ret == -EINVAL || ret == -ENOENT)
 					continue;

@@ -17,14 +17,14 @@
 static alignas(BLOCK) char buf[BLOCK];
 static int fd = -1;
 static long blocks;
-static uint32_t state;
+static __u32 state;
 
 static long op_pread(void)
 {
 	/* Numerical Recipes' generator: what is random here costs next to nothing. */
 	state = state * 1664525u + 1013904223u;
 	return bench_syscall(SYS_pread64, fd, (long)buf, BLOCK,
-			     (long)((uint64_t)state * blocks >> 32) * BLOCK);
+			     (long)((__u64)state * blocks >> 32) * BLOCK);
 }
 
 static const char *files[MAX_FILES];

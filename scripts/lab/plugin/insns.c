@@ -29,7 +29,7 @@
 /* Interface versions run from 1 (2019); 4 is QEMU 9.2's and 10's. */
 __attribute__((visibility("default"))) int qemu_plugin_version = 4;
 
-#define MAX_OPS		(1 << 20)
+#define MAX_OPS		0x100000
 
 #define MARK		0x75706c00u
 enum mark { MARK_START = 1, MARK_OP, MARK_END };
