@@ -1387,13 +1387,13 @@ TEST_F_TIMEOUT(model, random_operations, 300)
 			n = model_wait(ep, max, room / EVENT, want);
 			got = wait[way](m.ep[ep], start, max);
 			ASSERT_EQ(n, got) {
-				TH_LOG("%ld of seed %u: %s of epoll %d, %d at most, room for %d bytes",
+				TH_LOG("%ld of seed %u: %s of %d, %d at most, %d bytes",
 				       i, first_seed, ways[way], ep, max, room);
 			}
 			for (k = 0; k < n; k++) {
 				ASSERT_EQ(0, memcmp(event_at(start, k), &want[k], EVENT)) {
-					TH_LOG("%ld of seed %u: %s of %d: %d, number %d is %#x %llx, not %#x %llx",
-					       i, first_seed, ways[way], ep, n, k,
+					TH_LOG("%ld of seed %u: %s of %d: %d/%d is %#x %llx, not %#x %llx",
+					       i, first_seed, ways[way], ep, k, n,
 					       event_at(start, k)->events,
 					       (unsigned long long)event_at(start, k)->data.u64,
 					       want[k].events,
@@ -1403,7 +1403,7 @@ TEST_F_TIMEOUT(model, random_operations, 300)
 			/* Of the event that did not fit a part may have been written. */
 			for (k = ((n < 0 ? 0 : n) + (room < max * EVENT)) * EVENT; k < room; k++) {
 				ASSERT_EQ(0x5a, start[k]) {
-					TH_LOG("%ld of seed %u: byte %d was written, %d were delivered",
+					TH_LOG("%ld of seed %u: byte %d written, %d delivered",
 					       i, first_seed, k, n);
 				}
 			}

@@ -253,7 +253,7 @@ TEST_F_TIMEOUT(file, truncate_up_over_dirty, 120)
 				ASSERT_TRUE(do_truncate(f, 9 * BLOCK + around[b]));
 				ASSERT_TRUE(do_write(f, false, 12 * BLOCK + around[b], 100, a));
 				ASSERT_TRUE(file_all(f)) {
-					TH_LOG("kind %d, offsets %d, %d", kind, around[a], around[b]);
+					TH_LOG("kind %d, offsets %d and %d", kind, a, b);
 				}
 			}
 }
