@@ -535,6 +535,34 @@ TEST(unready_before_wait)
 	set_free(&s);
 }
 
+/*
+ * Behind a fault nothing has happened: what is not ready there keeps its place,
+ * and has it when it is ready again before the next wait.
+ */
+TEST(unready_behind_fault)
+{
+	char events[16 * EVENT];
+	struct buffer b;
+	struct set s;
+	int at, off;
+
+	ASSERT_TRUE(buffer_make(&b, END_PROT_NONE));
+	ASSERT_TRUE(set_make(&s, 12, EPOLLIN | EPOLLET));
+	for (at = 0; at < s.n - 1; at++)
+		for (off = at + 1; off < s.n; off++) {
+			set_ready(&s);
+			drain(s.fd[off]);
+			ASSERT_EQ(at ? at : -EFAULT, by_wait(s.ep, b.end - at * EVENT - 5, 16));
+			more(s.fd[off]);
+			ASSERT_EQ(s.n - at, by_wait(s.ep, events, 16));
+			ASSERT_TRUE(in_order(events, s.n - at, at, s.n)) {
+				TH_LOG("fault at event %d, item %d was not ready then", at, off);
+			}
+		}
+	buffer_free(&b);
+	set_free(&s);
+}
+
 /* Unready items do not count against maxevents. */
 TEST(unready_and_maxevents)
 {
@@ -1392,7 +1420,7 @@ TEST_F_TIMEOUT(model, random_operations, 300)
 			}
 			for (k = 0; k < n; k++) {
 				ASSERT_EQ(0, memcmp(event_at(start, k), &want[k], EVENT)) {
-					TH_LOG("%ld of seed %u: %s of %d: %d/%d is %#x %llx, not %#x %llx",
+					TH_LOG("%ld of seed %u: %s, %d: %d/%d %#x %llx not %#x %llx",
 					       i, first_seed, ways[way], ep, k, n,
 					       event_at(start, k)->events,
 					       (unsigned long long)event_at(start, k)->data.u64,

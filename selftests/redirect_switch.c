@@ -460,7 +460,6 @@ TEST_F(arm, bad_words)
 	memset(text, 'n', sizeof(text));
 	EXPECT_NE(0, arm_write(change(), text, sizeof(text)));
 	EXPECT_NE(0, arm_write(change(), text, 4096));
-	EXPECT_NE(0, arm_write(change(), "off\0null", 8));
 	EXPECT_STREQ("null", arm_now(change(), is, sizeof(is)));
 	EXPECT_EQ(-EFAULT, arm_write(change(), nowhere, 4));
 	/* As echo writes it. */
@@ -506,7 +505,7 @@ static void *write_arms(void *arg)
 	struct writers *w = arg;
 	int i;
 
-	for (i = 0; i < 25; i++)
+	for (i = 0; i < switches() / 16 + 1; i++)
 		if (arm_set(change(), w->arms[rand_r(&seed) % w->count]))
 			atomic_fetch_add(&w->failed, 1);
 	atomic_fetch_sub(&w->running, 1);
