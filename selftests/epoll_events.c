@@ -1420,7 +1420,7 @@ TEST_F_TIMEOUT(model, random_operations, 300)
 			}
 			for (k = 0; k < n; k++) {
 				ASSERT_EQ(0, memcmp(event_at(start, k), &want[k], EVENT)) {
-					TH_LOG("%ld of seed %u: %s, %d: %d/%d %#x %llx not %#x %llx",
+					TH_LOG("%ld of seed %u: %s %d: %d/%d %#x %llx not %#x %llx",
 					       i, first_seed, ways[way], ep, k, n,
 					       event_at(start, k)->events,
 					       (unsigned long long)event_at(start, k)->data.u64,
