@@ -127,9 +127,14 @@ static noinline int epoll_batch_many(struct eventpoll *ep, struct list_head *rea
 		list_for_each_entry_safe(epi, next, ready, rdllink) {
 			__poll_t revents = epoll_batch_poll(ep, epi, pt);
 
-			if (!revents) {
+			if (!revents && event == batch) {
 				list_del_init(&epi->rdllink);
 				continue;
+			}
+			if (!revents) {
+				/* Its turn comes when those before it are delivered. */
+				ep_pm_stay_awake(epi);
+				break;
 			}
 			event->events = revents;
 			event->data = epi->event.data;
@@ -170,8 +175,8 @@ static noinline int epoll_batch_many(struct eventpoll *ep, struct list_head *rea
  * them off before; nobody can tell, as until ep_done_scan() events go to
  * another list, and whether an item is on one is asked only there or under
  * ep->mtx. So after a fault at an event, it and all after it are where they
- * have to be: ready, in order. An item after it that was found not to be ready
- * is off the list already; the kernel would find out the next time.
+ * have to be: ready, in order. For the same reason an item that is found not to
+ * be ready ends a batch: it keeps its place until those before it are out.
  *
  * Context: process context; takes ep->mtx, may fault and sleep.
  * Return: the number of events, -EFAULT if the first faulted, -EINTR if the

@@ -187,7 +187,7 @@ class Body:
             if self.traced and re.search(rf"[<\"]{re.escape(self.manifest['trace']['header'])}[>\"]", item.text):
                 # The key is read instead of patched; what is called is the same, under the same protection.
                 yield "#undef static_branch_unlikely"
-                yield "#define static_branch_unlikely(x) unlikely(atomic_read(&(x)->key.enabled))"
+                yield "#define static_branch_unlikely(x) uplift_key_enabled(&(x)->key)"
                 yield "#undef __DO_TRACE_CALL"
                 yield "#define __DO_TRACE_CALL(name, args) __traceiter_##name(NULL, args)"
             yield _guarded(item, item.text)
