@@ -62,12 +62,32 @@ static inline void compat_iomap_set_fbatch(struct iomap_iter *iter, struct folio
 	iter->fbatch = fbatch;
 }
 
+/* Somebody is inside the batch; emptying it sets that back. */
+static inline void compat_iomap_fbatch_use(struct folio_batch *fbatch)
+{
+	fbatch->i = 1;
+}
+
+static inline bool compat_iomap_fbatch_used(const struct folio_batch *fbatch)
+{
+	return fbatch->i;
+}
+
 #else
 
 #define COMPAT_IOMAP_F_FOLIO_BATCH	0
 
 static inline void compat_iomap_set_fbatch(struct iomap_iter *iter, struct folio_batch *fbatch)
 {
+}
+
+static inline void compat_iomap_fbatch_use(struct folio_batch *fbatch)
+{
+}
+
+static inline bool compat_iomap_fbatch_used(const struct folio_batch *fbatch)
+{
+	return false;
 }
 
 #endif

@@ -25,7 +25,7 @@
 #include "iomap_core.h"
 
 #define SCRIPT_CALLS	12	/* of the function, then it is given up */
-#define SCRIPT_EVENTS	(3 * SCRIPT_CALLS)
+#define SCRIPT_EVENTS	(2 * 3 * SCRIPT_CALLS)	/* of two rounds */
 
 enum iomap_event_kind {
 	EVENT_BEGIN,
@@ -41,6 +41,7 @@ struct iomap_event {
 	s64 result;
 	u64 flags;
 	s64 status;
+	u64 fbatch_used;
 	struct iomap iomap;
 	struct iomap srcmap;
 };
@@ -82,6 +83,8 @@ static void log_event(struct iomap_run *run, enum iomap_event_kind kind, s64 pos
 	event->length = length;
 	event->result = result;
 	event->flags = flags;
+	event->status = compat_iomap_iter_status(&run->iter);
+	event->fbatch_used = compat_iomap_fbatch_used(&run->fbatch);
 	event->iomap = run->iter.iomap;
 	event->srcmap = run->iter.srcmap;
 }
@@ -124,7 +127,7 @@ static int stub_begin(struct inode *inode, loff_t pos, loff_t length, unsigned i
 	if (one_in(run, 3))
 		draw_mapping(run, srcmap, pos);
 	if (iomap->flags & COMPAT_IOMAP_F_FOLIO_BATCH)
-		run->fbatch.i = 1;	/* as somebody who has begun with it */
+		compat_iomap_fbatch_use(&run->fbatch);
 	return 0;
 }
 
@@ -182,9 +185,6 @@ static void run_round(struct iomap_run *run, iomap_iter_fn *fn, const struct iom
 	for (calls = 0; ret > 0 && calls < SCRIPT_CALLS; calls++) {
 		ret = fn(&run->iter, ops);
 		log_event(run, EVENT_RETURN, run->iter.pos, run->iter.len, ret, run->iter.flags);
-		if (run->nr_events)
-			run->events[run->nr_events - 1].status =
-				compat_iomap_iter_status(&run->iter) * 2LL + !!run->fbatch.i;
 		if (ret > 0)
 			stub_body(run);
 	}
