@@ -6,7 +6,7 @@
 #include <linux/iomap.h>
 
 /* Where struct folio_batch is; renamed in 7.1. */
-#if __has_include(<linux/folio_batch.h>)
+#ifdef UPLIFT_HAVE_FOLIO_BATCH_HEADER
 #include <linux/folio_batch.h>
 #else
 #include <linux/pagevec.h>

@@ -37,4 +37,7 @@ have IOMAP_ITER_STATUS linux/iomap.h '^[[:space:]]*int status;'
 # An iomap_iter can carry a batch of folios, which goes with its mapping. Since 6.19.
 have IOMAP_ITER_FBATCH linux/iomap.h '^[[:space:]]*struct folio_batch \*fbatch;'
 
+# struct folio_batch has a header of its own. Since 7.1; before, linux/pagevec.h.
+have FOLIO_BATCH_HEADER linux/folio_batch.h '^struct folio_batch '
+
 echo

@@ -14,8 +14,6 @@
 
 UPLIFT_TRAMPOLINE(uplift_iomap_null_trampoline, uplift_iomap_null);
 UPLIFT_TRAMPOLINE(uplift_iomap_new_trampoline, uplift_iomap_new);
-void uplift_iomap_null_trampoline(void);
-void uplift_iomap_new_trampoline(void);
 
 DEFINE_STATIC_CALL(iomap_patched, uplift_iomap_null);
 

@@ -225,7 +225,8 @@ static const char *event_differs(const struct iomap_event *one, const struct iom
 		[EVENT_END]	= "arguments of ->iomap_end()",
 		[EVENT_RETURN]	= "the result, or where the iterator is",
 	};
-	bool mappings = one->kind != EVENT_RETURN || one->result > 0 || !(leniency & IOMAP_FINISHED);
+	bool mappings = one->kind != EVENT_RETURN || one->result > 0 ||
+			!(leniency & IOMAP_FINISHED);
 
 	if (one->kind != other->kind)
 		return "which callbacks are called";

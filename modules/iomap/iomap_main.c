@@ -88,7 +88,8 @@ static int __init iomap_probe(struct uplift_verdict *verdict)
 	}
 	pr_err("%s: %s\n", uplift_verdict_name(verdict->kind),
 	       form == IOMAP_FORM_UNKNOWN ? "iomap_iter() does not iterate over stub operations" :
-	       COMPAT_IOMAP_ITER_STATUS ? "this kernel leaves the mapping of a finished iterator alone" :
+	       COMPAT_IOMAP_ITER_STATUS ?
+	       "this kernel leaves the mapping of a finished iterator alone" :
 	       "this kernel's iterators never had the fault");
 	return uplift_verdict_errno(verdict->kind);
 }
