@@ -27,9 +27,6 @@ DEFINE_PER_CPU(struct uplift_count, uplift_epoll_count);
 UPLIFT_TRAMPOLINE(uplift_epoll_null_trampoline, uplift_epoll_null);
 UPLIFT_TRAMPOLINE(uplift_epoll_new_trampoline, uplift_epoll_new);
 UPLIFT_TRAMPOLINE(uplift_epoll_batch_trampoline, uplift_epoll_batch);
-void uplift_epoll_null_trampoline(void);
-void uplift_epoll_new_trampoline(void);
-void uplift_epoll_batch_trampoline(void);
 
 static struct uplift_change epoll_change = { .name = "epoll" };
 static struct uplift_redirect epoll_redirect = {
@@ -48,7 +45,7 @@ static int __init epoll_probe(struct uplift_verdict *verdict)
 	int pointers = uplift_calls_in(UPLIFT_EPOLL_FUNCTION, __put_user_nocheck_8);
 
 	if (words < 0 || pointers < 0) {
-		pr_err("unsupported: cannot look at the code of " UPLIFT_EPOLL_FUNCTION "() (%pe)\n",
+		pr_err("unsupported: cannot read the code of " UPLIFT_EPOLL_FUNCTION "() (%pe)\n",
 		       ERR_PTR(min(words, pointers)));
 		return -ENOEXEC;
 	}
