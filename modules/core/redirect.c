@@ -142,7 +142,7 @@ static int redirect_refuse(struct uplift_redirect *redirect, int err)
 /* The module that can live-patch is asked for when it is needed only. */
 static int redirect_livepatch(struct uplift_redirect *redirect, enum uplift_arm_id arm)
 {
-	typeof(&uplift_livepatch_enable) enable = symbol_get(uplift_livepatch_enable);
+	typeof(uplift_livepatch_enable) *enable = symbol_get(uplift_livepatch_enable);
 	int err;
 
 	if (!enable) {
@@ -158,7 +158,7 @@ static int redirect_livepatch(struct uplift_redirect *redirect, enum uplift_arm_
 
 static int redirect_unlivepatch(struct uplift_redirect *redirect)
 {
-	typeof(&uplift_livepatch_disable) disable = symbol_get(uplift_livepatch_disable);
+	typeof(uplift_livepatch_disable) *disable = symbol_get(uplift_livepatch_disable);
 	int err = disable();
 
 	symbol_put(uplift_livepatch_disable);

@@ -61,7 +61,7 @@ struct uplift_redirect {
 	struct uplift_body bodies[UPLIFT_ARMS];
 	const struct uplift_dispatch *livepatch;
 
-	struct mutex lock;
+	struct mutex lock;		/* arm, pins, addr, ops */
 	enum uplift_arm_id arm;
 	unsigned int pins;
 	unsigned long addr;
