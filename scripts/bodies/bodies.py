@@ -130,11 +130,17 @@ def body(lift, arm, manifest, kernel, kdir_note):
     late = [name for name in data if name not in early]
 
     out = [GENERATED % kdir_note, "#include <linux/static_call.h>", '#include "body.h"', '#include "uplift.h"', ""]
+    built = manifest.get("bind_if", {})
+
+    def only_built(name, *lines):
+        """The lines, for kernels only that have the symbol."""
+        return [f"#ifdef {built[name]}", *lines, "#endif"] if name in built else list(lines)
+
     traced = [(f"__traceiter_{point}", f"__tracepoint_{point}") for point in points]
     for name in calls + [pair[0] for pair in traced]:
         out.append(f"#define {name} __SCT__{prefix}_{name}")
     for name in early + [pair[1] for pair in traced]:
-        out.append(f"#define {name} (*{prefix}_{name})")
+        out += only_built(name, f"#define {name} (*{prefix}_{name})")
     if traced:
         out += ["#include <linux/tracepoint.h>"]
     out.append("")
@@ -154,7 +160,7 @@ def body(lift, arm, manifest, kernel, kdir_note):
     for name in calls + [pair[0] for pair in traced]:
         out.append(f"DEFINE_STATIC_CALL_NULL({prefix}_{name}, __SCT__{prefix}_{name});")
     for name in early + [pair[1] for pair in traced]:
-        out.append(f"typeof({prefix}_{name}) {prefix}_{name};")
+        out += only_built(name, f"typeof({prefix}_{name}) {prefix}_{name};")
     for name in late:
         out += [f"static {_object_type(source, name)} *{prefix}_{name};", f"#define {name} (*{prefix}_{name})"]
     out.append("")
@@ -209,8 +215,8 @@ def body(lift, arm, manifest, kernel, kdir_note):
         out += [f'\terr = uplift_bind("{change}", "{name}", &addr);', "\tif (err)", "\t\treturn err;",
                 f"\tstatic_call_update({prefix}_{name}, (void *)addr);"]
     for name in data + [pair[1] for pair in traced]:
-        out += [f'\terr = uplift_bind("{change}", "{name}", &addr);', "\tif (err)", "\t\treturn err;",
-                f"\t{prefix}_{name} = (void *)addr;"]
+        out += only_built(name, f'\terr = uplift_bind("{change}", "{name}", &addr);', "\tif (err)", "\t\treturn err;",
+                          f"\t{prefix}_{name} = (void *)addr;")
     if not (calls or data or traced):
         out = [line for line in out if line not in ("\tunsigned long addr;", "\tint err;")]
     out += ["\treturn 0;", "}", ""]
