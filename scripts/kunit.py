@@ -29,6 +29,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from lab import buildroot, fetch, paths, say   # noqa: E402
 
 ARCHES = ("um", "x86_64")
+# Changes whose bodies a suite has linked in, and the function that is lifted.
+BODIES = {"epoll": "do_epoll_wait"}
 DEFAULT_TARGET = "6.12"
 # Anything of this in the kernel's output fails the run, whatever the cases say.
 SPLAT = re.compile(
@@ -209,10 +211,27 @@ def kunit_argv(verb, args, objdir, tree):
         if smp_uml:
             argv += ["--kernel_args=ncpus=2", "--kernel_args=seccomp=on"]
         if args.seed:
-            argv.append(f"--kernel_args=uplift_fslist_kunit.seed={args.seed}")
+            argv += [f"--kernel_args=uplift_{name}_kunit.seed={args.seed}"
+                     for name in ("fslist", "epoll")]
         if args.filter:
             argv.append(args.filter)
     return argv
+
+
+def make_bodies(args, objdir, tree):
+    """Generate the bodies that suites link, from the tree that they are built in."""
+    chosen = [path.name for path in enabled(paths.TOP / "kunit", args.arch)]
+    for change, function in BODIES.items():
+        if f"{change}_kunit.c" not in chosen:
+            continue
+        out = objdir / "drivers/uplift/modules" / change / "gen"
+        paths.ensure(out)
+        status, text = buildroot.output(
+            ["python3", "-B", paths.TOP / "scripts/bodies/make.py", "--change",
+             paths.TOP / "modules" / change, "--ksrc", tree, "--btf", "none",
+             "--function", function, "--out", out])
+        if status:
+            raise say.Problem(f"no bodies for the suite uplift_{change}: {text.strip()}")
 
 
 def run_kunit(verb, args, objdir, tree, extra=()):
@@ -370,6 +389,7 @@ def main(argv=None):
         paths.ensure(results)
 
         start = time.monotonic()
+        make_bodies(args, objdir, tree)
         if run_kunit("build", args, objdir, tree):
             raise say.Problem(f"the kernel did not build, see above; its objects are in {objdir}")
         built = time.monotonic() - start
