@@ -13,13 +13,14 @@ TARGET ?=
 TARGETS ?= $(TARGET)
 KDIR ?=
 KSRC ?=
+BTF ?=
 KERNEL ?=
 MODULES ?=
 ARCH ?= um
 V ?=
 
 # The user's words for the scripts, not for a sub-make.
-unexport ARCH KDIR KSRC TARGET TARGETS KERNEL MODULES V
+unexport ARCH BTF KDIR KSRC TARGET TARGETS KERNEL MODULES V
 MAKEOVERRIDES :=
 
 UPLIFT := scripts/uplift
@@ -45,9 +46,11 @@ help:
 	@echo '                           KERNEL=bzImage MODULES=DIR KDIR=DIR [KSRC=DIR] your own'
 	@echo
 	@echo 'Build:'
-	@echo '  make modules             uplift.ko and the change modules, for the running kernel'
+	@echo '  make modules             uplift.ko and uplift_fslist.ko, for the running kernel'
 	@echo '                           KDIR=DIR another kernel: its headers or build directory'
-	@echo '                           KSRC=DIR its source tree; V=1 show the commands'
+	@echo '                           KSRC=DIR its source tree: uplift_iomap.ko and uplift_epoll.ko, too'
+	@echo '                           BTF=FILE its vmlinux or BTF, if neither in KDIR nor running'
+	@echo '                           V=1 show the commands'
 	@echo '  make modules-all         for every target, in the build root; TARGET=6.12 for one'
 	@echo
 	@echo 'Test (as root):'
@@ -73,7 +76,16 @@ modules:
 		echo "make modules: no kernel headers in $(HEADERS):" >&2; \
 		echo "  apt-get install linux-headers-$$(uname -r), or make modules KDIR=DIR, or make modules-all" >&2; \
 		exit 2; }
-	$(MAKE) -C $(HEADERS) M=$(CURDIR) W=1 $(if $(KSRC),KSRC=$(abspath $(KSRC))) $(if $(V),V=$(V)) modules
+	@test -z "$(KSRC)" || { \
+		test -e "$(KSRC)/Makefile" || { echo "make modules: KSRC=$(KSRC) is no kernel source tree" >&2; exit 2; }; \
+		python3 -c 'import tomllib' 2>/dev/null || { \
+			echo 'make modules: KSRC needs Python 3.11 or newer: apt-get install python3; or go without KSRC' >&2; \
+			exit 2; }; \
+		command -v spatch >/dev/null || { \
+			echo 'make modules: KSRC needs spatch: apt-get install coccinelle; or go without KSRC' >&2; \
+			exit 2; }; }
+	$(MAKE) -C $(HEADERS) M=$(CURDIR) W=1 $(if $(KSRC),KSRC=$(abspath $(KSRC))) \
+		$(if $(BTF),BTF=$(abspath $(BTF))) $(if $(V),V=$(V)) modules
 
 modules-all: setup
 	@$(UPLIFT) lab build $(TARGETS) $(if $(V),--verbose)
@@ -98,7 +110,8 @@ clean:
 	@rm -rf $(addprefix $(BUILD)/,$(MADE))
 	@find Kbuild modules selftests -type f \( -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' \
 		-o -name '*.cmd' -o -name '.*.d' -o -name 'modules.order' -o -name 'Module.symvers' \) -delete
-	@rm -f Module.symvers modules.order .modules.order.cmd .Module.symvers.cmd
+	@rm -rf modules/*/gen
+	@rm -f Module.symvers modules.order .modules.order.cmd .Module.symvers.cmd .module-common.o ..module-common.o.cmd
 
 distclean: clean
 	@! grep -q " $(abspath $(BUILD))/" /proc/self/mounts || { echo "something is mounted below $(BUILD)" >&2; exit 1; }

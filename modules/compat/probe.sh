@@ -30,4 +30,11 @@ have FILE_SYSTEM_TYPE_HLIST linux/fs.h '^[[:space:]]*struct hlist_node list;'
 # register_ftrace_direct() takes an ftrace_ops, as the others do. Since 6.3.
 have FTRACE_DIRECT_OPS linux/ftrace.h '^int register_ftrace_direct\(struct ftrace_ops \*ops'
 
+# The body of an iteration moves an iomap_iter on itself and leaves a status in
+# it. Since 6.15; before, it left the number of bytes processed.
+have IOMAP_ITER_STATUS linux/iomap.h '^[[:space:]]*int status;'
+
+# An iomap_iter can carry a batch of folios, which goes with its mapping. Since 6.19.
+have IOMAP_ITER_FBATCH linux/iomap.h '^[[:space:]]*struct folio_batch \*fbatch;'
+
 echo

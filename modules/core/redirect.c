@@ -298,6 +298,8 @@ static ssize_t arm_write(struct file *file, const char __user *buf, size_t len, 
 	if (copy_from_user(word, buf, len))
 		return -EFAULT;
 	word[len] = '\0';
+	if (strlen(word) != len)
+		return -EINVAL;
 
 	/* As match_string(), but for the newline, with or without. */
 	arm = __sysfs_match_string(arm_names, ARRAY_SIZE(arm_names), word);

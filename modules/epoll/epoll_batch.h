@@ -3,7 +3,7 @@
  * Delivering events in batches: beyond upstream.
  *
  * Included by a generated file, behind what it uses: the target kernel's own
- * struct eventpoll and struct epitem, ep_start_scan(), ep_done_scan(),
+ * struct eventpoll, struct epitem and eventpoll_fops, ep_start_scan(), ep_done_scan(),
  * ep_item_poll(), ep_wakeup_source() and ep_pm_stay_awake().
  */
 #ifndef _UPLIFT_EPOLL_BATCH_H
@@ -112,34 +112,54 @@ static __always_inline int epoll_batch_single(struct eventpoll *ep, struct epite
 	return 1;
 }
 
-/* As ep_send_events_batch(), for a list with more than one item. */
-static noinline int epoll_batch_many(struct eventpoll *ep, struct list_head *ready, poll_table *pt,
-			    struct epoll_event __user *events, int maxevents)
+/*
+ * Poll items until a batch is full, or must not go on.
+ * Return: where the next event would go.
+ */
+static __always_inline struct epoll_event *
+epoll_batch_collect(struct eventpoll *ep, struct list_head *ready, poll_table *pt,
+		    struct epoll_event *batch, struct epoll_event *end)
 {
-	struct epoll_event batch[EPOLL_BATCH] __aligned(sizeof(u64)) UPLIFT_UNINITIALIZED;
-	int res = 0;
+	struct epitem *epi = list_first_entry(ready, struct epitem, rdllink), *next;
+	struct epoll_event *event = batch;
 
-	while (res < maxevents && !list_empty(ready)) {
-		struct epoll_event *event = batch, *end = batch + min(maxevents - res, EPOLL_BATCH);
-		struct epitem *epi, *next;
-		int n, done, i;
+	do {
+		__poll_t revents = epoll_batch_poll(ep, epi, pt);
 
-		list_for_each_entry_safe(epi, next, ready, rdllink) {
-			__poll_t revents = epoll_batch_poll(ep, epi, pt);
-
-			if (!revents) {
-				list_del_init(&epi->rdllink);
-				continue;
-			}
+		next = list_next_entry(epi, rdllink);
+		if (revents) {
 			event->events = revents;
 			event->data = epi->event.data;
 			if (++event == end)
 				break;
-		}
-
-		n = event - batch;
-		if (!n)
+		} else if (event == batch) {
+			list_del_init(&epi->rdllink);
+		} else {
+			/* Its turn comes when those before it are delivered. */
+			ep_pm_stay_awake(epi);
 			break;
+		}
+		epi = next;
+	} while (&epi->rdllink != ready &&
+		 (epi->ffd.file->f_op != &eventpoll_fops || event == batch));
+	return event;
+}
+
+/* As ep_send_events_batch(), for a list with more than one item. */
+static noinline int epoll_batch_many(struct eventpoll *ep, struct list_head *ready, poll_table *pt,
+				     struct epoll_event __user *events, int maxevents)
+{
+	struct epoll_event batch[EPOLL_BATCH] __aligned(sizeof(u64)) UPLIFT_UNINITIALIZED;
+	struct epitem *epi;
+	int res = 0;
+
+	while (res < maxevents && !list_empty(ready)) {
+		struct epoll_event *end = batch + min(maxevents - res, EPOLL_BATCH);
+		int n = epoll_batch_collect(ep, ready, pt, batch, end) - batch;
+		int done, i;
+
+		if (!n)
+			continue;
 		done = epoll_batch_put(batch, n, events + res);
 		res += done;
 		for (i = done; i; i--)
@@ -170,8 +190,9 @@ static noinline int epoll_batch_many(struct eventpoll *ep, struct list_head *rea
  * them off before; nobody can tell, as until ep_done_scan() events go to
  * another list, and whether an item is on one is asked only there or under
  * ep->mtx. So after a fault at an event, it and all after it are where they
- * have to be: ready, in order. An item after it that was found not to be ready
- * is off the list already; the kernel would find out the next time.
+ * have to be: ready, in order. For the same reason an item that is found not to
+ * be ready ends a batch: it keeps its place until those before it are out. And
+ * an epoll file only begins one, since polling it takes items off its list.
  *
  * Context: process context; takes ep->mtx, may fault and sleep.
  * Return: the number of events, -EFAULT if the first faulted, -EINTR if the

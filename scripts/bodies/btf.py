@@ -15,6 +15,8 @@ _VAR, _DATASEC, _DECL_TAG, _ENUM64 = 14, 15, 17, 19
 # bytes behind the common part: (fixed, per element)
 _EXTRA = {_INT: (4, 0), _ARRAY: (12, 0), _STRUCT: (0, 12), _UNION: (0, 12), _ENUM: (0, 8), _FUNC_PROTO: (0, 8),
           _VAR: (4, 0), _DATASEC: (0, 12), _DECL_TAG: (4, 0), _ENUM64: (0, 12)}
+# PTR, FWD, TYPEDEF, VOLATILE, CONST, RESTRICT, FUNC, FLOAT, TYPE_TAG
+_NO_EXTRA = {2, 7, 8, 9, 10, 11, _FUNC, 16, 18}
 
 
 def section(elf, wanted=b".BTF"):
@@ -37,8 +39,8 @@ class Btf:
         if data[:4] == b"\x7fELF":
             data = section(data) or b""
         if data[:2] != b"\x9f\xeb":
-            raise Problem(f"{path} has no BTF: it takes a vmlinux built with CONFIG_DEBUG_INFO_BTF, or its .BTF section "
-                          "(of the running kernel: /sys/kernel/btf/vmlinux)")
+            raise Problem(f"{path} has no BTF: it takes a vmlinux built with CONFIG_DEBUG_INFO_BTF, or its .BTF "
+                          "section (of the running kernel: /sys/kernel/btf/vmlinux)")
         self.path, self.size, self.crc = path, len(data), zlib.crc32(data)
         self.functions, self._structs, self._types = set(), {}, [None]
         header, type_offset, type_length, string_offset = struct.unpack_from("<IIII", data, 4)
@@ -52,8 +54,12 @@ class Btf:
                 self.functions.add(self._string(name))
             elif kind == _STRUCT and name:
                 self._structs.setdefault(self._string(name), []).append(at)
+            if kind not in _EXTRA and kind not in _NO_EXTRA:
+                raise Problem(f"{path}: BTF of a kind that is not known here: {kind}")
             fixed, each = _EXTRA.get(kind, (0, 0))
             at += 12 + fixed + each * count
+        if at != end:
+            raise Problem(f"{path}: BTF that does not add up")
 
     def _string(self, offset):
         start = self._strings + offset

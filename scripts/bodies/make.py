@@ -32,25 +32,56 @@ except ImportError:
     sys.exit("make.py: Python 3.11 or newer is needed (tomllib)")
 
 
+# What a manifest may have, and what an arm of it; see docs/design.md, "Generated bodies".
+REQUIRED = {"source", "functions", "declares", "arms"}
+OPTIONAL = {"types", "bind", "bind_objects", "bind_via", "bind_if", "trace", "reuse"}
+ARM = {"when", "header", "replace", "needs", "patch", "reuse_patch", "places"}
+
+
+def read_manifest(path):
+    """The manifest of a change. A key that is missing or unknown is a Problem."""
+    try:
+        manifest = tomllib.loads(path.read_text())
+    except tomllib.TOMLDecodeError as error:
+        raise Problem(f"{path}: {error}") from None
+    for key in sorted(REQUIRED - set(manifest)):
+        raise Problem(f"{path}: no '{key}'")
+    unknown = set(manifest) - REQUIRED - OPTIONAL
+    for name, arm in manifest["arms"].items():
+        unknown |= {f"arms.{name}.{key}" for key in set(arm) - ARM}
+        for key, needed in (("replace", "header"), ("patch", "places"), ("reuse_patch", "patch")):
+            if key in arm and needed not in arm:
+                raise Problem(f"{path}: arms.{name} has '{key}' and no '{needed}'")
+    if unknown:
+        raise Problem(f"{path}: unknown: {', '.join(sorted(unknown))}")
+    return manifest
+
+
+def _version(path, pattern, words):
+    """A version of three numbers in a file: (7, 1, 13); None if it is not there."""
+    try:
+        text = path.read_text()
+    except OSError:
+        return None
+    found = [re.search(pattern % word, text, re.MULTILINE) for word in words]
+    return tuple(int(match[1]) for match in found) if all(found) else None
+
+
 def version_of_source(ksrc):
     """The version of a source tree: (7, 1, 13)."""
-    try:
-        text = (ksrc / "Makefile").read_text()
-        return tuple(int(re.search(rf"^{word} = (\d+)$", text, re.MULTILINE)[1])
-                     for word in ("VERSION", "PATCHLEVEL", "SUBLEVEL"))
-    except (OSError, TypeError):
-        raise Problem(f"KSRC={ksrc} is no kernel source tree") from None
+    version = _version(ksrc / "Makefile", r"^%s = (\d+)$", ("VERSION", "PATCHLEVEL", "SUBLEVEL"))
+    if not version:
+        raise Problem(f"KSRC={ksrc} is no kernel source tree")
+    return version
 
 
 def version_of_headers(kdir):
     """The version that the headers are of, as version_of_source()."""
-    path = kdir / "include/generated/uapi/linux/version.h"
-    try:
-        text = path.read_text()
-    except OSError:
-        raise Problem(f"KDIR={kdir} is not configured: no {path.name}") from None
-    return tuple(int(re.search(rf"#define LINUX_VERSION_{word} (\d+)$", text, re.MULTILINE)[1])
-                 for word in ("MAJOR", "PATCHLEVEL", "SUBLEVEL"))
+    version = _version(kdir / "include/generated/uapi/linux/version.h", r"^#define LINUX_VERSION_%s (\d+)$",
+                       ("MAJOR", "PATCHLEVEL", "SUBLEVEL"))
+    if not version:
+        raise Problem(f"KDIR={kdir} is not configured: no version in include/generated/uapi/linux/version.h")
+    return version
 
 
 def find_btf(given, kdir):
@@ -67,8 +98,8 @@ def find_btf(given, kdir):
     built = kdir / "include/generated/utsrelease.h"
     if running.is_file() and built.is_file() and f'"{release}"' in built.read_text():
         return running
-    raise Problem("the target's BTF is needed, to check private layouts against: BTF=FILE, a vmlinux or its .BTF section "
-                  "(on a machine that runs it: /sys/kernel/btf/vmlinux)")
+    raise Problem("the target's BTF is needed, to check private layouts against: BTF=FILE, a vmlinux or its .BTF "
+                  "section (on a machine that runs it: /sys/kernel/btf/vmlinux)")
 
 
 class NoBtf:
@@ -80,21 +111,35 @@ class NoBtf:
         self.functions = {function}
 
 
+def target(ksrc, kdir, btf_file):
+    """The BTF of the kernel that KSRC and KDIR are of."""
+    source_version, headers_version = version_of_source(ksrc), version_of_headers(kdir)
+    if source_version != headers_version:
+        raise Problem("KSRC={} is the source of {}.{}.{}, and KDIR={} is for {}.{}.{}".format(
+            ksrc, *source_version, kdir, *headers_version))
+    return btf.Btf(find_btf(btf_file, kdir))
+
+
 def reused(ksrc, reuse):
     """The function that calls again with an iterator that is finished, or None."""
     for pattern in reuse["files"]:
-        for path in sorted(ksrc.glob(pattern)):
+        files = sorted(ksrc.glob(pattern))
+        if not files:
+            raise Problem(f"KSRC={ksrc} has no {pattern}, where calls of {reuse['function']}() are looked for")
+        for path in files:
             for item in csource.Source(path).items:
-                if item.kind != "function":
+                if item.kind != "function" or reuse["function"] in item.names:
                     continue
-                calls = re.findall(rf"\b{reuse['function']}\s*\(\s*([^,]+),", item.masked)
-                if len(calls) != len(set(calls)):
+                # called in two places with the same first argument
+                first = [item.masked[match.end():].partition("(")[2].partition(",")[0].strip()
+                         for match in csource.calls(reuse["function"], item.masked)]
+                if len(first) != len(set(first)):
                     return item.names[0]
     return None
 
 
 def write(path, text):
-    """Write a file unless it is so already."""
+    """Write a file unless it is so already: a file that is not touched is not compiled again."""
     try:
         if path.read_text() == text:
             return
@@ -103,63 +148,53 @@ def write(path, text):
     path.write_text(text)
 
 
-def target(ksrc, kdir, btf_file):
-    """The BTF of the kernel that KSRC and KDIR are of."""
-    source_version, headers_version = version_of_source(ksrc), version_of_headers(kdir)
-    if source_version != headers_version:
-        raise Problem("KSRC is the source of {}.{}.{}, and KDIR is for {}.{}.{}".format(*source_version, *headers_version))
-    return btf.Btf(find_btf(btf_file, kdir))
-
-
-def generate(change_dir, ksrc, kernel, note, out):
+def generate(change_dir, ksrc, kernel, of, out):
     """Write the files; returns the names of the objects."""
     change = change_dir.name
-    with open(change_dir / f"{change}.toml", "rb") as file:
-        manifest = tomllib.load(file)
+    manifest = read_manifest(change_dir / f"{change}.toml")
     source = csource.Source(ksrc / manifest["source"])
     function = next((name for name in manifest["functions"] if name in kernel.functions), None)
     if not function:
-        raise Problem(f"{kernel.path}: none of {', '.join(manifest['functions'])} is a function of its own in this kernel")
+        raise Problem(f"{kernel.path}: none of {', '.join(manifest['functions'])} is a function of its own in this "
+                      "kernel")
     reuser = reused(ksrc, manifest["reuse"]) if "reuse" in manifest else None
 
-    guard = f"_UPLIFT_{change.upper()}_GEN_H"
-    header = [f"/* Generated by scripts/bodies for {note}. Do not keep. */", f"#ifndef {guard}", f"#define {guard}", "",
-              f'#define UPLIFT_{change.upper()}_FUNCTION "{function}"',
-              f"#define UPLIFT_{change.upper()}_BTF_SIZE {kernel.size}",
-              f"#define UPLIFT_{change.upper()}_BTF_CRC {kernel.crc:#x}"]
+    macro = f"UPLIFT_{change.upper()}"
+    header = [f"/* Generated by scripts/bodies for {of}. Do not keep. */",
+              f"#ifndef _{macro}_GEN_H", f"#define _{macro}_GEN_H", "",
+              *(f"#include <{name}>" for name in manifest["declares"]), "",
+              f'#define {macro}_FUNCTION "{function}"',
+              f"#define {macro}_BTF_SIZE {kernel.size}", f"#define {macro}_BTF_CRC {kernel.crc:#x}"]
     if reuser:
-        header.append(f'#define UPLIFT_{change.upper()}_REUSE "{reuser}"')
-    header += [f'#include "{name}"' if name.endswith('"') else f"#include <{name}>" for name in manifest["declares"]]
+        header.append(f'#define {macro}_REUSE "{reuser}"')
 
     objects = []
     for arm, options in manifest["arms"].items():
-        bind = [*manifest.get("bind", ()), *manifest.get("bind_objects", ())]
-        lift = bodies.Lift(source, function, change, bind, options.get("needs", ()), options.get("replace"),
-                           manifest.get("bind_via"))
         if "when" in options and not source.named(options["when"]):
             continue
-        name = f"{change}_{arm}"
-        text = bodies.body(lift, arm, manifest, kernel, f"{manifest['source']} of {note}")
+        lift = bodies.Lift(source, function, change, needs=options.get("needs", ()), replace=options.get("replace"),
+                           bind=[*manifest.get("bind", ()), *manifest.get("bind_objects", ())],
+                           bind_via=manifest.get("bind_via"))
+        text = bodies.Body(lift, arm, manifest, kernel).text(f"{manifest['source']} of {of}")
         if not isinstance(kernel, NoBtf):
             text += "\n" + bodies.layouts([*lift.structs(), *manifest.get("types", ())], kernel)
-        fresh = out / f"{name}.new.c"
-        write(fresh, text)
         patch = options.get("reuse_patch" if reuser else "patch", options.get("patch"))
         if patch:
-            bodies.patched(fresh, change_dir / patch, options["places"])
-        write(out / f"{name}.c", fresh.read_text())
-        fresh.unlink()
-        result, parameters, _ = lift.signature()
-        header += [f"struct {tag};" for tag in re.findall(r"struct (\w+)", parameters)]
-        header += [f"#define UPLIFT_{change.upper()}_{arm.upper()}", f"{result} uplift_{name}({parameters});",
-                   f"int uplift_{name}_bind(void);"]
+            text = bodies.patched(text, change_dir / patch, options["places"], f"{function}() of {source.path}")
+        name = f"{change}_{arm}"
+        write(out / f"{name}.c", text)
         objects.append(f"{name}.o")
-    header += ["", f"#endif /* {guard} */", ""]
+        result, parameters, _ = lift.signature()
+        header += ["", *(f"struct {tag};" for tag in re.findall(r"struct (\w+)", parameters)),
+                   f"#define {macro}_{arm.upper()}", f"{result} uplift_{name}({parameters});",
+                   f"int uplift_{name}_bind(void);"]
+    header += ["", f"#endif /* _{macro}_GEN_H */", ""]
     write(out / f"{change}_gen.h", "\n".join(header))
     return objects
 
 
 def main():
+    """The command, see above."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for option in ("change", "ksrc", "kdir", "out"):
         parser.add_argument(f"--{option}", type=lambda text: pathlib.Path(text).resolve(), required=option != "kdir")

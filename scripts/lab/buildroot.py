@@ -25,14 +25,17 @@ RUN = """
 # gcc-12 is what Debian built 6.1 with.
 GCC12 = ["gcc-12"]
 
+# What makes and exercises the file systems that the iomap change is tried on.
+IO = ["fio", "xfsprogs"]
+
 # A kernel from source (KUnit on UML and x86), static checks, and the programs that guests run.
-TEST = RUN + GCC12 + """
+TEST = RUN + GCC12 + IO + """
     bc bison flex libelf-dev libssl-dev dpkg-dev patch rsync
     sparse shellcheck codespell
-    fio xfsprogs stress-ng
+    stress-ng
     """.split()
 
-SETS = {"run": RUN, "gcc-12": GCC12, "test": TEST}
+SETS = {"run": RUN, "gcc-12": GCC12, "io": RUN + IO, "test": TEST}
 
 _MARK = "etc/uplift-packages"
 
@@ -114,7 +117,7 @@ def _have():
 
 
 def ensure(*sets):
-    """The root's path, with these sets of packages in it: "run" (default), "test", "gcc-12"."""
+    """The root's path, with these sets of packages in it: "run" (default), "io", "test", "gcc-12"."""
     _need_root()
     paths.check()
     want = set()

@@ -12,9 +12,9 @@ import collections
 import dataclasses
 import json
 
-from . import buildroot, commands, guest, kmod, paths, say, selftests
+from . import buildroot, commands, guest, kmod, paths, plugins, say, selftests
 
-OUT = paths.BUILD / "cachelines"
+OUT = plugins.OUT
 READS = 2000		# of each reader
 # In how many of the reads must a line be touched to be part of reading? What the reading itself touches, it touches
 # each time; lines of the timer tick were seen in up to 22% of the reads on a host that was busy five times over.
@@ -130,31 +130,16 @@ def shared(ops, touched, symbols, share=SHARE):
     return found, rest
 
 
-def _plugin():
-    """The plugin, built in the build root."""
-    paths.ensure(OUT)
-    source = paths.TOP / "scripts/lab/plugin/cachelines.c"
-    plugin = OUT / "cachelines.so"
-    with paths.lock("cachelines"):
-        if not plugin.exists() or plugin.stat().st_mtime < source.stat().st_mtime:
-            code, text = buildroot.output(["gcc-14", "-O2", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter",
-                                           "-shared", "-fPIC", "-o", f"{plugin}.new", source])
-            if code:
-                raise say.Problem(f"the plugin does not build:\n{text.rstrip()}")
-            plugin.with_name("cachelines.so.new").rename(plugin)
-    return plugin
-
-
 def measure(target, reads=READS):
     """What each run shared, as a list of dictionaries ready for JSON."""
     buildroot.ensure("run")
     install = selftests.build()
     kos = kmod.build(target)
-    plugin = _plugin()
+    plugin = plugins.build("cachelines")
     qemu = guest.Qemu()
     if qemu.major < 10:
         raise say.Problem(f"QEMU {qemu.version} is too old for this, 10 is wanted: scripts/uplift lab root")
-    record = OUT / f"{target.name}.record"
+    record = paths.ensure(OUT) / f"{target.name}.record"
     record.unlink(missing_ok=True)
     with say.doing(f"recording memory accesses of two readers on {target.release}") as doing:
         result = guest.boot(target, SCRIPT.replace("{reads}", str(reads)), files={"/selftests": install},

@@ -105,7 +105,9 @@ def _build(args):
     if args.kdir:
         if args.targets:
             raise say.Problem("either targets or --kdir, not both", say.USAGE)
-        results, code = {"own": show(kmod.build(args.kdir, ksrc=args.ksrc, verbose=args.verbose))}, say.OK
+        results, code = {"own": show(kmod.build(args.kdir, ksrc=args.ksrc, btf=args.btf, verbose=args.verbose))}, say.OK
+    elif args.ksrc or args.btf:
+        raise say.Problem("--ksrc and --btf go with --kdir", say.USAGE)
     else:
         results, code = _each(args.targets or list(targets.TABLE), lambda name: show(
             kmod.build(fetch.fetch(name, set(fetch.USUAL)), verbose=args.verbose)))
@@ -168,6 +170,7 @@ def register(commands):
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="all when none is named")
     parser.add_argument("--kdir", metavar="DIR", help="build for the kernel of this build directory instead")
     parser.add_argument("--ksrc", metavar="DIR", help="and its source tree")
+    parser.add_argument("--btf", metavar="FILE", help="and its vmlinux or BTF, if it is not in the build directory")
     parser.add_argument("--json", action="store_true", help="the modules' paths as JSON")
     parser.add_argument("-v", "--verbose", action="store_true", help="show what make says")
     parser.set_defaults(func=_build)

@@ -317,11 +317,11 @@ def add_modules(archive, modules, wanted, kos):
 # Programs.
 
 def needed(path):
-    """(interpreter or None, the libraries' names) of an ELF file; (None, []) of a static one."""
+    """(interpreter or None, libraries' names, directories that it wants searched first) of an ELF file."""
     with open(path, "rb") as file:
         data = file.read()
     if data[:6] != b"\x7fELF\x02\x01":
-        return None, []
+        return None, [], []
     offset, = struct.unpack_from("<Q", data, 32)
     size, count = struct.unpack_from("<HH", data, 54)
     interpreter, dynamic, loads = None, None, []
@@ -334,21 +334,25 @@ def needed(path):
         elif kind == 3:
             interpreter = data[at:data.index(b"\0", at)].decode()
     if not dynamic:
-        return interpreter, []
+        return interpreter, [], []
     tags = list(struct.iter_unpack("<QQ", data[dynamic[0]:dynamic[0] + dynamic[1]]))
     strings = next((value for tag, value in tags if tag == 5), None)
     for addr, at, length in loads:
         if strings is not None and addr <= strings < addr + length:
             strings = strings - addr + at
             break
-    names = []
+    names, directories = [], []
     for tag, value in tags:
         if tag == 0:
             break
-        if tag == 1:
+        if tag in (1, 15, 29):		# DT_NEEDED, DT_RPATH, DT_RUNPATH
             start = strings + value
-            names.append(data[start:data.index(b"\0", start)].decode())
-    return interpreter, names
+            text = data[start:data.index(b"\0", start)].decode()
+            if tag == 1:
+                names.append(text)
+            else:
+                directories += text.split(":")
+    return interpreter, names, directories
 
 
 def add_program(archive, root, path, where=None):
@@ -359,7 +363,9 @@ def add_program(archive, root, path, where=None):
     archive.copy(where or path, source)
     todo, seen = [source], set()
     while todo:
-        interpreter, names = needed(todo.pop())
+        interpreter, names, directories = needed(todo.pop())
+        # a private one (Debian's fio has libraries that have such); found later in the one place where all are put
+        libraries += [root / name.lstrip("/") for name in directories if name.startswith("/")]
         if interpreter and interpreter not in archive:
             archive.copy(interpreter, (root / interpreter.lstrip("/")))
         for name in names:

@@ -131,16 +131,19 @@ def btf_of(target):
     """A file with the BTF of a Target's image, beside its headers; None if the image has none."""
     path = paths.ensure(paths.TARGETS / target.name) / "btf"
     stamp = path.with_suffix(".of")
-    if not stamp.exists() or stamp.read_text() != f"{target.version}\n":
+    image = target.vmlinuz.stat()
+    now = f"{target.version} {image.st_size} {image.st_mtime_ns}\n"	# a kernel of one's own keeps its version
+    if not stamp.exists() or stamp.read_text() != now:
         data = fetch.section_of(fetch.vmlinux_of(target.vmlinuz), ".BTF")
         path.write_bytes(data or b"")
-        paths.write(stamp, f"{target.version}\n")
+        paths.write(stamp, now)
     return path if path.stat().st_size else None
 
 
-def build(target, *, ksrc=None, verbose=False, warnings="error"):
+def build(target, *, ksrc=None, btf=None, verbose=False, warnings="error"):
     """{module name: path of its .ko}, built for a Target or for the kernel whose build directory is given.
 
+    ksrc: its source, which some modules' bodies are generated from; btf: a file with its BTF, which that takes as well.
     warnings="error" makes any warning a Problem that shows it.
     """
     if isinstance(target, targets.Target):
@@ -148,9 +151,10 @@ def build(target, *, ksrc=None, verbose=False, warnings="error"):
             raise say.Problem(f"{target.name}: no headers of {target.release} to build modules with (KDIR=...)",
                               say.USAGE)
         kdir, ksrc = target.kdir, ksrc or target.ksrc
-        btf = btf_of(target) if ksrc and target.vmlinuz else None
+        btf = btf or (btf_of(target) if ksrc and target.vmlinuz else None)
     else:
-        kdir, btf = pathlib.Path(target).resolve(), None
+        kdir = pathlib.Path(target).resolve()
+    ksrc, btf = (pathlib.Path(path).resolve() if path else None for path in (ksrc, btf))
     release = release_of(kdir)
     buildroot.ensure(*(["run", "gcc-12"] if _needs_gcc12(kdir) else ["run"]))
     directory = paths.MODULES / release
@@ -165,7 +169,7 @@ def build(target, *, ksrc=None, verbose=False, warnings="error"):
         argv += [f"KSRC={ksrc}"] if ksrc else []
         argv += [f"BTF={btf}"] if btf else []
         argv += ["V=1"] if verbose else []
-        binds = _binds(kdir) + ([ksrc] if ksrc and paths.BUILD not in pathlib.Path(ksrc).parents else [])
+        binds = _binds(kdir) + [path for path in (ksrc, btf) if path and paths.BUILD not in path.parents]
         with say.doing(f"building the modules for {release}"):
             code, text = buildroot.output([*argv, "modules"], cwd=directory, binds=binds)
             paths.write(directory / "build.log", text)

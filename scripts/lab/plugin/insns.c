@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * QEMU TCG plugin: how often does the kernel open user memory, and how often
+ * does it call, per operation?
+ *
+ * Between a start and an end marker (selftests/bench/bench_util.h) executions
+ * of stac, clac, lfence and calls at kernel addresses are counted for each
+ * operation, which begins with a marker of its own. Interrupts are counted
+ * with the operation that they fall into: the least of many is the operation.
+ * The guest's CPU model must have SMAP, or stac and clac are patched to
+ * nothing.
+ *
+ * Every start marker begins a new run. Written to the file named by out=PATH
+ * when the machine ends, a line per operation:
+ *
+ *	op RUN stac clac lfence call
+ *	end
+ *
+ * One vCPU: operations of several would mix.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "qemu_api.h"
+
+/* Interface versions run from 1 (2019); 4 is QEMU 9.2's and 10's. */
+__attribute__((visibility("default"))) int qemu_plugin_version = 4;
+
+#define MAX_OPS		0x100000
+
+#define MARK		0x75706c00u
+enum mark { MARK_START = 1, MARK_OP, MARK_END };
+
+enum kind { STAC, CLAC, LFENCE, CALL, KINDS };
+
+static struct op {
+	unsigned int run;
+	unsigned int count[KINDS];
+} ops[MAX_OPS];
+
+static unsigned int used, run;
+static struct op *now;		/* the operation under way */
+static bool on, lost;
+static char out_path[4096];
+
+static void on_mark(unsigned int index, void *data)
+{
+	switch ((enum mark)(uintptr_t)data) {
+	case MARK_START:
+		run++;
+		on = true;
+		now = NULL;
+		break;
+	case MARK_OP:
+		if (!on)
+			break;
+		lost |= used == MAX_OPS;
+		now = used < MAX_OPS ? &ops[used++] : NULL;
+		if (now)
+			now->run = run;
+		break;
+	case MARK_END:
+		on = false;
+		now = NULL;
+		break;
+	}
+}
+
+static void on_insn(unsigned int index, void *data)
+{
+	if (now)
+		now->count[(uintptr_t)data]++;
+}
+
+/* The kind of an instruction, KINDS if it is none of them. */
+static enum kind kind_of(const unsigned char *code, size_t n)
+{
+	/* cs and bnd prefixes stand before calls that the kernel patches */
+	while (n > 1 && (*code == 0x2e || *code == 0xf2)) {
+		code++;
+		n--;
+	}
+	if (n == 3 && code[0] == 0x0f && code[1] == 0x01 && code[2] == 0xcb)
+		return STAC;
+	if (n == 3 && code[0] == 0x0f && code[1] == 0x01 && code[2] == 0xca)
+		return CLAC;
+	if (n == 3 && code[0] == 0x0f && code[1] == 0xae && code[2] == 0xe8)
+		return LFENCE;
+	if (n == 5 && code[0] == 0xe8)
+		return CALL;
+	if (n > 2 && (code[0] & 0xf0) == 0x40) {	/* rex */
+		code++;
+		n--;
+	}
+	if (n >= 2 && code[0] == 0xff && (code[1] >> 3 & 7) == 2)
+		return CALL;
+	return KINDS;
+}
+
+static void on_translate(unsigned long long id, struct qemu_plugin_tb *tb)
+{
+	size_t i, n = qemu_plugin_tb_n_insns(tb);
+
+	for (i = 0; i < n; i++) {
+		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
+		size_t size = qemu_plugin_insn_size(insn);
+		unsigned char code[16] = {};
+		unsigned int what;
+		enum kind kind;
+
+		if (size > sizeof(code) || qemu_plugin_insn_data(insn, code, size) != size)
+			continue;
+		/* nopl disp32(%rax) is 0f 1f 80 and the displacement */
+		if (size == 7 && code[0] == 0x0f && code[1] == 0x1f && code[2] == 0x80) {
+			memcpy(&what, code + 3, sizeof(what));
+			what -= MARK;
+			if (what >= MARK_START && what <= MARK_END)
+				qemu_plugin_register_vcpu_insn_exec_cb(insn, on_mark, CB_NO_REGS,
+								       (void *)(uintptr_t)what);
+			continue;
+		}
+		if (!(qemu_plugin_insn_vaddr(insn) >> 63))
+			continue;
+		kind = kind_of(code, size);
+		if (kind != KINDS)
+			qemu_plugin_register_vcpu_insn_exec_cb(insn, on_insn, CB_NO_REGS,
+							       (void *)(uintptr_t)kind);
+	}
+}
+
+static void on_exit_machine(unsigned long long id, void *data)
+{
+	FILE *out = fopen(out_path, "w");
+	unsigned int i;
+
+	if (!out) {
+		qemu_plugin_outs("insns: cannot write the result\n");
+		return;
+	}
+	for (i = 0; i < used; i++)
+		fprintf(out, "op %u %u %u %u %u\n", ops[i].run, ops[i].count[STAC],
+			ops[i].count[CLAC], ops[i].count[LFENCE], ops[i].count[CALL]);
+	fprintf(out, lost ? "lost\n" : "end\n");
+	fclose(out);
+}
+
+__attribute__((visibility("default")))
+int qemu_plugin_install(unsigned long long id, const struct qemu_info *info, int argc, char **argv)
+{
+	int i;
+
+	for (i = 0; i < argc; i++)
+		if (!strncmp(argv[i], "out=", 4))
+			snprintf(out_path, sizeof(out_path), "%s", argv[i] + 4);
+	if (!*out_path || strcmp(info->target_name, "x86_64")) {
+		qemu_plugin_outs("insns: wants out=PATH and an x86_64 guest\n");
+		return -1;
+	}
+	qemu_plugin_register_vcpu_tb_trans_cb(id, on_translate);
+	qemu_plugin_register_atexit_cb(id, on_exit_machine, NULL);
+	return 0;
+}

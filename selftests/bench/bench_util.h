@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the measuring programs of the redirected functions share.
+ *
+ * A sample is a number of batches of one operation between two readings of the
+ * clock, under SCHED_FIFO; the best batch is the figure. In a guest that counts
+ * instructions (QEMU, -icount shift=0, one vCPU) a nanosecond is an
+ * instruction. Arms are taken in turn within a round, off first and last, so
+ * that all of them see the same noise and the two offs show how much there is.
+ *
+ * One line of JSON per sample.
+ */
+#ifndef _BENCH_UTIL_H
+#define _BENCH_UTIL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/mman.h>
+
+#include "arm_util.h"
+
+/*
+ * A no-op with an address that says what it marks: nothing happens on any x86,
+ * and a plugin recognises the bytes when it translates them.
+ */
+#define MARK_START	0x75706c01
+#define MARK_OP		0x75706c02
+#define MARK_END	0x75706c03
+#if defined(__x86_64__)
+#define marker(what)	({ asm volatile("nopl %c0(%%rax)" : : "i" (what) : "memory"); })
+#else
+#define marker(what)	((void)(what))
+#endif
+
+/*
+ * A system call without the C library's errno, cancellation and varargs, which
+ * would be most of what surrounds the kernel in a short one; -errno in return.
+ */
+static inline long bench_syscall(long nr, long a, long b, long c, long d)
+{
+#if defined(__x86_64__)
+	register long r10 asm("r10") = d;
+	long ret;
+
+	asm volatile("syscall" : "=a" (ret) : "a" (nr), "D" (a), "S" (b), "d" (c), "r" (r10)
+		     : "rcx", "r11", "memory");
+	return ret;
+#else
+	return syscall(nr, a, b, c, d);
+#endif
+}
+
+/* What is measured: run() must return @want. */
+struct bench_op {
+	const char *bench;	/* epoll, iomap */
+	const char *name;
+	const char *detail;	/* more JSON members, each with a comma before it */
+	long (*run)(void);
+	long want;
+};
+
+static long bench_nothing(void)
+{
+	asm volatile("" : : : "memory");
+	return 0;
+}
+
+static void bench_die(const struct bench_op *op, const char *what)
+{
+	fprintf(stderr, "%s_bench: %s: %s\n", op->bench, what, strerror(errno));
+	exit(1);
+}
+
+static long long bench_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
+
+static int bench_compare(const void *a, const void *b)
+{
+	long long x = *(const long long *)a, y = *(const long long *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Nanoseconds of each batch, sorted; two batches go before the first that counts. */
+static void bench_batches(const struct bench_op *op, long (*run)(void), long want,
+			  long long *ns, int batches, int size)
+{
+	long long start;
+	int i, j;
+
+	for (i = -2; i < batches; i++) {
+		start = bench_now();
+		for (j = 0; j < size; j++)
+			if (run() != want)
+				bench_die(op, op->name);
+		if (i >= 0)
+			ns[i] = bench_now() - start;
+	}
+	qsort(ns, batches, sizeof(*ns), bench_compare);
+}
+
+static void bench_sample(const struct bench_op *op, const char *arm, int round, int batches,
+			 int size)
+{
+	long long *empty = calloc(batches, sizeof(*empty));
+	long long *ns = calloc(batches, sizeof(*ns));
+	double overhead, n = size;
+
+	if (!empty || !ns)
+		bench_die(op, "memory");
+	/* Not the first touch of these pages in the middle of a batch. */
+	memset(ns, 1, batches * sizeof(*ns));
+	memset(empty, 1, batches * sizeof(*empty));
+	bench_batches(op, bench_nothing, 0, empty, batches, size);
+	bench_batches(op, op->run, op->want, ns, batches, size);
+	overhead = empty[0] / n;
+	printf("{\"bench\":\"%s\",\"arm\":\"%s\",\"round\":%d,\"op\":\"%s\"%s,",
+	       op->bench, arm, round, op->name, op->detail);
+	printf("\"unit\":\"ns\",\"best\":%.2f,\"median\":%.2f,\"worst\":%.2f,\"overhead\":%.2f,",
+	       ns[0] / n - overhead, ns[batches / 2] / n - overhead,
+	       ns[batches - 1] / n - overhead, overhead);
+	printf("\"batches\":%d,\"batch_size\":%d}\n", batches, size);
+	fflush(stdout);
+	free(empty);
+	free(ns);
+}
+
+/* For the plugin that counts instructions of a kind: @count operations between markers. */
+static void bench_marked(const struct bench_op *op, const char *arm, long count)
+{
+	long i, ret = op->want;
+
+	for (i = 0; i < 200; i++)
+		if (op->run() != op->want)
+			bench_die(op, op->name);
+	marker(MARK_START);
+	for (i = 0; i < count && ret == op->want; i++) {
+		marker(MARK_OP);
+		ret = op->run();
+	}
+	marker(MARK_END);
+	if (ret != op->want)
+		bench_die(op, op->name);
+	printf("{\"bench\":\"%s_marked\",\"arm\":\"%s\",\"op\":\"%s\"%s,\"ops\":%ld}\n",
+	       op->bench, arm, op->name, op->detail, count);
+	fflush(stdout);
+}
+
+/* Memory that stays, and a CPU that nobody else gets. */
+static void bench_prepare(const char *bench)
+{
+	struct sched_param fifo = { .sched_priority = 50 };
+
+	if (mlockall(MCL_CURRENT | MCL_FUTURE))
+		fprintf(stderr, "%s_bench: memory not locked: %s\n", bench, strerror(errno));
+	if (sched_setscheduler(0, SCHED_FIFO, &fifo))
+		fprintf(stderr, "%s_bench: not SCHED_FIFO: %s\n", bench, strerror(errno));
+}
+
+struct bench_options {
+	int batches, size, rounds;
+	long marked;		/* operations between markers; 0: measure */
+	const char *arms;	/* in this order, "off_again" for the second off */
+};
+
+#define BENCH_OPTIONS	{ .batches = 50, .size = 20, .rounds = 3, .marked = 0,	\
+			  .arms = "off null new batch off_again" }
+
+/*
+ * All operations in all arms that there are, in turn. An arm that @change does
+ * not offer is left out; without its module there are the two offs.
+ */
+static void bench_run(const char *change, const struct bench_op *ops, size_t count,
+		      const struct bench_options *opt, void (*before)(const struct bench_op *op))
+{
+	char arms[128], *arm, *rest;
+	size_t i;
+	int round, ret;
+
+	for (round = 0; round < (opt->marked ? 1 : opt->rounds); round++) {
+		for (i = 0; i < count; i++) {
+			if (before)
+				before(&ops[i]);
+			snprintf(arms, sizeof(arms), "%s", opt->arms);
+			for (arm = strtok_r(arms, " ", &rest); arm;
+			     arm = strtok_r(NULL, " ", &rest)) {
+				ret = arm_set(change, !strncmp(arm, "off", 3) ? "off" : arm);
+				if (ret == -EINVAL || ret == -ENOENT)
+					continue;
+				if (ret) {
+					errno = -ret;
+					bench_die(&ops[i], arm);
+				}
+				if (opt->marked)
+					bench_marked(&ops[i], arm, opt->marked);
+				else
+					bench_sample(&ops[i], arm, round, opt->batches, opt->size);
+			}
+		}
+	}
+	arm_set(change, "off");
+}
+
+#endif /* _BENCH_UTIL_H */

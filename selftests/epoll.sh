@@ -1,0 +1,108 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Tests uplift_epoll.ko on the running kernel: that no program can tell one arm
+# from another but by time, and that switching, refusing and unloading do what
+# they say. Without the module, the same of the kernel as it stands. Needs root.
+#
+# usage: epoll.sh [short|long]
+#
+# Environment:
+#   FORM           short or long, as the argument (short)
+#   SWITCHES       switches of the arm under load (short 48; long 1000)
+#   EPOLL_OPS      random operations in each arm (short 20000; long 500000)
+#   UPLIFT_KO_DIR  where uplift.ko and uplift_epoll.ko are (see find_ko)
+#   PARAMETERS     for uplift_epoll.ko: method=livepatch
+#   ONLY           names of the tests to run, as KTAP prints them (all)
+#
+# upstream_* run epoll_wakeup_test of the kernel's own kselftests, if it lies
+# beside this script; in the short form only those of its tests that do not
+# wait for a second or more.
+#
+# Exit: 0 pass, 1 fail, 2 usage, 4 skip. Output is KTAP.
+
+CHANGE=epoll
+DIR=$(cd "$(dirname "$0")" && pwd) || exit 1
+if [ ! -r "$DIR/redirect_lib.sh" ]; then
+	echo "epoll.sh: no redirect_lib.sh beside it: install the selftests, and run it there" >&2
+	exit 2
+fi
+# shellcheck source=selftests/redirect_lib.sh
+. "$DIR/redirect_lib.sh"
+
+FORM=${1:-${FORM:-short}}
+case $FORM in
+short)	: "${SWITCHES:=48}" "${EPOLL_OPS:=20000}" ;;
+long)	: "${SWITCHES:=1000}" "${EPOLL_OPS:=500000}" ;;
+*)	echo "usage: epoll.sh [short|long]" >&2; exit 2 ;;
+esac
+export SWITCHES EPOLL_OPS
+# Of upstream's 64: those that do not wait for a second or more.
+QUICK="epoll1 epoll2 epoll3 epoll6 epoll7 epoll9 epoll13 epoll17 epoll63 epoll64"
+
+TESTS="load load_twice events_off events_null events_new events_batch switch_arms ftrace_off"
+TESTS="$TESTS upstream_off upstream_null upstream_new upstream_batch unloaded kernel_log"
+
+events()
+{
+	into_arm "$1" || return
+	nested "$DIR/epoll_events"
+}
+
+test_events_off() { events off; }
+test_events_null() { events null; }
+test_events_new() { events new; }
+test_events_batch() { events batch; }
+
+# The load runs without the module, too: it must be right before it can accuse.
+test_switch_arms()
+{
+	into_arm off
+	UPLIFT_CHANGE=epoll nested "$DIR/redirect_switch"
+}
+
+# What upstream's test says of each of its tests, compared with what it says in off.
+upstream()
+{
+	[ -x "$DIR/epoll_wakeup_test" ] ||
+		skip "no epoll_wakeup_test beside this script: it is in the kernel's source" || return
+	into_arm "$1" || return
+	wanted=
+	if [ "$FORM" = short ]; then
+		grep -q -- '-t|-T' "$DIR/epoll_wakeup_test" ||
+			skip "this kernel's harness cannot choose tests: it is in the long form" || return
+		for name in $QUICK; do
+			wanted="$wanted -t $name"
+		done
+	fi
+	# shellcheck disable=SC2086 # options
+	"$DIR/epoll_wakeup_test" $wanted >"$TMP/upstream.txt" 2>&1
+	# Three of them spin on all CPUs, and run into their harness's 30 s where a CPU is emulated on a busy host: with
+	# the stock kernel, too. That says nothing, and is neither counted nor compared.
+	sed -n 's/^# \([a-z0-9]*\): Test terminated by timeout.*/ok global.\1/p' "$TMP/upstream.txt" >>"$TMP/slow"
+	echo "ok none" >>"$TMP/slow"
+	grep -E '^(not )?ok ' "$TMP/upstream.txt" | sed 's/^\(.*ok\) [0-9]* */\1 /' >"$TMP/upstream.$1"
+	slow=$(sort -u "$TMP/slow" | sed -n 's/^ok global\.//p' | tr '\n' ' ')
+	[ -z "$slow" ] || ktap_print_msg "ran out of time, not compared: $slow"
+	for list in "$TMP/upstream.off" "$TMP/upstream.$1"; do
+		[ ! -e "$list" ] || { sed 's/$/$/' "$TMP/slow" | grep -vf - "$list" >"$TMP/list"; mv "$TMP/list" "$list"; }
+	done
+	bad=$(grep -c '^not ok' "$TMP/upstream.$1")
+	ktap_print_msg "$(wc -l <"$TMP/upstream.$1") tests, $bad failed"
+	[ -s "$TMP/upstream.$1" ] || complain "$(tail -n 1 "$TMP/upstream.txt")" || return
+	if [ "$1" != off ] && [ -s "$TMP/upstream.off" ]; then
+		cmp -s "$TMP/upstream.off" "$TMP/upstream.$1" ||
+			complain "other results than off: $(diff "$TMP/upstream.off" "$TMP/upstream.$1" |
+							    grep '^[<>]' | tr '\n' ' ')"
+		return
+	fi
+	[ "$bad" = 0 ] || complain "$(grep '^not ok' "$TMP/upstream.$1" | tr '\n' ' ')"
+}
+
+test_upstream_off() { upstream off; }
+test_upstream_null() { upstream null; }
+test_upstream_new() { upstream new; }
+test_upstream_batch() { upstream batch; }
+
+begin
+run_tests

@@ -1,0 +1,274 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Tests uplift_iomap.ko on the running kernel: that files hold in every arm what
+# was written, that the kernel traces what it traced, and that switching under
+# I/O, refusing and unloading do what they say. Without the module, the same of
+# the kernel as it stands. Needs root; takes over the RAM disk /dev/ram0.
+#
+# usage: iomap.sh [short|long]
+#
+# Environment:
+#   FORM           short or long, as the argument (short)
+#   SWITCHES       switches of the arm under I/O (short 30; long 1000)
+#   IOMAP_OPS      random operations in each arm (short 1500; long 100000)
+#   UPLIFT_KO_DIR  where uplift.ko and uplift_iomap.ko are (see find_ko)
+#   PARAMETERS     for uplift_iomap.ko: method=livepatch
+#   ONLY           names of the tests to run, as KTAP prints them (all)
+#
+# Wants brd, ext4 and xfs, mkfs.ext4, mkfs.xfs and fio; what there is not is
+# skipped. Exit: 0 pass, 1 fail, 2 usage, 4 skip. Output is KTAP.
+
+CHANGE=iomap
+DIR=$(cd "$(dirname "$0")" && pwd) || exit 1
+if [ ! -r "$DIR/redirect_lib.sh" ]; then
+	echo "iomap.sh: no redirect_lib.sh beside it: install the selftests, and run it there" >&2
+	exit 2
+fi
+# shellcheck source=selftests/redirect_lib.sh
+. "$DIR/redirect_lib.sh"
+
+FORM=${1:-${FORM:-short}}
+case $FORM in
+short)	: "${SWITCHES:=30}" "${IOMAP_OPS:=1500}"; FIO_SIZE=1m ;;
+long)	: "${SWITCHES:=1000}" "${IOMAP_OPS:=100000}"; FIO_SIZE=24m ;;
+*)	echo "usage: iomap.sh [short|long]" >&2; exit 2 ;;
+esac
+export SWITCHES IOMAP_OPS
+
+DISK=/dev/ram0
+TRACING=/sys/kernel/tracing
+TESTS="load load_twice contents_xfs_off fio_xfs_off contents_ext4_off fio_ext4_off"
+TESTS="$TESTS contents_xfs_null fio_xfs_null contents_ext4_null fio_ext4_null"
+TESTS="$TESTS contents_xfs_new fio_xfs_new contents_ext4_new fio_ext4_new"
+TESTS="$TESTS reflink_off reflink_null reflink_new trace_off trace_off_again trace_null trace_new"
+TESTS="$TESTS switch_xfs switch_ext4 switch_errors ftrace_off unloaded kernel_log"
+
+MNT=
+
+unmount()
+{
+	[ -z "$MNT" ] || ! grep -q " $MNT " /proc/mounts || umount "$MNT"
+}
+
+cleanup_more()
+{
+	[ -z "$FIO" ] || kill "$FIO" 2>/dev/null
+	[ -z "$FIO" ] || wait "$FIO" 2>/dev/null
+	[ ! -e $TRACING/events/iomap/enable ] || echo 0 >$TRACING/events/iomap/enable
+	unmount
+	[ -z "$OUR_DISK" ] || rmmod brd 2>/dev/null
+}
+FIO=; OUR_DISK=
+
+# mounted FS: a new file system on the RAM disk, at $MNT
+mounted()
+{
+	MNT=$TMP/mnt
+	mkdir -p "$MNT"
+	unmount || return
+	if [ ! -b $DISK ]; then
+		modprobe brd rd_nr=1 rd_size=327680 2>/dev/null || skip "no RAM disk: brd" || return
+		OUR_DISK=1
+	fi
+	modprobe "$1" 2>/dev/null
+	grep -qw "$1" /proc/filesystems || skip "this kernel has no $1" || return
+	command -v "mkfs.$1" >/dev/null || skip "no mkfs.$1" || return
+	case $1 in
+	ext4)	mkfs.ext4 -q -F -b 4096 $DISK ;;
+	xfs)	mkfs.xfs -q -f $DISK ;;
+	esac >"$TMP/mkfs" 2>&1 || complain "mkfs.$1: $(tail -n 1 "$TMP/mkfs")" || return
+	mount -t "$1" $DISK "$MNT" || complain "$1 cannot be mounted"
+}
+
+contents()
+{
+	into_arm "$2" || return
+	mounted "$1" || return
+	IOMAP_DIR=$MNT nested "$DIR/iomap_io" || return
+	unmount
+}
+
+# Jobs that write, and read again what they wrote: direct and buffered, with
+# holes (random parts only), into what was preallocated, and through mappings.
+fio_jobs()
+{
+	cat <<-END
+	[global]
+	directory=$MNT
+	size=$FIO_SIZE
+	verify=crc32c
+	verify_fatal=1
+	do_verify=1
+	randrepeat=1
+	fallocate=none
+	group_reporting=1
+	thread
+	[direct]
+	rw=randwrite
+	bs=4k
+	direct=1
+	ioengine=psync
+	[buffered]
+	rw=randwrite
+	bs=1k-9k
+	bs_unaligned=1
+	ioengine=psync
+	fsync=32
+	[holes]
+	rw=randwrite
+	bs=4k
+	ioengine=psync
+	direct=1
+	io_size=$FIO_SIZE
+	filesize=64m
+	[unwritten]
+	rw=write
+	bs=16k
+	direct=1
+	fallocate=native
+	ioengine=psync
+	[mapped]
+	rw=randwrite
+	bs=4k
+	ioengine=mmap
+	END
+}
+
+run_fio()
+{
+	command -v fio >/dev/null || skip "no fio" || return
+	fio_jobs >"$TMP/jobs"
+	fio --output="$TMP/fio.txt" "$TMP/jobs" >"$TMP/fio.err" 2>&1 &&
+		! grep -q "verify:.*bad\|verify failed" "$TMP/fio.txt" "$TMP/fio.err"
+}
+
+fio_verify()
+{
+	into_arm "$2" || return
+	mounted "$1" || return
+	run_fio
+	ret=$?
+	[ $ret != 1 ] || grep -hE "verify|error|fio:" "$TMP/fio.txt" "$TMP/fio.err" | head -n 5 | sed 's/^/# /'
+	[ $ret = 0 ] || return $ret
+	# Nothing that only the cache knew.
+	(cd "$MNT" && sha256sum ./*.0) >"$TMP/sums" || return
+	[ "$(wc -l <"$TMP/sums")" = 5 ] || complain "not the files of five jobs" || return
+	umount "$MNT" && mount -t "$1" $DISK "$MNT" || return
+	(cd "$MNT" && sha256sum -c "$TMP/sums") >"$TMP/sums.txt" 2>&1 ||
+		complain "not the same when mounted again: $(grep -v ': OK$' "$TMP/sums.txt" | tr '\n' ' ')" ||
+		return
+	unmount
+}
+
+for arm in off null new; do
+	for fs in xfs ext4; do
+		eval "test_contents_${fs}_$arm() { contents $fs $arm; }"
+		eval "test_fio_${fs}_$arm() { fio_verify $fs $arm; }"
+	done
+	eval "test_reflink_$arm() { reflink $arm; }"
+	eval "test_trace_$arm() { trace $arm; }"
+done
+# What differs between two runs in one arm would say nothing about another.
+test_trace_off_again() { trace off_again; }
+
+# A copy that shares its blocks is one, and is no more when either is written.
+reflink()
+{
+	into_arm "$1" || return
+	mounted xfs || return
+	dd if=/dev/urandom of="$MNT/one" bs=64k count=20 2>/dev/null || return
+	cp --reflink=always "$MNT/one" "$MNT/two" 2>/dev/null ||
+		"$DIR/iomap_io" clone "$MNT/one" "$MNT/two" ||
+		complain "no reflink" || return
+	cp "$MNT/one" "$TMP/one"
+	cp "$MNT/one" "$TMP/two"
+	cmp "$MNT/one" "$MNT/two" || complain "a copy differs" || return
+	for seek in 3 77 1000; do
+		dd if=/dev/urandom of="$TMP/part" bs=1000 count=5 2>/dev/null
+		for to in "$MNT/two" "$TMP/two"; do
+			dd if="$TMP/part" of="$to" bs=1000 seek=$seek conv=notrunc 2>/dev/null || return
+		done
+	done
+	sync
+	echo 1 >/proc/sys/vm/drop_caches
+	cmp "$MNT/one" "$TMP/one" || complain "writing the copy changed the original" || return
+	cmp "$MNT/two" "$TMP/two" || complain "the copy is not what was written" || return
+	rm -f "$TMP/one" "$TMP/two"
+	unmount
+}
+
+# The kernel's own tracepoints say the same in every arm, caller included.
+trace()
+{
+	[ -d $TRACING/events/iomap ] || skip "no $TRACING/events/iomap" || return
+	into_arm "${1%_again}" || return
+	: >"$TMP/trace.$1"
+	for fs in xfs ext4; do
+		mounted $fs || return
+		echo >$TRACING/trace
+		echo 1 >$TRACING/events/iomap/enable
+		IOMAP_DIR=$MNT "$DIR/iomap_io" sequence
+		ret=$?
+		echo 0 >$TRACING/events/iomap/enable
+		[ $ret = 0 ] || complain "the sequence failed" || return
+		# Without what differs from run to run: task, CPU, flags, time.
+		sed -n "s/^ *iomap_io-[0-9]* .*[0-9]: \(iomap_.*\)/$fs \1/p" $TRACING/trace >>"$TMP/trace.$1"
+		unmount
+	done
+	lines=$(wc -l <"$TMP/trace.$1")
+	ktap_print_msg "$lines events: $(sed 's/^[^ ]* \([a-z_]*\):.*/\1/' "$TMP/trace.$1" | sort | uniq -c |
+					 awk '{ printf "%s%s %s", sep, $1, $2; sep = ", " }')"
+	[ "$lines" -gt 20 ] || complain "hardly anything was traced" || return
+	[ "$1" = off ] || [ ! -s "$TMP/trace.off" ] || cmp -s "$TMP/trace.off" "$TMP/trace.$1" || {
+		diff "$TMP/trace.off" "$TMP/trace.$1" | head -n 6 | sed 's/^/# /'
+		complain "traced otherwise than in off"
+	}
+}
+
+# fio with verify, again and again, while the arm changes
+switching()
+{
+	mounted "$1" || return
+	command -v fio >/dev/null || skip "no fio" || return
+	into_arm off
+	fio_jobs >"$TMP/jobs"
+	rm -f "$TMP/enough"
+	(
+		while :; do
+			fio --output="$TMP/fio.txt" "$TMP/jobs" >"$TMP/fio.err" 2>&1 || exit 1
+			[ ! -e "$TMP/enough" ] || exit 0
+		done
+	) &
+	FIO=$!
+	done=0 ret=0
+	while [ -e "$UPLIFT/arm" ] && [ $done -lt "$SWITCHES" ] && kill -0 $FIO 2>/dev/null; do
+		for arm in null new off; do
+			echo $arm >"$UPLIFT/arm" || { ret=1; break 2; }
+			done=$((done + 1))
+		done
+	done
+	: >"$TMP/enough"
+	wait $FIO || ret=1
+	FIO=
+	[ $ret = 0 ] || {
+		grep -hE "verify|error|fio:" "$TMP/fio.txt" "$TMP/fio.err" | head -n 5 | sed 's/^/# /'
+		complain "failed after $done switches" || return
+	}
+	ktap_print_msg "$done switches"
+	unmount
+}
+
+test_switch_xfs() { switching xfs; }
+test_switch_ext4() { switching ext4; }
+
+# Everything that can be done wrong with the arm file.
+test_switch_errors()
+{
+	need_module || return
+	UPLIFT_CHANGE=iomap nested "$DIR/redirect_switch" -t bad_words -t other_users -t concurrent_writers \
+		-t unload_refused
+}
+
+begin
+run_tests

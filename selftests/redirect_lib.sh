@@ -1,0 +1,313 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh
+#
+# What epoll.sh and iomap.sh share; sourced by them with CHANGE and DIR set.
+# Loads uplift.ko and uplift_CHANGE.ko where they are, goes through the arms,
+# and leaves everything as it was. Where they are not there is the arm "off",
+# the kernel as it stands, and what needs another one is skipped.
+
+for helpers in "$DIR/ktap_helpers.sh" "$DIR/../kselftest/ktap_helpers.sh"; do
+	[ -r "$helpers" ] && break
+done
+if [ ! -r "$helpers" ]; then
+	echo "$CHANGE.sh: no ktap_helpers.sh beside it: make -C selftests KSFT=DIR INSTALL_PATH=DIR install, and run it there" >&2
+	exit 2
+fi
+# shellcheck source=/dev/null
+. "$helpers"
+
+DEBUG=/sys/kernel/debug
+UPLIFT=$DEBUG/uplift/$CHANGE
+FTRACE=/proc/sys/kernel/ftrace_enabled
+MODULE=uplift_$CHANGE
+
+skip_all()
+{
+	ktap_skip_all "$*"
+	exit "$KSFT_SKIP"
+}
+
+is_loaded()
+{
+	grep -q "^$1 " /proc/modules
+}
+
+# find_ko NAME: where NAME.ko is; a guest of the lab has it in /modules
+find_ko()
+{
+	release=$(uname -r)
+	for place in ${UPLIFT_KO_DIR:+"$UPLIFT_KO_DIR"} "$DIR" /modules \
+		     "$DIR/../modules/core" "$DIR/../modules/$CHANGE" \
+		     "/lib/modules/$release/updates" "/lib/modules/$release/updates/dkms" \
+		     "/lib/modules/$release/extra"; do
+		if [ -r "$place/$1.ko" ]; then
+			echo "$place/$1.ko"
+			return
+		fi
+	done
+}
+
+# A test prints what is wrong and returns a status.
+
+complain()
+{
+	ktap_print_msg "$*"
+	return 1
+}
+
+skip()
+{
+	ktap_print_msg "$*"
+	return "$KSFT_SKIP"
+}
+
+loop_until()
+{
+	tries=$1
+	shift
+	while ! "$@"; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || return 1
+		sleep 0.1
+	done
+}
+
+# log_line TEXT: writes a line into the log and waits until it came round
+log_line()
+{
+	echo "$1" >/dev/kmsg
+	loop_until 50 grep -q ";$1\$" "$TMP/kmsg"
+}
+
+# log_since LINE: what the kernel logged after it, without stamps
+log_since()
+{
+	sed -e "1,/;$1\$/d" -e 's/^[^;]*;//' "$TMP/kmsg"
+}
+
+# nested PROGRAM [ARGUMENT...]: its results one level down, its status kept
+nested()
+{
+	{
+		"$@" 2>&1
+		echo $? >"$TMP/status"
+	} | sed 's/^/  /'
+	read -r status <"$TMP/status"
+	return "$status"
+}
+
+# load FILE [PARAMETER...]: leaves the errno's name in $TMP/errno
+load()
+{
+	"$DIR/module_call" load "$@" >"$TMP/errno"
+}
+
+# refused ERRNO[|ERRNO] FILE [PARAMETER...]: loading must fail, with that
+refused()
+{
+	errno=$1
+	shift
+	! load "$@" || complain "${1##*/} loaded" || return
+	grep -qxE "$errno" "$TMP/errno" ||
+		complain "${1##*/} refused with $(cat "$TMP/errno"), not $errno"
+}
+
+stat_of()
+{
+	sed -n "s/^$1: *//p" "$UPLIFT/stats"
+}
+
+# Why there is no arm but off here, or nothing: asked once, by loading.
+WHY_NOT=unknown
+
+ensure_loaded()
+{
+	[ -z "$WHY_NOT" ] || [ "$WHY_NOT" = unknown ] || return "$KSFT_SKIP"
+	! is_loaded "$MODULE" || return 0
+	if [ -z "$CORE_KO" ] || [ -z "$CHANGE_KO" ]; then
+		WHY_NOT="no uplift.ko and $MODULE.ko: make modules, or set UPLIFT_KO_DIR"
+		return "$KSFT_SKIP"
+	fi
+	is_loaded uplift || load "$CORE_KO" || complain "uplift.ko: $(cat "$TMP/errno")" || return
+	log_line "uplift selftest $$ load"
+	# shellcheck disable=SC2086 # empty or words
+	if load "$CHANGE_KO" $PARAMETERS; then
+		WHY_NOT=
+		return 0
+	fi
+	errno=$(cat "$TMP/errno")
+	log_line "uplift selftest $$ not loaded"
+	log_since "uplift selftest $$ load" | sed -n "s/^$MODULE: //p" >"$TMP/lines"
+	case $errno in
+	EEXIST|EBUSY|ENODEV|EOPNOTSUPP)
+		WHY_NOT="$MODULE refuses with $errno: $(head -n 1 "$TMP/lines")"
+		[ "$(wc -l <"$TMP/lines")" = 1 ] || complain "not one line in the log says why: $errno" || return
+		return "$KSFT_SKIP" ;;
+	esac
+	complain "$MODULE.ko does not load: $errno: $(head -n 1 "$TMP/lines")"
+}
+
+# need_module: loads it, or skips the test with the reason
+need_module()
+{
+	ensure_loaded
+	ret=$?
+	[ $ret != "$KSFT_SKIP" ] || ktap_print_msg "$WHY_NOT"
+	return $ret
+}
+
+# into_arm NAME: switches; skips the test where it is not offered
+into_arm()
+{
+	if [ "$1" = off ]; then
+		ensure_loaded
+		[ ! -e "$UPLIFT/arm" ] || echo off >"$UPLIFT/arm"
+		return
+	fi
+	need_module || return
+	if ! echo "$1" 2>"$TMP/error" >"$UPLIFT/arm"; then
+		grep -qi "invalid" "$TMP/error" || complain "switching to $1: $(cat "$TMP/error")" || return
+		skip "the arm $1 is not offered here: verdict $(head -n 1 "$UPLIFT/verdict")"
+	fi
+}
+
+ensure_unloaded()
+{
+	! is_loaded "$MODULE" || rmmod "$MODULE"
+}
+
+# Tests that every change has.
+
+test_load()
+{
+	need_module || return
+	ktap_print_msg "verdict: $(head -n 1 "$UPLIFT/verdict"), $(stat_of function) by $(stat_of method)"
+	[ "$(cat "$UPLIFT/arm")" = off ] || complain "an arm is on after loading" || return
+	[ "$(stat_of inside)" = 0 ] || complain "tasks inside: $(stat_of inside)" || return
+	is=$(cat /proc/sys/kernel/tainted)
+	[ "$is" = $((TAINT | 4096 | 8192)) ] ||
+		complain "tainted is $is, was $TAINT: more than out of tree (4096) and unsigned (8192)"
+}
+
+test_load_twice()
+{
+	need_module || return
+	refused EEXIST "$CHANGE_KO" || return
+	refused EEXIST "$CORE_KO" || return
+	echo null >"$UPLIFT/arm" || return
+	refused EEXIST "$CHANGE_KO" || return
+	! rmmod "$MODULE" 2>/dev/null || complain "unloaded while an arm is on" || return
+	[ "$(lsmod | awk -v m="$MODULE" '$1 == m { print $3 }')" -ge 1 ] ||
+		complain "lsmod shows no user while an arm is on" || return
+	echo off >"$UPLIFT/arm"
+}
+
+# Without ftrace the hook is dead, and says so, or turning it off is refused.
+test_ftrace_off()
+{
+	need_module || return
+	[ -w $FTRACE ] || skip "no $FTRACE" || return
+	into_arm null || return
+	stat_of state | grep -q '^live' || complain "state: $(stat_of state)" || return
+	OLD_FTRACE=$(cat $FTRACE)
+	ret=0
+	if echo 0 2>/dev/null >$FTRACE; then
+		stat_of state | grep -q '^dead' || ret=1
+		ktap_print_msg "ftrace_enabled=0 is accepted, state: $(stat_of state)"
+		echo "$OLD_FTRACE" >$FTRACE
+	else
+		ktap_print_msg "ftrace_enabled=0 is refused"
+	fi
+	OLD_FTRACE=
+	[ $ret = 0 ] || complain "the hook is dead and does not say so" || return
+	stat_of state | grep -q '^live' || complain "state stays: $(stat_of state)" || return
+	echo off >"$UPLIFT/arm"
+}
+
+test_unloaded()
+{
+	need_module || return
+	echo off >"$UPLIFT/arm" || return
+	loop_until 100 ensure_unloaded 2>/dev/null || complain "$MODULE stays" || return
+	! is_loaded uplift || rmmod uplift || complain "uplift stays" || return
+	[ ! -e "$DEBUG/uplift" ] || complain "$DEBUG/uplift stays"
+}
+
+test_kernel_log()
+{
+	kill -0 "$FOLLOWER" 2>/dev/null || complain "the log outran us: nothing known of it" || return
+	log_line "uplift selftest $$ log" || complain "the log does not come round" || return
+	log_since "$MARK" >"$TMP/log"
+	! grep -E '^(WARNING:|BUG:|BUG |kernel BUG|Oops|general protection|Call Trace:|INFO: |-+\[ cut here|UBSAN|KASAN|KFENCE|refcount_t|list_(add|del) corruption|unable to handle|rcu: INFO)' \
+		"$TMP/log" >"$TMP/faults" ||
+		{ sed 's/^/# /' "$TMP/faults" | head -n 20; return 1; }
+}
+
+# Replaced by who has something to take down.
+cleanup_more()
+{
+	:
+}
+
+cleanup()
+{
+	trap '' INT TERM HUP
+	[ -z "$OLD_FTRACE" ] || echo "$OLD_FTRACE" >$FTRACE 2>/dev/null
+	[ ! -e "$UPLIFT/arm" ] || echo off >"$UPLIFT/arm" 2>/dev/null
+	cleanup_more
+	! is_loaded "$MODULE" || rmmod "$MODULE" 2>/dev/null
+	! is_loaded uplift || rmmod uplift 2>/dev/null
+	[ -z "$FOLLOWER" ] || kill "$FOLLOWER" 2>/dev/null
+	[ -z "$MOUNTED" ] || umount $DEBUG 2>/dev/null
+	rm -rf "$TMP"
+}
+
+# begin: everything before the first test
+begin()
+{
+	ktap_print_header
+	[ "$(id -u)" = 0 ] || skip_all "loading modules needs root"
+	for module in "$MODULE" uplift; do
+		! is_loaded "$module" || skip_all "$module is loaded already: rmmod $MODULE uplift"
+	done
+	CORE_KO=$(find_ko uplift)
+	CHANGE_KO=$(find_ko "$MODULE")
+	MOUNTED=''; FOLLOWER=''; OLD_FTRACE=''
+	TMP=$(mktemp -d) || exit 1
+	trap cleanup EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM HUP
+	if ! grep -q " $DEBUG debugfs" /proc/mounts; then
+		mount -t debugfs debugfs $DEBUG 2>/dev/null && MOUNTED=1
+	fi
+	# The log, followed from here on: it may turn over in a long run.
+	MARK="uplift selftest $$ begins"
+	echo "$MARK" >/dev/kmsg
+	cat /dev/kmsg >"$TMP/kmsg" 2>/dev/null &
+	FOLLOWER=$!
+	TAINT=$(cat /proc/sys/kernel/tainted)
+}
+
+# run_tests: those of ONLY, or TESTS
+run_tests()
+{
+	# shellcheck disable=SC2086 # names without blanks
+	set -- ${ONLY:-$TESTS}
+	for test; do
+		case " $TESTS " in
+		*" $test "*) ;;
+		*) echo "$CHANGE.sh: no test '$test'; there are: $TESTS" >&2; exit 2 ;;
+		esac
+	done
+	ktap_set_plan $#
+	ktap_print_msg "$(uname -r), $FORM"
+	for test; do
+		"test_$test"
+		case $? in
+		0)	ktap_test_pass "$test" ;;
+		"$KSFT_SKIP") ktap_test_skip "$test" ;;
+		*)	ktap_test_fail "$test" ;;
+		esac
+	done
+	ktap_finished
+}

@@ -1,0 +1,615 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Switching the arms of a redirected function while everything uses it.
+ *
+ * Load on every CPU that notices one event too many or too few, a task that
+ * sleeps in epoll_wait() through all of it, and everything that can be done
+ * wrong with the arm file. Without the module the same load runs in the one arm
+ * that there is: what fails then is the test.
+ *
+ * Environment: UPLIFT_CHANGE (epoll); SWITCHES (1000).
+ */
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <linux/types.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include "kselftest_harness.h"
+#include "arm_util.h"
+
+#define MAX_CPUS	16
+#define WITHIN		60	/* seconds until an event counts as lost */
+#define QUIT		0xffff	/* data of the item that ends a consumer */
+
+static const char *change(void)
+{
+	const char *name = getenv("UPLIFT_CHANGE");
+
+	return name ? name : "epoll";
+}
+
+static long switches(void)
+{
+	const char *n = getenv("SWITCHES");
+
+	return n ? atol(n) : 1000;
+}
+
+/* The arms that are offered, found by asking for them; leaves it off. */
+static int offered(const char **arms)
+{
+	static const char * const all[] = { "off", "null", "new", "batch" };
+	int i, n = 0;
+
+	for (i = 0; i < ARRAY_SIZE(all); i++)
+		if (!arm_write(change(), all[i], strlen(all[i])))
+			arms[n++] = all[i];
+	if (n)
+		arm_set(change(), "off");
+	return n;
+}
+
+static void pin(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
+static int usable_cpus(int *cpus, int max)
+{
+	cpu_set_t set;
+	int cpu, n = 0;
+
+	if (sched_getaffinity(0, sizeof(set), &set))
+		return 0;
+	for (cpu = 0; cpu < CPU_SETSIZE && n < max; cpu++)
+		if (CPU_ISSET(cpu, &set))
+			cpus[n++] = cpu;
+	return n;
+}
+
+/*
+ * A stream: a producer, an epoll of some items, one consumer or two.
+ *
+ * Edge: each item is written once a round, and the round ends when each has
+ * given one event; an event without anything to read is one too many. Level:
+ * pipes with numbers in them, which must come in sequence; as nobody else reads,
+ * an event without anything to read is wrong here, too. Oneshot: two consumers;
+ * until one has armed an item again nobody else may get it.
+ */
+
+enum kind { EDGE, LEVEL, ONESHOT, KINDS };
+
+static const char * const kind_name[] = { "edge", "level", "oneshot" };
+
+#define ITEMS	12
+
+struct stream {
+	enum kind kind;
+	int ep, quit, ack;
+	int in[ITEMS], out[ITEMS];	/* to write to, to read from */
+	__u64 sent[ITEMS];
+	__u64 seen[ITEMS];
+	atomic_int busy[ITEMS];
+	atomic_ullong produced, consumed;
+	pthread_t producer, consumer[2];
+	int cpu_in, cpu_out;
+	const char *wrong;		/* the first thing that was */
+};
+
+static atomic_bool stop;
+static atomic_ullong events_seen;
+
+static void *wrong(struct stream *s, const char *what)
+{
+	if (!s->wrong)
+		s->wrong = what;
+	atomic_store(&stop, true);
+	return NULL;
+}
+
+static bool readable(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, WITHIN * 1000) == 1;
+}
+
+static void *produce(void *arg)
+{
+	struct stream *s = arg;
+	unsigned int seed = s->cpu_in * KINDS + s->kind;
+	__u64 value;
+	int i, n;
+
+	pin(s->cpu_in);
+	while (!atomic_load(&stop)) {
+		n = 1 + rand_r(&seed) % ITEMS;
+		for (i = 0; i < n; i++) {
+			int k = s->kind == EDGE ? i : rand_r(&seed) % ITEMS;
+
+			value = s->kind == LEVEL ? ++s->sent[k] : 1;
+			/* Before it is sent, or it might be consumed first. */
+			atomic_fetch_add(&s->produced, 1);
+			if (write(s->in[k], &value, sizeof(value)) != sizeof(value))
+				return wrong(s, "a write failed");
+		}
+		/* A pipe's space is what bounds the others. */
+		if (s->kind == LEVEL)
+			continue;
+		while (atomic_load(&s->consumed) != atomic_load(&s->produced)) {
+			if (!readable(s->ack))
+				return wrong(s, "an event was lost");
+			if (read(s->ack, &value, sizeof(value)) != sizeof(value))
+				return wrong(s, "the acknowledgment cannot be read");
+		}
+	}
+	value = 1;
+	if (write(s->quit, &value, sizeof(value)) != sizeof(value))
+		return wrong(s, "a write failed");
+	return NULL;
+}
+
+/* Takes what there is in item @k; how much, or -1. */
+static long take(struct stream *s, int k)
+{
+	__u64 value[8];
+	ssize_t n;
+	int i;
+
+	n = read(s->out[k], value, s->kind == LEVEL ? sizeof(value) : sizeof(*value));
+	if (n < 0) {
+		wrong(s, "an event came twice, or of nothing: there is nothing to read");
+		return -1;
+	}
+	if (s->kind != LEVEL) {
+		if (s->kind == EDGE && *value != 1)
+			wrong(s, "an eventfd was written twice in a round");
+		return *value;
+	}
+	for (i = 0; i < n / (ssize_t)sizeof(*value); i++)
+		if (value[i] != ++s->seen[k]) {
+			wrong(s, "numbers are out of sequence");
+			return -1;
+		}
+	return i;
+}
+
+static void *consume(void *arg)
+{
+	struct epoll_event events[ITEMS + 1];
+	struct stream *s = arg;
+	bool quit = false;
+	__u64 one = 1;
+	unsigned int waits = 0;
+	int i, n;
+
+	pin(s->cpu_out);
+	while (!quit || atomic_load(&s->consumed) != atomic_load(&s->produced)) {
+		n = epoll_wait(s->ep, events, 1 + waits++ % ITEMS, quit ? WITHIN * 1000 : -1);
+		if (n < 0)
+			return wrong(s, errno == EINTR ? "epoll_wait() was interrupted" :
+				     "epoll_wait() failed");
+		if (!n)
+			return wrong(s, "an event was lost at the end");
+		for (i = 0; i < n; i++) {
+			int k = events[i].data.u64;
+			long taken;
+
+			if (events[i].events != EPOLLIN)
+				return wrong(s, "events that nobody asked for");
+			if (events[i].data.u64 == QUIT) {
+				quit = true;
+				continue;
+			}
+			if (events[i].data.u64 >= ITEMS)
+				return wrong(s, "data that nobody gave");
+			if (s->kind == ONESHOT && atomic_exchange(&s->busy[k], 1))
+				return wrong(s, "a oneshot item came twice");
+			taken = take(s, k);
+			if (taken < 0)
+				return NULL;
+			if (s->kind == ONESHOT) {
+				struct epoll_event again = { EPOLLIN | EPOLLONESHOT, { .u64 = k } };
+
+				atomic_store(&s->busy[k], 0);
+				if (epoll_ctl(s->ep, EPOLL_CTL_MOD, s->out[k], &again))
+					return wrong(s, "an item cannot be armed again");
+			}
+			atomic_fetch_add(&events_seen, 1);
+			atomic_fetch_add(&s->consumed, taken);
+			if (s->kind != LEVEL && write(s->ack, &one, sizeof(one)) != sizeof(one))
+				return wrong(s, "a write failed");
+		}
+		if (quit && s->kind == ONESHOT)
+			sched_yield();	/* the other one may hold what is left */
+	}
+	return NULL;
+}
+
+static bool stream_make(struct stream *s, int kind, int cpu_in, int cpu_out)
+{
+	static const __u32 trigger[] = { EPOLLET, 0, EPOLLONESHOT };
+	struct epoll_event event = { .events = EPOLLIN, .data.u64 = QUIT };
+	int i, pair[2];
+
+	memset(s, 0, sizeof(*s));
+	s->kind = kind;
+	s->cpu_in = cpu_in;
+	s->cpu_out = cpu_out;
+	s->ep = epoll_create1(0);
+	s->quit = eventfd(0, EFD_NONBLOCK);
+	s->ack = eventfd(0, 0);
+	if (s->ep < 0 || s->quit < 0 || s->ack < 0 ||
+	    epoll_ctl(s->ep, EPOLL_CTL_ADD, s->quit, &event))
+		return false;
+	for (i = 0; i < ITEMS; i++) {
+		if (kind == LEVEL) {
+			if (pipe(pair))
+				return false;
+			s->out[i] = pair[0];
+			s->in[i] = pair[1];
+			fcntl(pair[0], F_SETFL, O_NONBLOCK);
+		} else {
+			s->out[i] = eventfd(0, EFD_NONBLOCK);
+			s->in[i] = s->out[i];
+		}
+		event.events = EPOLLIN | trigger[kind];
+		event.data.u64 = i;
+		if (epoll_ctl(s->ep, EPOLL_CTL_ADD, s->out[i], &event))
+			return false;
+	}
+	return true;
+}
+
+static void stream_free(struct stream *s)
+{
+	int i;
+
+	for (i = 0; i < ITEMS; i++) {
+		close(s->out[i]);
+		if (s->in[i] != s->out[i])
+			close(s->in[i]);
+	}
+	close(s->ep);
+	close(s->quit);
+	close(s->ack);
+}
+
+/* Somebody who sleeps in epoll_wait() and must not be woken but by an event. */
+
+struct sleeper {
+	pthread_t thread;
+	int ep, fd;
+	atomic_int tid, result;		/* -1000: still there */
+};
+
+static void *sleep_in_epoll(void *arg)
+{
+	struct epoll_event event = {};
+	struct sleeper *s = arg;
+	int n;
+
+	atomic_store(&s->tid, (int)syscall(SYS_gettid));
+	n = epoll_wait(s->ep, &event, 1, -1);
+	atomic_store(&s->result, n < 0 ? -errno : n == 1 && event.data.u64 == 77 ? 1 : 0);
+	return NULL;
+}
+
+static bool asleep(struct sleeper *s)
+{
+	char path[64], text[256], *state = NULL;
+	ssize_t n;
+	int fd;
+
+	if (!atomic_load(&s->tid))
+		return false;
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", atomic_load(&s->tid));
+	fd = open(path, O_RDONLY);
+	if (fd < 0)
+		return false;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n > 0) {
+		text[n] = '\0';
+		state = strrchr(text, ')');
+	}
+	return state && state[2] == 'S';
+}
+
+static bool sleeper_start(struct sleeper *s)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.u64 = 77 };
+
+	s->ep = epoll_create1(0);
+	s->fd = eventfd(0, 0);
+	s->result = -1000;
+	s->tid = 0;
+	return !epoll_ctl(s->ep, EPOLL_CTL_ADD, s->fd, &event) &&
+	       !pthread_create(&s->thread, NULL, sleep_in_epoll, s) &&
+	       loop_until(WITHIN, asleep(s));
+}
+
+/* Its one event, and what epoll_wait() said. */
+static int sleeper_end(struct sleeper *s)
+{
+	__u64 one = 1;
+
+	if (write(s->fd, &one, sizeof(one)) != sizeof(one))
+		return -EIO;
+	pthread_join(s->thread, NULL);
+	close(s->ep);
+	close(s->fd);
+	return s->result;
+}
+
+FIXTURE(arm) {
+	const char *arms[4];
+	int count;
+};
+
+FIXTURE_SETUP(arm)
+{
+	self->count = offered(self->arms);
+}
+
+FIXTURE_TEARDOWN(arm)
+{
+	arm_set(change(), "off");
+}
+
+TEST_F_TIMEOUT(arm, switched_under_load, 3600)
+{
+	static struct stream stream[MAX_CPUS * KINDS];
+	int cpus[MAX_CPUS], n = usable_cpus(cpus, MAX_CPUS), i, k, ret = 0;
+	unsigned long long before;
+	struct sleeper sleeper[4];
+	long done, want = switches();
+	int per_arm;
+
+	ASSERT_GT(n, 0);
+	/* One that went to sleep in each arm. */
+	per_arm = self->count ? self->count : 1;
+	for (i = 0; i < per_arm; i++) {
+		if (self->count)
+			ASSERT_EQ(0, arm_set(change(), self->arms[i]));
+		ASSERT_TRUE(sleeper_start(&sleeper[i]));
+	}
+	for (i = 0; i < n * KINDS; i++) {
+		struct stream *s = &stream[i];
+
+		ASSERT_TRUE(stream_make(s, i % KINDS, cpus[i / KINDS], cpus[(i / KINDS + 1) % n]));
+		ASSERT_EQ(0, pthread_create(&s->producer, NULL, produce, s));
+		for (k = 0; k < 1 + (s->kind == ONESHOT); k++)
+			ASSERT_EQ(0, pthread_create(&s->consumer[k], NULL, consume, s));
+	}
+	for (done = 0; done < want && !atomic_load(&stop); done++) {
+		if (self->count) {
+			ret = arm_set(change(), self->arms[done % self->count]);
+			if (ret)
+				break;
+		}
+		/* Each arm has delivered something before the next one comes. */
+		before = atomic_load(&events_seen);
+		if (!loop_until(WITHIN, atomic_load(&stop) ||
+				atomic_load(&events_seen) > before + n))
+			break;
+	}
+	atomic_store(&stop, true);
+	for (i = 0; i < n * KINDS; i++) {
+		struct stream *s = &stream[i];
+
+		pthread_join(s->producer, NULL);
+		for (k = 0; k < 1 + (s->kind == ONESHOT); k++)
+			pthread_join(s->consumer[k], NULL);
+		EXPECT_EQ(NULL, s->wrong) {
+			TH_LOG("%s, CPU %d to %d: %s", kind_name[s->kind], s->cpu_in, s->cpu_out,
+			       s->wrong);
+		}
+		EXPECT_EQ(s->produced, s->consumed);
+		stream_free(s);
+	}
+	EXPECT_EQ(0, ret) {
+		TH_LOG("switching to %s: %s", self->arms[done % self->count], strerror(-ret));
+	}
+	EXPECT_EQ(want, done);
+	for (i = 0; i < per_arm; i++) {
+		EXPECT_EQ(-1000, sleeper[i].result) {
+			TH_LOG("a task asleep in epoll_wait() came back: %d", sleeper[i].result);
+		}
+		EXPECT_TRUE(asleep(&sleeper[i]));
+		EXPECT_EQ(1, sleeper_end(&sleeper[i]));
+	}
+	TH_LOG("%ld switches among %d arms, %llu events on %d CPUs", self->count ? done : 0L,
+	       self->count, (unsigned long long)events_seen, n);
+}
+
+/* What is not the name of an arm changes nothing. */
+TEST_F(arm, bad_words)
+{
+	static const char * const words[] = {
+		"", "\n", " ", "OFF", "Null", "newer", "ne", "batchh", "off null", "off\nnull", "0",
+		"1", "%s%n", "\xff\xfe", "../off", "null\r\n",
+	};
+	const char *nowhere = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	static char text[70000];
+	char is[64];
+	int i, ret;
+
+	if (!self->count)
+		SKIP(return, "no %s/%s/arm: the module is not loaded", UPLIFT_DEBUG, change());
+	ASSERT_EQ(0, arm_set(change(), "null"));
+	for (i = 0; i < ARRAY_SIZE(words); i++) {
+		errno = 0;
+		ret = arm_write(change(), words[i], strlen(words[i]));
+		/* Nothing written may be nothing done. */
+		if (*words[i])
+			EXPECT_EQ(-EINVAL, ret) {
+				TH_LOG("word %d", i);
+			}
+		EXPECT_STREQ("null", arm_now(change(), is, sizeof(is)));
+	}
+	memset(text, 'n', sizeof(text));
+	EXPECT_NE(0, arm_write(change(), text, sizeof(text)));
+	EXPECT_NE(0, arm_write(change(), text, 4096));
+	EXPECT_STREQ("null", arm_now(change(), is, sizeof(is)));
+	EXPECT_EQ(-EFAULT, arm_write(change(), nowhere, 4));
+	/* As echo writes it. */
+	EXPECT_EQ(0, arm_write(change(), "off\n", 4));
+	EXPECT_STREQ("off", arm_now(change(), is, sizeof(is)));
+}
+
+/* Who is not root sees nothing of it, and changes nothing. */
+TEST_F(arm, other_users)
+{
+	static const char * const files[] = { "arm", "stats", "verdict" };
+	int status, i;
+	pid_t pid;
+
+	if (!self->count)
+		SKIP(return, "no %s/%s/arm: the module is not loaded", UPLIFT_DEBUG, change());
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid) {
+		char text[64];
+
+		if (setgid(65534) || setuid(65534))
+			_exit(3);
+		for (i = 0; i < ARRAY_SIZE(files); i++)
+			if (arm_read(change(), files[i], text, sizeof(text)) != -EACCES)
+				_exit(1);
+		_exit(arm_write(change(), "null", 4) == -EACCES ? 0 : 2);
+	}
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+}
+
+struct writers {
+	const char **arms;
+	int count;
+	atomic_int running, failed;
+};
+
+static void *write_arms(void *arg)
+{
+	static atomic_int number;
+	unsigned int seed = atomic_fetch_add(&number, 1);
+	struct writers *w = arg;
+	int i;
+
+	for (i = 0; i < switches() / 16 + 1; i++)
+		if (arm_set(change(), w->arms[rand_r(&seed) % w->count]))
+			atomic_fetch_add(&w->failed, 1);
+	atomic_fetch_sub(&w->running, 1);
+	return NULL;
+}
+
+/* Several writers: each is served, and what is read is an arm at every moment. */
+TEST_F_TIMEOUT(arm, concurrent_writers, 300)
+{
+	struct writers w = { .arms = self->arms, .count = self->count, .running = 4 };
+	char is[64], stat[64];
+	pthread_t thread[4];
+	int i, k;
+
+	if (!self->count)
+		SKIP(return, "no %s/%s/arm: the module is not loaded", UPLIFT_DEBUG, change());
+	for (i = 0; i < 4; i++)
+		ASSERT_EQ(0, pthread_create(&thread[i], NULL, write_arms, &w));
+	while (atomic_load(&w.running)) {
+		arm_now(change(), is, sizeof(is));
+		for (k = 0; k < self->count && strcmp(is, self->arms[k]); k++)
+			;
+		ASSERT_LT(k, self->count) {
+			TH_LOG("arm reads '%s'", is);
+		}
+	}
+	for (i = 0; i < 4; i++)
+		pthread_join(thread[i], NULL);
+	EXPECT_EQ(0, w.failed);
+	arm_now(change(), is, sizeof(is));
+	EXPECT_LE(0, arm_stat(change(), "inside", NULL, 0));
+	arm_stat(change(), "arm", stat, sizeof(stat));
+	EXPECT_STREQ(is, stat);
+}
+
+/* Calls are counted where they go. */
+TEST_F(arm, calls_counted)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	char key[32];
+	long long before;
+	int i, k, ep = epoll_create1(0), fd = eventfd(1, 0);
+
+	if (!self->count)
+		SKIP(return, "no %s/%s/arm: the module is not loaded", UPLIFT_DEBUG, change());
+	if (strcmp(change(), "epoll"))
+		SKIP(return, "epoll's");
+	ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_ADD, fd, &event));
+	for (i = 1; i < self->count; i++) {
+		snprintf(key, sizeof(key), "calls_%s", self->arms[i]);
+		ASSERT_EQ(0, arm_set(change(), self->arms[i]));
+		before = arm_stat(change(), key, NULL, 0);
+		ASSERT_LE(0, before);
+		for (k = 0; k < 100; k++)
+			ASSERT_EQ(1, epoll_wait(ep, &event, 1, 0));
+		EXPECT_LE(before + 100, arm_stat(change(), key, NULL, 0));
+		ASSERT_EQ(0, arm_set(change(), "off"));
+		before = arm_stat(change(), key, NULL, 0);
+		for (k = 0; k < 100; k++)
+			ASSERT_EQ(1, epoll_wait(ep, &event, 1, 0));
+		EXPECT_EQ(before, arm_stat(change(), key, NULL, 0));
+	}
+	close(ep);
+	close(fd);
+}
+
+/*
+ * While an arm is on, or a task inside, the module stays, and refusing wakes
+ * nobody. Where the redirected function is the one that sleeps a task stays
+ * inside after the arm is off.
+ */
+TEST_F_TIMEOUT(arm, unload_refused, 300)
+{
+	char function[64] = "", name[64];
+	struct sleeper sleeper;
+	bool sleeps;
+	int i, k;
+
+	if (!self->count)
+		SKIP(return, "no %s/%s/arm: the module is not loaded", UPLIFT_DEBUG, change());
+	snprintf(name, sizeof(name), "uplift_%s", change());
+	arm_stat(change(), "function", function, sizeof(function));
+	sleeps = !strcmp(function, "do_epoll_wait");
+	for (i = 1; i < self->count; i++) {
+		ASSERT_EQ(0, arm_set(change(), self->arms[i]));
+		ASSERT_TRUE(sleeper_start(&sleeper));
+		for (k = 0; k < 5; k++) {
+			EXPECT_EQ(-1, syscall(SYS_delete_module, name, O_NONBLOCK));
+			EXPECT_EQ(EAGAIN, errno);
+		}
+		if (sleeps)
+			EXPECT_LE(1, arm_stat(change(), "inside", NULL, 0));
+		ASSERT_EQ(0, arm_set(change(), "off"));
+		if (sleeps) {
+			EXPECT_LE(1, arm_stat(change(), "inside", NULL, 0));
+			EXPECT_EQ(-1, syscall(SYS_delete_module, name, O_NONBLOCK));
+			EXPECT_EQ(EAGAIN, errno);
+		}
+		EXPECT_EQ(-1000, sleeper.result);
+		EXPECT_TRUE(asleep(&sleeper));
+		EXPECT_EQ(1, sleeper_end(&sleeper));
+		EXPECT_TRUE(loop_until(WITHIN, !arm_stat(change(), "inside", NULL, 0)));
+	}
+	TH_LOG("%s, arms: %d", function, self->count);
+}
+
+TEST_HARNESS_MAIN
