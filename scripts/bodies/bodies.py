@@ -163,6 +163,7 @@ class Body:
         self.declared = sorted(lift.bound & objects - own) + [f"__tracepoint_{point}" for point in points]
         self.own = sorted(own)
         self.traced = bool(points)
+        self.only_if = manifest.get("bind_if", {})
 
     def text(self, of):
         """All of it; `of` says of what it was made."""
@@ -170,12 +171,16 @@ class Body:
                           "", *self._renames(), *self._includes(), *self._pointers(),
                           *self._definitions(), *self._entry(), *self._bind()])
 
+    def _if_built(self, name, *lines):
+        """The lines, for those kernels only that have the symbol."""
+        return (f"#ifdef {self.only_if[name]}", *lines, "#endif") if name in self.only_if else lines
+
     def _renames(self):
         yield from ("#include <linux/static_call.h>", '#include "body.h"', '#include "uplift.h"', "")
         for name in self.calls:
             yield f"#define {name} __SCT__{self.prefix}_{name}"
         for name in self.declared:
-            yield f"#define {name} (*{self.prefix}_{name})"
+            yield from self._if_built(name, f"#define {name} (*{self.prefix}_{name})")
         if self.traced:
             yield "#include <linux/tracepoint.h>"
         yield ""
@@ -200,7 +205,7 @@ class Body:
             yield f"DEFINE_STATIC_CALL_NULL({self.prefix}_{name}, __SCT__{self.prefix}_{name});"
         for name in self.declared:
             # the header's declaration of the object has become one of this pointer
-            yield f"typeof({self.prefix}_{name}) {self.prefix}_{name};"
+            yield from self._if_built(name, f"typeof({self.prefix}_{name}) {self.prefix}_{name};")
         for name in self.own:
             yield f"static {_object_type(self.lift.source, name)} *{self.prefix}_{name};"
             yield f"#define {name} (*{self.prefix}_{name})"
@@ -249,11 +254,10 @@ class Body:
         if bound:
             yield from ("\tunsigned long addr;", "\tint err;", "")
         for name in bound:
-            yield from (f'\terr = uplift_bind("{self.lift.change}", "{name}", &addr);', "\tif (err)", "\t\treturn err;")
-            if name in self.calls:
-                yield f"\tstatic_call_update({self.prefix}_{name}, (void *)addr);"
-            else:
-                yield f"\t{self.prefix}_{name} = (void *)addr;"
+            keep = (f"\tstatic_call_update({self.prefix}_{name}, (void *)addr);" if name in self.calls else
+                    f"\t{self.prefix}_{name} = (void *)addr;")
+            yield from self._if_built(name, f'\terr = uplift_bind("{self.lift.change}", "{name}", &addr);', "\tif (err)",
+                                      "\t\treturn err;", keep)
         yield from ("\treturn 0;", "}", "")
 
 
