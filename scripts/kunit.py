@@ -29,6 +29,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from lab import buildroot, fetch, paths, say   # noqa: E402
 
 ARCHES = ("um", "x86_64")
+# Changes whose bodies a suite has linked in, and the function that is lifted.
+BODIES = {"epoll": "do_epoll_wait"}
 DEFAULT_TARGET = "6.12"
 # Anything of this in the kernel's output fails the run, whatever the cases say.
 SPLAT = re.compile(
@@ -39,10 +41,10 @@ SPLAT = re.compile(
 
 # --- what the sources declare -------------------------------------------------
 
-def declared_cases(kunit_dir):
-    """{suite: [case, ...]} of the *_kunit.c files in kunit_dir."""
+def declared_cases(files):
+    """{suite: [case, ...]} of *_kunit.c files."""
     suites = {}
-    for path in sorted(Path(kunit_dir).glob("*_kunit.c")):
+    for path in sorted(files):
         text = path.read_text()
         names = re.findall(r"struct kunit_suite \w+ = \{[^}]*?\.name = \"(\w+)\"",
                            text, re.S)
@@ -52,8 +54,20 @@ def declared_cases(kunit_dir):
                               f"found {len(names)} and {len(cases)}")
         suites[names[0]] = cases
     if not suites:
-        raise say.Problem(f"{kunit_dir}: no *_kunit.c, so nothing to run")
+        raise say.Problem("no suite is configured, so nothing to run")
     return suites
+
+
+def configs(arch, debug=False):
+    """The configurations that make up a kernel, in the order in which they count."""
+    return [".kunitconfig", f"{arch}.config"] + (["debug.config"] if debug else [])
+
+
+def enabled(kunit_dir, arch):
+    """The *_kunit.c files that a kernel for arch is configured with."""
+    text = "\n".join((Path(kunit_dir) / name).read_text() for name in configs(arch))
+    names = re.findall(r"^CONFIG_UPLIFT_(\w+)_KUNIT_TEST=y$", text, re.M)
+    return [Path(kunit_dir) / f"{name.lower()}_kunit.c" for name in names]
 
 
 def filtered(suites, pattern):
@@ -181,10 +195,7 @@ def kunit_argv(verb, args, objdir, tree):
     argv = ["python3", "-B", "tools/testing/kunit/kunit.py", verb,
             f"--build_dir={objdir}", f"--arch={args.arch}"]
     top = Path("drivers/uplift/kunit")
-    configs = [top / ".kunitconfig", top / f"{args.arch}.config"]
-    if args.debug:
-        configs.append(top / "debug.config")
-    argv += [f"--kunitconfig={path}" for path in configs]
+    argv += [f"--kunitconfig={top / name}" for name in configs(args.arch, args.debug)]
     # UML has several CPUs from 7.2 on.
     smp_uml = args.arch == "um" and version_of(tree) >= (7, 2)
     if smp_uml:
@@ -194,14 +205,33 @@ def kunit_argv(verb, args, objdir, tree):
     else:
         argv.append(f"--timeout={args.timeout}")
         if args.arch != "um":
-            argv.append("--qemu_args=-smp 2")
+            # Not multi-threaded: there, code that is patched while another CPU runs it can
+            # trap when the patching is over (seen with QEMU 7.2 and 10.0, "Oops: int3").
+            argv += ["--qemu_args=-smp 2 -accel tcg,thread=single", "--kernel_args=panic=-1"]
         if smp_uml:
             argv += ["--kernel_args=ncpus=2", "--kernel_args=seccomp=on"]
         if args.seed:
-            argv.append(f"--kernel_args=uplift_fslist_kunit.seed={args.seed}")
+            argv += [f"--kernel_args=uplift_{name}_kunit.seed={args.seed}"
+                     for name in ("fslist", "epoll")]
         if args.filter:
             argv.append(args.filter)
     return argv
+
+
+def make_bodies(args, objdir, tree):
+    """Generate the bodies that suites link, from the tree that they are built in."""
+    chosen = [path.name for path in enabled(paths.TOP / "kunit", args.arch)]
+    for change, function in BODIES.items():
+        if f"{change}_kunit.c" not in chosen:
+            continue
+        out = objdir / "drivers/uplift/modules" / change / "gen"
+        paths.ensure(out)
+        status, text = buildroot.output(
+            ["python3", "-B", paths.TOP / "scripts/bodies/make.py", "--change",
+             paths.TOP / "modules" / change, "--ksrc", tree, "--btf", "none",
+             "--function", function, "--out", out])
+        if status:
+            raise say.Problem(f"no bodies for the suite uplift_{change}: {text.strip()}")
 
 
 def run_kunit(verb, args, objdir, tree, extra=()):
@@ -333,7 +363,7 @@ def parse_args(argv):
 
 def main(argv=None):
     args = parse_args(argv)
-    expected = filtered(declared_cases(paths.TOP / "kunit"), args.filter)
+    expected = filtered(declared_cases(enabled(paths.TOP / "kunit", args.arch)), args.filter)
     if args.list:
         for suite, cases in expected.items():
             print("\n".join(f"{suite}.{case}" for case in cases))
@@ -359,6 +389,7 @@ def main(argv=None):
         paths.ensure(results)
 
         start = time.monotonic()
+        make_bodies(args, objdir, tree)
         if run_kunit("build", args, objdir, tree):
             raise say.Problem(f"the kernel did not build, see above; its objects are in {objdir}")
         built = time.monotonic() - start

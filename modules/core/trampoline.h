@@ -16,7 +16,7 @@
 #endif
 
 /**
- * UPLIFT_TRAMPOLINE - define name(), which goes on in body() instead of returning
+ * UPLIFT_TRAMPOLINE - define and declare name(), which goes on in body() instead of returning
  * @name: the trampoline's name, a global symbol
  * @body: the function to go to, which finds arguments and stack as the
  *	function's caller left them
@@ -41,7 +41,8 @@
 	"	movq	$" #body ", (%rsp)\n"			\
 	ASM_RET							\
 	"	.size	" #name ", .-" #name "\n"		\
-	"	.popsection\n")
+	"	.popsection\n");					\
+	void name(void)
 
 /* Where the site is to go: straight to the body where it can jump. */
 #define UPLIFT_ENTRY(trampoline, body) \

@@ -163,6 +163,10 @@ class Body:
         self.declared = sorted(lift.bound & objects - own) + [f"__tracepoint_{point}" for point in points]
         self.own = sorted(own)
         self.traced = bool(points)
+        # what not every kernel has; without tracepoints a trace header has functions that do nothing
+        self.built = dict(manifest.get("bind_if", {}))
+        self.built |= {f"{kind}_{point}": "CONFIG_TRACEPOINTS" for kind in ("__traceiter", "__tracepoint")
+                       for point in points}
 
     def text(self, of):
         """All of it; `of` says of what it was made."""
@@ -170,12 +174,16 @@ class Body:
                           "", *self._renames(), *self._includes(), *self._pointers(),
                           *self._definitions(), *self._entry(), *self._bind()])
 
+    def _if_built(self, name, *lines):
+        """The lines, for kernels only that have the symbol."""
+        return [f"#ifdef {self.built[name]}", *lines, "#endif"] if name in self.built else lines
+
     def _renames(self):
         yield from ("#include <linux/static_call.h>", '#include "body.h"', '#include "uplift.h"', "")
         for name in self.calls:
-            yield f"#define {name} __SCT__{self.prefix}_{name}"
+            yield from self._if_built(name, f"#define {name} __SCT__{self.prefix}_{name}")
         for name in self.declared:
-            yield f"#define {name} (*{self.prefix}_{name})"
+            yield from self._if_built(name, f"#define {name} (*{self.prefix}_{name})")
         if self.traced:
             yield "#include <linux/tracepoint.h>"
         yield ""
@@ -186,10 +194,12 @@ class Body:
                 continue
             if self.traced and re.search(rf"[<\"]{re.escape(self.manifest['trace']['header'])}[>\"]", item.text):
                 # The key is read instead of patched; what is called is the same, under the same protection.
+                yield "#ifdef CONFIG_TRACEPOINTS"
                 yield "#undef static_branch_unlikely"
                 yield "#define static_branch_unlikely(x) uplift_key_enabled(&(x)->key)"
                 yield "#undef __DO_TRACE_CALL"
                 yield "#define __DO_TRACE_CALL(name, args) __traceiter_##name(NULL, args)"
+                yield "#endif"
             yield _guarded(item, item.text)
         if self.header and not self.lift.replace:
             yield f'#include "{self.header}"'
@@ -197,10 +207,11 @@ class Body:
 
     def _pointers(self):
         for name in self.calls:
-            yield f"DEFINE_STATIC_CALL_NULL({self.prefix}_{name}, __SCT__{self.prefix}_{name});"
+            yield from self._if_built(
+                name, f"DEFINE_STATIC_CALL_NULL({self.prefix}_{name}, __SCT__{self.prefix}_{name});")
         for name in self.declared:
             # the header's declaration of the object has become one of this pointer
-            yield f"typeof({self.prefix}_{name}) {self.prefix}_{name};"
+            yield from self._if_built(name, f"typeof({self.prefix}_{name}) {self.prefix}_{name};")
         for name in self.own:
             yield f"static {_object_type(self.lift.source, name)} *{self.prefix}_{name};"
             yield f"#define {name} (*{self.prefix}_{name})"
@@ -247,13 +258,14 @@ class Body:
         bound = [*self.calls, *self.declared, *self.own]
         yield from (f"int {self.prefix}_bind(void);", f"int {self.prefix}_bind(void)", "{")
         if bound:
-            yield from ("\tunsigned long addr;", "\tint err;", "")
+            unused = "" if set(bound) - set(self.built) else "__maybe_unused "
+            yield from (f"\tunsigned long {unused}addr;", f"\tint {unused}err;", "")
         for name in bound:
-            yield from (f'\terr = uplift_bind("{self.lift.change}", "{name}", &addr);', "\tif (err)", "\t\treturn err;")
-            if name in self.calls:
-                yield f"\tstatic_call_update({self.prefix}_{name}, (void *)addr);"
-            else:
-                yield f"\t{self.prefix}_{name} = (void *)addr;"
+            what = f"static_call_update({self.prefix}_{name}, (void *)addr)" if name in self.calls else \
+                f"{self.prefix}_{name} = (void *)addr"
+            yield from self._if_built(
+                name, f'\terr = uplift_bind("{self.lift.change}", "{name}", &addr);', "\tif (err)", "\t\treturn err;",
+                f"\t{what};")
         yield from ("\treturn 0;", "}", "")
 
 

@@ -525,8 +525,9 @@ class Make(Fixture):
         if manifest:
             self.file("change/pond/pond.toml", manifest)
         with mock.patch.object(bodies, "patched", side_effect=lambda text, cocci, *_: f"{text}/* {cocci.name} */\n"):
-            return make.generate(self.top / "change/pond", self.top / "src", self.top / "linux-headers",
-                                 btf_file and self.top / btf_file, self.top / "out")
+            kernel = make.target(self.top / "src", self.top / "linux-headers", btf_file and self.top / btf_file)
+            return make.generate(self.top / "change/pond", self.top / "src", kernel, "linux-headers",
+                                 self.top / "out")
 
     def test_files(self):
         self.assertEqual(self.generate(), ["pond_null.o", "pond_new.o"])

@@ -65,7 +65,7 @@ class Declared(unittest.TestCase):
         self.addCleanup(temp.cleanup)
         for name, text in files.items():
             (Path(temp.name) / f"{name}_kunit.c").write_text(text)
-        return temp.name
+        return sorted(Path(temp.name).iterdir())
 
     def test_cases_of_a_suite(self):
         self.assertEqual(kunit.declared_cases(self.write(x=CASE_A + SUITE)),
@@ -86,11 +86,26 @@ class Declared(unittest.TestCase):
     def test_every_case_of_ours_is_listed(self):
         for path in (paths.TOP / "kunit").glob("*_kunit.c"):
             with self.subTest(path=path.name):
-                listed = sum(kunit.declared_cases(path.parent).values(), [])
+                listed = sum(kunit.declared_cases([path]).values(), [])
                 functions = kunit.re.findall(r"^static void (\w+)\(struct kunit \*test\)$",
                                              path.read_text(), kunit.re.M)
                 functions = [f for f in functions if not f.endswith("_exit")]
                 self.assertEqual(sorted(functions), sorted(listed))
+
+    def test_every_suite_of_ours_is_configured(self):
+        configured = {path for arch in kunit.ARCHES
+                      for path in kunit.enabled(paths.TOP / "kunit", arch)}
+        self.assertEqual(configured, set((paths.TOP / "kunit").glob("*_kunit.c")))
+
+    def test_configured_suites(self):
+        with tempfile.TemporaryDirectory() as temp:
+            for name, text in ((".kunitconfig", "CONFIG_UPLIFT_X_KUNIT_TEST=y\n"),
+                               ("um.config", "# CONFIG_UPLIFT_Y_KUNIT_TEST is not set\n"),
+                               ("x86_64.config", "CONFIG_A=y\nCONFIG_UPLIFT_Y_KUNIT_TEST=y\n")):
+                (Path(temp) / name).write_text(text)
+            self.assertEqual(kunit.enabled(temp, "um"), [Path(temp) / "x_kunit.c"])
+            self.assertEqual(kunit.enabled(temp, "x86_64"),
+                             [Path(temp) / "x_kunit.c", Path(temp) / "y_kunit.c"])
 
     def test_filter(self):
         suites = {"uplift_x": ["read_a", "read_b", "build"], "uplift_y": ["c"]}

@@ -1,0 +1,739 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit tests of modules/core/resolve.c, redirect.c and conflict.c, in the
+ * running kernel: functions of this file are redirected to others of it. What
+ * must come out is what each body would have given if it had been called.
+ */
+#include <kunit/test.h>
+#include <linux/atomic.h>
+#include <linux/cpumask.h>
+#include <linux/delay.h>
+#include <linux/errno.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/kprobes.h>
+#include <linux/kthread.h>
+#include <linux/ktime.h>
+#include <linux/math64.h>
+#include <linux/module.h>
+#include <linux/mount.h>
+#include <linux/percpu.h>
+#include <linux/prandom.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/stacktrace.h>
+#include <linux/string.h>
+#include <linux/wait.h>
+
+#include "../modules/core/body.h"
+#include "../modules/core/conflict.h"
+#include "../modules/core/count.h"
+#include "../modules/core/redirect.h"
+#include "../modules/core/trampoline.h"
+#include "../modules/core/uplift.h"
+
+/* Sanitizers take their time. */
+#define SWITCHES	(IS_ENABLED(CONFIG_KASAN) ? 200 : 1000)
+
+/* --- a function, and bodies for it --- */
+
+/**
+ * enum asked - what a call asks of the function, as its first argument
+ * @ASK_SLEEP: sleep until the gate is open
+ * @ASK_STACK: save the stack, once as it comes and once reliably
+ * @ASK_RESULT: nothing else; this and all above
+ */
+enum asked {
+	ASK_SLEEP,
+	ASK_STACK,
+	ASK_RESULT,
+};
+
+#define FRAMES		32
+
+static DECLARE_WAIT_QUEUE_HEAD(gate);
+static bool gate_open;
+static unsigned long frames[FRAMES], reliable_frames[FRAMES];
+static int frames_saved, reliable_frames_saved;
+
+static __always_inline u64 answer(enum uplift_arm_id arm, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f)
+{
+	/* No two arguments may change places, nor bits be lost. */
+	return a * 3 + b * 5 + c * 7 + d * 11 + e * 13 + f * 17 +
+	       ((u64)arm + 1) * 0x9e3779b97f4a7c15;
+}
+
+static __always_inline u64 work(enum uplift_arm_id arm, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f)
+{
+	if (a == ASK_SLEEP)
+		wait_event(gate, READ_ONCE(gate_open));
+	if (a == ASK_STACK) {
+		frames_saved = stack_trace_save(frames, FRAMES, 0);
+		reliable_frames_saved = stack_trace_save_tsk_reliable(current, reliable_frames,
+								      FRAMES);
+	}
+	return answer(arm, a, b, c, d, e, f);
+}
+
+static DEFINE_PER_CPU(struct uplift_count, uplift_tried_count);
+
+static noinline __noclone __used u64 uplift_tried(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f)
+{
+	return work(UPLIFT_ARM_OFF, a, b, c, d, e, f);
+}
+
+u64 uplift_tried_null(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f);
+notrace noinline u64 uplift_tried_null(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f)
+{
+	u64 ret;
+
+	UPLIFT_BODY_ENTER(tried, NULL);
+	ret = work(UPLIFT_ARM_NULL, a, b, c, d, e, f);
+	UPLIFT_BODY_LEAVE(tried, NULL);
+	return ret;
+}
+
+u64 uplift_tried_new(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f);
+notrace noinline u64 uplift_tried_new(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f)
+{
+	u64 ret;
+
+	UPLIFT_BODY_ENTER(tried, NEW);
+	ret = work(UPLIFT_ARM_NEW, a, b, c, d, e, f);
+	UPLIFT_BODY_LEAVE(tried, NEW);
+	return ret;
+}
+
+UPLIFT_TRAMPOLINE(uplift_tried_null_trampoline, uplift_tried_null);
+UPLIFT_TRAMPOLINE(uplift_tried_new_trampoline, uplift_tried_new);
+
+static struct uplift_redirect redirect;
+
+static int redirect_set_up(struct uplift_redirect *set_up, const char *function)
+{
+	memset(set_up, 0, sizeof(*set_up));
+	set_up->owner = THIS_MODULE;
+	set_up->function = function;
+	set_up->count = &uplift_tried_count;
+	set_up->bodies[UPLIFT_ARM_NULL].entry =
+		UPLIFT_ENTRY(uplift_tried_null_trampoline, uplift_tried_null);
+	set_up->bodies[UPLIFT_ARM_NEW].entry =
+		UPLIFT_ENTRY(uplift_tried_new_trampoline, uplift_tried_new);
+	return uplift_redirect_init(set_up);
+}
+
+/* The pins as they are between two changes of the arm. */
+static unsigned int pins(void)
+{
+	unsigned int held;
+
+	mutex_lock(&redirect.lock);
+	held = redirect.pins;
+	mutex_unlock(&redirect.lock);
+	return held;
+}
+
+/* Wait, for long enough on any machine, until a condition holds. */
+#define eventually(condition)					\
+({								\
+	unsigned long until = jiffies + 60 * HZ;		\
+	bool holds;						\
+								\
+	while (!(holds = (condition)) && time_before(jiffies, until)) \
+		msleep(20);					\
+	holds;							\
+})
+
+/* --- resolving --- */
+
+static void resolve_exactly_one(struct kunit *test)
+{
+	unsigned long addr = 0;
+
+	KUNIT_ASSERT_EQ(test, uplift_resolve("uplift_tried", &addr), 0);
+	KUNIT_EXPECT_EQ(test, addr, (unsigned long)uplift_tried);
+	KUNIT_ASSERT_EQ(test, uplift_resolve("gate_open", &addr), 0);
+	KUNIT_EXPECT_EQ(test, addr, (unsigned long)&gate_open);
+	KUNIT_ASSERT_EQ(test, uplift_bind("tried", "schedule", &addr), 0);
+	KUNIT_EXPECT_EQ(test, addr, (unsigned long)schedule);
+}
+
+static void resolve_none(struct kunit *test)
+{
+	unsigned long addr = 42;
+
+	KUNIT_EXPECT_EQ(test, uplift_resolve("uplift_tried_", &addr), -ENOENT);
+	KUNIT_EXPECT_EQ(test, uplift_resolve("uplift_trie", &addr), -ENOENT);
+	KUNIT_EXPECT_EQ(test, uplift_resolve("", &addr), -ENOENT);
+	KUNIT_EXPECT_EQ(test, uplift_bind("tried", "uplift_tried_not", &addr), -ENOEXEC);
+	KUNIT_EXPECT_EQ(test, addr, 42);
+}
+
+/* The other one is in core_kunit.c. */
+static noinline __used void uplift_kunit_twin(void)
+{
+	barrier();
+}
+
+static void resolve_several(struct kunit *test)
+{
+	unsigned long addr = 42;
+
+	uplift_kunit_twin();
+	KUNIT_EXPECT_EQ(test, uplift_resolve("uplift_kunit_twin", &addr), -ENOTUNIQ);
+	KUNIT_EXPECT_EQ(test, uplift_bind("tried", "uplift_kunit_twin", &addr), -ENOEXEC);
+	KUNIT_EXPECT_EQ(test, addr, 42);
+}
+
+static int called;
+
+static noinline __noclone void uplift_kunit_callee(void)
+{
+	WRITE_ONCE(called, called + 1);
+}
+
+static noinline __noclone void uplift_kunit_other_callee(void)
+{
+	WRITE_ONCE(called, called + 100);
+}
+
+static noinline __noclone __used void uplift_kunit_caller(void)
+{
+	uplift_kunit_callee();
+	uplift_kunit_other_callee();
+	uplift_kunit_callee();
+	uplift_kunit_callee();
+	/* Or the last call would be a jump. */
+	barrier();
+}
+
+static void calls_are_counted(struct kunit *test)
+{
+	called = 0;
+	uplift_kunit_caller();
+	KUNIT_EXPECT_EQ(test, called, 103);
+	KUNIT_EXPECT_EQ(test, uplift_calls_in("uplift_kunit_caller", uplift_kunit_callee), 3);
+	KUNIT_EXPECT_EQ(test, uplift_calls_in("uplift_kunit_caller", uplift_kunit_other_callee), 1);
+	KUNIT_EXPECT_EQ(test, uplift_calls_in("uplift_kunit_caller", uplift_kunit_twin), 0);
+	KUNIT_EXPECT_EQ(test, uplift_calls_in("uplift_kunit_callee", uplift_kunit_callee), 0);
+	KUNIT_EXPECT_EQ(test, uplift_calls_in("uplift_kunit_calle", uplift_kunit_callee), -ENOENT);
+	KUNIT_EXPECT_EQ(test, uplift_calls_in("uplift_kunit_twin", uplift_kunit_callee), -ENOTUNIQ);
+}
+
+/* --- arms --- */
+
+static u64 ask(struct rnd_state *rnd, u64 *args)
+{
+	int i;
+
+	for (i = 0; i < 6; i++)
+		args[i] = (u64)prandom_u32_state(rnd) << 32 | prandom_u32_state(rnd);
+	if (args[0] < ASK_RESULT)
+		args[0] = ASK_RESULT;
+	return uplift_tried(args[0], args[1], args[2], args[3], args[4], args[5]);
+}
+
+static u64 answer_to(enum uplift_arm_id arm, const u64 *args)
+{
+	return answer(arm, args[0], args[1], args[2], args[3], args[4], args[5]);
+}
+
+static void expect_reaches(struct kunit *test, struct rnd_state *rnd, enum uplift_arm_id arm)
+{
+	u64 calls = uplift_count_calls(&uplift_tried_count, arm);
+	u64 entered = uplift_count_entered(&uplift_tried_count);
+	int i, wrong = 0;
+	u64 args[6];
+
+	for (i = 0; i < 1000; i++) {
+		u64 ret = ask(rnd, args);
+
+		wrong += ret != answer_to(arm, args);
+	}
+	KUNIT_EXPECT_EQ_MSG(test, wrong, 0, "in arm %d", arm);
+	if (arm == UPLIFT_ARM_OFF)
+		calls -= 1000;
+	KUNIT_EXPECT_EQ(test, uplift_count_calls(&uplift_tried_count, arm), calls + 1000);
+	KUNIT_EXPECT_EQ(test, uplift_count_entered(&uplift_tried_count),
+			entered + (arm == UPLIFT_ARM_OFF ? 0 : 1000));
+	KUNIT_EXPECT_EQ(test, uplift_redirect_inside(&redirect), 0);
+	KUNIT_EXPECT_EQ(test, redirect.arm, arm);
+	KUNIT_EXPECT_EQ(test, pins(), arm == UPLIFT_ARM_OFF ? 0 : 1);
+}
+
+static void each_arm_reaches_its_body(struct kunit *test)
+{
+	static const enum uplift_arm_id order[] = {
+		UPLIFT_ARM_OFF, UPLIFT_ARM_NULL, UPLIFT_ARM_NEW, UPLIFT_ARM_NULL,
+		UPLIFT_ARM_NULL, UPLIFT_ARM_OFF, UPLIFT_ARM_NEW, UPLIFT_ARM_OFF,
+	};
+	struct rnd_state rnd;
+	int i;
+
+	prandom_seed_state(&rnd, 1);
+	expect_reaches(test, &rnd, UPLIFT_ARM_OFF);
+	for (i = 0; i < ARRAY_SIZE(order); i++) {
+		KUNIT_ASSERT_EQ(test, uplift_redirect_set(&redirect, order[i]), 0);
+		expect_reaches(test, &rnd, order[i]);
+	}
+}
+
+static void arm_that_is_not_offered(struct kunit *test)
+{
+	struct rnd_state rnd;
+
+	prandom_seed_state(&rnd, 2);
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_BATCH), -EINVAL);
+	expect_reaches(test, &rnd, UPLIFT_ARM_OFF);
+	KUNIT_ASSERT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_NEW), 0);
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_BATCH), -EINVAL);
+	expect_reaches(test, &rnd, UPLIFT_ARM_NEW);
+}
+
+static notrace noinline __used void uplift_kunit_notrace(void)
+{
+	barrier();
+}
+
+static void function_that_cannot_be_redirected(struct kunit *test)
+{
+	struct uplift_redirect *other = kunit_kzalloc(test, sizeof(*other), GFP_KERNEL);
+	static const char * const functions[] = {
+		"uplift_kunit_nobody", "uplift_kunit_twin", "uplift_kunit_notrace",
+	};
+	int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, other);
+	uplift_kunit_notrace();
+	for (i = 0; i < ARRAY_SIZE(functions); i++) {
+		KUNIT_EXPECT_EQ_MSG(test, redirect_set_up(other, functions[i]), -ENOEXEC, "%s",
+				    functions[i]);
+		uplift_redirect_exit(other);
+	}
+}
+
+/**
+ * struct caller - a thread that calls
+ * @thread: the thread
+ * @reached: results per arm
+ * @wrong: results that no body could have given
+ */
+struct caller {
+	struct task_struct *thread;
+	u64 reached[UPLIFT_ARMS];
+	u64 wrong;
+};
+
+static int call_for_ever(void *data)
+{
+	struct caller *caller = data;
+	struct rnd_state rnd;
+	u64 args[6], calls;
+
+	prandom_seed_state(&rnd, (unsigned long)caller);
+	for (calls = 0; !kthread_should_stop(); calls++) {
+		u64 ret = ask(&rnd, args);
+		int arm;
+
+		for (arm = UPLIFT_ARM_OFF; arm <= UPLIFT_ARM_NEW; arm++)
+			if (ret == answer_to(arm, args))
+				break;
+		if (arm <= UPLIFT_ARM_NEW)
+			caller->reached[arm]++;
+		else
+			caller->wrong++;
+		/* In turn: in the middle of a call, or of a loop of them. */
+		if (!(calls % 256))
+			usleep_range(10, 100);
+		else
+			cond_resched_tasks_rcu_qs();
+	}
+	return 0;
+}
+
+#define CALLERS	4
+
+static void switching_under_callers(struct kunit *test)
+{
+	struct caller *callers = kunit_kcalloc(test, CALLERS, sizeof(*callers), GFP_KERNEL);
+	u64 start = ktime_get_ns(), reached[UPLIFT_ARMS] = {}, wrong = 0;
+	unsigned int cpu = cpumask_first(cpu_online_mask);
+	int i, err = 0, misled = 0, arm;
+	struct rnd_state rnd;
+	u64 args[6];
+
+	KUNIT_ASSERT_NOT_NULL(test, callers);
+	prandom_seed_state(&rnd, 3);
+	for (i = 0; i < CALLERS; i++) {
+		struct task_struct *thread = kthread_create(call_for_ever, &callers[i],
+							    "caller/%d", i);
+
+		if (IS_ERR(thread))
+			break;
+		kthread_bind(thread, cpu);
+		cpu = cpumask_next(cpu, cpu_online_mask);
+		if (cpu >= nr_cpu_ids)
+			cpu = cpumask_first(cpu_online_mask);
+		callers[i].thread = thread;
+		wake_up_process(thread);
+	}
+	KUNIT_EXPECT_EQ(test, i, CALLERS);
+
+	for (i = 1; i <= SWITCHES && !err; i++) {
+		/* Off takes grace periods: every 20th time. */
+		arm = !(i % 20) ? UPLIFT_ARM_OFF : i % 2 ? UPLIFT_ARM_NEW : UPLIFT_ARM_NULL;
+		err = uplift_redirect_set(&redirect, arm);
+		misled += ask(&rnd, args) != answer_to(arm, args);
+	}
+
+	for (i = 0; i < CALLERS && callers[i].thread; i++) {
+		kthread_stop(callers[i].thread);
+		wrong += callers[i].wrong;
+		for (arm = UPLIFT_ARM_OFF; arm <= UPLIFT_ARM_NEW; arm++)
+			reached[arm] += callers[i].reached[arm];
+	}
+	KUNIT_EXPECT_EQ(test, err, 0);
+	KUNIT_EXPECT_EQ(test, wrong, 0);
+	KUNIT_EXPECT_EQ_MSG(test, misled, 0, "went to another arm after the switch had returned");
+	for (arm = UPLIFT_ARM_OFF; arm <= UPLIFT_ARM_NEW; arm++)
+		KUNIT_EXPECT_GT(test, reached[arm], 0);
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_OFF), 0);
+	KUNIT_EXPECT_EQ(test, uplift_redirect_inside(&redirect), 0);
+	KUNIT_EXPECT_EQ(test, pins(), 0);
+	kunit_info(test, "%d switches in %llu ms under %d callers on %u CPUs: off %llu, null %llu, new %llu results, %llu wrong",
+		   SWITCHES, div_u64(ktime_get_ns() - start, NSEC_PER_MSEC), CALLERS,
+		   num_online_cpus(), reached[UPLIFT_ARM_OFF], reached[UPLIFT_ARM_NULL],
+		   reached[UPLIFT_ARM_NEW], wrong);
+}
+
+/* --- tasks inside --- */
+
+#define SLEEPERS	3
+
+static atomic_t awake;
+
+static int sleep_inside(void *data)
+{
+	u64 *ret = data;
+
+	*ret = uplift_tried(ASK_SLEEP, 2, 3, 4, 5, 6);
+	atomic_inc(&awake);
+	return 0;
+}
+
+static void tasks_asleep_inside(struct kunit *test)
+{
+	u64 results[SLEEPERS] = {};
+	struct rnd_state rnd;
+	int i, started;
+
+	prandom_seed_state(&rnd, 4);
+	gate_open = false;
+	atomic_set(&awake, 0);
+	KUNIT_ASSERT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_NULL), 0);
+	for (started = 0; started < SLEEPERS; started++) {
+		if (IS_ERR(kthread_run(sleep_inside, &results[started], "sleeper/%d", started)))
+			break;
+		/* One in new, the others in null. */
+		KUNIT_EXPECT_TRUE(test,
+				  eventually(uplift_redirect_inside(&redirect) == started + 1));
+		KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, started ? UPLIFT_ARM_NULL :
+							  UPLIFT_ARM_NEW), 0);
+	}
+	KUNIT_EXPECT_EQ(test, started, SLEEPERS);
+	KUNIT_EXPECT_EQ(test, uplift_count_calls(&uplift_tried_count, UPLIFT_ARM_NULL), 2);
+	KUNIT_EXPECT_EQ(test, uplift_count_calls(&uplift_tried_count, UPLIFT_ARM_NEW), 1);
+	KUNIT_EXPECT_EQ(test, pins(), 1);
+
+	/* Off: they sleep on, and each holds the module. */
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_OFF), 0);
+	KUNIT_EXPECT_EQ(test, uplift_redirect_inside(&redirect), SLEEPERS);
+	KUNIT_EXPECT_EQ(test, pins(), SLEEPERS);
+	msleep(1000);
+	KUNIT_EXPECT_EQ(test, pins(), SLEEPERS);
+	KUNIT_EXPECT_EQ(test, atomic_read(&awake), 0);
+
+	/* On and off again with them inside. */
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_NEW), 0);
+	for (i = 0; i < 100; i++) {
+		u64 args[6], ret = ask(&rnd, args);
+
+		KUNIT_EXPECT_EQ(test, ret, answer_to(UPLIFT_ARM_NEW, args));
+	}
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_OFF), 0);
+	KUNIT_EXPECT_EQ(test, pins(), SLEEPERS);
+	KUNIT_EXPECT_EQ(test, atomic_read(&awake), 0);
+
+	/* Each ends in the body that it began in, and then the module can go. */
+	gate_open = true;
+	wake_up_all(&gate);
+	KUNIT_EXPECT_TRUE(test, eventually(atomic_read(&awake) == started));
+	for (i = 0; i < started; i++)
+		KUNIT_EXPECT_EQ(test, results[i], answer(i == 1 ? UPLIFT_ARM_NEW : UPLIFT_ARM_NULL,
+							 ASK_SLEEP, 2, 3, 4, 5, 6));
+	KUNIT_EXPECT_TRUE(test, eventually(!pins()));
+	KUNIT_EXPECT_EQ(test, uplift_redirect_inside(&redirect), 0);
+}
+
+/* --- who else is there --- */
+
+static void second_redirect_is_refused(struct kunit *test)
+{
+	struct uplift_redirect *other = kunit_kzalloc(test, sizeof(*other), GFP_KERNEL);
+	struct rnd_state rnd;
+	char name[128] = "";
+
+	KUNIT_ASSERT_NOT_NULL(test, other);
+	prandom_seed_state(&rnd, 5);
+	KUNIT_EXPECT_FALSE(test, uplift_conflict("uplift_tried", redirect.addr, name,
+						 sizeof(name)));
+	KUNIT_ASSERT_EQ(test, redirect_set_up(other, "uplift_tried"), 0);
+	KUNIT_ASSERT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_NULL), 0);
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(other, UPLIFT_ARM_NEW), -EBUSY);
+	KUNIT_EXPECT_EQ(test, other->arm, UPLIFT_ARM_OFF);
+	KUNIT_EXPECT_EQ(test, other->pins, 0);
+	KUNIT_EXPECT_TRUE(test, uplift_conflict("uplift_tried", other->addr, name, sizeof(name)));
+	KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(name, "uplift_tried_null"), "%s", name);
+	expect_reaches(test, &rnd, UPLIFT_ARM_NULL);
+
+	/* The other way round, once the first is off. */
+	KUNIT_ASSERT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_OFF), 0);
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(other, UPLIFT_ARM_NEW), 0);
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_NULL), -EBUSY);
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(other, UPLIFT_ARM_OFF), 0);
+	expect_reaches(test, &rnd, UPLIFT_ARM_OFF);
+	uplift_redirect_exit(other);
+}
+
+static int probe_hits;
+
+static int probe_before(struct kprobe *probe, struct pt_regs *regs)
+{
+	probe_hits++;
+	return 0;
+}
+
+static void uplift_kunit_probe_after(struct kprobe *probe, struct pt_regs *regs,
+				     unsigned long flags)
+{
+	probe_hits++;
+}
+
+static void probe_with_post_handler_is_refused(struct kunit *test)
+{
+	struct kprobe probe = {
+		.symbol_name = "uplift_tried",
+		.post_handler = uplift_kunit_probe_after,
+	};
+	char name[128] = "";
+
+	KUNIT_ASSERT_EQ(test, register_kprobe(&probe), 0);
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_NULL), -EBUSY);
+	KUNIT_EXPECT_EQ(test, redirect.arm, UPLIFT_ARM_OFF);
+	KUNIT_EXPECT_TRUE(test, uplift_conflict("uplift_tried", redirect.addr, name, sizeof(name)));
+	KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(name, "uplift_kunit_probe_after"), "%s", name);
+	KUNIT_EXPECT_EQ(test, pins(), 0);
+	unregister_kprobe(&probe);
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_NULL), 0);
+}
+
+/* One that does not change the way is no conflict, and sees every call. */
+static void probe_without_post_handler_goes_along(struct kunit *test)
+{
+	struct kprobe probe = { .symbol_name = "uplift_tried", .pre_handler = probe_before };
+	struct rnd_state rnd;
+
+	prandom_seed_state(&rnd, 6);
+	probe_hits = 0;
+	KUNIT_ASSERT_EQ(test, register_kprobe(&probe), 0);
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_NULL), 0);
+	expect_reaches(test, &rnd, UPLIFT_ARM_NULL);
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_NEW), 0);
+	expect_reaches(test, &rnd, UPLIFT_ARM_NEW);
+	KUNIT_EXPECT_EQ(test, probe_hits, 2000);
+	unregister_kprobe(&probe);
+	expect_reaches(test, &rnd, UPLIFT_ARM_NEW);
+}
+
+static ssize_t write_sysctl(struct file *file, const char *text)
+{
+	loff_t pos = 0;
+
+	return kernel_write(file, text, strlen(text), &pos);
+}
+
+static void ftrace_that_is_off(struct kunit *test)
+{
+	struct file_system_type *type = get_fs_type("proc");
+	struct vfsmount *mnt;
+	struct rnd_state rnd;
+	struct file *file;
+	struct path path;
+
+	if (!type || !IS_ENABLED(CONFIG_SYSCTL))
+		kunit_skip(test, "needs CONFIG_PROC_FS and CONFIG_SYSCTL");
+	prandom_seed_state(&rnd, 7);
+	mnt = kern_mount(type);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(mnt));
+	path.mnt = mnt;
+	path.dentry = mnt->mnt_root;
+	file = file_open_root(&path, "sys/kernel/ftrace_enabled", O_RDWR, 0);
+	if (IS_ERR(file)) {
+		kern_unmount(mnt);
+		KUNIT_FAIL(test, "no sysctl kernel.ftrace_enabled (%pe)", file);
+		return;
+	}
+
+	KUNIT_EXPECT_EQ(test, write_sysctl(file, "0"), 1);
+	KUNIT_EXPECT_FALSE(test, uplift_ftrace_on());
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_NULL), -EBUSY);
+	expect_reaches(test, &rnd, UPLIFT_ARM_OFF);
+	KUNIT_EXPECT_EQ(test, write_sysctl(file, "1"), 1);
+	KUNIT_EXPECT_TRUE(test, uplift_ftrace_on());
+
+	/* Once there is a redirect the kernel does not let it be turned off. */
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_NULL), 0);
+	KUNIT_EXPECT_EQ(test, write_sysctl(file, "0"), -EBUSY);
+	expect_reaches(test, &rnd, UPLIFT_ARM_NULL);
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_NEW), 0);
+	KUNIT_EXPECT_EQ(test, write_sysctl(file, "0"), -EBUSY);
+	expect_reaches(test, &rnd, UPLIFT_ARM_NEW);
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_OFF), 0);
+	KUNIT_EXPECT_EQ(test, write_sysctl(file, "0"), 1);
+	KUNIT_EXPECT_EQ(test, write_sysctl(file, "1"), 1);
+
+	fput(file);
+	flush_delayed_fput();
+	kern_unmount(mnt);
+}
+
+/* --- the stack --- */
+
+static noinline __noclone u64 uplift_kunit_asks_for_stack(void)
+{
+	u64 ret = uplift_tried(ASK_STACK, 2, 3, 4, 5, 6);
+
+	/* Or the call would be a jump. */
+	barrier();
+	return ret;
+}
+
+/* Where a function is in a stack; -1 if it is not. */
+static int frame_of(const unsigned long *stack, int saved, const char *function)
+{
+	char name[KSYM_SYMBOL_LEN];
+	int i;
+
+	for (i = 0; i < saved; i++) {
+		snprintf(name, sizeof(name), "%ps", (void *)stack[i]);
+		if (!strcmp(name, function))
+			return i;
+	}
+	return -1;
+}
+
+static void stack_inside_a_body(struct kunit *test)
+{
+	static const struct {
+		enum uplift_arm_id arm;
+		const char *body;
+	} arms[] = {
+		{ UPLIFT_ARM_OFF, "uplift_tried" },
+		{ UPLIFT_ARM_NULL, "uplift_tried_null" },
+		{ UPLIFT_ARM_NEW, "uplift_tried_new" },
+	};
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(arms); i++) {
+		int at;
+
+		frames_saved = 0;
+		reliable_frames_saved = 0;
+		KUNIT_ASSERT_EQ(test, uplift_redirect_set(&redirect, arms[i].arm), 0);
+		KUNIT_EXPECT_EQ(test, uplift_kunit_asks_for_stack(),
+				answer(arms[i].arm, ASK_STACK, 2, 3, 4, 5, 6));
+
+		/* Nothing is between the body and the caller. */
+		at = frame_of(frames, frames_saved, arms[i].body);
+		KUNIT_EXPECT_GE_MSG(test, at, 0, "%s", arms[i].body);
+		KUNIT_EXPECT_EQ_MSG(test, frame_of(frames, frames_saved,
+						   "uplift_kunit_asks_for_stack"), at + 1,
+				    "%s", arms[i].body);
+
+		KUNIT_EXPECT_GT_MSG(test, reliable_frames_saved, 0, "%s: not reliable",
+				    arms[i].body);
+		at = frame_of(reliable_frames, reliable_frames_saved, arms[i].body);
+		KUNIT_EXPECT_GE_MSG(test, at, 0, "%s", arms[i].body);
+		KUNIT_EXPECT_EQ_MSG(test, frame_of(reliable_frames, reliable_frames_saved,
+						   "uplift_kunit_asks_for_stack"), at + 1,
+				    "%s", arms[i].body);
+	}
+}
+
+/* --- speed: reported, never judged --- */
+
+static void speed_of_arms(struct kunit *test)
+{
+	static const char * const names[] = { "off", "null", "new" };
+	int arm, i, calls = 100000;
+
+	for (arm = UPLIFT_ARM_OFF; arm <= UPLIFT_ARM_NEW; arm++) {
+		u64 start, sum = 0;
+
+		KUNIT_ASSERT_EQ(test, uplift_redirect_set(&redirect, arm), 0);
+		start = ktime_get_ns();
+		for (i = 0; i < calls; i++)
+			sum += uplift_tried(ASK_RESULT, i, 3, 4, 5, 6);
+		start = ktime_get_ns() - start;
+		KUNIT_EXPECT_NE(test, sum, 0);
+		kunit_info(test, "%s: %llu ps per call", names[arm], div_u64(start * 1000, calls));
+	}
+}
+
+static int redirect_init(struct kunit *test)
+{
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu)
+		memset(per_cpu_ptr(&uplift_tried_count, cpu), 0, sizeof(struct uplift_count));
+	gate_open = true;
+	return redirect_set_up(&redirect, "uplift_tried");
+}
+
+static void redirect_exit(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_OFF), 0);
+	KUNIT_EXPECT_TRUE(test, eventually(!pins()));
+	uplift_redirect_exit(&redirect);
+}
+
+static struct kunit_case redirect_cases[] = {
+	KUNIT_CASE(resolve_exactly_one),
+	KUNIT_CASE(resolve_none),
+	KUNIT_CASE(resolve_several),
+	KUNIT_CASE(calls_are_counted),
+	KUNIT_CASE(each_arm_reaches_its_body),
+	KUNIT_CASE(arm_that_is_not_offered),
+	KUNIT_CASE(function_that_cannot_be_redirected),
+	KUNIT_CASE_SLOW(switching_under_callers),
+	KUNIT_CASE_SLOW(tasks_asleep_inside),
+	KUNIT_CASE(second_redirect_is_refused),
+	KUNIT_CASE(probe_with_post_handler_is_refused),
+	KUNIT_CASE(probe_without_post_handler_goes_along),
+	KUNIT_CASE(ftrace_that_is_off),
+	KUNIT_CASE(stack_inside_a_body),
+	KUNIT_CASE(speed_of_arms),
+	{}
+};
+
+static struct kunit_suite redirect_suite = {
+	.name = "uplift_redirect",
+	.init = redirect_init,
+	.exit = redirect_exit,
+	.test_cases = redirect_cases,
+};
+
+kunit_test_suite(redirect_suite);
+
+MODULE_DESCRIPTION("KUnit tests of the redirect engine");
+MODULE_LICENSE("GPL");
