@@ -115,7 +115,8 @@ def render(data):
         raise ValueError(f"format '{data.get('format')}', this program reads {FORMAT}")
     target, verdict = data["target"], data["verdict"]
     correct, measured = data["correctness"], data["measurement"]
-    lines = [f"uplift: the /proc/filesystems rework of Linux 7.2 on {target['release']}", ""]
+    lines = [f"uplift: upstream's fast-path changes on {target['release']}", "",
+             "/proc/filesystems from a cached text (Linux 7.2)", ""]
 
     lines += _wrap(f"Verdict: {verdict['kind']} - {VERDICTS.get(verdict['kind'], 'not a verdict this report knows')}.",
                    "")

@@ -145,7 +145,7 @@ def _arms(args):
         targets.spec(name)
     for name in names:
         try:
-            target = commands.fetch.fetch(name, {"image", "modules"} | (set() if args.no_kos else {"headers"}))
+            target = commands.fetch.fetch(name, {"image", "modules"} | (set() if args.no_kos else {"headers", "slice"}))
             kos = [] if args.no_kos else list(kmod.build(target).values())
             tests = selftests.build()
             with say.doing(f"counting instructions in every arm on {target.release}"):

@@ -10,7 +10,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from . import buildroot, commands, fslist, guest, kmod, paths, say, selftests, targets	# noqa: E402
+from . import buildroot, commands, fslist, guest, kmod, paths, redirects, say, selftests, targets	# noqa: E402
 import report	# noqa: E402
 
 # What of a kernel's configuration decides whether and how the modules work, and what a read costs.
@@ -24,10 +24,6 @@ CONFIG = ("CONFIG_KPROBES", "CONFIG_KALLSYMS_ALL", "CONFIG_DYNAMIC_FTRACE_WITH_D
 SHORT = {"CHANGES": "20", "CYCLES": "2"}
 LEFT_OUT = {"read_uncached", "list_changes_uncached", "permanent"}
 
-# More sections for the report: each is called with (target, report data) and returns {"title", "lines"} or None.
-SECTIONS = []
-
-
 def evaluate(target, accel=None):
     """The report's data for one target."""
     started = time.monotonic()
@@ -35,8 +31,9 @@ def evaluate(target, accel=None):
     tests = selftests.build()
     qemu = guest.Qemu()
     guest.choose_accel(target, qemu, False, None, accel)	# probes KVM if it has to, before the guests run at once
-    with say.doing(f"evaluating {target.release} in two guests (correctness, instruction counts)"):
-        correct, measured = _both(target, kos, tests, accel)
+    buildroot.ensure("io")
+    with say.doing(f"evaluating {target.release} in guests, all at once (correctness, instruction counts)"):
+        correct, measured, equal, counted = _all(target, kos, tests, accel)
     data = {
         "format": report.FORMAT, "change": "fslist",
         "target": {"name": target.name, "release": target.release, "version": target.version,
@@ -44,20 +41,16 @@ def evaluate(target, accel=None):
         "verdict": measured.pop("verdict"), "correctness": correct, "measurement": measured,
         "reproduce": f"make run TARGET={target.name}" if target.name in targets.TABLE
         else "scripts/uplift lab evaluate --kernel BZIMAGE --modules DIR --kdir DIR",
-        "sections": [],
+        "sections": redirects.sections(counted, equal), "ok": correct["ok"] and equal["ok"],
     }
-    for section in SECTIONS:
-        found = section(target, data)
-        if found:
-            data["sections"].append(found)
     data["seconds"] = round(time.monotonic() - started, 1)
     return data
 
 
-def _both(target, kos, tests, accel):
-    """Both guests at once: a loaded host slows instruction counting down, but cannot change a count."""
+def _all(target, kos, tests, accel):
+    """All guests at once: a loaded host slows instruction counting down, but cannot change a count."""
     progress = say.Progress("guests")
-    state = {"correctness": "booting", "counting": "booting"}
+    state = {"correctness": "booting", "counting": "booting", "epoll": "under way", "arms": "under way"}
 
     def watch_correctness(line):
         result = re.match(r"(?:not )?ok (\d+) (?:- )?(\S+)", line)
@@ -76,13 +69,15 @@ def _both(target, kos, tests, accel):
         shown()
 
     def shown():
-        progress.show(", ".join(f"{key} {state[key]}" for key in ("correctness", "counting")))
+        progress.show(", ".join(f"{key} {state[key]}" for key in state if key != "of"))
 
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
         jobs = [pool.submit(fslist.correctness, target, kos, tests, smp=2, env=_short(tests), accel=accel,
                             echo=watch_correctness),
-                pool.submit(fslist.measure, target, kos, tests, echo=watch_counting)]
-        names = ("correctness", "counting")
+                pool.submit(fslist.measure, target, kos, tests, echo=watch_counting),
+                pool.submit(redirects.correctness, target, kos, tests, accel),
+                pool.submit(redirects.evaluate, target, kos, tests)]
+        names = ("correctness", "counting", "epoll", "arms")
         try:
             left = dict(zip(jobs, names))
             while left:
@@ -131,7 +126,7 @@ def _evaluate(args):
     else:
         sys.stdout.write(text)
     say.note(f"this report: {where / target.release}.txt and .json")
-    return say.OK if data["correctness"]["ok"] else say.FAIL
+    return say.OK if data["ok"] else say.FAIL
 
 
 def register(commands_parser):

@@ -606,7 +606,8 @@ def _unpack(now, todo, info):
 
 
 # What the modules' bodies are generated from, and upstream's tests of it: unpacking all takes longer and 1.7 GB.
-_SLICE = ("Makefile", "fs/eventpoll.c", "fs/dax.c", "fs/iomap/*", "tools/testing/selftests/filesystems/epoll/*")
+_SLICE = ("Makefile", "fs/eventpoll.c", "fs/dax.c", "fs/iomap/*", "tools/testing/selftests/filesystems/epoll/*",
+          "tools/testing/selftests/kselftest*.h", "tools/testing/selftests/kselftest/*")
 
 # What the static checks use of a kernel's source.
 _TOOLS = ("tools/lib/python/*", "tools/docs/*", "scripts/checkpatch.pl", "scripts/spelling.txt",

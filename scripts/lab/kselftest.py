@@ -20,10 +20,10 @@ UPSTREAM = "tools/testing/selftests/filesystems/epoll/epoll_wakeup_test.c"
 
 def upstream_test(target):
     """The kernel's own epoll_wakeup_test, built as it is in the target's source; None where there is no source."""
-    tree = (paths.SRC / target.name).resolve()
-    source = tree / UPSTREAM
-    if not source.exists():
+    if not target.ksrc or not (target.ksrc / UPSTREAM).exists():
         return None
+    tree = target.ksrc.resolve()
+    source = tree / UPSTREAM
     program = paths.ensure(paths.BUILD / "selftests" / "upstream" / target.name) / "epoll_wakeup_test"
     with paths.lock("selftests"):
         if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
@@ -63,6 +63,20 @@ def chosen(only, install):
     return found
 
 
+def boot(target, kos, install, script, *, form="short", smp=2, env=None, accel=None, timeout=900):
+    """What a script other than fslist's found in a guest of the target."""
+    needs = SCRIPTS[script]
+    files = {"/selftests": install}
+    program = upstream_test(target) if script == "epoll" else None
+    if program:
+        files["/selftests/epoll_wakeup_test"] = program
+    if "programs" in needs:
+        buildroot.ensure("io")
+    result = guest.boot(target, f"exec /selftests/{script}.sh {form}", files=files, kos=kos, smp=smp, env=env,
+                        accel=accel, timeout=timeout, name=f"{target.name}-{script}", quiet=True, **needs)
+    return fslist.judge(result, smp)
+
+
 def run(name, form="short", smp=2, env=None, script="fslist", only=None):
     """What a script found on a target, with counts of every result at the bottom of the KTAP."""
     target = fetch.fetch(name)
@@ -75,16 +89,7 @@ def run(name, form="short", smp=2, env=None, script="fslist", only=None):
             environment = {"EXPECT": targets.TABLE[name].expect, "PERMANENT": "1"} | environment
             found = fslist.correctness(target, kos, install, smp=smp, env=environment, form=form, timeout=timeout)
         else:
-            needs = SCRIPTS[script]
-            files = {"/selftests": install}
-            program = upstream_test(target) if script == "epoll" else None
-            if program:
-                files["/selftests/epoll_wakeup_test"] = program
-            if "programs" in needs:
-                buildroot.ensure("io")
-            result = guest.boot(target, f"exec /selftests/{script}.sh {form}", files=files, kos=kos, smp=smp,
-                                env=environment, timeout=timeout, name=f"{target.name}-{script}", quiet=True, **needs)
-            found = fslist.judge(result, smp)
+            found = boot(target, kos, install, script, form=form, smp=smp, env=environment, timeout=timeout)
         doing.result = found["summary"]
     return found
 

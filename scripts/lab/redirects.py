@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What `make run` says of the changes that redirect a function: epoll and iomap."""
+
+from . import arms, kselftest
+
+TITLES = {"epoll": "epoll_wait() with fewer user-access scopes (Linux 7.0)",
+          "iomap": "iomap_iter() without clearing what nobody reads (Linux 7.2)"}
+ARMS = ("off", "null", "new", "batch", "off_again")
+LABELS = {"off": "off", "null": "null", "new": "new", "batch": "batch", "off_again": "off again"}
+# Every arm through the same tests; enough to see a fault, few enough to wait for.
+CORRECT = "load events_off events_null events_new events_batch unloaded kernel_log"
+CORRECT_OPS = "5000"
+
+# The redirected function is called once per wait, and twice per read: for the mapping, and to finish.
+CALLS = {"epoll_wait": 1, "read": 2}
+
+
+def evaluate(target, kos, tests):
+    """{"verdicts", "table", "counts", "correctness": {"epoll": ...}}, from two guests that count."""
+    found = arms.measure(target, kos, tests, rounds=2)
+    if any(text.startswith(("applicable", "native")) for text in found["verdicts"].values()):
+        found["counts"] = arms.count(target, kos, tests)
+    del found["samples"]
+    return found
+
+
+def correctness(target, kos, tests, accel=None, smp=2):
+    """epoll.sh in every arm that there is."""
+    found = kselftest.boot(target, kos, tests, "epoll", smp=smp, accel=accel,
+                           env={"ONLY": CORRECT, "EPOLL_OPS": CORRECT_OPS})
+    return {key: found[key] for key in ("ok", "skipped", "problems", "summary")}
+
+
+def _row(label, cells):
+    return f"{label:22}" + "".join(f"{cell:>11}" for cell in cells)
+
+
+def _figures(found, prefix, there):
+    lines = [_row("instructions per", [LABELS[arm] for arm in there])]
+    for operation, row in found["table"].items():
+        if operation.startswith(prefix):
+            lines.append(_row(operation, [f"{row[arm]:,.1f}" if arm in row else "-" for arm in there]))
+    return lines
+
+
+def _differences(found, prefix):
+    """What the hook costs a call, and what an arm gains against null."""
+    lines = []
+    for operation, row in found["table"].items():
+        if not operation.startswith(prefix) or "null" not in row:
+            continue
+        calls = CALLS[operation.split()[0]]
+        gains = ", ".join(f"{arm} {row['null'] - row[arm]:+,.1f}" for arm in ("new", "batch") if arm in row)
+        cost = (row["null"] - row["off"]) / calls
+        lines.append(f"{operation}: redirect costs {cost:.1f} a call; saved against null: {gains}")
+    return lines
+
+
+def _counts(found, there):
+    lines = []
+    for operation, row in found.get("counts", {}).items():
+        events = int(operation.split()[-1])
+        for what, label in (("stac", "stac/clac pairs"), ("call", "calls")):
+            lines.append(_row(f"{label}, {events} ready", [row[arm][what] if arm in row else "-" for arm in there]))
+    return lines
+
+
+def sections(found, correct):
+    """Sections of the report: {"title", "lines"}."""
+    out = []
+    for change, prefix in (("epoll", "epoll_wait"), ("iomap", "read")):
+        verdict = found["verdicts"].get(change, "") or "not built (no source for it)"
+        lines = [f"Verdict: {verdict.splitlines()[0]}"] + [f"    {line}" for line in verdict.splitlines()[1:]]
+        rows = [row for operation, row in found["table"].items() if operation.startswith(prefix)]
+        there = [arm for arm in ARMS if any(arm in row for row in rows)]
+        if change == "epoll" and correct:
+            lines.append(f"Equality: {'passed' if correct['ok'] else 'FAILED'} - {correct['summary']}")
+            lines += [f"    {problem}" for problem in correct["problems"]]
+        lines += ["", *_figures(found, prefix, there)]
+        if change == "epoll":
+            lines += _counts(found, there)
+        lines += _differences(found, prefix)
+        out.append({"title": TITLES[change], "lines": lines, "verdict": verdict.split(":")[0].split("\n")[0],
+                    "table": {operation: row for operation, row in found["table"].items()
+                              if operation.startswith(prefix)}})
+    return out
