@@ -110,11 +110,12 @@ static int wander(void *data)
 				cpu = cpumask_first(cpu_online_mask);
 			set_cpus_allowed_ptr(current, cpumask_of(cpu));
 		}
-		UPLIFT_BODY_LEAVE(tried, NULL);
+		/* Where there is one CPU only, others have to run while it is inside. */
 		if (!(trips % 64))
 			usleep_range(10, 50);
 		else
 			cond_resched();
+		UPLIFT_BODY_LEAVE(tried, NULL);
 	}
 	return trips;
 }
@@ -134,7 +135,7 @@ static void inside_is_never_too_small(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, i, WANDERERS);
 
-	/* Signed: one who is seen to leave and not to enter makes it negative. */
+	/* One who is seen to leave and not to enter makes it too small. */
 	for (at = 0; at < LOOKS; at++) {
 		inside = uplift_count_inside(&uplift_tried_count);
 		if ((s64)inside < HOLDERS)

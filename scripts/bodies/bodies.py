@@ -163,10 +163,10 @@ class Body:
         self.declared = sorted(lift.bound & objects - own) + [f"__tracepoint_{point}" for point in points]
         self.own = sorted(own)
         self.traced = bool(points)
-        # what not every kernel has; without tracepoints a trace header has functions that do nothing
-        self.built = dict(manifest.get("bind_if", {}))
-        self.built |= {f"{kind}_{point}": "CONFIG_TRACEPOINTS" for kind in ("__traceiter", "__tracepoint")
-                       for point in points}
+        self.only_if = dict(manifest.get("bind_if", {}))
+        # Without tracepoints the functions of a trace header do nothing.
+        self.only_if |= {f"{kind}_{point}": "CONFIG_TRACEPOINTS" for kind in ("__traceiter", "__tracepoint")
+                         for point in points}
 
     def text(self, of):
         """All of it; `of` says of what it was made."""
@@ -175,8 +175,8 @@ class Body:
                           *self._definitions(), *self._entry(), *self._bind()])
 
     def _if_built(self, name, *lines):
-        """The lines, for kernels only that have the symbol."""
-        return [f"#ifdef {self.built[name]}", *lines, "#endif"] if name in self.built else lines
+        """The lines, for those kernels only that have the symbol."""
+        return (f"#ifdef {self.only_if[name]}", *lines, "#endif") if name in self.only_if else lines
 
     def _renames(self):
         yield from ("#include <linux/static_call.h>", '#include "body.h"', '#include "uplift.h"', "")
@@ -258,14 +258,13 @@ class Body:
         bound = [*self.calls, *self.declared, *self.own]
         yield from (f"int {self.prefix}_bind(void);", f"int {self.prefix}_bind(void)", "{")
         if bound:
-            unused = "" if set(bound) - set(self.built) else "__maybe_unused "
+            unused = "" if set(bound) - set(self.only_if) else "__maybe_unused "
             yield from (f"\tunsigned long {unused}addr;", f"\tint {unused}err;", "")
         for name in bound:
-            what = f"static_call_update({self.prefix}_{name}, (void *)addr)" if name in self.calls else \
-                f"{self.prefix}_{name} = (void *)addr"
-            yield from self._if_built(
-                name, f'\terr = uplift_bind("{self.lift.change}", "{name}", &addr);', "\tif (err)", "\t\treturn err;",
-                f"\t{what};")
+            keep = (f"\tstatic_call_update({self.prefix}_{name}, (void *)addr);" if name in self.calls else
+                    f"\t{self.prefix}_{name} = (void *)addr;")
+            yield from self._if_built(name, f'\terr = uplift_bind("{self.lift.change}", "{name}", &addr);', "\tif (err)",
+                                      "\t\treturn err;", keep)
         yield from ("\treturn 0;", "}", "")
 
 

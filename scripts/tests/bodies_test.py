@@ -526,8 +526,18 @@ class Make(Fixture):
             self.file("change/pond/pond.toml", manifest)
         with mock.patch.object(bodies, "patched", side_effect=lambda text, cocci, *_: f"{text}/* {cocci.name} */\n"):
             kernel = make.target(self.top / "src", self.top / "linux-headers", btf_file and self.top / btf_file)
-            return make.generate(self.top / "change/pond", self.top / "src", kernel, "linux-headers",
-                                 self.top / "out")
+            return make.generate(self.top / "change/pond", self.top / "src", kernel, "linux-headers", self.top / "out")
+
+    def test_without_a_built_kernel(self):
+        with mock.patch.object(bodies, "patched", side_effect=lambda text, *_: text):
+            objects = make.generate(self.top / "change/pond", self.top / "src", make.NoBtf("pond_look"), "src",
+                                    self.top / "out")
+        self.assertEqual(objects, ["pond_null.o", "pond_new.o"])
+        text = (self.top / "out/pond_null.c").read_text()
+        self.assertIn("uplift_pond_null(", text)
+        self.assertNotIn("static_assert", text)
+        with self.assertRaisesRegex(Problem, "none of"):
+            make.generate(self.top / "change/pond", self.top / "src", make.NoBtf("other"), "src", self.top / "out")
 
     def test_files(self):
         self.assertEqual(self.generate(), ["pond_null.o", "pond_new.o"])
