@@ -62,15 +62,9 @@ static inline void compat_iomap_set_fbatch(struct iomap_iter *iter, struct folio
 	iter->fbatch = fbatch;
 }
 
-/* Somebody is inside the batch; emptying it sets that back. */
-static inline void compat_iomap_fbatch_use(struct folio_batch *fbatch)
+static inline struct folio_batch *compat_iomap_fbatch(const struct iomap_iter *iter)
 {
-	fbatch->i = 1;
-}
-
-static inline bool compat_iomap_fbatch_used(const struct folio_batch *fbatch)
-{
-	return fbatch->i;
+	return iter->fbatch;
 }
 
 #else
@@ -81,13 +75,9 @@ static inline void compat_iomap_set_fbatch(struct iomap_iter *iter, struct folio
 {
 }
 
-static inline void compat_iomap_fbatch_use(struct folio_batch *fbatch)
+static inline struct folio_batch *compat_iomap_fbatch(const struct iomap_iter *iter)
 {
-}
-
-static inline bool compat_iomap_fbatch_used(const struct folio_batch *fbatch)
-{
-	return false;
+	return NULL;
 }
 
 #endif

@@ -163,7 +163,10 @@ class Body:
         self.declared = sorted(lift.bound & objects - own) + [f"__tracepoint_{point}" for point in points]
         self.own = sorted(own)
         self.traced = bool(points)
-        self.only_if = manifest.get("bind_if", {})
+        self.only_if = dict(manifest.get("bind_if", {}))
+        # Without tracepoints the functions of a trace header do nothing.
+        self.only_if |= {f"{kind}_{point}": "CONFIG_TRACEPOINTS" for kind in ("__traceiter", "__tracepoint")
+                         for point in points}
 
     def text(self, of):
         """All of it; `of` says of what it was made."""
@@ -178,7 +181,7 @@ class Body:
     def _renames(self):
         yield from ("#include <linux/static_call.h>", '#include "body.h"', '#include "uplift.h"', "")
         for name in self.calls:
-            yield f"#define {name} __SCT__{self.prefix}_{name}"
+            yield from self._if_built(name, f"#define {name} __SCT__{self.prefix}_{name}")
         for name in self.declared:
             yield from self._if_built(name, f"#define {name} (*{self.prefix}_{name})")
         if self.traced:
@@ -191,10 +194,12 @@ class Body:
                 continue
             if self.traced and re.search(rf"[<\"]{re.escape(self.manifest['trace']['header'])}[>\"]", item.text):
                 # The key is read instead of patched; what is called is the same, under the same protection.
+                yield "#ifdef CONFIG_TRACEPOINTS"
                 yield "#undef static_branch_unlikely"
                 yield "#define static_branch_unlikely(x) uplift_key_enabled(&(x)->key)"
                 yield "#undef __DO_TRACE_CALL"
                 yield "#define __DO_TRACE_CALL(name, args) __traceiter_##name(NULL, args)"
+                yield "#endif"
             yield _guarded(item, item.text)
         if self.header and not self.lift.replace:
             yield f'#include "{self.header}"'
@@ -202,7 +207,8 @@ class Body:
 
     def _pointers(self):
         for name in self.calls:
-            yield f"DEFINE_STATIC_CALL_NULL({self.prefix}_{name}, __SCT__{self.prefix}_{name});"
+            yield from self._if_built(
+                name, f"DEFINE_STATIC_CALL_NULL({self.prefix}_{name}, __SCT__{self.prefix}_{name});")
         for name in self.declared:
             # the header's declaration of the object has become one of this pointer
             yield from self._if_built(name, f"typeof({self.prefix}_{name}) {self.prefix}_{name};")
@@ -252,7 +258,8 @@ class Body:
         bound = [*self.calls, *self.declared, *self.own]
         yield from (f"int {self.prefix}_bind(void);", f"int {self.prefix}_bind(void)", "{")
         if bound:
-            yield from ("\tunsigned long addr;", "\tint err;", "")
+            unused = "" if set(bound) - set(self.only_if) else "__maybe_unused "
+            yield from (f"\tunsigned long {unused}addr;", f"\tint {unused}err;", "")
         for name in bound:
             keep = (f"\tstatic_call_update({self.prefix}_{name}, (void *)addr);" if name in self.calls else
                     f"\t{self.prefix}_{name} = (void *)addr;")

@@ -1,0 +1,648 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit tests of the iomap change: of the bodies that scripts/bodies made from
+ * this kernel's fs/iomap/iter.c, and of modules/iomap/iomap_core.c, which
+ * compares them.
+ *
+ * The third opinion is a model, made from what the comments in linux/iomap.h
+ * and at iomap_iter() promise to filesystems and to operations. It shares no
+ * code with the kernel and remembers by itself what it has asked for. The same
+ * model with a mistake in it stands for the wrong bodies that the comparison
+ * has to find.
+ */
+#include <kunit/test.h>
+#include <linux/iomap.h>
+#include <linux/ktime.h>
+#include <linux/math64.h>
+#include <linux/module.h>
+#include <linux/percpu.h>
+#include <linux/random.h>
+#include <linux/sizes.h>
+#include <linux/sort.h>
+#include <linux/string.h>
+
+#include "body.h"
+#include "iomap.h"
+#include "iomap_core.h"
+#include "iomap_gen.h"
+#include "trace.h"
+
+static ulong seed;
+module_param(seed, ulong, 0444);
+MODULE_PARM_DESC(seed, "of the first random script; 0 takes another one each time and prints it");
+
+/* As many as are run before the change is armed on a stock kernel. */
+#define SCRIPTS	10000
+
+/* Used by the bodies. */
+DEFINE_PER_CPU(struct uplift_count, uplift_iomap_count);
+
+/* Where the new body may differ from the old one in this kernel. */
+#ifdef UPLIFT_IOMAP_REUSE
+#define NEW_LENIENCY	IOMAP_FINISHED
+#else
+#define NEW_LENIENCY	(IOMAP_FINISHED | IOMAP_REUSE)
+#endif
+
+/* --- the model --- */
+
+/**
+ * enum mistake - what somebody who backports the change might get wrong
+ * @NO_MISTAKE: nothing: what the kernel does up to the change
+ * @LEAVES_FINISHED: the change, plainly: fine, as long as nobody uses a
+ *	finished iterator again
+ * @LEAVES_MAPPINGS: mappings are not cleared when there is another one to come
+ * @LEAVES_SRCMAP: nor is the source
+ * @LEAVES_STATUS: the status of the last mapping stays
+ * @LEAVES_BATCH: folios of the last mapping stay
+ * @STALE_AFTER_CLEARING: staleness is looked at when it has been cleared
+ * @STALE_FOREVER: a stale mapping is mapped again though nothing is left to do
+ * @STOPS_SHORT: a mapping that was done in part ends the iteration
+ * @GOES_ON_IDLE: a mapping of which nothing was done does not
+ * @ERROR_AFTER_PROGRESS: the body's error is lost where something was done
+ * @END_ERROR_AFTER_PROGRESS: an error of ->iomap_end() counts even so
+ * @END_ERROR_LOST: it never counts
+ * @END_SKIPPED: ->iomap_end() is not called where nothing was done
+ * @END_NOTHING_WRITTEN: it is told 0 as the progress, as that is taken from
+ *	where the iterator is by then
+ * @END_LENGTH_LEFT: it is told the length that is left
+ * @END_LENGTH_OF_MAPPING: it is told the mapping's length, source or not
+ * @END_LENGTH_INT: that is cut to 32 bits
+ * @END_AT_POSITION: it is told where the iterator is by then
+ * @BEGIN_WHOLE_LENGTH: ->iomap_begin() is asked for what the last one was asked
+ */
+enum mistake {
+	NO_MISTAKE,
+	LEAVES_FINISHED,
+	LEAVES_MAPPINGS,
+	LEAVES_SRCMAP,
+	LEAVES_STATUS,
+	LEAVES_BATCH,
+	STALE_AFTER_CLEARING,
+	STALE_FOREVER,
+	STOPS_SHORT,
+	GOES_ON_IDLE,
+	ERROR_AFTER_PROGRESS,
+	END_ERROR_AFTER_PROGRESS,
+	END_ERROR_LOST,
+	END_SKIPPED,
+	END_NOTHING_WRITTEN,
+	END_LENGTH_LEFT,
+	END_LENGTH_OF_MAPPING,
+	END_LENGTH_INT,
+	END_AT_POSITION,
+	BEGIN_WHOLE_LENGTH,
+};
+
+/**
+ * struct model - what the model knows beside the iterator
+ * @mistake: that it makes
+ * @start: where the current mapping was asked for
+ * @asked: for what length
+ * @got: how much of that the mapping has, and its source, if there is one
+ */
+static struct model {
+	enum mistake mistake;
+	loff_t start;
+	u64 asked;
+	u64 got;
+} model;
+
+static int model_begin(struct iomap_iter *iter, const struct iomap_ops *ops, u64 length)
+{
+	const struct iomap *source = &iter->srcmap;
+	int err;
+
+	model.start = iter->pos;
+	model.asked = length;
+	err = ops->iomap_begin(iter->inode, model.start, length, iter->flags,
+			       &iter->iomap, &iter->srcmap);
+	if (err < 0)
+		return err;
+	model.got = iter->iomap.length - (model.start - iter->iomap.offset);
+	if (source->type != IOMAP_HOLE && model.mistake != END_LENGTH_OF_MAPPING)
+		model.got = min(model.got, source->length - (model.start - source->offset));
+	model.got = min(model.got, model.asked);
+	iter->iter_start_pos = model.start;
+	return 1;
+}
+
+static int model_end(struct iomap_iter *iter, const struct iomap_ops *ops, ssize_t done)
+{
+	loff_t start = model.start;
+	u64 length = model.got;
+
+	if (!ops->iomap_end || (model.mistake == END_SKIPPED && !done))
+		return 0;
+	if (model.mistake == END_LENGTH_LEFT)
+		length -= done;
+	if (model.mistake == END_LENGTH_INT)
+		length = (u32)length;
+	if (model.mistake == END_NOTHING_WRITTEN)
+		done = 0;
+	if (model.mistake == END_AT_POSITION)
+		start = iter->pos;
+	return ops->iomap_end(iter->inode, start, length, done, iter->flags, &iter->iomap);
+}
+
+/* Is there another mapping to come? */
+static int model_verdict(const struct iomap_iter *iter, ssize_t done, bool stale)
+{
+	bool progress = done || stale || model.mistake == GOES_ON_IDLE;
+
+	if (iter->status && !(model.mistake == ERROR_AFTER_PROGRESS && done))
+		return iter->status;
+	if (model.mistake == STALE_FOREVER && stale)
+		return 1;
+	if (model.mistake == STOPS_SHORT && done < model.got)
+		progress = stale;
+	return iter->len && progress;
+}
+
+static void model_drop_batch(struct iomap_iter *iter)
+{
+	struct folio_batch *batch = compat_iomap_fbatch(iter);
+
+	if (!(iter->iomap.flags & COMPAT_IOMAP_F_FOLIO_BATCH) || model.mistake == LEAVES_BATCH)
+		return;
+	while (folio_batch_count(batch))
+		folio_put(batch->folios[--batch->nr]);
+	folio_batch_init(batch);
+}
+
+static int model_finish(struct iomap_iter *iter, const struct iomap_ops *ops)
+{
+	bool stale = (iter->iomap.flags & IOMAP_F_STALE) && model.mistake != STALE_AFTER_CLEARING;
+	ssize_t done = iter->pos - model.start;
+	int err, verdict;
+
+	err = model_end(iter, ops, done);
+	if (err < 0 && model.mistake != END_ERROR_LOST &&
+	    (!done || model.mistake == END_ERROR_AFTER_PROGRESS))
+		return err;
+	verdict = model_verdict(iter, done, stale);
+	model_drop_batch(iter);
+	if (model.mistake != LEAVES_STATUS)
+		iter->status = 0;
+	if (verdict <= 0 && model.mistake == LEAVES_FINISHED)
+		return verdict;
+	if (verdict > 0 && model.mistake == LEAVES_MAPPINGS)
+		return verdict;
+	memset(&iter->iomap, 0, sizeof(iter->iomap));
+	if (model.mistake != LEAVES_SRCMAP)
+		memset(&iter->srcmap, 0, sizeof(iter->srcmap));
+	return verdict;
+}
+
+static int model_iter(struct iomap_iter *iter, const struct iomap_ops *ops)
+{
+	u64 length = iter->len;
+	int verdict;
+
+	/* A mapping is never empty, so an empty one is none. */
+	if (iter->iomap.length) {
+		verdict = model_finish(iter, ops);
+		if (verdict <= 0)
+			return verdict;
+		if (model.mistake == BEGIN_WHOLE_LENGTH)
+			length = model.asked;
+	}
+	return model_begin(iter, ops, length);
+}
+
+/* --- the kernel, the bodies and the model, two at a time --- */
+
+static u64 first_seed(struct kunit *test)
+{
+	u64 first = seed ?: get_random_u32();
+
+	kunit_info(test, "seed=%llu\n", first);
+	return first;
+}
+
+static void expect_equal(struct kunit *test, iomap_iter_fn *one, iomap_iter_fn *other,
+			 unsigned int leniency)
+{
+	struct iomap_compared compared;
+	u64 first = first_seed(test);
+	int err;
+
+	err = iomap_compare(one, other, leniency, first, SCRIPTS, &compared);
+	KUNIT_EXPECT_EQ_MSG(test, err, 0, "seed=%llu: %s differs", compared.seed,
+			    compared.what ?: "nothing");
+	KUNIT_EXPECT_EQ(test, compared.scripts, SCRIPTS);
+	/* The scripts must be such that something happens in them. */
+	KUNIT_EXPECT_GT(test, compared.begins, SCRIPTS);
+	KUNIT_EXPECT_GT(test, compared.ends, SCRIPTS / 2);
+	KUNIT_EXPECT_GT(test, compared.calls, compared.begins);
+	if (leniency & IOMAP_REUSE)
+		KUNIT_EXPECT_EQ(test, compared.reuses, 0);
+	else
+		KUNIT_EXPECT_GT(test, compared.reuses, SCRIPTS / 50);
+	kunit_info(test, "%u scripts, %lu calls, %lu begins, %lu ends, %lu iterators used again\n",
+		   compared.scripts, compared.calls, compared.begins, compared.ends,
+		   compared.reuses);
+}
+
+static void kernel_and_null(struct kunit *test)
+{
+	expect_equal(test, iomap_iter, uplift_iomap_null, 0);
+}
+
+static void kernel_and_model(struct kunit *test)
+{
+	expect_equal(test, iomap_iter, model_iter, 0);
+}
+
+static void null_and_model(struct kunit *test)
+{
+	expect_equal(test, uplift_iomap_null, model_iter, 0);
+}
+
+static void null_and_new(struct kunit *test)
+{
+	expect_equal(test, uplift_iomap_null, uplift_iomap_new, NEW_LENIENCY);
+}
+
+static void kernel_and_new(struct kunit *test)
+{
+	expect_equal(test, iomap_iter, uplift_iomap_new, NEW_LENIENCY);
+}
+
+static void new_and_model(struct kunit *test)
+{
+	expect_equal(test, uplift_iomap_new, model_iter, NEW_LENIENCY);
+}
+
+/* It is a change, and that can be seen. */
+static void new_differs_from_null(struct kunit *test)
+{
+	struct iomap_compared compared;
+
+	KUNIT_EXPECT_EQ(test, iomap_compare(uplift_iomap_null, uplift_iomap_new, IOMAP_REUSE,
+					    1, SCRIPTS, &compared), -EILSEQ);
+	KUNIT_EXPECT_STREQ(test, compared.what ?: "", "contents of the mappings");
+}
+
+/* The change as upstream made it, in a kernel where an iterator is used again. */
+static void plain_backport_and_reuse(struct kunit *test)
+{
+	struct iomap_compared compared;
+
+	model.mistake = LEAVES_FINISHED;
+	KUNIT_EXPECT_EQ(test, iomap_compare(iomap_iter, model_iter, IOMAP_FINISHED, 1, SCRIPTS,
+					    &compared), -EILSEQ);
+	KUNIT_EXPECT_STREQ(test, compared.what ?: "", "which callbacks are called");
+	kunit_info(test, "found by script %u\n", compared.scripts);
+	KUNIT_EXPECT_EQ(test, iomap_compare(iomap_iter, model_iter, IOMAP_FINISHED | IOMAP_REUSE,
+					    1, SCRIPTS, &compared), 0);
+}
+
+/* --- wrong bodies --- */
+
+static const struct mistake_case {
+	const char *name;
+	enum mistake mistake;
+} mistake_cases[] = {
+	{ "leaves_finished", LEAVES_FINISHED },
+	{ "leaves_mappings", LEAVES_MAPPINGS },
+	{ "leaves_srcmap", LEAVES_SRCMAP },
+	{ "leaves_status", LEAVES_STATUS },
+	{ "leaves_batch", LEAVES_BATCH },
+	{ "stale_after_clearing", STALE_AFTER_CLEARING },
+	{ "stale_forever", STALE_FOREVER },
+	{ "stops_short", STOPS_SHORT },
+	{ "goes_on_idle", GOES_ON_IDLE },
+	{ "error_after_progress", ERROR_AFTER_PROGRESS },
+	{ "end_error_after_progress", END_ERROR_AFTER_PROGRESS },
+	{ "end_error_lost", END_ERROR_LOST },
+	{ "end_skipped", END_SKIPPED },
+	{ "end_nothing_written", END_NOTHING_WRITTEN },
+	{ "end_length_left", END_LENGTH_LEFT },
+	{ "end_length_of_mapping", END_LENGTH_OF_MAPPING },
+	{ "end_length_int", END_LENGTH_INT },
+	{ "end_at_position", END_AT_POSITION },
+	{ "begin_whole_length", BEGIN_WHOLE_LENGTH },
+};
+
+KUNIT_ARRAY_PARAM_DESC(mistake, mistake_cases, name);
+
+/* As lenient as with the new body of a kernel that uses iterators again. */
+static void mistake_is_found(struct kunit *test)
+{
+	const struct mistake_case *wrong = test->param_value;
+	struct iomap_compared compared;
+	u64 first = first_seed(test);
+
+	model.mistake = wrong->mistake;
+	if (model.mistake == LEAVES_BATCH && !COMPAT_IOMAP_F_FOLIO_BATCH)
+		kunit_skip(test, "iterators of this kernel have no batch of folios");
+	KUNIT_EXPECT_EQ(test, iomap_compare(uplift_iomap_null, model_iter, IOMAP_FINISHED, first,
+					    SCRIPTS, &compared), -EILSEQ);
+	KUNIT_EXPECT_LT(test, compared.scripts, SCRIPTS / 10);
+	kunit_info(test, "%s: script %u: %s\n", wrong->name, compared.scripts,
+		   compared.what ?: "not found");
+}
+
+/* --- the comparison itself --- */
+
+static void comparison_is_repeatable(struct kunit *test)
+{
+	struct iomap_compared once, again;
+
+	model.mistake = END_LENGTH_INT;
+	KUNIT_EXPECT_EQ(test, iomap_compare(iomap_iter, model_iter, 0, 7, SCRIPTS, &once), -EILSEQ);
+	/* The seed that is named is all that is needed to see it again. */
+	KUNIT_EXPECT_EQ(test, iomap_compare(iomap_iter, model_iter, 0, once.seed, 1, &again),
+			-EILSEQ);
+	KUNIT_EXPECT_EQ(test, once.seed, 7 + once.scripts - 1);
+	KUNIT_EXPECT_EQ(test, again.seed, once.seed);
+	KUNIT_EXPECT_PTR_EQ(test, again.what, once.what);
+}
+
+static void comparison_of_no_scripts(struct kunit *test)
+{
+	struct iomap_compared compared;
+
+	KUNIT_EXPECT_EQ(test, iomap_compare(iomap_iter, model_iter, 0, 1, 0, &compared), 0);
+	KUNIT_EXPECT_EQ(test, compared.scripts, 0);
+	KUNIT_EXPECT_EQ(test, compared.calls, 0);
+}
+
+static int refusing_iter(struct iomap_iter *iter, const struct iomap_ops *ops)
+{
+	return -EIO;
+}
+
+/* Never comes to an end, and calls back more often than can be logged. */
+static int endless_iter(struct iomap_iter *iter, const struct iomap_ops *ops)
+{
+	int i;
+
+	for (i = 0; i < 100; i++)
+		model_begin(iter, ops, iter->len);
+	return 1;
+}
+
+static void comparison_with_nonsense(struct kunit *test)
+{
+	struct iomap_compared compared;
+
+	KUNIT_EXPECT_EQ(test, iomap_compare(iomap_iter, refusing_iter, ~0U, 1, 1, &compared),
+			-EILSEQ);
+	KUNIT_EXPECT_EQ(test, iomap_compare(refusing_iter, iomap_iter, ~0U, 1, 1, &compared),
+			-EILSEQ);
+	KUNIT_EXPECT_EQ(test, iomap_compare(iomap_iter, endless_iter, ~0U, 1, 100, &compared),
+			-EILSEQ);
+	KUNIT_EXPECT_EQ(test, iomap_compare(endless_iter, iomap_iter, ~0U, 1, 100, &compared),
+			-EILSEQ);
+}
+
+/* --- which form has a function? --- */
+
+static void form_of_kernel_and_bodies(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, iomap_form_of(iomap_iter), IOMAP_FORM_CLEARS);
+	KUNIT_EXPECT_EQ(test, iomap_form_of(uplift_iomap_null), IOMAP_FORM_CLEARS);
+	KUNIT_EXPECT_EQ(test, iomap_form_of(uplift_iomap_new), IOMAP_FORM_LEAVES);
+}
+
+static void form_of_model(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, iomap_form_of(model_iter), IOMAP_FORM_CLEARS);
+	model.mistake = LEAVES_FINISHED;
+	KUNIT_EXPECT_EQ(test, iomap_form_of(model_iter), IOMAP_FORM_LEAVES);
+}
+
+static void form_of_nonsense(struct kunit *test)
+{
+	static const enum mistake mistakes[] = { LEAVES_SRCMAP, GOES_ON_IDLE };
+	int i;
+
+	KUNIT_EXPECT_EQ(test, iomap_form_of(refusing_iter), IOMAP_FORM_UNKNOWN);
+	KUNIT_EXPECT_EQ(test, iomap_form_of(endless_iter), IOMAP_FORM_UNKNOWN);
+	model.mistake = LEAVES_SRCMAP;
+	KUNIT_EXPECT_EQ(test, iomap_form_of(model_iter), IOMAP_FORM_UNKNOWN);
+	/* Mistakes that have nothing to do with the question. */
+	for (i = 1; i < ARRAY_SIZE(mistakes); i++) {
+		model.mistake = mistakes[i];
+		KUNIT_EXPECT_EQ(test, iomap_form_of(model_iter), IOMAP_FORM_CLEARS);
+	}
+}
+
+/* --- tracepoints --- */
+
+/* What probes on them see, as one number each; pointers and caller included. */
+struct traced {
+	u64 iter;
+	u64 dstmap;
+	u64 srcmap;
+	unsigned long events;
+};
+
+static u64 mixed(u64 so_far, const void *data, size_t size)
+{
+	const u8 *byte = data;
+
+	for (; size; size--, byte++)
+		so_far = (so_far ^ *byte) * 0x100000001b3;
+	return so_far;
+}
+
+static void traced_iter(void *data, struct iomap_iter *iter, const void *ops, unsigned long caller)
+{
+	struct traced *traced = data;
+
+	/* Not the inode: each comparison has one of its own. */
+	traced->iter = mixed(traced->iter, &iter->pos, offsetofend(struct iomap_iter, srcmap) -
+			     offsetof(struct iomap_iter, pos));
+	traced->iter = mixed(traced->iter, &ops, sizeof(ops));
+	traced->iter = mixed(traced->iter, &caller, sizeof(caller));
+	traced->events++;
+}
+
+static void traced_dstmap(void *data, struct inode *inode, struct iomap *iomap)
+{
+	struct traced *traced = data;
+
+	traced->dstmap = mixed(traced->dstmap, iomap, sizeof(*iomap));
+	traced->events++;
+}
+
+static void traced_srcmap(void *data, struct inode *inode, struct iomap *iomap)
+{
+	struct traced *traced = data;
+
+	traced->srcmap = mixed(traced->srcmap, iomap, sizeof(*iomap));
+	traced->events++;
+}
+
+static void trace_scripts(struct kunit *test, iomap_iter_fn *fn, struct traced *traced)
+{
+	struct iomap_compared compared;
+
+	memset(traced, 0, sizeof(*traced));
+	KUNIT_ASSERT_EQ(test, register_trace_iomap_iter(traced_iter, traced), 0);
+	KUNIT_ASSERT_EQ(test, register_trace_iomap_iter_dstmap(traced_dstmap, traced), 0);
+	KUNIT_ASSERT_EQ(test, register_trace_iomap_iter_srcmap(traced_srcmap, traced), 0);
+	/* With itself: what matters is what it shows on the way. */
+	KUNIT_EXPECT_EQ(test, iomap_compare(fn, fn, NEW_LENIENCY, 1, SCRIPTS / 10, &compared), 0);
+	unregister_trace_iomap_iter(traced_iter, traced);
+	unregister_trace_iomap_iter_dstmap(traced_dstmap, traced);
+	unregister_trace_iomap_iter_srcmap(traced_srcmap, traced);
+	tracepoint_synchronize_unregister();
+	KUNIT_EXPECT_GT(test, traced->events, 2 * compared.begins);
+}
+
+static void tracepoints_show_the_same(struct kunit *test)
+{
+	struct traced kernel, null, new;
+
+	if (!IS_ENABLED(CONFIG_TRACEPOINTS))
+		kunit_skip(test, "this kernel has no tracepoints");
+	trace_scripts(test, iomap_iter, &kernel);
+	trace_scripts(test, uplift_iomap_null, &null);
+	trace_scripts(test, uplift_iomap_new, &new);
+	kunit_info(test, "%lu events\n", kernel.events);
+	KUNIT_EXPECT_MEMEQ(test, &kernel, &null, sizeof(kernel));
+	KUNIT_EXPECT_MEMEQ(test, &kernel, &new, sizeof(kernel));
+}
+
+/* --- counting --- */
+
+static void calls_are_counted(struct kunit *test)
+{
+	struct uplift_count sum = {};
+	struct iomap_compared compared;
+	int arm, cpu;
+
+	for_each_possible_cpu(cpu)
+		memset(per_cpu_ptr(&uplift_iomap_count, cpu), 0, sizeof(sum));
+	KUNIT_EXPECT_EQ(test, iomap_compare(uplift_iomap_null, uplift_iomap_new, NEW_LENIENCY, 1,
+					    100, &compared), 0);
+	for_each_possible_cpu(cpu)
+		for (arm = 0; arm < UPLIFT_ARMS; arm++) {
+			sum.arm[arm].entered += per_cpu(uplift_iomap_count, cpu).arm[arm].entered;
+			sum.arm[arm].left += per_cpu(uplift_iomap_count, cpu).arm[arm].left;
+		}
+	for (arm = 0; arm < UPLIFT_ARMS; arm++) {
+		bool ran = arm == UPLIFT_ARM_NULL || arm == UPLIFT_ARM_NEW;
+
+		KUNIT_EXPECT_EQ(test, sum.arm[arm].entered, ran ? compared.calls : 0);
+		KUNIT_EXPECT_EQ(test, sum.arm[arm].left, ran ? compared.calls : 0);
+	}
+}
+
+/* --- speed: reported, never judged --- */
+
+#define SPEED_ROUNDS	15
+
+static int compare_u64(const void *a, const void *b)
+{
+	u64 x = *(const u64 *)a, y = *(const u64 *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static u64 median(u64 *values)
+{
+	sort(values, SPEED_ROUNDS, sizeof(*values), compare_u64, NULL);
+	return values[SPEED_ROUNDS / 2];
+}
+
+static int speed_begin(struct inode *inode, loff_t pos, loff_t length, unsigned int flags,
+		       struct iomap *iomap, struct iomap *srcmap)
+{
+	iomap->offset = 0;
+	iomap->length = SZ_1G;
+	iomap->type = IOMAP_MAPPED;
+	return 0;
+}
+
+/* Direct reads of 4 KiB, each from one extent: begun and finished. */
+static u64 speed_of(iomap_iter_fn *fn, unsigned int times)
+{
+	static const struct iomap_ops ops = { .iomap_begin = speed_begin };
+	u64 start = ktime_get_ns();
+
+	while (times--) {
+		struct iomap_iter iter = { .pos = SZ_64K, .len = SZ_4K, .flags = IOMAP_DIRECT };
+
+		while (fn(&iter, &ops) > 0)
+			compat_iomap_iter_done(&iter, SZ_4K, 0);
+	}
+	return ktime_get_ns() - start;
+}
+
+static void speed_per_finished_iteration(struct kunit *test)
+{
+	/* Off twice, so that noise can be seen. */
+	static const struct {
+		const char *name;
+		iomap_iter_fn *fn;
+	} arms[] = {
+		{ "off", iomap_iter },
+		{ "null", uplift_iomap_null },
+		{ "new", uplift_iomap_new },
+		{ "off again", iomap_iter },
+	};
+	/* Emulated time means nothing. */
+	unsigned int times = IS_ENABLED(CONFIG_UML) ? 1000000 : 1000;
+	u64 tenths[ARRAY_SIZE(arms)][SPEED_ROUNDS];
+	int i, round;
+
+	for (round = 0; round < SPEED_ROUNDS; round++)
+		for (i = 0; i < ARRAY_SIZE(arms); i++)
+			tenths[i][round] = div_u64(10 * speed_of(arms[i].fn, times), times);
+	for (i = 0; IS_ENABLED(CONFIG_UML) && i < ARRAY_SIZE(arms); i++) {
+		u64 middle = median(tenths[i]);
+
+		kunit_info(test, "%s: %llu.%llu ns per finished iteration, median of %u x %u\n",
+			   arms[i].name, middle / 10, middle % 10, SPEED_ROUNDS, times);
+	}
+}
+
+static int iomap_suite_init(struct kunit_suite *suite)
+{
+	return uplift_iomap_null_bind() ?: uplift_iomap_new_bind();
+}
+
+static int iomap_init(struct kunit *test)
+{
+	model = (struct model){};
+	return 0;
+}
+
+static struct kunit_case iomap_cases[] = {
+	KUNIT_CASE(kernel_and_null),
+	KUNIT_CASE(kernel_and_model),
+	KUNIT_CASE(kernel_and_new),
+	KUNIT_CASE(null_and_model),
+	KUNIT_CASE(null_and_new),
+	KUNIT_CASE(new_and_model),
+	KUNIT_CASE(new_differs_from_null),
+	KUNIT_CASE(plain_backport_and_reuse),
+	KUNIT_CASE_PARAM(mistake_is_found, mistake_gen_params),
+	KUNIT_CASE(comparison_is_repeatable),
+	KUNIT_CASE(comparison_of_no_scripts),
+	KUNIT_CASE(comparison_with_nonsense),
+	KUNIT_CASE(form_of_kernel_and_bodies),
+	KUNIT_CASE(form_of_model),
+	KUNIT_CASE(form_of_nonsense),
+	KUNIT_CASE(tracepoints_show_the_same),
+	KUNIT_CASE(calls_are_counted),
+	KUNIT_CASE_SLOW(speed_per_finished_iteration),
+	{}
+};
+
+static struct kunit_suite iomap_suite = {
+	.name = "uplift_iomap",
+	.suite_init = iomap_suite_init,
+	.init = iomap_init,
+	.test_cases = iomap_cases,
+};
+
+kunit_test_suite(iomap_suite);
+
+MODULE_DESCRIPTION("KUnit tests of the iomap change");
+MODULE_LICENSE("GPL");
