@@ -471,6 +471,19 @@ class Layout(Fixture):
         with self.assertRaisesRegex(Problem, "image has no BTF"):
             btf.Btf(self.file("image", b"hello" * 100))
 
+    def test_cut_off(self):
+        """At every byte, as a copy or a download may end: said in one line, not a traceback."""
+        blob = btf_blob(LAYOUT, ["pond_look"])
+        for length in range(len(blob)):
+            with self.assertRaisesRegex(Problem, "BTF that is cut off|has no BTF"):
+                btf.Btf(self.file("btf", blob[:length]))
+        image = bytearray(b"\x7fELF" + bytes(0x3c))
+        struct.pack_into("<Q", image, 0x28, 0x1000)
+        struct.pack_into("<HHH", image, 0x3a, 0x40, 3, 2)
+        for length in (4, 0x3f, 0x40):
+            with self.assertRaisesRegex(Problem, "image has no BTF"):
+                btf.Btf(self.file("image", bytes(image[:length])))
+
     def test_unknown_kind(self):
         blob = bytearray(btf_blob({}, ["f"]))
         blob[24 + 7] = 31
