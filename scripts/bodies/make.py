@@ -24,37 +24,8 @@ sys.dont_write_bytecode = True
 import bodies		# noqa: E402
 import btf		# noqa: E402
 import csource		# noqa: E402
+import manifests		# noqa: E402
 from csource import Problem		# noqa: E402
-
-try:
-    import tomllib
-except ImportError:
-    sys.exit("make.py: Python 3.11 or newer is needed (tomllib)")
-
-
-# What a manifest may have, and what an arm of it; see docs/design.md, "Generated bodies".
-REQUIRED = {"source", "functions", "declares", "arms"}
-OPTIONAL = {"types", "bind", "bind_objects", "bind_via", "bind_if", "copy", "trace", "reuse"}
-ARM = {"when", "header", "replace", "needs", "patch", "reuse_patch", "places"}
-
-
-def read_manifest(path):
-    """The manifest of a change. A key that is missing or unknown is a Problem."""
-    try:
-        manifest = tomllib.loads(path.read_text())
-    except tomllib.TOMLDecodeError as error:
-        raise Problem(f"{path}: {error}") from None
-    for key in sorted(REQUIRED - set(manifest)):
-        raise Problem(f"{path}: no '{key}'")
-    unknown = set(manifest) - REQUIRED - OPTIONAL
-    for name, arm in manifest["arms"].items():
-        unknown |= {f"arms.{name}.{key}" for key in set(arm) - ARM}
-        for key, needed in (("replace", "header"), ("patch", "places"), ("reuse_patch", "patch")):
-            if key in arm and needed not in arm:
-                raise Problem(f"{path}: arms.{name} has '{key}' and no '{needed}'")
-    if unknown:
-        raise Problem(f"{path}: unknown: {', '.join(sorted(unknown))}")
-    return manifest
 
 
 def _version(path, pattern, words):
@@ -151,7 +122,7 @@ def write(path, text):
 def generate(change_dir, ksrc, kernel, of, out):
     """Write the files; returns the names of the objects."""
     change = change_dir.name
-    manifest = read_manifest(change_dir / f"{change}.toml")
+    manifest = manifests.read(change_dir / f"{change}.toml")
     source = csource.Source(ksrc / manifest["source"])
     function = next((name for name in manifest["functions"] if name in kernel.functions), None)
     if not function:

@@ -20,6 +20,7 @@ import bodies		# noqa: E402
 import btf		# noqa: E402
 import csource		# noqa: E402
 import make		# noqa: E402
+import manifests		# noqa: E402
 from csource import Problem		# noqa: E402
 
 POND = """\
@@ -610,17 +611,9 @@ class Make(Fixture):
         with self.assertRaisesRegex(Problem, "btf: none of pond_look_fast, pond_look is a function of its own"):
             self.generate()
 
-    def test_manifest(self):
-        for text, said in ((MANIFEST.replace("declares", "declare"), "pond.toml: no 'declares'"),
-                           (MANIFEST.replace("places = 1", ""), "pond.toml: arms.new has 'patch' and no 'places'"),
-                           (MANIFEST.replace("places", "place = 1\nplaces"), "pond.toml: unknown: arms.new.place"),
-                           ('binds = ["a"]\n' + MANIFEST, "pond.toml: unknown: binds"),
-                           ("source = \n", r"pond\.toml: .*line 1")):
-            with self.subTest(said), self.assertRaisesRegex(Problem, said):
-                self.generate(text)
-
     def test_reuse(self):
         reuse = '[reuse]\nfunction = "pond_look"\nfiles = ["fs/pond/*.c"]\n'
+        self.file("change/pond/pond_reuse.cocci", COCCI)
         manifest = MANIFEST.replace("places", 'reuse_patch = "pond_reuse.cocci"\nplaces') + reuse
         loop = "int {}(void)\n{{\n\twhile (pond_look(&a, 1))\n\t\t;\n\treturn pond_look({}, 2);\n}}\n"
         with self.assertRaisesRegex(Problem, r"KSRC=\S+ has no fs/pond/\*\.c, where calls of pond_look\(\)"):
@@ -643,13 +636,125 @@ class Make(Fixture):
         self.assertEqual((said.returncode, said.stdout, said.stderr.count("\n")), (1, "", 1))
         self.assertTrue(said.stderr.startswith("pond: KSRC="), said.stderr)
 
+
+class Manifest(Fixture):
+    """What may stand in a manifest; everything else is one line that names the file and the key."""
+
+    ARMS = "[arms.null]\n"
+    TOP = 'source = "fs/pond.c"\nfunctions = ["pond_look"]\ndeclares = []\n'
+
+    def read(self, text):
+        self.file("pond_new.cocci", COCCI)
+        self.file("ours.h", "")
+        return manifests.read(self.file("pond.toml", text))
+
+    def said(self, text):
+        with self.assertRaises(Problem) as caught:
+            self.read(text)
+        said = str(caught.exception)
+        self.assertTrue(said.startswith(f"{self.top}/pond.toml: "), said)
+        self.assertEqual(len(said.splitlines()), 1, said)
+        return said.partition("pond.toml: ")[2]
+
+    def test_all_of_it(self):
+        text = self.TOP + """\
+            types = ["pond"]
+            bind = ["keeper_awake"]
+            bind_objects = ["keeper"]
+            bind_via = { call_keeper = "keeper_hat" }
+            bind_if = { keeper_hat = "CONFIG_HATS" }
+            copy = ["bank"]
+            [trace]
+            header = "trace.h"
+            points = ["look"]
+            [reuse]
+            function = "pond_look"
+            files = ["fs/pond/*.c", "fs/d?x.c"]
+            [arms.null]
+            when = "inner"
+            [arms.new]
+            patch = "pond_new.cocci"
+            reuse_patch = "pond_new.cocci"
+            places = 1
+            [arms.batch]
+            header = "ours.h"
+            replace = { inner = "our_inner" }
+            needs = ["bank"]
+            """
+        self.assertEqual(self.read(text)["arms"]["batch"]["replace"], {"inner": "our_inner"})
+
+    def test_missing(self):
+        top = self.TOP + self.ARMS
+        for text, key in ((top.replace("source", "types"), "source"), (top.replace("functions", "types"), "functions"),
+                          (top.replace("declares", "types"), "declares"), (self.TOP, "arms"),
+                          (top + "[reuse]\nfunction = 'f'\n", "reuse.files"),
+                          (top + "[reuse]\nfiles = ['f.c']\n", "reuse.function"),
+                          (top + "[trace]\nheader = 'trace.h'\n", "trace.points"),
+                          (top + "[trace]\npoints = ['look']\n", "trace.header")):
+            with self.subTest(key):
+                self.assertEqual(self.said(text), f"no '{key}'")
+
+    def test_unknown(self):
+        for text, said in (('binds = ["a"]\n' + self.TOP + self.ARMS, "binds"),
+                           (self.TOP + self.ARMS + "place = 1\nneed = 1\n", "arms.null.need, arms.null.place"),
+                           (self.TOP + self.ARMS + "[trace]\nheader = 'a'\npoints = ['b']\npoint = 1\n",
+                            "trace.point"),
+                           (self.TOP + self.ARMS + "[reuse]\nfunction = 'a'\nfiles = ['b']\nfile = 1\n", "reuse.file")):
+            with self.subTest(said):
+                self.assertEqual(self.said(text), f"unknown: {said}")
+
+    def test_of_another_kind(self):
+        name, path = "a name", "the path of a file"
+        names, table = "a list of names", 'a table, { name = "name" }'
+        for key, value, what in (
+                ("source", "1", path), ("source", '""', path), ("source", '"/etc/passwd"', path),
+                ("functions", '"pond_look"', names + ", with one at least"),
+                ("functions", "[]", names + ", with one at least"),
+                ("functions", '["pond look"]', names + ", with one at least"),
+                ("declares", '"linux/pond.h"', "a list of paths"), ("declares", "[1]", "a list of paths"),
+                ("types", '"pond"', names), ("bind", '"a"', names), ("bind_objects", "true", names), ("copy", "3", names),
+                ("bind_via", '"x"', table), ("bind_via", '{"a": 1}', table), ("bind_if", '["a"]', table),
+                ("trace", '"trace.h"', "a table"), ("trace.header", "1", path),
+                ("trace.points", "[]", names + ", with one at least"),
+                ("reuse", "3", "a table"), ("reuse.function", "[]", name),
+                *(("reuse.files", files, "a list of paths, with one at least, in which '*' and '?' may stand")
+                  for files in ('"fs/*.c"', "[]", '["/etc/*"]', '["fs/**.c"]', '[""]')),
+                ("arms", "3", "a table of arms, with one at least"), ("arms", "{}", "a table of arms, with one at least"),
+                ("arms.null", "3", "a table"), ("arms.null.when", "1", name), ("arms.null.header", "[]", path),
+                ("arms.null.replace", '"inner"', table), ("arms.null.needs", '"bank"', names),
+                ("arms.null.patch", "1", path),
+                *(("arms.null.places", value, "a number, 1 at least") for value in ('"1"', "0", "true", "1.0"))):
+            whole = {"source": '"fs/pond.c"', "functions": '["pond_look"]', "declares": "[]", "arms.null": "{}",
+                     "trace.header": '"a"', "trace.points": '["b"]', "reuse.function": '"a"', "reuse.files": '["b"]'}
+            lines = [f"{key} = {value}" for key, value in {
+                **{other: value for other, value in whole.items()
+                   if not other.startswith(key + ".") and not key.startswith(other + ".")},
+                key: value.replace('": ', '"= ')}.items()]
+            with self.subTest(key=key, value=value):
+                self.assertEqual(self.said("\n".join(lines) + "\n"), f"'{key}' must be {what}, not {value}")
+
+    def test_arms(self):
+        for arm, said in (("patch = 'pond_new.cocci'", "arms.null has 'patch' and no 'places'"),
+                          ("reuse_patch = 'a.cocci'", "arms.null has 'reuse_patch' and no 'patch'"),
+                          ("replace = { a = 'b' }", "arms.null has 'replace' and no 'header'"),
+                          ("patch = 'pond_new.cocci'\nreuse_patch = 'a.cocci'\nplaces = 1",
+                           "arms.null has 'reuse_patch', and there is no [reuse]"),
+                          ("header = 'gone.h'", f"'arms.null.header' is gone.h: no such file in {self.top}"),
+                          ("patch = 'gone.cocci'\nplaces = 1",
+                           f"'arms.null.patch' is gone.cocci: no such file in {self.top}"),
+                          ("[arms.'a b']", "'arms.a b' is no name")):
+            with self.subTest(said):
+                self.assertEqual(self.said(self.TOP + self.ARMS + arm + "\n"), said)
+
+    def test_no_toml(self):
+        self.assertRegex(self.said("source = \n"), "line 1")
+        self.assertRegex(self.said(b"source = '\xff'\n"), "utf-8")
+
     def test_own_manifests(self):
         found = sorted((SCRIPTS.parent / "modules").glob("*/*.toml"))
         self.assertTrue(found)
         for path in found:
-            for arm in make.read_manifest(path)["arms"].values():
-                for key in ("patch", "reuse_patch", "header"):
-                    self.assertTrue(key not in arm or (path.parent / arm[key]).is_file(), (path, key))
+            manifests.read(path)
 
 
 if __name__ == "__main__":
