@@ -4,7 +4,8 @@
 
 Reads the manifest <change>.toml, writes <change>_<arm>.c and <change>_gen.h, and says on standard output which
 objects are to be linked. Files that would not change are left alone, so that nothing is compiled again. Whatever does
-not fit exactly is one line on standard error, and status 1.
+not fit exactly is one line on standard error, with the difference found below it where a semantic patch makes another
+one than it must, and status 1.
 
 With --btf none nothing is checked against a built kernel: for bodies that are compiled into the very tree that they
 are lifted from, where layouts cannot differ. --function then says which of the manifest's functions is lifted.
@@ -152,7 +153,7 @@ def generate(change_dir, ksrc, kernel, of, out):
             text += "\n" + bodies.layouts([*lift.structs(), *manifest.get("types", ())], kernel)
         patch = options.get("reuse_patch" if reuser else "patch", options.get("patch"))
         if patch:
-            text = bodies.patched(text, change_dir / patch, options["places"], f"{function}() of {source.path}")
+            text = bodies.patched(text, change_dir / patch["file"], patch, f"{function}() of {source.path}")
         name = f"{change}_{arm}"
         write(out / f"{name}.c", text)
         objects.append(f"{name}.o")

@@ -36,7 +36,9 @@ _PATHS = _list("a list of paths", _PATH)
 # '**' is left to those who understand it in all of its forms
 _PATTERNS = _list("a list of paths, with one at least, in which '*' and '?' may stand",
                   _text("", r"([\w.+?-]|\*(?!\*))+(/([\w.+?-]|\*(?!\*))+)*"), 1)
-_COUNT = ("a number, 1 at least", lambda value: type(value) is int and value >= 1)	# True is an int, too
+# True is an int, too
+_COUNT = ("a number", lambda value: type(value) is int and value >= 0)
+_SOME = ("a number, 1 at least", lambda value: type(value) is int and value >= 1)
 
 # Tables: (the keys that it must have, those that it may have). "arms" is looked at by itself.
 _MANIFEST = ({"source": _PATH, "functions": _SOME_NAMES, "declares": _PATHS, "arms": None},
@@ -44,8 +46,9 @@ _MANIFEST = ({"source": _PATH, "functions": _SOME_NAMES, "declares": _PATHS, "ar
               "copy": _NAMES, "trace": None, "reuse": None})
 _TRACE = ({"header": _PATH, "points": _SOME_NAMES}, {})
 _REUSE = ({"function": _NAME, "files": _PATTERNS}, {})
-_ARM = ({}, {"when": _NAME, "header": _PATH, "replace": _MAP, "needs": _NAMES, "patch": _PATH, "reuse_patch": _PATH,
-             "places": _COUNT})
+_ARM = ({}, {"when": _NAME, "header": _PATH, "replace": _MAP, "needs": _NAMES, "patch": None, "reuse_patch": None})
+# A semantic patch, and exactly what it must change.
+_PATCH = ({"file": _PATH, "places": _SOME, "removes": _COUNT, "adds": _COUNT}, {})
 
 
 class _Reader:
@@ -86,14 +89,17 @@ class _Reader:
         if not _NAME[1](name):
             raise Problem(f"{self.path}: '{key}' is no name")
         self.table(key, arm, _ARM)
-        for one, other in (("replace", "header"), ("patch", "places"), ("reuse_patch", "patch")):
+        for one, other in (("replace", "header"), ("reuse_patch", "patch")):
             if one in arm and other not in arm:
                 raise Problem(f"{self.path}: {key} has '{one}' and no '{other}'")
         if "reuse_patch" in arm and "reuse" not in manifest:
             raise Problem(f"{self.path}: {key} has 'reuse_patch', and there is no [reuse]")
-        for one in ("header", "patch", "reuse_patch"):
+        if "header" in arm:
+            self.there(f"{key}.header", arm["header"])
+        for one in ("patch", "reuse_patch"):
             if one in arm:
-                self.there(f"{key}.{one}", arm[one])
+                self.table(f"{key}.{one}", arm[one], _PATCH)
+                self.there(f"{key}.{one}.file", arm[one]["file"])
 
 
 def read(path):

@@ -127,8 +127,7 @@ declares = ["linux/pond.h"]
 [arms.null]
 
 [arms.new]
-patch = "pond_new.cocci"
-places = 1
+patch = { file = "pond_new.cocci", places = 1, removes = 1, adds = 1 }
 """
 
 COCCI = "@@\nexpression n;\n@@\n\n- bank(n)\n+ better_bank(n)\n"
@@ -495,8 +494,9 @@ class Layout(Fixture):
 class Patch(Fixture):
     """Semantic patches."""
 
-    def patched(self, text, expected=1):
-        return bodies.patched(text, self.file("new.cocci", COCCI), expected, "f() of pond.c")
+    def patched(self, text, places=1, removes=1, adds=1, cocci=COCCI):
+        expected = {"file": "new.cocci", "places": places, "removes": removes, "adds": adds}
+        return bodies.patched(text, self.file("new.cocci", cocci), expected, "f() of pond.c")
 
     def test_no_spatch(self):
         with mock.patch.dict(os.environ, {"PATH": str(self.top)}):
@@ -510,21 +510,54 @@ class Patch(Fixture):
 
     @unittest.skipUnless(shutil.which("spatch"), "no spatch")
     def test_nowhere_and_twice(self):
-        with self.assertRaisesRegex(Problem, r"new\.cocci matches nowhere in f\(\) of pond\.c, and must in 1:"):
+        with self.assertRaisesRegex(Problem, r"new\.cocci matches nowhere in f\(\) of pond\.c, and must make a "
+                                             r"difference of 1 place, 1 line removed and 1 added: the .* there$"):
             self.patched("int f(int n)\n{\n\treturn n;\n}\n")
         twice = "int f(int n)\n{\n\tif (bank(n))\n\t\treturn n;\n\treturn bank(n + 1);\n}\n"
-        with self.assertRaisesRegex(Problem, r"new\.cocci matches in 2 places in f\(\) of pond\.c, and must in 1:"):
+        with self.assertRaisesRegex(Problem, r"new\.cocci makes a difference of 2 places, 2 lines removed and 2 added "
+                                             r"in f\(\) of pond\.c, and must make one of 1 place, 1 line removed and "):
             self.patched(twice)
-        self.assertEqual(self.patched(twice, 2).count("better_bank"), 2)
+        self.assertEqual(self.patched(twice, 2, 2, 2).count("better_bank"), 2)
+
+    @unittest.skipUnless(shutil.which("spatch"), "no spatch")
+    def test_twice_side_by_side(self):
+        """One place all the same; the lines tell, and the difference is shown."""
+        twice = "int f(int n)\n{\n\tn += bank(n);\n\tn += bank(3);\n\treturn n;\n}\n"
+        with self.assertRaises(Problem) as caught:
+            self.patched(twice)
+        first, *rest = str(caught.exception).splitlines()
+        self.assertIn("a difference of 1 place, 2 lines removed and 2 added in", first)
+        self.assertEqual(rest, ["@@", "-\tn += bank(n);", "-\tn += bank(3);", "+\tn += better_bank(n);",
+                                "+\tn += better_bank(3);"])
+        self.patched(twice, 1, 2, 2)
+
+    @unittest.skipUnless(shutil.which("spatch"), "no spatch")
+    def test_half_of_the_rules(self):
+        """Two places, as is expected; but both are of the rule that removes."""
+        cocci = "@@\n@@\n\n- wade();\n\n@@\n@@\n\n  swim();\n+ wade();\n"
+        whole = "int f(int n)\n{\n\twade();\n\tif (n)\n\t\tn++;\n\tswim();\n\treturn n;\n}\n"
+        half = whole.replace("swim", "dive").replace("\treturn", "\twade();\n\treturn")
+        self.assertIn("swim();\n\twade();", self.patched(whole, 2, 1, 1, cocci=cocci))
+        with self.assertRaisesRegex(Problem, "a difference of 2 places, 2 lines removed and 0 added in"):
+            self.patched(half, 2, 1, 1, cocci=cocci)
 
     @unittest.skipUnless(shutil.which("spatch"), "no spatch")
     def test_broken(self):
-        with self.assertRaisesRegex(Problem, "bad.cocci: spatch failed:"):
-            bodies.patched("int a;\n", self.file("bad.cocci", "@@\n@@\n- (\n"), 1, "pond.c")
+        with self.assertRaisesRegex(Problem, "new.cocci: spatch failed:"):
+            self.patched("int a;\n", cocci="@@\n@@\n- (\n")
 
-    def test_places(self):
-        self.assertEqual(bodies.places("a\nb\nc\n", "a\nB\nc\n"), 1)
-        self.assertEqual(bodies.places("a\nb\nc\n", "A\nb\nc\nd\n"), 2)
+    def test_difference(self):
+        for before, after, counts, lines in (
+                ("a\nb\nc\n", "a\nB\nc\n", (1, 1, 1), ["@@", "-b", "+B"]),
+                ("a\nb\nc\n", "A\nb\nc\nd\n", (2, 1, 2), ["@@", "-a", "+A", "@@", "+d"]),
+                ("a\nb\n", "a\n\nb\n", (0, 0, 0), []),
+                ("\ta  b\n", "a b\n\n", (0, 0, 0), []),
+                ("a\n\nb\n", "a\n", (1, 1, 0), ["@@", "-b"]),
+                ("a\n\nb\n", "A\n\n\tB\n", (1, 2, 2), ["@@", "-a", "-b", "+A", "+\tB"])):
+            with self.subTest(before=before, after=after):
+                difference = bodies.Difference(before, after)
+                self.assertEqual(tuple(difference.counts[key] for key in ("places", "removes", "adds")), counts)
+                self.assertEqual(difference.lines, lines)
 
 
 class Make(Fixture):
@@ -582,7 +615,7 @@ class Make(Fixture):
         self.assertEqual((self.top / "out/pond_null.c").stat().st_mtime, 1)
 
     def test_arm_that_does_not_apply(self):
-        manifest = MANIFEST.replace("places = 1", 'places = 1\nwhen = "pond_song"')
+        manifest = MANIFEST + 'when = "pond_song"\n'
         self.assertEqual(self.generate(manifest), ["pond_null.o"])
         self.assertNotIn("UPLIFT_POND_NEW", (self.top / "out/pond_gen.h").read_text())
 
@@ -614,7 +647,7 @@ class Make(Fixture):
     def test_reuse(self):
         reuse = '[reuse]\nfunction = "pond_look"\nfiles = ["fs/pond/*.c"]\n'
         self.file("change/pond/pond_reuse.cocci", COCCI)
-        manifest = MANIFEST.replace("places", 'reuse_patch = "pond_reuse.cocci"\nplaces') + reuse
+        manifest = MANIFEST + 'reuse_patch = { file = "pond_reuse.cocci", places = 1, removes = 1, adds = 3 }\n' + reuse
         loop = "int {}(void)\n{{\n\twhile (pond_look(&a, 1))\n\t\t;\n\treturn pond_look({}, 2);\n}}\n"
         with self.assertRaisesRegex(Problem, r"KSRC=\S+ has no fs/pond/\*\.c, where calls of pond_look\(\)"):
             self.generate(manifest)
@@ -642,6 +675,7 @@ class Manifest(Fixture):
 
     ARMS = "[arms.null]\n"
     TOP = 'source = "fs/pond.c"\nfunctions = ["pond_look"]\ndeclares = []\n'
+    REUSE = "[reuse]\nfunction = 'a'\nfiles = ['b']\n"
 
     def read(self, text):
         self.file("pond_new.cocci", COCCI)
@@ -655,6 +689,11 @@ class Manifest(Fixture):
         self.assertTrue(said.startswith(f"{self.top}/pond.toml: "), said)
         self.assertEqual(len(said.splitlines()), 1, said)
         return said.partition("pond.toml: ")[2]
+
+    def patch(self, without=None, name="patch", **other):
+        """The line of a semantic patch."""
+        keys = {"file": "'pond_new.cocci'", "places": 1, "removes": 1, "adds": 1, **other}
+        return f"{name} = {{ {', '.join(f'{key} = {value}' for key, value in keys.items() if key != without)} }}\n"
 
     def test_all_of_it(self):
         text = self.TOP + """\
@@ -673,9 +712,8 @@ class Manifest(Fixture):
             [arms.null]
             when = "inner"
             [arms.new]
-            patch = "pond_new.cocci"
-            reuse_patch = "pond_new.cocci"
-            places = 1
+            patch = { file = "pond_new.cocci", places = 1, removes = 0, adds = 1 }
+            reuse_patch = { file = "pond_new.cocci", places = 2, removes = 2, adds = 0 }
             [arms.batch]
             header = "ours.h"
             replace = { inner = "our_inner" }
@@ -690,21 +728,28 @@ class Manifest(Fixture):
                           (top + "[reuse]\nfunction = 'f'\n", "reuse.files"),
                           (top + "[reuse]\nfiles = ['f.c']\n", "reuse.function"),
                           (top + "[trace]\nheader = 'trace.h'\n", "trace.points"),
-                          (top + "[trace]\npoints = ['look']\n", "trace.header")):
+                          (top + "[trace]\npoints = ['look']\n", "trace.header"),
+                          *((top + self.patch(key), f"arms.null.patch.{key}")
+                            for key in ("file", "places", "removes", "adds")),
+                          (top + self.patch() + self.patch("adds", "reuse_patch") + self.REUSE,
+                           "arms.null.reuse_patch.adds")):
             with self.subTest(key):
                 self.assertEqual(self.said(text), f"no '{key}'")
 
     def test_unknown(self):
         for text, said in (('binds = ["a"]\n' + self.TOP + self.ARMS, "binds"),
                            (self.TOP + self.ARMS + "place = 1\nneed = 1\n", "arms.null.need, arms.null.place"),
+                           (self.TOP + self.ARMS + "patch = 'pond_new.cocci'\nplaces = 1\n", "arms.null.places"),
+                           (self.TOP + self.ARMS + self.patch(place=1), "arms.null.patch.place"),
                            (self.TOP + self.ARMS + "[trace]\nheader = 'a'\npoints = ['b']\npoint = 1\n",
                             "trace.point"),
-                           (self.TOP + self.ARMS + "[reuse]\nfunction = 'a'\nfiles = ['b']\nfile = 1\n", "reuse.file")):
+                           (self.TOP + self.ARMS + self.REUSE + "file = 1\n", "reuse.file")):
             with self.subTest(said):
                 self.assertEqual(self.said(text), f"unknown: {said}")
 
     def test_of_another_kind(self):
         name, path = "a name", "the path of a file"
+        counts = ("places", "removes", "adds")
         names, table = "a list of names", 'a table, { name = "name" }'
         for key, value, what in (
                 ("source", "1", path), ("source", '""', path), ("source", '"/etc/passwd"', path),
@@ -712,20 +757,25 @@ class Manifest(Fixture):
                 ("functions", "[]", names + ", with one at least"),
                 ("functions", '["pond look"]', names + ", with one at least"),
                 ("declares", '"linux/pond.h"', "a list of paths"), ("declares", "[1]", "a list of paths"),
-                ("types", '"pond"', names), ("bind", '"a"', names), ("bind_objects", "true", names), ("copy", "3", names),
+                ("types", '"pond"', names), ("bind", '"a"', names), ("bind_objects", "true", names),
+                ("copy", "3", names),
                 ("bind_via", '"x"', table), ("bind_via", '{"a": 1}', table), ("bind_if", '["a"]', table),
                 ("trace", '"trace.h"', "a table"), ("trace.header", "1", path),
                 ("trace.points", "[]", names + ", with one at least"),
                 ("reuse", "3", "a table"), ("reuse.function", "[]", name),
                 *(("reuse.files", files, "a list of paths, with one at least, in which '*' and '?' may stand")
                   for files in ('"fs/*.c"', "[]", '["/etc/*"]', '["fs/**.c"]', '[""]')),
-                ("arms", "3", "a table of arms, with one at least"), ("arms", "{}", "a table of arms, with one at least"),
+                *(("arms", value, "a table of arms, with one at least") for value in ("3", "{}")),
                 ("arms.null", "3", "a table"), ("arms.null.when", "1", name), ("arms.null.header", "[]", path),
                 ("arms.null.replace", '"inner"', table), ("arms.null.needs", '"bank"', names),
-                ("arms.null.patch", "1", path),
-                *(("arms.null.places", value, "a number, 1 at least") for value in ('"1"', "0", "true", "1.0"))):
+                ("arms.null.patch", '"pond_new.cocci"', "a table"), ("arms.null.patch.file", "1", path),
+                *(("arms.null.patch.places", value, "a number, 1 at least") for value in ('"1"', "0", "true", "1.0")),
+                *((f"arms.null.patch.{key}", value, "a number")
+                  for key in counts[1:] for value in ('"1"', "-1", "true", "1.0"))):
             whole = {"source": '"fs/pond.c"', "functions": '["pond_look"]', "declares": "[]", "arms.null": "{}",
-                     "trace.header": '"a"', "trace.points": '["b"]', "reuse.function": '"a"', "reuse.files": '["b"]'}
+                     "trace.header": '"a"', "trace.points": '["b"]', "reuse.function": '"a"', "reuse.files": '["b"]',
+                     **({"arms.null.patch.file": '"a"', **{f"arms.null.patch.{other}": "1" for other in counts}}
+                        if key.startswith("arms.null.patch.") else {})}
             lines = [f"{key} = {value}" for key, value in {
                 **{other: value for other, value in whole.items()
                    if not other.startswith(key + ".") and not key.startswith(other + ".")},
@@ -734,14 +784,13 @@ class Manifest(Fixture):
                 self.assertEqual(self.said("\n".join(lines) + "\n"), f"'{key}' must be {what}, not {value}")
 
     def test_arms(self):
-        for arm, said in (("patch = 'pond_new.cocci'", "arms.null has 'patch' and no 'places'"),
-                          ("reuse_patch = 'a.cocci'", "arms.null has 'reuse_patch' and no 'patch'"),
+        for arm, said in ((self.patch(name="reuse_patch"), "arms.null has 'reuse_patch' and no 'patch'"),
                           ("replace = { a = 'b' }", "arms.null has 'replace' and no 'header'"),
-                          ("patch = 'pond_new.cocci'\nreuse_patch = 'a.cocci'\nplaces = 1",
+                          (self.patch() + self.patch(name="reuse_patch"),
                            "arms.null has 'reuse_patch', and there is no [reuse]"),
                           ("header = 'gone.h'", f"'arms.null.header' is gone.h: no such file in {self.top}"),
-                          ("patch = 'gone.cocci'\nplaces = 1",
-                           f"'arms.null.patch' is gone.cocci: no such file in {self.top}"),
+                          (self.patch(file="'gone.cocci'"),
+                           f"'arms.null.patch.file' is gone.cocci: no such file in {self.top}"),
                           ("[arms.'a b']", "'arms.a b' is no name")):
             with self.subTest(said):
                 self.assertEqual(self.said(self.TOP + self.ARMS + arm + "\n"), said)
