@@ -39,12 +39,28 @@ def _version(path, pattern, words):
     return tuple(int(match[1]) for match in found) if all(found) else None
 
 
+def _extraversion(directory, depth=3):
+    """EXTRAVERSION as a tree's Makefile sets it ("", "-rc4"); None where there is none to be read.
+
+    The Makefile of a build directory, and of a distribution's headers, may only include that of another directory.
+    """
+    try:
+        text = (directory / "Makefile").read_text()
+    except (OSError, ValueError):
+        return None
+    found = re.search(r"^EXTRAVERSION[ \t]*[:?]?=([^#\n]*)", text, re.MULTILINE)
+    if found:
+        return found[1].strip() if "$" not in found[1] else None
+    included = re.search(r"^include[ \t]+([^\s$]+)/Makefile[ \t]*$", text, re.MULTILINE)
+    return _extraversion(directory / included[1], depth - 1) if included and depth else None
+
+
 def version_of_source(ksrc):
-    """The version of a source tree: (7, 1, 13)."""
+    """The version of a source tree: ((7, 1, 13), "")."""
     version = _version(ksrc / "Makefile", r"^%s = (\d+)$", ("VERSION", "PATCHLEVEL", "SUBLEVEL"))
     if not version:
         raise Problem(f"KSRC={ksrc} is no kernel source tree")
-    return version
+    return version, _extraversion(ksrc)
 
 
 def version_of_headers(kdir):
@@ -53,7 +69,7 @@ def version_of_headers(kdir):
                        ("MAJOR", "PATCHLEVEL", "SUBLEVEL"))
     if not version:
         raise Problem(f"KDIR={kdir} is not configured: no version in include/generated/uapi/linux/version.h")
-    return version
+    return version, _extraversion(kdir)
 
 
 def find_btf(given, kdir):
@@ -85,10 +101,13 @@ class NoBtf:
 
 def target(ksrc, kdir, btf_file):
     """The BTF of the kernel that KSRC and KDIR are of."""
-    source_version, headers_version = version_of_source(ksrc), version_of_headers(kdir)
+    (source_version, source_extra), (headers_version, headers_extra) = version_of_source(ksrc), version_of_headers(kdir)
     if source_version != headers_version:
         raise Problem("KSRC={} is the source of {}.{}.{}, and KDIR={} is for {}.{}.{}".format(
             ksrc, *source_version, kdir, *headers_version))
+    if None not in (source_extra, headers_extra) and source_extra != headers_extra:
+        raise Problem("KSRC={} is the source of {}.{}.{} with EXTRAVERSION '{}', and KDIR={} is for one with '{}'"
+                      .format(ksrc, *source_version, source_extra, kdir, headers_extra))
     return btf.Btf(find_btf(btf_file, kdir))
 
 

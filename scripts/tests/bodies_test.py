@@ -624,6 +624,34 @@ class Make(Fixture):
         with self.assertRaisesRegex(Problem, r"KSRC=\S+ is the source of 6.18.14, and KDIR=\S+ is for 6.18.15"):
             self.generate()
 
+    def extra(self, source, headers):
+        """Generate with these lines in the Makefiles; headers' may have no others."""
+        self.version("src", 6, 18, 15)
+        with open(self.top / "src/Makefile", "a") as file:
+            file.write(source)
+        self.file("linux-headers/Makefile", headers)
+        return self.generate()
+
+    def test_other_extraversion(self):
+        plain = "EXTRAVERSION =\nNAME = Heron\n"
+        self.file("common/Makefile", "EXTRAVERSION = -rc4\nNAME = Heron\n")
+        include = f"export KBUILD_OUTPUT = .\ninclude {self.top}/common/Makefile\n"
+        for source, headers, said in (
+                ("EXTRAVERSION = -rc3\n", "EXTRAVERSION = -rc4\n", ("-rc3", "-rc4")),
+                (plain, "EXTRAVERSION = -rc4\n", ("", "-rc4")), ("EXTRAVERSION = -rc4\n", plain, ("-rc4", "")),
+                (plain, include, ("", "-rc4")), (plain, "include ../common/Makefile\n", ("", "-rc4"))):
+            with self.subTest(source=source, headers=headers), self.assertRaisesRegex(
+                    Problem, rf"KSRC=\S+ is the source of 6.18.15 with EXTRAVERSION '{said[0]}', "
+                             rf"and KDIR=\S+ is for one with '{said[1]}'"):
+                self.extra(source, headers)
+        # the same, or nothing that can be read
+        for source, headers in (("EXTRAVERSION = -rc4\n", include), ("EXTRAVERSION = -rc4 # the fourth\n", include),
+                                (plain, plain), ("", "EXTRAVERSION = -rc4\n"), ("EXTRAVERSION = -rc4\n", ""),
+                                (plain, "include gone/Makefile\n"), (plain, "include ./Makefile\n"),
+                                (plain, "include $(srctree)/Makefile\n"), (plain, "EXTRAVERSION = $(OURS)\n")):
+            with self.subTest(source=source, headers=headers):
+                self.assertEqual(self.extra(source, headers), ["pond_null.o", "pond_new.o"])
+
     def test_no_source_or_headers(self):
         (self.top / "src/Makefile").write_text("all:\n")
         with self.assertRaisesRegex(Problem, r"KSRC=\S+/src is no kernel source tree"):
