@@ -171,6 +171,9 @@ class Body:
         self.declared = sorted(lift.bound & objects - own) + [f"__tracepoint_{point}" for point in points]
         self.own = sorted(own)
         self.traced = bool(points)
+        if points and not any(self._is_trace(item) for item in lift.source.items):
+            raise Problem(f"{lift.source.path} does not include {manifest['trace']['header']}, the 'trace.header' in "
+                          f"the manifest of {lift.change}")
         self.only_if = dict(manifest.get("bind_if", {}))
         # Without tracepoints the functions of a trace header do nothing.
         self.only_if |= {f"{kind}_{point}": "CONFIG_TRACEPOINTS" for kind in ("__traceiter", "__tracepoint")
@@ -186,6 +189,11 @@ class Body:
         """The lines, for those kernels only that have the symbol."""
         return (f"#ifdef {self.only_if[name]}", *lines, "#endif") if name in self.only_if else lines
 
+    def _is_trace(self, item):
+        """Does an item include the trace header?"""
+        header = re.escape(self.manifest["trace"]["header"])
+        return item.kind == "include" and bool(re.search(rf"[<\"]{header}[>\"]", item.text))
+
     def _renames(self):
         yield from ("#include <linux/static_call.h>", '#include "body.h"', '#include "uplift.h"', "")
         for name in self.calls:
@@ -200,7 +208,7 @@ class Body:
         for item in self.lift.source.items:
             if item.kind != "include":
                 continue
-            if self.traced and re.search(rf"[<\"]{re.escape(self.manifest['trace']['header'])}[>\"]", item.text):
+            if self.traced and self._is_trace(item):
                 # The key is read instead of patched; what is called is the same, under the same protection.
                 yield "#ifdef CONFIG_TRACEPOINTS"
                 yield "#undef static_branch_unlikely"

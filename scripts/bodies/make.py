@@ -143,6 +143,8 @@ def generate(change_dir, ksrc, kernel, of, out):
     """Write the files; returns the names of the objects."""
     change = change_dir.name
     manifest = manifests.read(change_dir / f"{change}.toml")
+    if not (ksrc / manifest["source"]).is_file():
+        raise Problem(f"KSRC={ksrc} has no {manifest['source']}, the 'source' in {change}.toml")
     source = csource.Source(ksrc / manifest["source"])
     function = next((name for name in manifest["functions"] if name in kernel.functions), None)
     if not function:

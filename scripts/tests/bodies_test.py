@@ -413,6 +413,9 @@ class Generated(Fixture):
         self.assertLess(made.index("#define __DO_TRACE_CALL"), made.index('#include "trace.h"'))
         self.assertIn('uplift_bind("fishing", "__tracepoint_look", &addr)', made)
         self.assertNotIn("splash", made)
+        with self.assertRaisesRegex(Problem, r"pond\.c does not include traces\.h, the 'trace\.header' in the "
+                                             "manifest of fishing"):
+            self.body(self.lift(text=text), trace={"header": "traces.h", "points": ["look"]})
 
     def test_replaced_helper(self):
         manifest = {"arms": {"batch": {"header": "ours.h"}}}
@@ -607,6 +610,10 @@ class Make(Fixture):
                      f"#define UPLIFT_POND_BTF_SIZE {(self.top / 'btf').stat().st_size}"):
             self.assertIn(line + "\n", header)
         self.assertEqual(sorted(os.listdir(self.top / "out")), ["pond_gen.h", "pond_new.c", "pond_null.c"])
+
+    def test_no_such_source(self):
+        with self.assertRaisesRegex(Problem, r"KSRC=\S+/src has no fs/lake\.c, the 'source' in pond\.toml$"):
+            self.generate(MANIFEST.replace("fs/pond.c", "fs/lake.c"))
 
     def test_unchanged_files_keep_their_time(self):
         self.generate()
