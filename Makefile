@@ -27,7 +27,7 @@ UPLIFT := scripts/uplift
 # As the scripts have it.
 BUILD := $(or $(UPLIFT_BUILD),build)
 MADE := modules guest kunit report selftests cachelines
-GOT := apt cache root targets src kselftest
+GOT := apt cache root targets src kselftest debug
 SETUP := scripts/setup
 RUNNING := /lib/modules/$(shell uname -r)/build
 HEADERS := $(or $(KDIR),$(RUNNING))
@@ -35,7 +35,7 @@ OWN := $(if $(KERNEL),--kernel $(KERNEL)) $(if $(MODULES),--modules $(MODULES)) 
 	$(if $(KDIR),--kdir $(KDIR)) $(if $(KSRC),--ksrc $(KSRC))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test modules modules-all kunit selftests check unit setup clean distclean
+.PHONY: help run test torture modules modules-all kunit selftests check unit setup clean distclean
 
 help:
 	@echo 'uplift: try recent upstream fast-path changes on the stock kernel you already ship'
@@ -59,6 +59,8 @@ help:
 	@echo '  make unit                unit tests of the scripts; needs neither root nor network'
 	@echo '  make kunit               KUnit suites; ARCH=um (default) or x86_64; TARGET= or KSRC='
 	@echo '  make selftests           kselftests on stock kernels in guests; TARGET= for one'
+	@echo
+	@echo '  make torture             for hours: kernels with checkers, every allocation failing, everything at once'
 	@echo
 	@echo '  make clean               remove what was built; downloads and the build root stay'
 	@echo '  make distclean           remove all of build/'
@@ -105,6 +107,9 @@ unit:
 
 test: setup
 	@TARGETS="$(TARGETS)" scripts/test
+
+torture: setup
+	@scripts/torture $(TARGETS)
 
 clean:
 	@rm -rf $(addprefix $(BUILD)/,$(MADE))

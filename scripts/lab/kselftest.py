@@ -14,6 +14,13 @@ SCRIPTS = {
     "iomap": {"modules": ["brd", "ext4", "xfs"], "mem": "2G",
               "programs": ["/usr/bin/fio", "/usr/sbin/mkfs.xfs", "/usr/sbin/mkfs.ext4"]},
 }
+# Those that are run when they are named only.
+NAMED = {
+    "fail": {"mem": "2G"},
+    "storm": {"modules": ["brd", "ext4", "xfs", "minix", "bfs", "adfs", "qnx4"], "mem": "2G",
+              "programs": ["/usr/bin/fio", "/usr/sbin/mkfs.xfs", "/usr/sbin/mkfs.ext4", "/usr/bin/stress-ng"]},
+}
+_LIVEPATCHED = ("iomap", "storm")	# uplift_livepatch.ko, which they load, taints
 
 UPSTREAM = "tools/testing/selftests/filesystems/epoll/epoll_wakeup_test.c"
 
@@ -49,47 +56,59 @@ def chosen(only, install):
     found = {}
     for word in only.split():
         script, colon, test = word.partition(":")
-        if script in SCRIPTS and not colon:
+        if script in SCRIPTS | NAMED and not colon:
             found[script] = None
             continue
-        having = [name for name in SCRIPTS if (not colon or name == script)
+        having = [name for name in SCRIPTS | NAMED if (not colon or name == script)
                   and (test if colon else word) in tests_of(install, name)]
         if not having:
             raise say.Problem(f"no test '{word}'; there are: " + "; ".join(
-                f"{name}: {' '.join(tests_of(install, name))}" for name in SCRIPTS), say.USAGE)
+                f"{name}: {' '.join(tests_of(install, name))}" for name in SCRIPTS | NAMED), say.USAGE)
         for name in having:
             if found.get(name, ()) is not None:
                 found.setdefault(name, []).append(test if colon else word)
     return found
 
 
-def boot(target, kos, install, script, *, form="short", smp=2, env=None, accel=None, timeout=900):
+def boot(target, kos, install, script, *, form="short", smp=2, env=None, accel=None, timeout=900, append=""):
     """What a script other than fslist's found in a guest of the target."""
-    needs = SCRIPTS[script]
+    needs = (SCRIPTS | NAMED)[script]
+    arguments = form if script in SCRIPTS else ""
     files = {"/selftests": install}
     program = upstream_test(target) if script == "epoll" else None
     if program:
         files["/selftests/epoll_wakeup_test"] = program
     if "programs" in needs:
-        buildroot.ensure("io")
-    result = guest.boot(target, f"exec /selftests/{script}.sh {form}", files=files, kos=kos, smp=smp, env=env,
-                        accel=accel, timeout=timeout, name=f"{target.name}-{script}", quiet=True, **needs)
-    return fslist.judge(result, smp, livepatch=script == "iomap")
+        buildroot.ensure("test" if script == "storm" else "io")
+    result = guest.boot(target, f"exec /selftests/{script}.sh {arguments}", files=files, kos=kos, smp=smp, env=env,
+                        accel=accel, timeout=timeout, append=append, name=f"{target.name}-{script}", quiet=True,
+                        **needs)
+    return fslist.judge(result, smp, livepatch=script in _LIVEPATCHED)
 
 
 def run(name, form="short", smp=2, env=None, script="fslist", only=None):
     """What a script found on a target, with counts of every result at the bottom of the KTAP."""
-    target = fetch.fetch(name)
+    return run_on(fetch.fetch(name), targets.TABLE[name].expect, form, smp, env, script, only)
+
+
+def run_on(target, expect, form="short", smp=2, env=None, script="fslist", only=None, append="", slow=1):
+    """The same on a Target.
+
+    @expect: the verdict about the filesystem list
+    @append: words for the kernel's command line
+    @slow: so many times slower than a stock kernel
+    """
     kos = list(kmod.build(target).values())
     install = selftests.build()
     environment = (env or {}) | ({"ONLY": " ".join(only)} if only else {})
-    timeout = 900 if form == "short" else 3600
+    timeout = (900 if form == "short" else 3600) * slow
     with say.doing(f"selftests of {script} on {target.release}, {smp} CPUs") as doing:
         if script == "fslist":
-            environment = {"EXPECT": targets.TABLE[name].expect, "PERMANENT": "1"} | environment
+            environment = {"EXPECT": expect, "PERMANENT": "1"} | environment
             found = fslist.correctness(target, kos, install, smp=smp, env=environment, form=form, timeout=timeout)
         else:
-            found = boot(target, kos, install, script, form=form, smp=smp, env=environment, timeout=timeout)
+            found = boot(target, kos, install, script, form=form, smp=smp, env=environment, timeout=timeout,
+                         append=append)
         doing.result = found["summary"]
     return found
 
