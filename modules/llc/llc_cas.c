@@ -100,7 +100,8 @@ static long epochs_since(const struct compat_sched_cache *state, unsigned int pe
 /* A comparison sets the next one behind the end of the epoch that it happened in. */
 static bool was_compared(const struct compat_sched_cache *state, unsigned int period)
 {
-	return (long)(state->next_scan - INITIAL_JIFFIES - state->epoch * period) > 0;
+	return (long)(state->next_scan - INITIAL_JIFFIES - state->epoch * period) > 0 ||
+	       state->running_avg;
 }
 
 /**
