@@ -5,7 +5,6 @@
 #include <linux/bitmap.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
-#include <linux/log2.h>
 #include <linux/math64.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
@@ -132,6 +131,14 @@ enum llc_reason llc_reason(const struct llc_state *state, const struct llc_param
 
 /* --- the table of processes --- */
 
+static void make_free(struct llc_predict *p, struct llc_process *process)
+{
+	WRITE_ONCE(process->key, NULL);
+	process->next = p->free;
+	p->free = process;
+	WRITE_ONCE(p->nr_free, p->nr_free + 1);
+}
+
 /**
  * llc_predict_init - begin
  * @p: all of it
@@ -148,7 +155,6 @@ int llc_predict_init(struct llc_predict *p, const struct llc_params *params,
 		     unsigned int nr_cpus, const unsigned long *possible,
 		     unsigned int max_processes, unsigned long now)
 {
-	unsigned int bits = ilog2(max_processes) + 2;
 	unsigned int slot, nr;
 
 	*p = (struct llc_predict){
@@ -159,16 +165,14 @@ int llc_predict_init(struct llc_predict *p, const struct llc_params *params,
 		.cpu		= kvcalloc(nr_cpus, sizeof(*p->cpu), GFP_KERNEL),
 		.max_processes	= max_processes,
 		.process	= kvcalloc(max_processes + 1, sizeof(*p->process), GFP_KERNEL),
-		.head		= kvcalloc(1UL << bits, sizeof(*p->head), GFP_KERNEL),
-		.shift		= 64 - bits,
-		.free		= 1,
-		.nr_free	= max_processes,
 	};
 	raw_spin_lock_init(&p->lock);
-	if (!p->cpu || !p->process || !p->head)
+	if (!p->cpu || !p->process)
 		return -ENOMEM;
-	for (slot = 1; slot < max_processes; slot++)
-		p->process[slot].next = slot + 1;
+	for (slot = max_processes; slot; slot--) {
+		p->process[slot].slot = slot;
+		make_free(p, &p->process[slot]);
+	}
 
 	for_each_set_bit(nr, possible, nr_cpus) {
 		struct llc_cpu *cpu = kvzalloc(sizeof(*cpu), GFP_KERNEL);
@@ -182,6 +186,7 @@ int llc_predict_init(struct llc_predict *p, const struct llc_params *params,
 		cpu->time = kvcalloc(max_processes + 1, sizeof(*cpu->time), GFP_KERNEL);
 		if (!cpu->time)
 			return -ENOMEM;
+		cpu->runs = cpu->time;
 	}
 	return 0;
 }
@@ -202,13 +207,7 @@ void llc_predict_exit(struct llc_predict *p)
 	}
 	kvfree(p->cpu);
 	kvfree(p->process);
-	kvfree(p->head);
 	*p = (struct llc_predict){};
-}
-
-static unsigned int *chain_of(struct llc_predict *p, const void *key)
-{
-	return &p->head[((unsigned long)key * GOLDEN_RATIO_64) >> p->shift];
 }
 
 /**
@@ -220,32 +219,31 @@ static unsigned int *chain_of(struct llc_predict *p, const void *key)
  * @added: set to whether it is a new one
  *
  * Context: any, without interrupts.
- * Return: the slot; 0 if none is free.
+ * Return: the process; NULL if no slot is free.
  */
-unsigned int llc_predict_add(struct llc_predict *p, struct llc_cpu *cpu, const void *key,
-			     unsigned long now, bool *added)
+struct llc_process *llc_predict_add(struct llc_predict *p, struct llc_cpu *cpu, const void *key,
+				    unsigned long now, bool *added)
 {
+	struct llc_process **head = &p->head[llc_predict_hash(key)];
 	struct llc_process *process;
-	unsigned int slot;
 
 	*added = false;
 	if (!READ_ONCE(p->nr_free)) {
 		cpu->dropped++;
-		return 0;
+		return NULL;
 	}
 	raw_spin_lock(&p->lock);
-	slot = llc_predict_find(p, key);
-	if (slot)
+	process = llc_predict_find(p, key);
+	if (process)
 		goto out;
-	slot = p->free;
-	if (!slot) {
+	process = p->free;
+	if (!process) {
 		cpu->dropped++;
 		goto out;
 	}
-	process = &p->process[slot];
 	p->free = process->next;
 	WRITE_ONCE(p->nr_free, p->nr_free - 1);
-	process->next = *chain_of(p, key);
+	process->next = *head;
 	process->cpu = -1;
 	process->epoch = cpu->epoch;
 	process->next_scan = now;
@@ -254,11 +252,11 @@ unsigned int llc_predict_add(struct llc_predict *p, struct llc_cpu *cpu, const v
 	process->compared = 0;
 	WRITE_ONCE(process->key, key);
 	/* Whoever finds it must find all of it. */
-	smp_store_release(chain_of(p, key), slot);
+	smp_store_release(head, process);
 	*added = true;
 out:
 	raw_spin_unlock(&p->lock);
-	return slot;
+	return process;
 }
 
 /**
@@ -270,17 +268,31 @@ out:
  */
 void llc_predict_unlink(struct llc_predict *p, unsigned int slot)
 {
-	unsigned int *link;
+	struct llc_process *process = &p->process[slot];
+	struct llc_process **link;
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&p->lock, flags);
-	for (link = chain_of(p, p->process[slot].key); *link; link = &p->process[*link].next) {
-		if (*link == slot) {
-			WRITE_ONCE(*link, p->process[slot].next);
+	for (link = &p->head[llc_predict_hash(process->key)]; *link; link = &(*link)->next) {
+		if (*link == process) {
+			WRITE_ONCE(*link, process->next);
 			break;
 		}
 	}
 	raw_spin_unlock_irqrestore(&p->lock, flags);
+}
+
+/* Nothing of the process in @slot is left on @cpu but in its sums. */
+static void forget(struct llc_cpu *cpu, unsigned int slot)
+{
+	struct llc_time *time = &cpu->time[slot];
+
+	cpu->gone.blocked += time->blocked;
+	cpu->gone.woke_within += time->woke_within;
+	cpu->gone.woke_across += time->woke_across;
+	cpu->gone.moved_within += time->moved_within;
+	cpu->gone.moved_across += time->moved_across;
+	*time = (struct llc_time){};
 }
 
 /**
@@ -293,7 +305,6 @@ void llc_predict_unlink(struct llc_predict *p, unsigned int slot)
  */
 bool llc_predict_recycle(struct llc_predict *p, unsigned int slot)
 {
-	struct llc_process *process = &p->process[slot];
 	unsigned long flags;
 	unsigned int nr;
 
@@ -302,13 +313,10 @@ bool llc_predict_recycle(struct llc_predict *p, unsigned int slot)
 			return false;
 	for (nr = 0; nr < p->nr_cpus; nr++)
 		if (p->cpu[nr])
-			p->cpu[nr]->time[slot] = (struct llc_time){};
+			forget(p->cpu[nr], slot);
 
 	raw_spin_lock_irqsave(&p->lock, flags);
-	WRITE_ONCE(process->key, NULL);
-	process->next = p->free;
-	p->free = slot;
-	WRITE_ONCE(p->nr_free, p->nr_free + 1);
+	make_free(p, &p->process[slot]);
 	raw_spin_unlock_irqrestore(&p->lock, flags);
 	return true;
 }
@@ -334,13 +342,8 @@ static unsigned long epochs_ended(const struct llc_predict *p, unsigned long nex
 	return late > 0 ? DIV_ROUND_UP(late, period_of(p)) : 0;
 }
 
-/**
- * llc_predict_roll - begin the epoch of now on a CPU
- * @p: the prediction
- * @cpu: the CPU, this one, without interrupts, its sequence count odd
- * @now: jiffies
- */
-void llc_predict_roll(struct llc_predict *p, struct llc_cpu *cpu, unsigned long now)
+/* Begin the epoch of now on a CPU. */
+static void roll(struct llc_predict *p, struct llc_cpu *cpu, unsigned long now)
 {
 	const struct llc_spans *spans = rcu_dereference_sched(p->spans);
 	unsigned int tolerance = READ_ONCE(p->params->aggr_tolerance);
@@ -355,6 +358,44 @@ void llc_predict_roll(struct llc_predict *p, struct llc_cpu *cpu, unsigned long 
 		cpu->max_running = llc_room_threads(room, tolerance);
 		cpu->max_pages = llc_room_pages(room, tolerance, p->page_size);
 	}
+}
+
+/* Does a process fit into the domain of a CPU that it runs on? */
+static bool fits(const struct llc_cpu *cpu, const struct llc_process *process,
+		 unsigned int threads)
+{
+	return threads > 1 && (s64)READ_ONCE(process->running_avg) <= cpu->max_running &&
+	       READ_ONCE(process->footprint) <= cpu->max_pages;
+}
+
+/**
+ * llc_predict_settle - see which epoch it is, and who prefers a domain no more
+ * @p: the prediction
+ * @cpu: the CPU, this one, without interrupts
+ * @threads: of the process that runs there
+ * @now: jiffies
+ *
+ * The scheduler looks whether the preference has to be dropped whenever it
+ * accounts run time; what it looks at changes once per epoch.
+ */
+void llc_predict_settle(struct llc_predict *p, struct llc_cpu *cpu, unsigned int threads,
+			unsigned long now)
+{
+	struct llc_process *process = &p->process[cpu->slot];
+	struct llc_time *time = cpu->runs;
+
+	raw_write_seqcount_begin(&cpu->seq);
+	if ((long)(now - cpu->epoch_next) > 0)
+		roll(p, cpu, now);
+	time->runtime = halved(time->runtime, (u32)cpu->epoch - time->epoch);
+	time->epoch = cpu->epoch;
+	raw_write_seqcount_end(&cpu->seq);
+
+	if (!cpu->slot || READ_ONCE(process->cpu) < 0)
+		return;
+	if ((long)(cpu->epoch - READ_ONCE(process->epoch)) >
+	    (long)READ_ONCE(p->params->epoch_affinity_timeout) || !fits(cpu, process, threads))
+		WRITE_ONCE(process->cpu, -1);
 }
 
 /**
@@ -448,7 +489,8 @@ static void compare_domains(struct llc_predict *p, const struct llc_spans *spans
 /**
  * llc_predict_tick - a tick has met a process
  * @p: the prediction
- * @cpu: the CPU, this one, without interrupts; what ran there was accounted
+ * @cpu: the CPU, this one, without interrupts; what ran there was settled and
+ *	accounted
  * @threads: of the process that runs there
  * @scan: whose domains are to be compared; NULL for all
  * @now: jiffies
@@ -472,10 +514,8 @@ void llc_predict_tick(struct llc_predict *p, struct llc_cpu *cpu, unsigned int t
 	    cmpxchg(&process->next_scan, next_scan, now + period_of(p)) != next_scan)
 		return;
 
-	if (threads <= 1 || (s64)READ_ONCE(process->running_avg) > cpu->max_running ||
-	    READ_ONCE(process->footprint) > cpu->max_pages) {
+	if (fits(cpu, process, threads))
+		compare_domains(p, spans, cpu, scan, now);
+	if (!fits(cpu, process, threads))
 		WRITE_ONCE(process->cpu, -1);
-		return;
-	}
-	compare_domains(p, spans, cpu, scan, now);
 }

@@ -170,13 +170,14 @@ struct llc_time {
  * @slot: of the process that runs, or 0
  * @counted: whether its run time counts: a process under the fair scheduler
  * @since: its run time, as the caller counts it, up to which it was accounted
+ * @runs: it on this CPU; that of slot 0 for all that have none
  * @runtime: nanoseconds of all processes, halved each epoch
  * @epoch: up to which that was done
  * @epoch_next: the jiffy in which it ends
  * @max_running: most running threads that fit here, -1 if none ever do
  * @max_pages: most pages that fit here
  * @time: by slot
- * @all: as @time, of all processes together, those without a slot included
+ * @gone: counts of the processes that have gone, whose slots are used again
  * @dropped: how often a process found no slot
  */
 struct llc_cpu {
@@ -185,20 +186,22 @@ struct llc_cpu {
 	unsigned int slot;
 	bool counted;
 	u64 since;
+	struct llc_time *runs;
 	u64 runtime;
 	unsigned long epoch;
 	unsigned long epoch_next;
 	s64 max_running;
 	unsigned long max_pages;
 	struct llc_time *time;
-	struct llc_time all;
+	struct llc_time gone;
 	u64 dropped;
 } ____cacheline_aligned;
 
 /**
  * struct llc_process - a process, that is an address space
  * @key: which one; NULL if the slot is free
- * @next: in its hash chain, or in the list of free slots; 0 ends it
+ * @next: in its hash chain, or in the list of free slots
+ * @slot: its index in the table
  * @cpu: one in the preferred domain, or -1
  * @epoch: of the last tick that met it
  * @next_scan: the jiffy from which its domains may be compared again
@@ -208,7 +211,8 @@ struct llc_cpu {
  */
 struct llc_process {
 	const void *key;
-	unsigned int next;
+	struct llc_process *next;
+	unsigned int slot;
 	int cpu;
 	unsigned long epoch;
 	unsigned long next_scan;
@@ -216,6 +220,8 @@ struct llc_process {
 	unsigned long footprint;
 	unsigned int compared;
 } ____cacheline_aligned;
+
+#define LLC_HASH_BITS	12
 
 /**
  * struct llc_predict - all of it
@@ -227,11 +233,10 @@ struct llc_process {
  * @cpu: by CPU; NULL for those that cannot be
  * @max_processes: slots are 1 to this
  * @process: by slot
- * @head: of hash chains: slots, or 0
- * @shift: makes an index of a hash
- * @free: a slot that is, or 0
+ * @free: slots that are
  * @nr_free: how many
  * @lock: of @free and of changes to chains
+ * @head: of hash chains
  */
 struct llc_predict {
 	const struct llc_params *params;
@@ -242,11 +247,10 @@ struct llc_predict {
 	struct llc_cpu **cpu;
 	unsigned int max_processes;
 	struct llc_process *process;
-	unsigned int *head;
-	unsigned int shift;
-	unsigned int free;
+	struct llc_process *free;
 	unsigned int nr_free;
 	raw_spinlock_t lock;
+	struct llc_process *head[1 << LLC_HASH_BITS];
 };
 
 int llc_predict_init(struct llc_predict *p, const struct llc_params *params,
@@ -254,83 +258,95 @@ int llc_predict_init(struct llc_predict *p, const struct llc_params *params,
 		     unsigned int max_processes, unsigned long now);
 void llc_predict_exit(struct llc_predict *p);
 
-unsigned int llc_predict_add(struct llc_predict *p, struct llc_cpu *cpu, const void *key,
-			     unsigned long now, bool *added);
+struct llc_process *llc_predict_add(struct llc_predict *p, struct llc_cpu *cpu, const void *key,
+				    unsigned long now, bool *added);
 void llc_predict_unlink(struct llc_predict *p, unsigned int slot);
 bool llc_predict_recycle(struct llc_predict *p, unsigned int slot);
 
-void llc_predict_roll(struct llc_predict *p, struct llc_cpu *cpu, unsigned long now);
+void llc_predict_settle(struct llc_predict *p, struct llc_cpu *cpu, unsigned int threads,
+			unsigned long now);
 void llc_predict_tick(struct llc_predict *p, struct llc_cpu *cpu, unsigned int threads,
 		      const unsigned long *scan, unsigned long now);
 u64 llc_predict_runtime(const struct llc_predict *p, unsigned int nr, unsigned int slot,
 			unsigned long now, u64 *all);
 
+/* hash_ptr(), without a call. */
+static __always_inline unsigned int llc_predict_hash(const void *key)
+{
+	return ((unsigned long)key * GOLDEN_RATIO_64) >> (64 - LLC_HASH_BITS);
+}
+
 /**
- * llc_predict_find - the slot of a process
+ * llc_predict_find - find a process
  * @p: the prediction
- * @key: the process
+ * @key: which one
  *
  * Context: any, in an RCU read section; a slot that is removed is not used
  * again before that ends.
- * Return: the slot, or 0.
+ * Return: the process, or NULL.
  */
-static __always_inline unsigned int llc_predict_find(const struct llc_predict *p, const void *key)
+static __always_inline struct llc_process *llc_predict_find(const struct llc_predict *p,
+							    const void *key)
 {
-	unsigned int slot;
+	struct llc_process *process = READ_ONCE(p->head[llc_predict_hash(key)]);
 
-	/* hash_ptr(), without a call. */
-	slot = READ_ONCE(p->head[((unsigned long)key * GOLDEN_RATIO_64) >> p->shift]);
-	while (slot && READ_ONCE(p->process[slot].key) != key)
-		slot = READ_ONCE(p->process[slot].next);
-	return slot;
+	while (process && READ_ONCE(process->key) != key)
+		process = READ_ONCE(process->next);
+	return process;
+}
+
+/**
+ * llc_predict_is_current - has what runs on a CPU run in this epoch before?
+ * @cpu: the CPU, this one, without interrupts
+ * @now: jiffies
+ *
+ * Return: whether; if not, llc_predict_settle() has to come before
+ * llc_predict_account().
+ */
+static __always_inline bool llc_predict_is_current(const struct llc_cpu *cpu, unsigned long now)
+{
+	return (long)(now - cpu->epoch_next) <= 0 && cpu->runs->epoch == (u32)cpu->epoch;
 }
 
 /**
  * llc_predict_account - the process that runs on a CPU has run
- * @p: the prediction
- * @cpu: the CPU, this one, without interrupts
+ * @cpu: the CPU, this one, without interrupts; llc_predict_is_current()
  * @total: run time of the thread that runs, on the same scale as llc_cpu.since
- * @threads: of the process
- * @now: jiffies
  */
-static __always_inline void llc_predict_account(struct llc_predict *p, struct llc_cpu *cpu,
-						u64 total, unsigned int threads,
-						unsigned long now)
+static __always_inline void llc_predict_account(struct llc_cpu *cpu, u64 total)
 {
-	struct llc_process *process;
-	struct llc_time *time;
-	u64 delta;
-	u32 epochs;
+	u64 delta = total - cpu->since;
 
-	if (!cpu->counted)
-		return;
-	raw_write_seqcount_begin(&cpu->seq);
-	if ((long)(now - cpu->epoch_next) > 0)
-		llc_predict_roll(p, cpu, now);
-	delta = total - cpu->since;
+	/* Whoever sees one sum without the other is wrong by as little as a delta. */
 	cpu->since = total;
 	cpu->runtime += delta;
-	if (!cpu->slot) {
-		raw_write_seqcount_end(&cpu->seq);
-		return;
-	}
-	time = &cpu->time[cpu->slot];
-	epochs = (u32)cpu->epoch - time->epoch;
-	if (epochs) {
-		time->runtime = epochs < 64 ? time->runtime >> epochs : 0;
-		time->epoch = cpu->epoch;
-	}
-	time->runtime += delta;
-	raw_write_seqcount_end(&cpu->seq);
+	cpu->runs->runtime += delta;
+}
 
-	process = &p->process[cpu->slot];
-	if (READ_ONCE(process->cpu) < 0)
-		return;
-	if ((long)(cpu->epoch - READ_ONCE(process->epoch)) >
-	    (long)READ_ONCE(p->params->epoch_affinity_timeout) ||
-	    threads <= 1 || (s64)READ_ONCE(process->running_avg) > cpu->max_running ||
-	    READ_ONCE(process->footprint) > cpu->max_pages)
-		WRITE_ONCE(process->cpu, -1);
+/**
+ * llc_predict_run - another thread runs on a CPU
+ * @cpu: the CPU, this one, without interrupts; what ran was accounted
+ * @slot: of its process, or 0
+ * @counted: whether its run time counts
+ * @total: its run time up to now
+ */
+static __always_inline void llc_predict_run(struct llc_cpu *cpu, unsigned int slot,
+					    bool counted, u64 total)
+{
+	WRITE_ONCE(cpu->slot, slot);
+	cpu->runs = &cpu->time[slot];
+	cpu->counted = counted;
+	cpu->since = total;
+}
+
+/**
+ * llc_predict_idle - nobody runs on a CPU who counts
+ * @cpu: the CPU, this one, without interrupts; what ran was accounted
+ */
+static __always_inline void llc_predict_idle(struct llc_cpu *cpu)
+{
+	WRITE_ONCE(cpu->slot, 0);
+	cpu->counted = false;
 }
 
 #endif /* _UPLIFT_LLC_PREDICT_H */

@@ -30,7 +30,6 @@
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
-#include <linux/sched/prio.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -98,7 +97,7 @@ static int track_hotplug;
 static bool track_look = true;
 static unsigned long *track_dying;
 
-/* Whose run time counts; NULL where it was not found. */
+/* Whose run time counts. */
 static const struct sched_class *kernel_fair __read_mostly;
 
 static struct tracepoint *switch_tracepoint;
@@ -108,56 +107,80 @@ static struct tracepoint *migrate_tracepoint;
 
 static __always_inline bool is_fair(const struct task_struct *p)
 {
-	return likely(kernel_fair) ? p->sched_class == kernel_fair : p->prio >= MAX_RT_PRIO;
+	return p->sched_class == kernel_fair;
 }
 
-static noinline unsigned int track_add(struct llc_cpu *cpu, struct mm_struct *mm,
-				       unsigned long now)
+static struct llc_process *track_add(struct llc_cpu *cpu, struct mm_struct *mm)
 {
-	unsigned int slot;
+	struct llc_process *process;
 	bool added;
 
-	slot = llc_predict_add(&predict, cpu, mm, now, &added);
+	process = llc_predict_add(&predict, cpu, mm, jiffies, &added);
 	/* It runs here, so that it cannot be collected before this. */
 	if (added)
 		mmgrab(mm);
-	return slot;
+	return process;
 }
 
 /* @p, which has @mm, runs on this CPU from now on. */
-static __always_inline void track_in(struct llc_cpu *cpu, struct task_struct *p,
-				     struct mm_struct *mm, unsigned long now)
+static noinline void track_in(struct llc_cpu *cpu, struct task_struct *p, struct mm_struct *mm)
 {
-	unsigned int slot = llc_predict_find(&predict, mm);
+	struct llc_process *process = llc_predict_find(&predict, mm);
 
-	if (!slot && get_nr_threads(p) > 1)
-		slot = track_add(cpu, mm, now);
-	WRITE_ONCE(cpu->slot, slot);
-	cpu->counted = is_fair(p);
-	cpu->since = p->se.sum_exec_runtime;
+	if (!process && get_nr_threads(p) > 1)
+		process = track_add(cpu, mm);
+	llc_predict_run(cpu, process ? process->slot : 0, is_fair(p), p->se.sum_exec_runtime);
 }
 
+static __always_inline bool is_user(const struct task_struct *p, const struct mm_struct *mm)
+{
+	return mm && likely(!(p->flags & PF_KTHREAD));
+}
+
+/* What runs on this CPU up to now; it was settled. */
+static __always_inline void track_out(struct llc_cpu *cpu, bool preempt,
+				      const struct task_struct *prev, unsigned int prev_state)
+{
+	llc_predict_account(cpu, prev->se.sum_exec_runtime);
+	if (!preempt && prev_state & TASK_NORMAL)
+		cpu->runs->blocked++;
+}
+
+/* Once per epoch and process. */
+static noinline void track_switch_settle(struct llc_cpu *cpu, bool preempt,
+					 struct task_struct *prev, struct task_struct *next,
+					 unsigned int prev_state)
+{
+	llc_predict_settle(&predict, cpu, get_nr_threads(prev), jiffies);
+	track_out(cpu, preempt, prev, prev_state);
+	if (is_user(next, next->mm))
+		track_in(cpu, next, next->mm);
+	else
+		llc_predict_idle(cpu);
+}
+
+/* Calls nobody but as its last act, so that there is nothing to be saved and restored. */
 static void track_switch(void *data, bool preempt, struct task_struct *prev,
 			 struct task_struct *next, unsigned int prev_state)
 {
 	struct llc_cpu *cpu = this_cpu_read(track_cpu);
+	const struct llc_process *process;
 	struct mm_struct *mm = next->mm;
-	unsigned long now = jiffies;
 
 	if (cpu->counted) {
-		llc_predict_account(&predict, cpu, prev->se.sum_exec_runtime,
-				    get_nr_threads(prev), now);
-		if (!preempt && prev_state & TASK_NORMAL) {
-			cpu->all.blocked++;
-			cpu->time[cpu->slot].blocked++;
-		}
+		if (unlikely(!llc_predict_is_current(cpu, jiffies)))
+			return track_switch_settle(cpu, preempt, prev, next, prev_state);
+		track_out(cpu, preempt, prev, prev_state);
 	}
-	if (mm && likely(!(next->flags & PF_KTHREAD))) {
-		track_in(cpu, next, mm, now);
-	} else {
-		WRITE_ONCE(cpu->slot, 0);
-		cpu->counted = false;
-	}
+	if (!is_user(next, mm))
+		return llc_predict_idle(cpu);
+	process = llc_predict_find(&predict, mm);
+	if (process)
+		llc_predict_run(cpu, process->slot, is_fair(next), next->se.sum_exec_runtime);
+	else if (get_nr_threads(next) > 1)
+		track_in(cpu, next, mm);
+	else
+		llc_predict_run(cpu, 0, is_fair(next), next->se.sum_exec_runtime);
 }
 
 static void track_migrate(void *data, struct task_struct *p, int to)
@@ -166,6 +189,7 @@ static void track_migrate(void *data, struct task_struct *p, int to)
 	bool woken = READ_ONCE(p->__state) == TASK_WAKING;
 	struct mm_struct *mm = READ_ONCE(p->mm);
 	const struct llc_spans *spans;
+	const struct llc_process *process;
 	struct llc_time *time;
 	int from_domain, to_domain;
 
@@ -174,15 +198,13 @@ static void track_migrate(void *data, struct task_struct *p, int to)
 	spans = rcu_dereference_sched(predict.spans);
 	from_domain = spans->domain_of[task_cpu(p)];
 	to_domain = spans->domain_of[to];
-	time = &cpu->time[llc_predict_find(&predict, mm)];
+	process = llc_predict_find(&predict, mm);
+	time = &cpu->time[process ? process->slot : 0];
 
-	if (from_domain == to_domain && from_domain >= 0) {
-		*(woken ? &cpu->all.woke_within : &cpu->all.moved_within) += 1;
+	if (from_domain == to_domain && from_domain >= 0)
 		*(woken ? &time->woke_within : &time->moved_within) += 1;
-	} else {
-		*(woken ? &cpu->all.woke_across : &cpu->all.moved_across) += 1;
+	else
 		*(woken ? &time->woke_across : &time->moved_across) += 1;
-	}
 	if (from_domain >= 0 && to_domain >= 0)
 		atomic64_inc(&spans->pairs[from_domain * spans->nr_domains + to_domain]);
 }
@@ -238,10 +260,13 @@ static void track_tick_here(struct track_cpu *here)
 
 	if (!p->mm || p->flags & PF_KTHREAD)
 		return;
-	llc_predict_account(&predict, cpu, p->se.sum_exec_runtime, threads, now);
+	if (cpu->counted) {
+		llc_predict_settle(&predict, cpu, threads, now);
+		llc_predict_account(cpu, p->se.sum_exec_runtime);
+	}
 	/* It may have run since before the probes were there, or have got threads or a new mm. */
 	if (!cpu->counted || predict.process[cpu->slot].key != p->mm)
-		track_in(cpu, p, p->mm, now);
+		track_in(cpu, p, p->mm);
 	if (cpu->slot)
 		llc_predict_tick(&predict, cpu, threads, track_scan(here, cpu->slot), now);
 }
@@ -354,14 +379,14 @@ static void track_footprints(void)
 	rcu_read_lock();
 	for_each_process(leader) {
 		struct mm_struct *mm = READ_ONCE(leader->mm);
-		unsigned int slot = mm ? llc_predict_find(&predict, mm) : 0;
+		struct llc_process *process = mm ? llc_predict_find(&predict, mm) : NULL;
 		unsigned long pages = 0;
 
-		if (!slot)
+		if (!process)
 			continue;
 		for_each_thread(leader, p)
 			pages += track_pages(p);
-		WRITE_ONCE(predict.process[slot].footprint, pages);
+		WRITE_ONCE(process->footprint, pages);
 	}
 	rcu_read_unlock();
 }
@@ -477,6 +502,10 @@ static int track_on(void)
 		pr_err("track: unsupported: no tracepoint sched_switch or sched_migrate_task (CONFIG_TRACEPOINTS)\n");
 		return -EOPNOTSUPP;
 	}
+	if (!kernel_fair) {
+		pr_err("track: unsupported: no symbol fair_sched_class in this kernel (CONFIG_KALLSYMS_ALL)\n");
+		return -EOPNOTSUPP;
+	}
 	err = track_alloc();
 	if (err)
 		goto out_free;
@@ -567,7 +596,9 @@ void llc_track_end(void)
  */
 unsigned int llc_track_find(const struct mm_struct *mm)
 {
-	return llc_predict_find(&predict, mm);
+	const struct llc_process *process = llc_predict_find(&predict, mm);
+
+	return process ? process->slot : 0;
 }
 
 static void add_moves(struct llc_moves *moves, const struct llc_time *time)
@@ -684,8 +715,12 @@ int llc_track_traffic(struct llc_traffic *traffic, const int *domain_of)
 	int cpu;
 
 	traffic->since_ns = ktime_to_ns(ktime_sub(ktime_get(), track_since));
-	for_each_possible_cpu(cpu)
-		add_moves(&traffic->moves, &predict.cpu[cpu]->all);
+	for_each_possible_cpu(cpu) {
+		add_moves(&traffic->moves, &predict.cpu[cpu]->gone);
+		for (i = 0; i <= predict.max_processes; i++)
+			if (!i || READ_ONCE(predict.process[i].key))
+				add_moves(&traffic->moves, &predict.cpu[cpu]->time[i]);
+	}
 	fix_moves(&traffic->moves);
 
 	/* Domains are numbered as of now, counts as of when they were last looked at. */
