@@ -215,6 +215,7 @@ void llc_predict_exit(struct llc_predict *p)
  * @p: the prediction
  * @cpu: this CPU
  * @key: the process
+ * @threaded: whether it has several threads
  * @now: jiffies
  * @added: set to whether it is a new one
  *
@@ -222,25 +223,25 @@ void llc_predict_exit(struct llc_predict *p)
  * Return: the process; NULL if no slot is free.
  */
 struct llc_process *llc_predict_add(struct llc_predict *p, struct llc_cpu *cpu, const void *key,
-				    unsigned long now, bool *added)
+				    bool threaded, unsigned long now, bool *added)
 {
 	struct llc_process **head = &p->head[llc_predict_hash(key)];
 	struct llc_process *process;
 
 	*added = false;
-	if (!READ_ONCE(p->nr_free)) {
-		cpu->dropped++;
+	if (!llc_predict_has_room(p, threaded)) {
+		cpu->dropped += threaded;
 		return NULL;
 	}
 	raw_spin_lock(&p->lock);
 	process = llc_predict_find(p, key);
 	if (process)
 		goto out;
-	process = p->free;
-	if (!process) {
-		cpu->dropped++;
+	if (!llc_predict_has_room(p, threaded)) {
+		cpu->dropped += threaded;
 		goto out;
 	}
+	process = p->free;
 	p->free = process->next;
 	WRITE_ONCE(p->nr_free, p->nr_free - 1);
 	process->next = *head;

@@ -178,7 +178,7 @@ struct llc_time {
  * @max_pages: most pages that fit here
  * @time: by slot
  * @gone: counts of the processes that have gone, whose slots are used again
- * @dropped: how often a process found no slot
+ * @dropped: how often a process with several threads found no slot
  */
 struct llc_cpu {
 	unsigned int nr;
@@ -259,7 +259,7 @@ int llc_predict_init(struct llc_predict *p, const struct llc_params *params,
 void llc_predict_exit(struct llc_predict *p);
 
 struct llc_process *llc_predict_add(struct llc_predict *p, struct llc_cpu *cpu, const void *key,
-				    unsigned long now, bool *added);
+				    bool threaded, unsigned long now, bool *added);
 void llc_predict_unlink(struct llc_predict *p, unsigned int slot);
 bool llc_predict_recycle(struct llc_predict *p, unsigned int slot);
 
@@ -293,6 +293,21 @@ static __always_inline struct llc_process *llc_predict_find(const struct llc_pre
 	while (process && READ_ONCE(process->key) != key)
 		process = READ_ONCE(process->next);
 	return process;
+}
+
+/**
+ * llc_predict_has_room - is there a slot for a process?
+ * @p: the prediction
+ * @threaded: whether it has several threads
+ *
+ * What a process has run while it had one thread counts when it gets more, but
+ * half of the slots are kept for those that have.
+ *
+ * Return: whether there is.
+ */
+static __always_inline bool llc_predict_has_room(const struct llc_predict *p, bool threaded)
+{
+	return READ_ONCE(p->nr_free) > (threaded ? 0 : p->max_processes / 2);
 }
 
 /**

@@ -10,7 +10,7 @@
  * is what the tick has interrupted.
  *
  * A process is an address space, as for cache-aware scheduling. It gets a slot
- * of the table when it first runs with several threads, and the table holds a
+ * of the table when it first runs, and the table holds a
  * reference to its struct mm_struct (not to its memory), so that no other can
  * be taken for it. Slots of dead ones are collected every 50 ms.
  *
@@ -67,10 +67,10 @@ module_param_named(llc_imb_pct, llc_params.imb_pct, uint, 0644);
 MODULE_PARM_DESC(llc_imb_pct,
 		 "imbalance in percent that balancing accepts; shown only (default: 20)");
 
-static unsigned int max_processes = 1024;
+static unsigned int max_processes = 2048;
 module_param(max_processes, uint, 0444);
 MODULE_PARM_DESC(max_processes,
-		 "processes with several threads that can be tracked at once, at most 16384 (default: 1024)");
+		 "processes that can be tracked at once, at most 16384; half of it is kept for those with several threads (default: 2048)");
 
 /**
  * struct track_cpu - what a CPU's tick needs
@@ -110,12 +110,12 @@ static __always_inline bool is_fair(const struct task_struct *p)
 	return p->sched_class == kernel_fair;
 }
 
-static struct llc_process *track_add(struct llc_cpu *cpu, struct mm_struct *mm)
+static struct llc_process *track_add(struct llc_cpu *cpu, struct mm_struct *mm, bool threaded)
 {
 	struct llc_process *process;
 	bool added;
 
-	process = llc_predict_add(&predict, cpu, mm, jiffies, &added);
+	process = llc_predict_add(&predict, cpu, mm, threaded, jiffies, &added);
 	/* It runs here, so that it cannot be collected before this. */
 	if (added)
 		mmgrab(mm);
@@ -127,8 +127,8 @@ static noinline void track_in(struct llc_cpu *cpu, struct task_struct *p, struct
 {
 	struct llc_process *process = llc_predict_find(&predict, mm);
 
-	if (!process && get_nr_threads(p) > 1)
-		process = track_add(cpu, mm);
+	if (!process)
+		process = track_add(cpu, mm, get_nr_threads(p) > 1);
 	llc_predict_run(cpu, process ? process->slot : 0, is_fair(p), p->se.sum_exec_runtime);
 }
 
@@ -177,7 +177,7 @@ static void track_switch(void *data, bool preempt, struct task_struct *prev,
 	process = llc_predict_find(&predict, mm);
 	if (process)
 		llc_predict_run(cpu, process->slot, is_fair(next), next->se.sum_exec_runtime);
-	else if (get_nr_threads(next) > 1)
+	else if (llc_predict_has_room(&predict, get_nr_threads(next) > 1))
 		track_in(cpu, next, mm);
 	else
 		llc_predict_run(cpu, 0, is_fair(next), next->se.sum_exec_runtime);
