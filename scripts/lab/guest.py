@@ -87,6 +87,7 @@ class Topology:
     machine: str = ""
     fixed: bool = False	# the number of vCPUs is part of it
     step: int = 1	# vCPUs come in multiples of domains x step
+    nodes: int = 1	# memory nodes, with as many of the vCPUs each
 
 
 TOPOLOGIES = {
@@ -101,6 +102,9 @@ TOPOLOGIES = {
                      cpu=CPU + ",l3-cache=off"),
     "epyc": Topology("EPYC model: cache ids that disagree with the masks", 8, 1, "{n},sockets=1,cores={n}",
                      cpu="EPYC-Genoa,-svm"),
+    "numa": Topology("two sockets, a node each, two last-level caches in each", 8, 4,
+                     "{n},sockets=2,dies=2,cores={per}", nodes=2),
+    "snc": Topology("one last-level cache across two nodes", 8, 1, "{n},sockets=1,dies=1,cores={n}", nodes=2),
     "module": Topology("level 3 shared by modules of two CPUs (QEMU 10)", 8, 4,
                        "{n},sockets=1,dies=1,modules={domains},cores={per}",
                        machine=",smp-cache.0.cache=l3,smp-cache.0.topology=module"),
@@ -132,6 +136,20 @@ def topology_args(name, smp=None, icount=False):
     per = cpus // topology.domains if cpus >= topology.domains else 1
     text = topology.smp.format(n=cpus, per=per, half=max(per // 2, 1), domains=topology.domains)
     return ["-smp", text, "-cpu", cpu, "-machine", f"q35,usb=off,vmport=off{topology.machine}"], cpus
+
+
+def node_args(name, cpus, megabytes):
+    """QEMU arguments for the memory nodes of a layout; none where there is one node."""
+    nodes = TOPOLOGIES[name].nodes if name else 1
+    if nodes == 1:
+        return []
+    if cpus % nodes:
+        raise say.Problem(f"topology '{name}' needs a multiple of {nodes} vCPUs, not {cpus}", say.USAGE)
+    per, words = cpus // nodes, []
+    for node in range(nodes):
+        words += ["-object", f"memory-backend-ram,id=node{node},size={megabytes // nodes}M",
+                  "-numa", f"node,nodeid={node},cpus={node * per}-{node * per + per - 1},memdev=node{node}"]
+    return words
 
 
 # QEMU and how it runs.
@@ -462,6 +480,8 @@ def boot(target, script, *, files=None, modules=(), kos=(), programs=(), smp=Non
             raise say.Problem(f"the guest carries {megabytes} MB of files: it needs --mem {enough}M at least, "
                               f"not {mem}M", say.USAGE)
 
+    mem += mem % 2		# halves are whole, too
+    layout = layout + node_args(topology, cpus, mem)
     rundir, lock = _run_dir(name or f"{target.name}-run")
     result = Result(console=rundir / "console", outdir=rundir / "out", output=rundir / "log/output",
                     dmesg=rundir / "log/dmesg", accel=accel_name, qemu=qemu.version)
