@@ -30,7 +30,7 @@ MOST = 64 << 20		# bytes of a file that is read at all
 
 
 def read(path):
-    """A file's text; Bad when there is none, or it is not a text."""
+    """A file's text; Bad when it cannot be read."""
     try:
         with open(path, "rb") as file:
             data = file.read(MOST + 1)
@@ -40,10 +40,7 @@ def read(path):
         raise model.Bad(say.of_os(error)) from None
     if len(data) > MOST:
         raise model.Bad(f"{path}: more than {say.size(MOST)}: that is not ours")
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        raise model.Bad(f"{path}: not a text (byte {error.start})") from None
+    return data.decode(errors="replace")
 
 
 class Live:
