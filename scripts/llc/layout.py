@@ -87,8 +87,9 @@ def groups(machine, processes=None):
         found.setdefault(key, []).append(Box(None, "no last-level cache", _cores(machine, frozenset(cpus)),
                                              frozenset(cpus) - machine.online))
     out = []
-    for packages, nodes in sorted(found, key=lambda key: (sorted(key[0]), sorted(key[1]))):
-        title = ", ".join(filter(None, (_several("socket", packages), _several("node", nodes)))) or "place unknown"
+    # what has no known place comes last
+    for packages, nodes in sorted(found, key=lambda key: (not key[0], sorted(key[0]), not key[1], sorted(key[1]))):
+        title = ", ".join(filter(None, (_several("socket", packages), _several("node", nodes)))) or "socket unknown"
         out.append(Group(title[0].upper() + title[1:], found[packages, nodes]))
     return out
 

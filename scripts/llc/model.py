@@ -63,9 +63,7 @@ def size_of(kib):
     """16384 -> "16 MiB"."""
     if kib is None:
         return "size unknown"
-    if kib and kib % 1024 == 0:
-        return f"{kib // 1024} MiB"
-    return f"{kib / 1024:.1f} MiB" if kib >= 10240 else f"{kib} KiB"
+    return f"{round(kib / 1024, 1):g} MiB" if kib >= 1024 else f"{kib} KiB"
 
 
 def plain(text):

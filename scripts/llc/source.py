@@ -11,9 +11,11 @@ import lzma
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import tarfile
 import tempfile
+import weakref
 import zlib
 
 from lab import paths, say
@@ -59,9 +61,8 @@ class Live:
         return sysfs.machine(self.root / "sys/devices/system", self.kernel)
 
 
-def unpacked(path):
-    """A TemporaryDirectory with a tar file's regular files."""
-    temp = tempfile.TemporaryDirectory(prefix="uplift-llc-")
+def unpack(path, temp):
+    """The regular files of a tar file, into a directory."""
     left = MOST
     try:
         with tarfile.open(path) as tar:
@@ -73,12 +74,11 @@ def unpacked(path):
                 # it is somebody else's file
                 if ".." in parts or member.size < 0 or left < 0:
                     raise model.Bad(f"{path}: {'too large' if left < 0 else 'leads elsewhere'}: that is no snapshot")
-                to = pathlib.Path(temp.name, *parts)
+                to = pathlib.Path(temp, *parts)
                 to.parent.mkdir(parents=True, exist_ok=True)
                 to.write_bytes(tar.extractfile(member).read())
-    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
-        raise model.Bad(f"{path}: not a whole tar file of a snapshot ({str(error) or 'it ends early'})") from None
-    return temp
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError):
+        raise model.Bad(f"{path}: neither a directory nor a whole tar file of one") from None
 
 
 class Snapshot:
@@ -87,8 +87,10 @@ class Snapshot:
     def __init__(self, given):
         self.root = pathlib.Path(given)
         if self.root.is_file():
-            self.temp = unpacked(self.root)		# lives as long as we do
-            self.root = pathlib.Path(self.temp.name)
+            temp = tempfile.mkdtemp(prefix="uplift-llc-")
+            weakref.finalize(self, shutil.rmtree, temp, ignore_errors=True)
+            unpack(self.root, temp)
+            self.root = pathlib.Path(temp)
             inside = list(self.root.iterdir())
             if len(inside) == 1 and inside[0].is_dir():
                 self.root = inside[0]
@@ -115,6 +117,9 @@ class Snapshot:
         return "it was captured without uplift_llc: the scheduler's view is missing"
 
     def system(self):
+        """The Machine as its sysfs has it; None where a snapshot with the module's files has none."""
+        if not self.missing() and not (self.root / "sys").exists():
+            return None
         return sysfs.machine(self.root / "sys/devices/system", self.kernel)
 
 
@@ -209,11 +214,14 @@ def gather(source):
     for attempt in range(5):
         before = source.system()
         machine = model.machine(read(source.llc / "domains.json"), f"{source.llc}/domains.json")
-        if before.online == machine.online:
+        if before is None or before.online == machine.online:
             break	# else a CPU came or went between the two
-    machine.cores, machine.places = before.cores, before.places
-    machine.smt = before.smt if machine.smt is None else machine.smt
-    machine.disagreements += sysfs.compare(machine, before)
+    if before is None:
+        machine.notes.append("the snapshot has nothing of sysfs: which CPUs are one core is not known")
+    else:
+        machine.cores, machine.places = before.cores, before.places
+        machine.smt = before.smt if machine.smt is None else machine.smt
+        machine.disagreements += sysfs.compare(machine, before)
     processes = migrations = None
     # a module that is older than this program may lack them
     if (source.llc / "processes.json").is_file():

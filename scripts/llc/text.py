@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The map as text: boxes of CPUs below their socket and node, as lstopo and likwid-topology draw them."""
 
+import collections
+
 from . import layout, model
 
 MOST = 20	# processes, unless all are asked for
@@ -9,19 +11,15 @@ ASCII = str.maketrans("┌┐└┘─│◄…·", "++++-|<.-")
 
 
 def _rows(box, room, width):
-    """The CPUs of a box, in rows of cores that fit."""
+    """The CPUs of a box: rows of as many cores, that fit."""
     cells = []
     for core in box.cores:
         words = [f"({cpu})".rjust(width + 2) if cpu in box.offline else f"{cpu:>{width}}" for cpu in core]
         cells.append("[" + " ".join(words) + "]")
-    rows, row = [], ""
-    for cell in cells:
-        if row and len(row) + 1 + len(cell) > room:
-            rows.append(row)
-            row = cell
-        else:
-            row = f"{row} {cell}" if row else cell
-    return rows + [row] if row else rows
+    fit = max(1, (room + 1) // (max(map(len, cells)) + 1))
+    lines = -(-len(cells) // fit)
+    across = -(-len(cells) // lines)
+    return [" ".join(cells[start:start + across]) for start in range(0, len(cells), across)]
 
 
 def _clip(text, room):
@@ -124,24 +122,20 @@ def render(machine, processes=None, migrations=None, columns=100, every=False, p
     columns = max(40, columns)
     width = len(str(max(machine.online)))
     out = [layout.headline(machine), layout.CAS[machine.cas]]
-    shape = {(domain.level, domain.type, domain.size_kib, domain.ways, domain.line) for domain in machine.domains}
-    if len(shape) == 1:
-        level, kind, size, ways, line = shape.pop()
-        words = [f"L{level} {kind}, {model.size_of(size)} each"]
+    shapes = collections.Counter((domain.level, domain.type, domain.size_kib, domain.ways, domain.line)
+                                 for domain in machine.domains)
+    for (level, kind, size, ways, line), number in shapes.items():
+        words = [f"L{level} {kind}", model.size_of(size) + (" each" if number > 1 else "")]
         words += [f"{ways} ways"] if ways else []
         words += [f"lines of {line} bytes"] if line else []
-        out.append("each domain: " + ", ".join(words))
-    elif shape:
-        out.append("domains differ: " + "; ".join(
-            f"domain {domain.number} L{domain.level} {model.size_of(domain.size_kib)}" for domain in machine.domains[:16])
-            + ("; ..." if len(machine.domains) > 16 else ""))
+        out.append(f"{layout.count(number, 'domain')}: " + ", ".join(words))
     for group in layout.groups(machine, processes):
         out += ["", group.title] + _beside(group.boxes, columns, width)
     if rest := layout.offline(machine):
         out += ["", f"Offline: {model.list_of(rest)}"]
     if problems := layout.problems(machine):
         out += ["", "Disagreements:"] + [f"  ! {line}" for line in problems]
-    elif machine.source == "uplift_llc":
+    elif machine.domains and all(domain.sched_cpus is not None for domain in machine.domains):
         out += ["", "Hardware and scheduler agree."]
     if processes:
         out += _processes(processes, every)
