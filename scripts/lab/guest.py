@@ -221,13 +221,14 @@ def kvm_works(target, qemu):
     return works
 
 
-def choose_accel(target, qemu, icount, thread, want=None):
+def choose_accel(target, qemu, icount, thread, want=None, repeatable=False):
     """(name for people, QEMU arguments). Counting instructions needs TCG, on one thread."""
     want = want or os.environ.get("UPLIFT_ACCEL") or "auto"
     if want not in ("auto", "kvm", "tcg"):
         raise say.Problem(f"no accelerator '{want}'; there are: auto kvm tcg", say.USAGE)
-    if icount:
-        return (f"TCG, counting instructions (CPU model {COUNTING_CPU.partition(',')[0]})",
+    if icount or repeatable:
+        return (f"TCG, counting instructions (CPU model {COUNTING_CPU.partition(',')[0]})" if icount
+                else "TCG, every instruction of any vCPU a nanosecond",
                 ["-accel", "tcg,thread=single", "-icount", "shift=0,align=off,sleep=off",
                  "-rtc", "base=2026-01-01,clock=vm", "-seed", "1"])
     if want == "kvm" or want == "auto" and kvm_works(target, qemu):
@@ -436,7 +437,7 @@ def _megabytes(mem):
 
 
 def boot(target, script, *, files=None, modules=(), kos=(), programs=(), smp=None, icount=False, topology=None,
-         append="", timeout=300, thread=None, mem=None, plugins=(), accel=None, qemu=None, name=None, env=None,
+         repeatable=False, append="", timeout=300, thread=None, mem=None, plugins=(), accel=None, qemu=None, name=None, env=None,
          interactive=False, echo=None, oops_panic=True, warn_panic=False, quiet=False, keep=False):
     """Boot a target's kernel, run a script in it, bring back what it left in /out.
 
@@ -448,6 +449,8 @@ def boot(target, script, *, files=None, modules=(), kos=(), programs=(), smp=Non
         path only, as its shell prefers its own
     @smp, @topology: vCPUs and their layout (TOPOLOGIES)
     @icount: one guest nanosecond is one instruction, and two boots are the same; one vCPU only
+    @repeatable: the same for several vCPUs, which take turns: nothing can be counted, as it is the sum of all of them
+        that makes the time, but two boots do the same at the same times
     @append: more kernel arguments
     @timeout: seconds of the host's clock, from the start of QEMU
     @mem: '1G'; by default 1 GiB, or what the files need
@@ -458,7 +461,7 @@ def boot(target, script, *, files=None, modules=(), kos=(), programs=(), smp=Non
     @keep: do not delete the initramfs
     """
     qemu = qemu if isinstance(qemu, Qemu) else Qemu(qemu)
-    layout, cpus = topology_args(topology, smp, icount)
+    layout, cpus = topology_args(topology, smp, icount or repeatable)
     if icount and cpus != 1:
         raise say.Problem(f"instructions can be counted on one vCPU only, not {cpus}: their counts would mix",
                           say.USAGE)
@@ -466,7 +469,7 @@ def boot(target, script, *, files=None, modules=(), kos=(), programs=(), smp=Non
     if release != target.release:
         raise say.Problem(f"the image is {release}, the modules are for {target.release}: they do not belong together",
                           say.USAGE)
-    accel_name, accel_args = choose_accel(target, qemu, icount, thread, accel)
+    accel_name, accel_args = choose_accel(target, qemu, icount, thread, accel, repeatable)
 
     archive = _image(target, script, files or {}, modules, kos, programs, env or {}, interactive, "25%")
     megabytes = archive.size() >> 20
@@ -494,7 +497,7 @@ def boot(target, script, *, files=None, modules=(), kos=(), programs=(), smp=Non
                 "unknown_nmi_panic", "net.ifnames=0"]
         line += ["oops=panic"] if oops_panic else []
         line += ["panic_on_warn=1"] if warn_panic else []
-        line += ["nokaslr", "cryptomgr.notests"] if icount else []
+        line += ["nokaslr", "cryptomgr.notests"] if icount or repeatable else []
         line += append.split()
         serial = ["-serial", "mon:stdio"] if interactive else ["-serial", f"file:{result.console}",
                                                               "-monitor", "stdio"]

@@ -35,7 +35,9 @@ def read(path):
     """A file's text; Bad when it cannot be read."""
     try:
         with open(path, "rb") as file:
-            data = file.read(MOST + 1)
+            data = b""
+            while len(data) <= MOST and (part := file.read(1 << 20)):
+                data += part
     except FileNotFoundError:
         raise model.Bad(f"no {path}") from None
     except OSError as error:
@@ -248,6 +250,18 @@ def _nobody(member):
     return member
 
 
+def pack(directory, path):
+    """A tar file of a snapshot, compressed as its name says."""
+    kind = re.search(r"\.tar\.?(\w*)$", path.name)[1]
+    whole = path.with_name(f".{path.name}.new")
+    try:
+        with tarfile.open(whole, f"w:{kind}", format=tarfile.USTAR_FORMAT) as tar:
+            tar.add(directory, directory.name, filter=_nobody)
+        whole.rename(path)
+    finally:
+        whole.unlink(missing_ok=True)
+
+
 def capture(directory, with_names=False, llc=LLC, root="/"):
     """Make a snapshot of this machine; returns what is missing from it, '' if nothing."""
     directory = pathlib.Path(directory)
@@ -260,12 +274,9 @@ def capture(directory, with_names=False, llc=LLC, root="/"):
         raise model.Bad(f"no directory {directory.absolute().parent}")
     if packed:
         with tempfile.TemporaryDirectory(prefix=".uplift-llc-", dir=directory.absolute().parent) as temp:
-            name = directory.name[:packed.start()]
-            why = capture(pathlib.Path(temp) / name, with_names, llc, root)
-            whole = pathlib.Path(temp) / directory.name
-            with tarfile.open(whole, f"w:{(packed[1] or '')[1:]}", format=tarfile.USTAR_FORMAT) as tar:
-                tar.add(pathlib.Path(temp) / name, name, filter=_nobody)
-            whole.rename(directory)
+            inner = pathlib.Path(temp) / directory.name[:packed.start()]
+            why = capture(inner, with_names, llc, root)
+            pack(inner, directory)
         return why
     why = missing(llc, root)
     uname = os.uname()

@@ -16,7 +16,7 @@ def small(path):
     """The text of a small file; None where there is none, or it does not answer."""
     try:
         with open(path, "rb") as file:
-            return file.read(65536).decode(errors="replace")
+            return file.read(16384).decode(errors="replace")
     except OSError:
         return None
 

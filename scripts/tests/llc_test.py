@@ -5,7 +5,10 @@ NAME/ (made by hand) or NAME.tar.xz (captured in a guest), and NAME.txt, the tex
 change that is meant, look at what differs, and then: UPLIFT_WRITE=1 python3 -B -m unittest scripts/tests/llc_test.py
 """
 
+import argparse
 import contextlib
+import copy
+import functools
 import io
 import json
 import os
@@ -35,6 +38,16 @@ def named(path):
     return path.name.removesuffix(".tar.xz")
 
 
+@functools.cache
+def _gathered(path):
+    return source.gather(source.Snapshot(path))
+
+
+def gathered(path):
+    """What is drawn of a fixture: (machine, processes, migrations), to be changed at will."""
+    return copy.deepcopy(_gathered(path))
+
+
 def snapshot(name):
     for path in (FIXTURES / name, FIXTURES / f"{name}.tar.xz"):
         if path.exists():
@@ -42,8 +55,27 @@ def snapshot(name):
     raise AssertionError(f"no fixture {name}")
 
 
-def uplift(*words, env=None):
-    """(status, stdout, stderr) of the command."""
+def uplift(*words):
+    """(status, stdout, stderr) of the command, run in here."""
+    parser = argparse.ArgumentParser(prog="uplift")
+    command.register(parser.add_subparsers(required=True))
+
+    def main():
+        args = parser.parse_args(["llc", *map(str, words)])
+        return args.func(args)
+
+    out, err, code = io.StringIO(), io.StringIO(), None
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), \
+            mock.patch.object(say, "error", lambda line: print(f"uplift: {line}", file=sys.stderr)):
+        try:
+            say.run_main(main)
+        except SystemExit as status:
+            code = status.code
+    return code, out.getvalue(), err.getvalue()
+
+
+def uplift_program(*words, env=None):
+    """The same of the program."""
     done = subprocess.run([sys.executable, "-B", paths.TOP / "scripts/uplift", "llc", *map(str, words)], text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
                           env={**os.environ, "COLUMNS": "100", "PYTHONIOENCODING": "utf-8", **(env or {})})
@@ -77,7 +109,7 @@ class Golden(unittest.TestCase):
         self.assertGreater(len(SNAPSHOTS), 10)
         for path in SNAPSHOTS:
             with self.subTest(snapshot=path.name):
-                drawn = text.render(*source.gather(source.Snapshot(path)), columns=100)
+                drawn = text.render(*gathered(path), columns=100)
                 wanted = FIXTURES / f"{named(path)}.txt"
                 if os.environ.get("UPLIFT_WRITE"):
                     wanted.write_text(drawn)
@@ -85,7 +117,7 @@ class Golden(unittest.TestCase):
 
     def test_no_line_is_longer_than_asked(self):
         for path in SNAPSHOTS:
-            found = source.gather(source.Snapshot(path))
+            found = gathered(path)
             for columns in (40, 72, 200):
                 with self.subTest(snapshot=path.name, columns=columns):
                     for line in text.render(*found, columns=columns).splitlines():
@@ -94,13 +126,13 @@ class Golden(unittest.TestCase):
 
     def test_ascii(self):
         for path in SNAPSHOTS:
-            drawn = text.render(*source.gather(source.Snapshot(path)), plain=True)
+            drawn = text.render(*gathered(path), plain=True)
             self.assertTrue(drawn.isascii(), path)
 
     def test_every_cpu_is_drawn_once(self):
         for path in SNAPSHOTS:
             with self.subTest(snapshot=path.name):
-                machine, processes, _ = source.gather(source.Snapshot(path))
+                machine, processes, _ = gathered(path)
                 drawn = sorted(cpu for group in layout.groups(machine, processes) for box in group.boxes
                                for core in box.cores for cpu in core)
                 self.assertEqual(len(drawn), len(set(drawn)))
@@ -111,7 +143,7 @@ class Picture(unittest.TestCase):
     def test_is_xml_and_whole(self):
         for path in SNAPSHOTS:
             with self.subTest(snapshot=path.name):
-                found = source.gather(source.Snapshot(path))
+                found = gathered(path)
                 root = ElementTree.fromstring(svg.render(*found).encode())
                 self.assertEqual(root.tag, SVG + "svg")
                 width, height = float(root.get("width")), float(root.get("height"))
@@ -143,7 +175,7 @@ class Picture(unittest.TestCase):
 
     def test_boxes_of_a_row_do_not_overlap(self):
         for path in SNAPSHOTS:
-            root = ElementTree.fromstring(svg.render(*source.gather(source.Snapshot(path))).encode())
+            root = ElementTree.fromstring(svg.render(*gathered(path)).encode())
             boxes = [[float(rect.get(key)) for key in ("x", "y", "width", "height")] for rect in root.iter(SVG + "rect")
                      if rect.get("class").split()[0] in ("domain", "alone")]
             for number, (x, y, width, height) in enumerate(boxes):
@@ -599,12 +631,12 @@ class Command(unittest.TestCase):
                 self.assertIn("uplift", err.strip().splitlines()[-1])
 
     def test_draws(self):
-        code, out, err = uplift("--from", FIXTURES / "made-processes")
+        code, out, err = uplift_program("--from", FIXTURES / "made-processes")
         self.assertEqual((code, err), (0, ""))
         self.assertEqual(out, (FIXTURES / "made-processes.txt").read_text())
         code, out, _ = uplift("--from", FIXTURES / "made-processes", "--ascii")
         self.assertTrue(code == 0 and out.isascii())
-        code, out, _ = uplift("--from", FIXTURES / "made-processes", env={"PYTHONIOENCODING": "ascii"})
+        code, out, _ = uplift_program("--from", FIXTURES / "made-processes", env={"PYTHONIOENCODING": "ascii"})
         self.assertTrue(code == 0 and out.isascii())
 
     def test_svg(self):
@@ -622,14 +654,19 @@ class Command(unittest.TestCase):
                 self.assertEqual(code, 0)
                 data = json.loads(out)
                 self.assertEqual(data["format"], 1)
-                self.assertEqual(len(data["domains"]), len(source.gather(source.Snapshot(path))[0].domains))
+                self.assertEqual(len(data["domains"]), len(gathered(path)[0].domains))
 
     def test_this_machine(self):
         if not pathlib.Path("/sys/devices/system/cpu/online").exists():
             self.skipTest("no sysfs here")
-        code, out, err = uplift()
+        code, out, err = uplift_program()
         self.assertEqual(code, 0, err)
         self.assertIn(os.uname().release, out)
+
+    def test_program(self):
+        code, out, err = uplift_program("--from", "/nonexistent")
+        self.assertEqual((code, out), (2, ""))
+        self.assertEqual(err, "uplift: no snapshot '/nonexistent'\n")
 
     def test_watch_ends(self):
         rounds = []
