@@ -239,7 +239,9 @@ def gather(source):
 
 SYSTEM = (
     "cpu/possible", "cpu/present", "cpu/online", "cpu/offline", "cpu/isolated", "cpu/smt/active", "cpu/smt/control",
-    "cpu/cpu[0-9]*/online", "cpu/cpu[0-9]*/topology/*", "cpu/cpu[0-9]*/cache/index*/*",
+    "cpu/cpu[0-9]*/online", "cpu/cpu[0-9]*/topology/*_id", "cpu/cpu[0-9]*/topology/*_list",
+    *(f"cpu/cpu[0-9]*/cache/index*/{name}" for name in (
+        "id", "level", "type", "size", "ways_of_associativity", "coherency_line_size", "shared_cpu_list")),
     "node/online", "node/possible", "node/node[0-9]*/cpulist", "node/node[0-9]*/distance")
 
 

@@ -26,6 +26,7 @@ from unittest import mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
+from lab import llc as lab_llc	# noqa: E402
 from lab import paths, say	# noqa: E402
 from llc import command, layout, model, source, svg, sysfs, text	# noqa: E402
 
@@ -648,7 +649,7 @@ class Command(unittest.TestCase):
             self.assertEqual(out, path.read_text())
 
     def test_json(self):
-        for path in SNAPSHOTS:
+        for path in (FIXTURES / "made-processes", FIXTURES / "made-nocache", FIXTURES / "snc.tar.xz"):
             with self.subTest(snapshot=path.name):
                 code, out, _ = uplift("--from", path, "--json")
                 self.assertEqual(code, 0)
@@ -680,6 +681,71 @@ class Command(unittest.TestCase):
         with mock.patch.object(command.time, "sleep", nap), contextlib.redirect_stdout(out):
             self.assertEqual(command._watch(args, snapshot("made-ids")), say.OK)
         self.assertEqual(len([json.loads(line) for line in out.getvalue().splitlines()]), 3)
+
+
+class Validation(unittest.TestCase):
+    """Counting in what the prediction and the scheduler agree."""
+
+    def look(self, ms, *verdicts):
+        """A sample as llc_load writes it: a process for each (scheduler, predicted)."""
+        def one(word):
+            return word and {"preferred": word if isinstance(word, int) else None,
+                             "reason": None if isinstance(word, int) else word}
+        data = {"format": 1, "tracking": True, "source": "scheduler", "processes": [
+            {"pid": pid, "comm": "x", "threads": 2, "share": [], "scheduler": is_ if is_ is None else one(is_),
+             "predicted": told if told is None else one(told)} for pid, (is_, told) in enumerate(verdicts, 1)]}
+        text_ = json.dumps(data).encode()
+        return b"@ %.1f %d\n" % (ms, len(text_)) + text_
+
+    def rows(self, *looks, pids=(1,)):
+        return lab_llc.compared([(lab_llc.samples(b"".join(looks)), set(pids))])
+
+    def test_same(self):
+        row = self.rows(self.look(120, (1, 1)), self.look(140, ("young", "young")))
+        self.assertEqual([row[key] for key in ("samples", "same", "gathered", "none", "reason", "missing")], [2, 2, 1, 1, 1, 0])
+        self.assertTrue(lab_llc.agrees(row))
+
+    def test_differ(self):
+        row = self.rows(self.look(120, (1, 2)), self.look(140, (1, "young")), self.look(160, ("stale", 1)))
+        self.assertEqual((row["samples"], row["same"], len(row["differ"])), (3, 0, 3))
+        self.assertIn("scheduler domain 1, predicted domain 2", row["differ"][0])
+        self.assertFalse(lab_llc.agrees(row))
+
+    def test_reasons_differ(self):
+        row = self.rows(*(self.look(120 + n, ("footprint", "unknown")) for n in range(9)))
+        self.assertEqual((row["same"], row["reason"]), (9, 0))
+        self.assertFalse(lab_llc.agrees(row))
+
+    def test_missing_is_no_agreement(self):
+        for verdicts in ((), ((None, 1),), ((1, None),)):
+            row = self.rows(self.look(120, *verdicts))
+            self.assertEqual((row["samples"], row["same"], row["missing"]), (1, 0, 1))
+
+    def test_what_comes_early_and_who_is_not_ours(self):
+        row = self.rows(self.look(99, (1, 2)), self.look(100, (1, 1), (1, 2)))
+        self.assertEqual((row["samples"], row["same"]), (1, 1))
+
+    def test_nothing_is_no_agreement(self):
+        self.assertFalse(lab_llc.agrees(self.rows()))
+
+    def test_95_percent(self):
+        for bad, good in ((1, 19), (0, 20)):
+            looks = [self.look(120 + n, (1, 2 if n < bad else 1)) for n in range(bad + good)]
+            self.assertTrue(lab_llc.agrees(self.rows(*looks)))
+        looks = [self.look(120 + n, (1, 2 if n < 2 else 1)) for n in range(20)]
+        self.assertFalse(lab_llc.agrees(self.rows(*looks)))
+
+    def test_cut_short(self):
+        whole = self.look(120, (1, 1))
+        for data in (whole[:-5], whole + b"@ 1 5\nab", whole + b"x 1 1\na"):
+            with self.assertRaises((say.Problem, ValueError)):
+                lab_llc.samples(data)
+
+    def test_table(self):
+        row = self.rows(self.look(120, ("too-many-threads", "too-many-threads")))
+        drawn = lab_llc.table({load.name: row for load in lab_llc.WORKLOADS})
+        self.assertEqual(len(drawn.splitlines()), len(lab_llc.WORKLOADS) + 1)
+        self.assertIn("too-many-threads / too-many-threads: 1", drawn)
 
 
 if __name__ == "__main__":
