@@ -631,7 +631,7 @@ static void json_list(const struct llc_map *map, struct llc_text *text, const ch
 {
 	llc_text_put(text, "\"%s\": \"", key);
 	llc_text_list(text, map->values, nr, true);
-	llc_text_put(text, "\", ");
+	llc_text_put(text, "\"");
 }
 
 static void json_domain(struct llc_map *map, struct llc_text *text, unsigned int at)
@@ -643,13 +643,16 @@ static void json_domain(struct llc_map *map, struct llc_text *text, unsigned int
 
 	llc_text_put(text, "%s\n  {\"domain\": %u, ", at ? "," : "", at);
 	json_list(map, text, "cpus", collect_cpus(map, domain, false));
+	llc_text_put(text, ", ");
 	json_list(map, text, "online", collect_cpus(map, domain, true));
-	llc_text_put(text, "\"level\": %u, \"type\": \"%s\", \"size_kib\": %u, \"ways\": %u, \"line\": %u,\n   ",
+	llc_text_put(text, ", \"level\": %u, \"type\": \"%s\", \"size_kib\": %u, \"ways\": %u, \"line\": %u,\n   ",
 		     leader->level, type_names[leader->type], leader->size_kib, leader->ways,
 		     leader->line);
-	for (i = 0; i < LLC_PLACES; i++)
+	for (i = 0; i < LLC_PLACES; i++) {
 		json_list(map, text, place_names[i], collect_places(map, domain, i));
-	llc_text_put(text, "\n   \"ids\": {");
+		llc_text_put(text, i < LLC_PLACES - 1 ? ", " : ",\n   ");
+	}
+	llc_text_put(text, "\"ids\": {");
 	for (i = 0; i < LLC_SOURCES; i++) {
 		nr = collect_ids(map, domain, i);
 		llc_text_put(text, "%s\"%s\": %s", i ? ", " : "", source_names[i],
@@ -697,7 +700,7 @@ void llc_map_json(struct llc_map *map, struct llc_text *text)
 		json_domain(map, text, at);
 	llc_text_put(text, "],\n ");
 	json_list(map, text, "no_domain", collect_no_domain(map));
-	llc_text_put(text, "\n \"disagreements\": [");
+	llc_text_put(text, ",\n \"disagreements\": [");
 	say_machine(map, &saying);
 	llc_text_put(text, "]}\n");
 }

@@ -58,6 +58,7 @@ enum llc_type {
  * struct llc_fact - what is known of one CPU
  * @cache_cpus: who shares its last-level cache; NULL if there is none
  * @sched_cpus: whom the scheduler takes to share it; NULL if only itself
+ * @sched_more: whether the scheduler balances with CPUs beyond these
  * @id: numbers of the domain, by enum llc_source, or LLC_NONE
  * @place: where it is, by enum llc_place, or LLC_NONE
  * @size_kib: of the cache
@@ -77,6 +78,7 @@ struct llc_fact {
 	unsigned int line;
 	unsigned int level;
 	enum llc_type type;
+	bool sched_more;
 	bool online;
 };
 
@@ -86,6 +88,8 @@ struct llc_fact {
  * @possible: which of these there can be
  * @sched: whether the scheduler's view is known at all
  * @smt: whether any core has two threads online
+ * @threads: per core, at most
+ * @numa: whether NUMA balancing is on
  * @kernel: its release
  * @cas: cache-aware scheduling: "absent", "off" or "on"
  * @cpu: by CPU
@@ -96,6 +100,8 @@ struct llc_facts {
 	const unsigned long *possible;
 	bool sched;
 	bool smt;
+	unsigned int threads;
+	bool numa;
 	const char *kernel;
 	const char *cas;
 	struct llc_fact *cpu;

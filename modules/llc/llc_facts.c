@@ -13,6 +13,8 @@
 #include <linux/cpumask.h>
 #include <linux/device.h>
 #include <linux/errno.h>
+#include <linux/jump_label.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/percpu.h>
 #include <linux/rcupdate.h>
@@ -30,6 +32,9 @@
 /* The scheduler's own, per CPU; NULL where they were not found. */
 static struct sched_domain __rcu * __percpu *kernel_sd_llc;
 static int __percpu *kernel_sd_llc_id;
+/* Threads per core that are in use; NULL where siblings have to be counted. */
+static const unsigned int *kernel_smt_threads;
+static struct static_key *kernel_numa_balancing;
 
 /**
  * llc_facts_init - find what is not exported
@@ -44,6 +49,20 @@ void llc_facts_init(void)
 		kernel_sd_llc = (struct sched_domain __rcu * __percpu *)addr;
 	if (!uplift_resolve("sd_llc_id", &addr))
 		kernel_sd_llc_id = (int __percpu *)addr;
+	if (!uplift_resolve("cpu_smt_num_threads", &addr))
+		kernel_smt_threads = (const unsigned int *)addr;
+	if (!uplift_resolve("sched_numa_balancing", &addr))
+		kernel_numa_balancing = (struct static_key *)addr;
+}
+
+/**
+ * llc_facts_numa - is NUMA balancing on?
+ *
+ * Return: whether it is; then tasks have preferred nodes and footprints.
+ */
+bool llc_facts_numa(void)
+{
+	return kernel_numa_balancing && static_key_count(kernel_numa_balancing) > 0;
 }
 
 /**
@@ -117,7 +136,7 @@ static void take_span(struct llc_facts *facts, unsigned long *spans, unsigned in
 	size_t words = BITS_TO_LONGS(facts->nr_cpus);
 	struct llc_fact *fact = &facts->cpu[cpu];
 	const unsigned long *span, *known;
-	struct sched_domain *sd;
+	struct sched_domain *sd, *more;
 	unsigned int lowest;
 
 	if (kernel_sd_llc_id)
@@ -134,6 +153,10 @@ static void take_span(struct llc_facts *facts, unsigned long *spans, unsigned in
 		bitmap_copy(spans + cpu * words, span, facts->nr_cpus);
 	}
 	fact->sched_cpus = known;
+
+	for (more = rcu_dereference(sd->parent); more; more = rcu_dereference(more->parent))
+		if (more->span_weight > sd->span_weight)
+			fact->sched_more = true;
 }
 
 /**
@@ -153,6 +176,7 @@ int llc_facts_take(struct llc_facts *facts)
 		.nr_cpus	= nr_cpu_ids,
 		.possible	= cpumask_bits(cpu_possible_mask),
 		.sched		= kernel_sd_llc,
+		.numa		= llc_facts_numa(),
 		.kernel		= init_utsname()->release,
 		.cas		= llc_cas_state(),
 		.cpu		= kvcalloc(nr_cpu_ids, sizeof(*facts->cpu), GFP_KERNEL),
@@ -173,9 +197,12 @@ int llc_facts_take(struct llc_facts *facts)
 			continue;
 		take_cache(fact, cpu);
 		take_place(fact, cpu);
-		if (cpumask_weight(topology_sibling_cpumask(cpu)) > 1)
-			facts->smt = true;
+		facts->threads = max(facts->threads,
+				     cpumask_weight(topology_sibling_cpumask(cpu)));
 	}
+	facts->smt = facts->threads > 1;
+	if (kernel_smt_threads)
+		facts->threads = READ_ONCE(*kernel_smt_threads);
 	if (!facts->sched)
 		return 0;
 

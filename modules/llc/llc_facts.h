@@ -7,6 +7,7 @@
 
 void llc_facts_init(void);
 bool llc_facts_sched(void);
+bool llc_facts_numa(void);
 int llc_facts_take(struct llc_facts *facts);
 void llc_facts_release(struct llc_facts *facts);
 

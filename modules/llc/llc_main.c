@@ -21,18 +21,110 @@
 #include "llc_cas.h"
 #include "llc_core.h"
 #include "llc_facts.h"
+#include "llc_list.h"
+#include "llc_spans.h"
+#include "llc_track.h"
 #include "uplift.h"
 
 static struct uplift_change llc_change = { .name = "llc" };
 
+/* --- what is in them --- */
+
+/* From LLC_PROCESSES on they need tracking. */
+enum llc_view {
+	LLC_DOMAINS,
+	LLC_DOMAINS_JSON,
+	LLC_CPUS,
+	LLC_CAS,
+	LLC_PROCESSES,
+	LLC_PROCESSES_JSON,
+	LLC_MIGRATIONS,
+	LLC_MIGRATIONS_JSON,
+};
+
+static int render_view(struct llc_text *text, struct llc_map *map, enum llc_view view,
+		       bool tracking)
+{
+	struct llc_spans *spans;
+	int err = 0;
+
+	switch (view) {
+	case LLC_DOMAINS:
+		llc_map_text(map, text);
+		return 0;
+	case LLC_DOMAINS_JSON:
+		llc_map_json(map, text);
+		return 0;
+	case LLC_CPUS:
+		llc_map_cpus(map, text);
+		return 0;
+	case LLC_MIGRATIONS:
+	case LLC_MIGRATIONS_JSON:
+		return llc_list_migrations(text, map, tracking, view == LLC_MIGRATIONS_JSON);
+	default:
+		break;
+	}
+
+	spans = llc_spans_make(map->facts, map);
+	if (!spans)
+		return -ENOMEM;
+	if (view == LLC_CAS)
+		llc_cas_text(text, map, spans);
+	else
+		err = llc_list_processes(text, map, spans, tracking,
+					 view == LLC_PROCESSES_JSON);
+	llc_spans_free(spans);
+	return err;
+}
+
+/* All of a file is of one moment, in which no CPU comes or goes. */
+static int llc_render(struct llc_text *text, enum llc_view view)
+{
+	struct llc_facts facts;
+	bool tracking = false;
+	struct llc_map map;
+	int err;
+
+	err = llc_map_init(&map, nr_cpu_ids);
+	if (err)
+		goto out;
+	/* Before the CPUs are held, as tracking holds them itself. */
+	if (view >= LLC_PROCESSES)
+		tracking = llc_track_begin();
+	err = llc_facts_take(&facts);
+	if (!err) {
+		llc_map_build(&map, &facts);
+		err = render_view(text, &map, view, tracking);
+	}
+	llc_facts_release(&facts);
+	if (view >= LLC_PROCESSES)
+		llc_track_end();
+out:
+	llc_map_free(&map);
+	return err;
+}
+
+/* --- files --- */
+
 /**
  * struct llc_file - a file that shows the moment in which it was opened
  * @name: in the change's directory
- * @render: writes the text; returns 0 or a negative errno
+ * @view: what is in it
  */
 struct llc_file {
 	const char *name;
-	int (*render)(struct llc_text *text);
+	enum llc_view view;
+};
+
+static const struct llc_file llc_files[] = {
+	{ "domains", LLC_DOMAINS },
+	{ "domains.json", LLC_DOMAINS_JSON },
+	{ "cpus", LLC_CPUS },
+	{ "cas", LLC_CAS },
+	{ "processes", LLC_PROCESSES },
+	{ "processes.json", LLC_PROCESSES_JSON },
+	{ "migrations", LLC_MIGRATIONS },
+	{ "migrations.json", LLC_MIGRATIONS_JSON },
 };
 
 static int llc_file_open(struct inode *inode, struct file *file)
@@ -44,7 +136,7 @@ static int llc_file_open(struct inode *inode, struct file *file)
 	text = kzalloc(sizeof(*text), GFP_KERNEL);
 	if (!text)
 		return -ENOMEM;
-	err = what->render(text) ?: text->err;
+	err = llc_render(text, what->view) ?: text->err;
 	if (err) {
 		llc_text_free(text);
 		kfree(text);
@@ -83,65 +175,31 @@ static const struct file_operations llc_file_fops = {
 	.release	= llc_file_release,
 };
 
-/* --- domains --- */
+/* --- tracking --- */
 
-enum llc_view {
-	LLC_VIEW_TEXT,
-	LLC_VIEW_JSON,
-	LLC_VIEW_CPUS,
-};
-
-static int render_domains(struct llc_text *text, enum llc_view view)
+static ssize_t track_read(struct file *file, char __user *to, size_t count, loff_t *pos)
 {
-	struct llc_facts facts;
-	struct llc_map map;
+	const char *text = llc_track_begin() ? "1\n" : "0\n";
+
+	llc_track_end();
+	return simple_read_from_buffer(to, count, pos, text, 2);
+}
+
+static ssize_t track_write(struct file *file, const char __user *from, size_t count, loff_t *pos)
+{
+	bool on;
 	int err;
 
-	err = llc_map_init(&map, nr_cpu_ids);
-	if (err)
-		goto out_map;
-	err = llc_facts_take(&facts);
-	if (err)
-		goto out_facts;
-
-	llc_map_build(&map, &facts);
-	switch (view) {
-	case LLC_VIEW_TEXT:
-		llc_map_text(&map, text);
-		break;
-	case LLC_VIEW_JSON:
-		llc_map_json(&map, text);
-		break;
-	case LLC_VIEW_CPUS:
-		llc_map_cpus(&map, text);
-		break;
-	}
-out_facts:
-	llc_facts_release(&facts);
-out_map:
-	llc_map_free(&map);
-	return err;
+	err = kstrtobool_from_user(from, count, &on) ?: llc_track_set(on);
+	return err ?: count;
 }
 
-static int render_domains_text(struct llc_text *text)
-{
-	return render_domains(text, LLC_VIEW_TEXT);
-}
-
-static int render_domains_json(struct llc_text *text)
-{
-	return render_domains(text, LLC_VIEW_JSON);
-}
-
-static int render_cpus(struct llc_text *text)
-{
-	return render_domains(text, LLC_VIEW_CPUS);
-}
-
-static const struct llc_file llc_files[] = {
-	{ "domains", render_domains_text },
-	{ "domains.json", render_domains_json },
-	{ "cpus", render_cpus },
+static const struct file_operations track_fops = {
+	.owner	= THIS_MODULE,
+	.open	= simple_open,
+	.read	= track_read,
+	.write	= track_write,
+	.llseek	= default_llseek,
 };
 
 /* --- the module --- */
@@ -189,6 +247,7 @@ static int __init llc_init(void)
 	}
 	llc_facts_init();
 	llc_cas_init();
+	llc_track_init();
 	err = llc_probe(&llc_change.verdict);
 	if (err)
 		return err;
@@ -197,6 +256,7 @@ static int __init llc_init(void)
 	for (i = 0; i < ARRAY_SIZE(llc_files); i++)
 		debugfs_create_file(llc_files[i].name, 0400, llc_change.dir,
 				    (void *)&llc_files[i], &llc_file_fops);
+	debugfs_create_file("track", 0600, llc_change.dir, NULL, &track_fops);
 	pr_info("%s: cache domains are shown in debugfs\n",
 		uplift_verdict_name(llc_change.verdict.kind));
 	return 0;
@@ -205,6 +265,7 @@ static int __init llc_init(void)
 static void __exit llc_exit(void)
 {
 	uplift_change_remove(&llc_change);
+	llc_track_exit();
 }
 
 module_init(llc_init);
