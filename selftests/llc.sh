@@ -11,9 +11,9 @@
 #
 # Environment:
 #   FORM           short or long, as the argument (short)
-#   HOTPLUG        CPU hotplug operations under load (short 24; long 200)
-#   PROCESSES      that are listed at a time (short 200; long 600)
-#   SWITCHES       of tracking (short 60; long 1000)
+#   HOTPLUG        CPU hotplug operations under load (short 12; long 200)
+#   PROCESSES      that are listed at a time (short 100; long 600)
+#   SWITCHES       of tracking (short 30; long 1000)
 #   DISAGREE       none or some: what this machine is known to have (not known)
 #   DOMAINS        how many it is known to have (not known)
 #   UPLIFT_KO_DIR  where uplift.ko and uplift_llc.ko are (see find_ko)
@@ -34,8 +34,8 @@ fi
 
 FORM=${1:-${FORM:-short}}
 case $FORM in
-short)	: "${HOTPLUG:=24}" "${PROCESSES:=200}" "${SWITCHES:=60}"; STORM=1 ;;
-long)	: "${HOTPLUG:=200}" "${PROCESSES:=600}" "${SWITCHES:=1000}"; STORM=10 ;;
+short)	: "${HOTPLUG:=12}" "${PROCESSES:=100}" "${SWITCHES:=30}"; STORM=0.5; LOADS="1x2 1x2p" ;;
+long)	: "${HOTPLUG:=200}" "${PROCESSES:=600}" "${SWITCHES:=1000}"; STORM=10; LOADS="2x3 2x2p" ;;
 *)	echo "usage: llc.sh [short|long]" >&2; exit 2 ;;
 esac
 
@@ -232,7 +232,7 @@ test_tracked()
 	ret=1
 	for round in 1 2 3 4 5 6 7 8 9 10; do
 		sleep 0.2
-		grep '"comm": "1x2"' "$UPLIFT/processes.json" >"$TMP/row" 2>/dev/null || continue
+		grep -A 4 '"comm": "1x2"' "$UPLIFT/processes.json" >"$TMP/row" 2>/dev/null || continue
 		runtime=$(sed -n 's/.*"runtime_ns": \([0-9]*\).*/\1/p' "$TMP/row")
 		sum=$(grep -o '"permille": [0-9]*' "$TMP/row" | awk '{ sum += $2 } END { print sum + 0 }')
 		[ "${runtime:-0}" -gt 0 ] && [ "$sum" -ge 990 ] && [ "$sum" -le 1010 ] && ret=0 && break
@@ -304,10 +304,11 @@ test_unload_while_read()
 # With the hook busy on every CPU.
 test_unload_while_tracking()
 {
-	"$DIR/llc_load" -t 60000 2x3 2x2p >/dev/null 2>&1 &
+	# shellcheck disable=SC2086 # words
+	"$DIR/llc_load" -t 600000 $LOADS >/dev/null 2>&1 &
 	LOAD=$!
 	ret=0
-	for round in 1 2 3 4 5; do
+	for round in 1 2 3; do
 		need_module || return
 		echo 1 >"$UPLIFT/track" || ret=1
 		sleep 0.1

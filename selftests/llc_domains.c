@@ -473,7 +473,7 @@ static void hotplug(int operations, unsigned int seed)
 {
 	struct cpus can = {}, before;
 	int cpu, i, n = 0, cpus[MAX_CPUS], failed = 0, refused = 0, done = 0, off = 0;
-	pthread_t thread[8];
+	pthread_t thread[4];
 	char path[64], line[8];
 	double began = seconds_now();
 
@@ -491,7 +491,7 @@ static void hotplug(int operations, unsigned int seed)
 		ksft_test_result_skip("hotplug: no CPU can go offline here\n");
 		return;
 	}
-	for (i = 0; i < 8; i++)
+	for (i = 0; i < 4; i++)
 		if (pthread_create(&thread[i], NULL, busy, (void *)(long)(i + 1)))
 			ksft_exit_fail_perror("pthread_create");
 	for (done = 0; done < operations && !interrupted; done++) {
@@ -511,7 +511,7 @@ static void hotplug(int operations, unsigned int seed)
 		}
 	}
 	atomic_store(&stop, 1);
-	for (i = 0; i < 8; i++)
+	for (i = 0; i < 4; i++)
 		pthread_join(thread[i], NULL);
 	for (i = 0; i < n; i++) {
 		snprintf(path, sizeof(path), CPU_DIR "/cpu%d/online", cpus[i]);
