@@ -26,12 +26,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from lab import buildroot, fetch, paths, say   # noqa: E402
+from lab import buildroot, fetch, paths, say, targets   # noqa: E402
 
 ARCHES = ("um", "x86_64")
 # Changes whose bodies a suite has linked in, and the function that is lifted.
 BODIES = {"epoll": "do_epoll_wait", "iomap": "iomap_iter"}
-DEFAULT_TARGET = "6.12"
 # Anything of this in the kernel's output fails the run, whatever the cases say.
 SPLAT = re.compile(
     r"\bBUG: |\bWARNING: |\bKernel panic\b|\bOops\b|\bINFO: (?:possible|task |rcu)"
@@ -347,8 +346,9 @@ def parse_args(argv):
     parser.add_argument("--arch", choices=ARCHES, default="um",
                         help="um runs at native speed, x86_64 in QEMU with two CPUs "
                         "(default: %(default)s)")
-    parser.add_argument("--target", default=DEFAULT_TARGET, metavar="T",
-                        help="whose source to use (default: %(default)s)")
+    parser.add_argument("--target", metavar="T",
+                        help="whose source to use (default: the first that can be had of "
+                        f"{', '.join(targets.PREFERRED)})")
     parser.add_argument("--ksrc", type=Path, metavar="DIR",
                         help="an unpacked kernel source to use instead; never written to")
     parser.add_argument("--debug", action="store_true",
@@ -382,8 +382,8 @@ def main(argv=None):
         pristine = args.ksrc.resolve()
         name = "own"
     else:
-        pristine = Path(fetch.fetch(args.target, {"source"}).ksrc)
-        name = args.target
+        fetched = fetch.fetch(args.target, {"source"}) if args.target else fetch.best({"source"})
+        pristine, name = Path(fetched.ksrc), fetched.name
     buildroot.ensure("test")
 
     tree = paths.KUNIT / f"{name}-tree"

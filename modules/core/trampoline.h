@@ -30,7 +30,6 @@
  * is; hence CALL_DEPTH_ACCOUNT, which is nothing elsewhere.
  */
 #define UPLIFT_TRAMPOLINE(name, body)				\
-	void name(void);					\
 	asm(							\
 	"	.pushsection .text, \"ax\", @progbits\n"	\
 	"	.type	" #name ", @function\n"			\

@@ -141,7 +141,7 @@ static void fill_batch(struct iomap_stage *stage, struct iomap *iomap)
 {
 	unsigned int folios = draw(stage, 4);
 
-	while (folios-- && folio_batch_space(&stage->fbatch)) {
+	while (folios-- && folio_batch_count(&stage->fbatch) < ARRAY_SIZE(stage->fbatch.folios)) {
 		folio_get(stage->folio);
 		folio_batch_add(&stage->fbatch, stage->folio);
 	}

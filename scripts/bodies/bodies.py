@@ -32,11 +32,13 @@ class Lift:
 
     bind: names that are bound at load instead of lifted, functions that the file defines as static left out, as they
     are on some kernels; bind_via: {function of a header: object that it uses}, bound
-    where that function is called; needs: names that are lifted as well; replace: {function: what is called instead}.
+    where that function is called; copy: functions that are lifted although others of the kernel call them, too; needs:
+    names that are lifted as well; replace: {function: what is called instead}.
     """
 
-    def __init__(self, source, function, change, *, bind=(), needs=(), replace=None, bind_via=None):
+    def __init__(self, source, function, change, *, bind=(), copy=(), needs=(), replace=None, bind_via=None):
         self.source, self.function, self.change = source, function, change
+        self.copy = set(copy)
         self.bind, self.needs, self.replace = set(bind), tuple(needs), dict(replace or {})
         self.bound = set()
         self._chosen = set()		# indexes of items
@@ -69,7 +71,8 @@ class Lift:
             if item.kind == "object":
                 raise Problem(f"{self.source.path}:{item.line}: {self.function}() uses the object {name}, which must "
                               f"not be duplicated: list it under 'bind_objects' in the manifest of {self.change}")
-            if item.kind in ("function", "prototype") and not item.static and name != self.function:
+            if item.kind in ("function", "prototype") and not item.static and name != self.function and (
+                    name not in self.copy):
                 continue		# the kernel's own is called
             self._chosen.add(index)
             for used in sorted(item.used):
@@ -83,6 +86,11 @@ class Lift:
     def uses(self, name):
         """Does a name stand in what is lifted?"""
         return any(re.search(rf"\b{name}\b", item.masked) for item in self.items())
+
+    def copies(self):
+        """The functions that have to be renamed, as a header declares the kernel's own."""
+        return [item.names[0] for item in self.items()
+                if item.kind == "function" and not item.static and item.names[0] in self.copy]
 
     def lonely(self, item):
         """Does a helper have fewer callers here than in the kernel's file? Then it might be inlined only here."""
@@ -230,8 +238,13 @@ class Body:
             text = item.text
             for old, new in lift.replace.items():
                 text = _renamed(text, old, new)
+            for old in lift.copies():
+                text = _renamed(text, old, f"copy_{old}")
             if name == lift.function:
                 text = _inlined(_renamed(text, name, f"body_{name}"), "static __always_inline")
+            elif name in lift.copies():
+                # in its own file the kernel inlines it where it pays
+                text = _inlined(text, "static")
             elif item.kind == "function":
                 # inlined or not, as in the kernel: what it costs must not depend on where the code is
                 if name in self.kernel.functions:

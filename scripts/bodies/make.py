@@ -34,7 +34,7 @@ except ImportError:
 
 # What a manifest may have, and what an arm of it; see docs/design.md, "Generated bodies".
 REQUIRED = {"source", "functions", "declares", "arms"}
-OPTIONAL = {"types", "bind", "bind_objects", "bind_via", "bind_if", "trace", "reuse"}
+OPTIONAL = {"types", "bind", "bind_objects", "bind_via", "bind_if", "copy", "trace", "reuse"}
 ARM = {"when", "header", "replace", "needs", "patch", "reuse_patch", "places"}
 
 
@@ -175,7 +175,7 @@ def generate(change_dir, ksrc, kernel, of, out):
             continue
         lift = bodies.Lift(source, function, change, needs=options.get("needs", ()), replace=options.get("replace"),
                            bind=[*manifest.get("bind", ()), *manifest.get("bind_objects", ())],
-                           bind_via=manifest.get("bind_via"))
+                           bind_via=manifest.get("bind_via"), copy=manifest.get("copy", ()))
         text = bodies.Body(lift, arm, manifest, kernel).text(f"{manifest['source']} of {of}")
         if not isinstance(kernel, NoBtf):
             text += "\n" + bodies.layouts([*lift.structs(), *manifest.get("types", ())], kernel)

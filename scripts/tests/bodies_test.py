@@ -3,6 +3,7 @@
 
 import os
 import pathlib
+import re
 import shutil
 import struct
 import subprocess
@@ -323,6 +324,17 @@ class Closure(Fixture):
     def test_static_bound_function_is_lifted(self):
         self.assertIn("bank", self.names(self.lift(bind=["bank"])))
         self.assertEqual(self.lift(bind=["pond_public"]).bound, {"pond_public"})
+
+    def test_copied_function_is_lifted(self):
+        self.assertNotIn("pond_public", self.names(self.lift()))
+        lift = self.lift(copy=["pond_public", "bank"])
+        self.assertIn("pond_public", self.names(lift))
+        # what is static needs no other name
+        self.assertEqual(lift.copies(), ["pond_public"])
+        text = self.body(lift)
+        self.assertIn("static int copy_pond_public(int depth)", text)
+        self.assertIn("+ copy_pond_public(n)", text)
+        self.assertIsNone(re.search(r"(?<!copy_)pond_public", text))
 
     def test_bind_via(self):
         via = {"call_keeper": "keeper_hat", "nobody": "ghost"}
