@@ -84,6 +84,34 @@ static const unsigned long *mask_of(const struct llc_map *map, const struct llc_
 	return fact_of(map, domain->leader)->cache_cpus;
 }
 
+/* Is it the mask of a domain? Equal masks are mostly one and the same. */
+static bool has_mask(const struct llc_map *map, int at, const unsigned long *mask)
+{
+	const unsigned long *other = mask_of(map, &map->domains[at]);
+
+	return other == mask || bitmap_equal(other, mask, map->facts->nr_cpus);
+}
+
+/*
+ * A domain of which @cpu is the first one. Others in the mask are taken to have
+ * it, too, until they are looked at; those that are not online have none, and
+ * belong to the first that has them.
+ */
+static int new_domain(struct llc_map *map, unsigned int cpu, unsigned int lowest)
+{
+	const unsigned long *mask = fact_of(map, cpu)->cache_cpus;
+	unsigned int nr_cpus = map->facts->nr_cpus;
+	int at = map->nr_domains++;
+	unsigned int other;
+
+	map->domains[at] = (struct llc_domain){ .leader = cpu, .next = map->head[lowest] };
+	map->head[lowest] = at;
+	for_each_set_bit(other, mask, nr_cpus)
+		if (map->domain_of[other] < 0 && (other > cpu || !fact_of(map, other)->online))
+			map->domain_of[other] = at;
+	return at;
+}
+
 /* The domain of @cpu, which is online; a new one if nobody before had its mask. */
 static int find_domain(struct llc_map *map, unsigned int cpu)
 {
@@ -94,33 +122,17 @@ static int find_domain(struct llc_map *map, unsigned int cpu)
 
 	if (!mask)
 		return -1;
+	at = map->domain_of[cpu];
+	if (at >= 0 && has_mask(map, at, mask))
+		return at;
+
 	lowest = find_first_bit(mask, nr_cpus);
 	if (lowest >= nr_cpus)
 		return -1;
-
 	for (at = map->head[lowest]; at >= 0; at = map->domains[at].next)
-		if (bitmap_equal(mask_of(map, &map->domains[at]), mask, nr_cpus))
+		if (has_mask(map, at, mask))
 			return at;
-
-	at = map->nr_domains++;
-	map->domains[at] = (struct llc_domain){ .leader = cpu, .next = map->head[lowest] };
-	map->head[lowest] = at;
-	return at;
-}
-
-/* CPUs that are not online have no mask, but may still be in those of others. */
-static void adopt_offline(struct llc_map *map, int at)
-{
-	struct llc_domain *domain = &map->domains[at];
-	unsigned int nr_cpus = map->facts->nr_cpus;
-	unsigned int cpu;
-
-	for_each_set_bit(cpu, mask_of(map, domain), nr_cpus) {
-		if (fact_of(map, cpu)->online || map->domain_of[cpu] >= 0)
-			continue;
-		map->domain_of[cpu] = at;
-		domain->nr++;
-	}
+	return new_domain(map, cpu, lowest);
 }
 
 /**
@@ -128,8 +140,10 @@ static void adopt_offline(struct llc_map *map, int at)
  * @map: with room for all CPUs
  * @facts: must stay while @map is used, and so must the masks
  *
- * Context: any; takes time in proportion to the number of CPUs, but for what
- * it takes to compare the masks bit by bit.
+ * Takes time in proportion to the number of CPUs, but for reading each mask
+ * once that is at an address of its own.
+ *
+ * Context: any.
  */
 void llc_map_build(struct llc_map *map, const struct llc_facts *facts)
 {
@@ -137,18 +151,21 @@ void llc_map_build(struct llc_map *map, const struct llc_facts *facts)
 
 	map->facts = facts;
 	map->nr_domains = 0;
-	for (cpu = 0; cpu < facts->nr_cpus; cpu++)
+	for (cpu = 0; cpu < facts->nr_cpus; cpu++) {
 		map->head[cpu] = -1;
+		map->domain_of[cpu] = -1;
+	}
+	for (cpu = 0; cpu < facts->nr_cpus; cpu++)
+		if (facts->cpu[cpu].online)
+			map->domain_of[cpu] = find_domain(map, cpu);
 
 	for (cpu = 0; cpu < facts->nr_cpus; cpu++) {
-		map->domain_of[cpu] = facts->cpu[cpu].online ? find_domain(map, cpu) : -1;
-		if (map->domain_of[cpu] >= 0) {
-			map->domains[map->domain_of[cpu]].nr++;
-			map->domains[map->domain_of[cpu]].online++;
-		}
+		if (map->domain_of[cpu] < 0)
+			continue;
+		map->domains[map->domain_of[cpu]].nr++;
+		map->domains[map->domain_of[cpu]].online += facts->cpu[cpu].online;
 	}
 	for (at = 0; at < map->nr_domains; at++) {
-		adopt_offline(map, at);
 		map->domains[at].first = next;
 		next += map->domains[at].nr;
 		map->domains[at].nr = 0;
@@ -335,8 +352,9 @@ static void say_caches(struct llc_map *map, const struct llc_domain *domain,
 	if (!nr)
 		return;
 	say(saying);
-	llc_text_put(saying->text, "caches differ within one mask: that of CPU %u is another than those of CPUs ",
+	llc_text_put(saying->text, "caches differ within one mask: that of CPU %u is another ",
 		     domain->leader);
+	llc_text_put(saying->text, "than those of CPUs ");
 	llc_text_list(saying->text, map->values, nr, true);
 	say_end(saying);
 }
@@ -546,7 +564,8 @@ static void say_machine(struct llc_map *map, struct saying *saying)
 			map->values[nr++] = cpu;
 	if (nr) {
 		say(saying);
-		llc_text_put(saying->text, "the scheduler has cache domains for CPUs of which no cache is known: ");
+		llc_text_put(saying->text, "the scheduler has cache domains for CPUs ");
+		llc_text_put(saying->text, "of which no cache is known: ");
 		llc_text_list(saying->text, map->values, nr, true);
 		say_end(saying);
 	}
@@ -612,7 +631,8 @@ void llc_map_text(struct llc_map *map, struct llc_text *text)
 	struct saying saying = { .text = text };
 	unsigned int at, nr;
 
-	llc_text_put(text, "domain\tcpus\tonline\tcache\tsize\tways\tline\tnodes\tpackages\tdies\tcacheinfo_id\ttopology_id\tsched_id\tsched_cpus\n");
+	llc_text_put(text, "domain\tcpus\tonline\tcache\tsize\tways\tline\tnodes\tpackages\tdies");
+	llc_text_put(text, "\tcacheinfo_id\ttopology_id\tsched_id\tsched_cpus\n");
 	for (at = 0; at < map->nr_domains; at++)
 		text_domain(map, text, at);
 	nr = collect_no_domain(map);
@@ -645,9 +665,9 @@ static void json_domain(struct llc_map *map, struct llc_text *text, unsigned int
 	json_list(map, text, "cpus", collect_cpus(map, domain, false));
 	llc_text_put(text, ", ");
 	json_list(map, text, "online", collect_cpus(map, domain, true));
-	llc_text_put(text, ", \"level\": %u, \"type\": \"%s\", \"size_kib\": %u, \"ways\": %u, \"line\": %u,\n   ",
-		     leader->level, type_names[leader->type], leader->size_kib, leader->ways,
-		     leader->line);
+	llc_text_put(text, ", \"level\": %u, \"type\": \"%s\", \"size_kib\": %u", leader->level,
+		     type_names[leader->type], leader->size_kib);
+	llc_text_put(text, ", \"ways\": %u, \"line\": %u,\n   ", leader->ways, leader->line);
 	for (i = 0; i < LLC_PLACES; i++) {
 		json_list(map, text, place_names[i], collect_places(map, domain, i));
 		llc_text_put(text, i < LLC_PLACES - 1 ? ", " : ",\n   ");

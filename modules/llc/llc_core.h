@@ -56,7 +56,8 @@ enum llc_type {
 
 /**
  * struct llc_fact - what is known of one CPU
- * @cache_cpus: who shares its last-level cache; NULL if there is none
+ * @cache_cpus: who shares its last-level cache; NULL if there is none. CPUs with
+ *	equal masks should point to the same, or each is compared bit by bit.
  * @sched_cpus: whom the scheduler takes to share it; NULL if only itself
  * @sched_more: whether the scheduler balances with CPUs beyond these
  * @id: numbers of the domain, by enum llc_source, or LLC_NONE

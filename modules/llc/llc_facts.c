@@ -103,13 +103,23 @@ static const struct cacheinfo *last_cache(unsigned int cpu)
 	return last;
 }
 
-static void take_cache(struct llc_fact *fact, unsigned int cpu)
+/* The same bits, at one address for all CPUs that have them, if @cpu is not the first. */
+static const unsigned long *known_mask(const struct llc_facts *facts, unsigned int cpu,
+				       const unsigned long *mask)
+{
+	unsigned int lowest = find_first_bit(mask, facts->nr_cpus);
+	const unsigned long *known = lowest < cpu ? facts->cpu[lowest].cache_cpus : NULL;
+
+	return known && bitmap_equal(known, mask, facts->nr_cpus) ? known : mask;
+}
+
+static void take_cache(const struct llc_facts *facts, struct llc_fact *fact, unsigned int cpu)
 {
 	const struct cacheinfo *cache = last_cache(cpu);
 
 	if (!cache)
 		return;
-	fact->cache_cpus = cpumask_bits(&cache->shared_cpu_map);
+	fact->cache_cpus = known_mask(facts, cpu, cpumask_bits(&cache->shared_cpu_map));
 	fact->level = cache->level;
 	fact->type = cache->type == CACHE_TYPE_DATA ? LLC_DATA : LLC_UNIFIED;
 	fact->size_kib = cache->size >> 10;
@@ -195,7 +205,7 @@ int llc_facts_take(struct llc_facts *facts)
 		fact->online = cpu_online(cpu);
 		if (!fact->online)
 			continue;
-		take_cache(fact, cpu);
+		take_cache(facts, fact, cpu);
 		take_place(fact, cpu);
 		facts->threads = max(facts->threads,
 				     cpumask_weight(topology_sibling_cpumask(cpu)));

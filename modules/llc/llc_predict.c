@@ -3,6 +3,7 @@
  * What cache-aware scheduling would decide. Pure logic, see llc_predict.h.
  */
 #include <linux/bitmap.h>
+#include <linux/bits.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/math64.h>
@@ -14,7 +15,7 @@
 #include "llc_predict.h"
 
 /* A share of a CPU of which nobody else has any. */
-#define SHARE_ALL	(1ULL << 20)
+#define SHARE_ALL	BIT_ULL(20)
 
 /* As the scheduler's INT_MAX: everything fits. */
 #define SCALE_ALL	U32_MAX

@@ -98,11 +98,13 @@ void llc_table_text(const struct llc_table *table, struct llc_text *text)
 {
 	unsigned int i;
 
-	llc_text_put(text, "source %s, tracking %s, %u tracked, %llu dropped, epoch %u.%03u ms, tolerance %u\n",
-		     source(table), table->tracking ? "on" : "off", table->tracked,
-		     table->dropped, table->epoch_us / 1000, table->epoch_us % 1000,
-		     table->tolerance);
-	llc_text_put(text, "pid\tcomm\tthreads\tshare\tscheduler\treason\tfootprint_kib\trunning\tpredicted\treason\tfootprint_kib\trunning\twoke_same\twoke_within\twoke_across\tmoved_within\tmoved_across\n");
+	llc_text_put(text, "source %s, tracking %s, %u tracked, %llu dropped", source(table),
+		     table->tracking ? "on" : "off", table->tracked, table->dropped);
+	llc_text_put(text, ", epoch %u.%03u ms, tolerance %u\n", table->epoch_us / 1000,
+		     table->epoch_us % 1000, table->tolerance);
+	llc_text_put(text, "pid\tcomm\tthreads\tshare\tscheduler\treason\tfootprint_kib\trunning");
+	llc_text_put(text, "\tpredicted\treason\tfootprint_kib\trunning");
+	llc_text_put(text, "\twoke_same\twoke_within\twoke_across\tmoved_within\tmoved_across\n");
 	for (i = 0; i < table->nr; i++)
 		if (table->row[i].threads > 1)
 			text_row(table, text, &table->row[i]);
@@ -134,9 +136,10 @@ static void json_opinion(const struct llc_table *table, struct llc_text *text, c
 
 static void json_moves(struct llc_text *text, const struct llc_moves *moves)
 {
-	llc_text_put(text, "\"wakeups\": {\"same_cpu\": %llu, \"within\": %llu, \"across\": %llu}, \"moves\": {\"within\": %llu, \"across\": %llu}",
-		     moves->same, moves->woke_within, moves->woke_across, moves->moved_within,
-		     moves->moved_across);
+	llc_text_put(text, "\"wakeups\": {\"same_cpu\": %llu, \"within\": %llu, \"across\": %llu}",
+		     moves->same, moves->woke_within, moves->woke_across);
+	llc_text_put(text, ", \"moves\": {\"within\": %llu, \"across\": %llu}",
+		     moves->moved_within, moves->moved_across);
 }
 
 static void json_row(const struct llc_table *table, struct llc_text *text,
@@ -178,10 +181,12 @@ void llc_table_json(const struct llc_table *table, struct llc_text *text)
 
 	llc_text_put(text, "{\"format\": 1, \"kernel\": ");
 	llc_text_quote(text, table->kernel);
-	llc_text_put(text, ", \"tracking\": %s, \"source\": \"%s\", \"tracked\": %u, \"dropped\": %llu, \"epoch_ms\": %u.%03u, \"tolerance\": %u,\n \"processes\": [",
-		     table->tracking ? "true" : "false", source(table), table->tracked,
-		     table->dropped, table->epoch_us / 1000, table->epoch_us % 1000,
-		     table->tolerance);
+	llc_text_put(text, ", \"tracking\": %s, \"source\": \"%s\"",
+		     table->tracking ? "true" : "false", source(table));
+	llc_text_put(text, ", \"tracked\": %u, \"dropped\": %llu", table->tracked,
+		     table->dropped);
+	llc_text_put(text, ", \"epoch_ms\": %u.%03u, \"tolerance\": %u,\n \"processes\": [",
+		     table->epoch_us / 1000, table->epoch_us % 1000, table->tolerance);
 	for (i = 0; i < table->nr; i++) {
 		llc_text_put(text, i ? ",\n  " : "\n  ");
 		json_row(table, text, &table->row[i]);
@@ -203,9 +208,11 @@ void llc_traffic_text(const struct llc_traffic *traffic, struct llc_text *text)
 	const struct llc_moves *moves = &traffic->moves;
 	unsigned int from, to;
 
-	llc_text_put(text, "tracking %s\nsince_ns %llu\nwoke_same %llu\nwoke_within %llu\nwoke_across %llu\nmoved_within %llu\nmoved_across %llu\n",
-		     traffic->tracking ? "on" : "off", traffic->since_ns, moves->same,
-		     moves->woke_within, moves->woke_across, moves->moved_within,
+	llc_text_put(text, "tracking %s\nsince_ns %llu\n", traffic->tracking ? "on" : "off",
+		     traffic->since_ns);
+	llc_text_put(text, "woke_same %llu\nwoke_within %llu\nwoke_across %llu\n", moves->same,
+		     moves->woke_within, moves->woke_across);
+	llc_text_put(text, "moved_within %llu\nmoved_across %llu\n", moves->moved_within,
 		     moves->moved_across);
 	llc_text_put(text, "from\\to");
 	for (to = 0; to < traffic->nr_domains; to++)
