@@ -91,7 +91,7 @@ static void end(int first)
 }
 
 /* What a processes.json lists, by number of process. */
-#define MAX_PID		(1 << 22)
+#define MAX_PID		4194304
 
 static unsigned char times_listed[MAX_PID], threads_listed[MAX_PID];
 
@@ -127,7 +127,7 @@ static int well_listed(const char *json)
 	return n;
 }
 
-static bool track(bool on)
+static bool set_tracking(bool on)
 {
 	return !write_file(LLC_DIR "/track", on ? "1\n" : "0\n");
 }
@@ -163,7 +163,7 @@ static void all_whole(void)
 }
 
 /* Files of root's for root: anybody else is refused, even where debugfs itself may be entered. */
-static void unprivileged(void)
+static void as_nobody(void)
 {
 	char path[128];
 	int status;
@@ -212,7 +212,7 @@ static void bad_words(void)
 	static const char * const words[] = {
 		"2", "-1", "maybe", "", " ", "\1", "2111111111111111111111111111111111111111111111",
 	};
-	bool ok = track(false);
+	bool ok = set_tracking(false);
 	char line[16], path[128];
 	size_t i;
 
@@ -246,7 +246,7 @@ static void hundreds(int n)
 	double began = seconds_now();
 	char *json = NULL;
 
-	if (!track(true) || !start(n)) {
+	if (!set_tracking(true) || !start(n)) {
 		ksft_test_result_fail("%d processes: %s\n", n, strerror(errno));
 		return;
 	}
@@ -261,9 +261,10 @@ static void hundreds(int n)
 		usleep(100000);
 	}
 	if (json)
-		ksft_print_msg("%d of %d processes listed after %.1f s, %lld tracked, %lld dropped, %zu bytes\n",
-			       found, n, seconds_now() - began, json_number(json_get(json, "tracked")),
-			       json_number(json_get(json, "dropped")), strlen(json));
+		ksft_print_msg("%d of %d listed after %.1f s, %lld tracked, %lld dropped\n",
+			       found, n, seconds_now() - began,
+			       json_number(json_get(json, "tracked")),
+			       json_number(json_get(json, "dropped")));
 	ksft_test_result(found >= want && max > 0 &&
 			 json_number(json_get(json, "tracked")) <= max,
 			 "%d processes are listed\n", n);
@@ -390,7 +391,7 @@ static void storm(double seconds, int switches)
 	for (i = 0; i < 3; i++)
 		if (pthread_create(&thread[i], NULL, reader, (void *)(long)i))
 			ksft_exit_fail_perror("pthread_create");
-	track(true);
+	set_tracking(true);
 	until = seconds_now() + seconds;
 	while (seconds_now() < until)
 		usleep(10000);
@@ -403,7 +404,7 @@ static void storm(double seconds, int switches)
 
 	atomic_store(&bad, 0);
 	for (n = 0; n < switches; n++)
-		refused += !track(n % 2);
+		refused += !set_tracking(n % 2);
 	atomic_store(&stop, 1);
 	for (i = 0; i < 3; i++)
 		pthread_join(thread[i], NULL);
@@ -411,18 +412,18 @@ static void storm(double seconds, int switches)
 		kill(churns[i], SIGKILL);
 		waitpid(churns[i], NULL, 0);
 	}
-	ksft_test_result(!refused && !atomic_load(&bad), "tracking on and off %d times\n", switches);
+	ksft_test_result(!refused && !atomic_load(&bad), "switched %d times\n", switches);
 }
 
 /* Off is off: nobody is counted, and the files say so. */
-static void off(void)
+static void turned_off(void)
 {
 	char *one, *two;
 	bool ok;
 
-	track(true);
+	set_tracking(true);
 	usleep(50000);
-	ok = track(false);
+	ok = set_tracking(false);
 	one = read_file(LLC_DIR "/migrations.json");
 	usleep(100000);
 	two = read_file(LLC_DIR "/migrations.json");
@@ -469,13 +470,13 @@ int main(int argc, char **argv)
 		ksft_exit_skip("no " LLC_DIR "/track: uplift_llc is not loaded\n");
 	ksft_set_plan(10);
 	all_whole();
-	unprivileged();
+	as_nobody();
 	bad_words();
 	hundreds(processes);
 	exit_while_listed();
 	end(0);
 	storm(seconds, switches);
-	off();
+	turned_off();
 	all_whole();
 	ksft_finished();
 }
