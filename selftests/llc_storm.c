@@ -2,7 +2,9 @@
 /*
  * Processes that come and go while uplift_llc tracks them and is read.
  *
- * usage: llc_storm [-p PROCESSES] [-s SECONDS] [-n SWITCHES]
+ * usage: llc_storm [-p PROCESSES] [-s SECONDS] [-n SWITCHES] [-f]
+ *
+ * -f: there is no room for that many processes: this is what is looked at.
  *
  * Whatever happens, a file is read to its end and is whole; who is alive and
  * has several threads is listed once with these, who is gone is not; and the
@@ -316,6 +318,35 @@ static void exit_while_listed(void)
 	ksft_test_result(ok, "processes exit while they are listed\n");
 }
 
+/* More processes than there is room for: counted, not tracked, and nothing else. */
+static void too_many(int n)
+{
+	long long max = parameter("max_processes"), tracked = -1, dropped = -1;
+	char *json = NULL;
+	int tries;
+
+	if (!set_tracking(true) || !start(n)) {
+		ksft_test_result_fail("%d processes: %s\n", n, strerror(errno));
+		return;
+	}
+	for (tries = 0; tries < 100 && dropped <= 0; tries++) {
+		usleep(100000);
+		free(json);
+		json = read_file(LLC_DIR "/processes.json");
+		if (take(json) < 0)
+			break;
+		tracked = json_number(json_get(json, "tracked"));
+		dropped = json_number(json_get(json, "dropped"));
+	}
+	ksft_print_msg("%d processes, room for %lld: %lld tracked, %lld dropped\n", n, max, tracked,
+		       dropped);
+	ksft_test_result(max > 0 && max < n && tracked > 0 && tracked <= max && dropped > 0,
+			 "more than there is room for\n");
+	free(json);
+	end(0);
+	set_tracking(false);
+}
+
 static atomic_int stop;
 static atomic_int bad;
 static atomic_llong reads;
@@ -444,9 +475,10 @@ static void turned_off(void)
 int main(int argc, char **argv)
 {
 	int opt, processes = 300, switches = 200;
+	bool full = false;
 	double seconds = 2;
 
-	while ((opt = getopt(argc, argv, "p:s:n:")) != -1) {
+	while ((opt = getopt(argc, argv, "p:s:n:f")) != -1) {
 		switch (opt) {
 		case 'p':
 			processes = atoi(optarg);
@@ -457,9 +489,12 @@ int main(int argc, char **argv)
 		case 'n':
 			switches = atoi(optarg);
 			break;
+		case 'f':
+			full = true;
+			break;
 		default:
 			fprintf(stderr,
-				"usage: llc_storm [-p PROCESSES] [-s SECONDS] [-n SWITCHES]\n");
+				"usage: llc_storm [-p PROCESSES] [-s SECONDS] [-n SWITCHES] [-f]\n");
 			return 2;
 		}
 	}
@@ -468,6 +503,11 @@ int main(int argc, char **argv)
 	ksft_print_header();
 	if (access(LLC_DIR "/track", W_OK))
 		ksft_exit_skip("no " LLC_DIR "/track: uplift_llc is not loaded\n");
+	if (full) {
+		ksft_set_plan(1);
+		too_many(processes);
+		ksft_finished();
+	}
 	ksft_set_plan(10);
 	all_whole();
 	as_nobody();

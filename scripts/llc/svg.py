@@ -7,7 +7,7 @@ from . import layout, model
 
 CELL, GAP, PAD = 30, 4, 10	# a CPU's square, between squares, inside of boxes
 LINE = 15			# a line of text
-CHAR = 6.7			# width of a character of the text that is used, about
+CHAR, HEAD = 6.8, 8.7		# width of a character of the text, and of the headline, about
 WIDTH = 1000			# of the picture, unless a box is wider
 IN_BOX = 6			# processes in a domain's box
 MOST = 40			# and in the table
@@ -44,7 +44,7 @@ class Picture:
                           f'rx="{radius}"{body}')
 
     def text(self, x, y, text, kind="", anchor="", title=""):
-        self._reach(x + (0 if anchor else len(text) * CHAR), y + 4)
+        self._reach(x + (0 if anchor else len(text) * (HEAD if kind == "head" else CHAR)), y + 4)
         words = (f' class="{kind}"' if kind else "") + (f' text-anchor="{anchor}"' if anchor else "")
         inner = (f"<title>{escape(title)}</title>" if title else "") + escape(text)
         self.parts.append(f'<text x="{x:g}" y="{y:g}"{words} xml:space="preserve">{inner}</text>')
@@ -79,7 +79,7 @@ def _size(box, with_processes):
     """(width, height) of a box."""
     rows = _core_rows(box)
     width = max(sum(_wide(core) + 2 * GAP for core in row) + GAP * (len(row) - 1) for row in rows)
-    width = max(width, len(box.title) * CHAR + 8, 190 if with_processes else 0)
+    width = max(width, len(box.title) * CHAR + 8, 215 if with_processes else 0)
     height = LINE + 4 + len(rows) * (CELL + 2 * GAP + GAP) + len(box.warnings) * LINE
     if with_processes and box.residents:
         height += 4 + (min(len(box.residents), IN_BOX) + (len(box.residents) > IN_BOX)) * (LINE + 1)

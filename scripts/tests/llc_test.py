@@ -154,6 +154,10 @@ class Picture(unittest.TestCase):
                     self.assertGreaterEqual(min(float(rect.get(key)) for key in ("x", "y", "width", "height")), 0)
                 for item in root.iter(SVG + "text"):
                     self.assertLess(float(item.get("y")), height)
+                    words = "".join(part for part in item.itertext())
+                    if item.get("text-anchor") is None and item.find(SVG + "title") is None:
+                        size = 14 if item.get("class") == "head" else 11
+                        self.assertLess(float(item.get("x")) + 0.6 * size * len(words), width, words)
                 titles = {item.text for item in root.iter(SVG + "title")}
                 for cpu in found[0].online:
                     self.assertIn(f"CPU {cpu}", titles)
