@@ -14,10 +14,12 @@ MOST = 40			# and in the table
 
 STYLE = """
 svg { font: 11px ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; background: #fff; }
-text { fill: #1c2330; } .dim { fill: #5b6575; } .title { font-weight: 600; } .head { font-size: 14px; font-weight: 600; }
+text { fill: #1c2330; } .dim { fill: #5b6575; } .title { font-weight: 600; }
+.head { font-size: 14px; font-weight: 600; }
 .group { fill: #f3f5f8; stroke: #c3cad5; } .domain { fill: #fff; stroke: #7d8797; }
 .core { fill: #dfe7f3; } .cpu { fill: #b9cbe6; } .off { fill: none; stroke: #a5adba; stroke-dasharray: 3 2; }
-.warn { fill: #b3261e; } .wrong { stroke: #b3261e; stroke-width: 2; } .alone { fill: #fff; stroke: #a5adba; stroke-dasharray: 4 3; }
+.warn { fill: #b3261e; } .wrong { stroke: #b3261e; stroke-width: 2; }
+.alone { fill: #fff; stroke: #a5adba; stroke-dasharray: 4 3; }
 .track { fill: #e6e9ef; } .bar { fill: #9aa5b5; } .here { fill: #1a7f5a; } .other { fill: #c98a1b; }
 @media (prefers-color-scheme: dark) {
 svg { background: #14181f; } text { fill: #e3e7ee; } .dim { fill: #9aa4b4; }
@@ -106,7 +108,8 @@ def _cpus(picture, box, x, y):
                 picture.rect(at, y, wide, CELL + 2 * GAP, "core", f"a core: CPUs {', '.join(map(str, core))}")
             for number, cpu in enumerate(core):
                 left, off = at + GAP + number * (CELL + 2), cpu in box.offline
-                picture.rect(left, y + GAP, CELL, CELL, "off" if off else "cpu", f"CPU {cpu}" + (", offline" if off else ""))
+                picture.rect(left, y + GAP, CELL, CELL, "off" if off else "cpu",
+                             f"CPU {cpu}" + (", offline" if off else ""))
                 picture.text(left + CELL / 2, y + GAP + CELL / 2 + 4, str(cpu), "dim" if off else "", "middle")
             at += wide + GAP
         y += CELL + 3 * GAP
@@ -118,8 +121,8 @@ def _resident(picture, item, x, y, width):
     process = item.process
     kind = "here" if item.preferred else "bar"
     where = layout.verdict(process)
-    title = (f"{process.comm}, process {process.pid}: {process.threads} threads, {item.permille / 10:g}% of its run time "
-             f"here; gathered: {where}")
+    title = (f"{process.comm}, process {process.pid}: {process.threads} threads, {item.permille / 10:g}% of its "
+             f"run time here; gathered: {where}")
     room = 60
     picture.rect(x, y + 2, room, LINE - 4, "track", title, 2)
     if item.permille:
@@ -217,7 +220,8 @@ def _processes(picture, y, processes, every):
         y += LINE + 2
         picture.text(28, y, f"and {left} more", "dim")
     y += LINE + 8
-    for x, kind, word in ((28, "here", "where it is gathered"), (200, "bar", "elsewhere"), (300, "other", "refused, and why")):
+    for x, kind, word in ((28, "here", "where it is gathered"), (200, "bar", "elsewhere"),
+                          (300, "other", "refused, and why")):
         picture.rect(x, y - 8, 9, 9, kind, radius=2)
         picture.text(x + 14, y, word, "dim")
     return y
@@ -249,7 +253,8 @@ def render(machine, processes=None, migrations=None, every=False):
         y = _processes(picture, y, processes, every)
     if migrations and migrations.tracking:
         y = _lines(picture, y, "Threads", [
-            "wakeups: {same_cpu} on the same CPU, {within} within a domain, {across} across".format(**migrations.wakeups),
+            "wakeups: {same_cpu} on the same CPU, {within} within a domain, {across} across".format(
+                **migrations.wakeups),
             "moves: {within} within a domain, {across} across".format(**migrations.moves)])
     if machine.notes:
         y = _lines(picture, y, "Notes", machine.notes, "dim")
