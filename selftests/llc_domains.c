@@ -17,6 +17,7 @@
 #include "kselftest.h"
 #include "llc_util.h"
 
+#define VERBOSE		"/sys/kernel/debug/sched/verbose"
 #define MAX_SHOWN	12	/* complaints, not to flood the console */
 
 /* What sysfs says of the last-level cache of a CPU. */
@@ -530,6 +531,7 @@ int main(int argc, char **argv)
 	int operations = 0, opt, n, sched;
 	const char *expected = NULL;
 	unsigned int seed = 1;
+	char verbose[8];
 
 	while ((opt = getopt(argc, argv, "n:s:d:")) != -1) {
 		switch (opt) {
@@ -560,9 +562,11 @@ int main(int argc, char **argv)
 	}
 	ksft_set_plan(4);
 	ksft_test_result(check_all(), "domains, domains.json and cpus equal sysfs\n");
-	write_file("/sys/kernel/debug/sched/verbose", "Y");
+	if (!read_line(VERBOSE, verbose, sizeof(verbose)))
+		snprintf(verbose, sizeof(verbose), "N");
+	write_file(VERBOSE, "Y");
 	sched = check_sched();
-	write_file("/sys/kernel/debug/sched/verbose", "N");
+	write_file(VERBOSE, verbose);
 	if (sched < 0)
 		ksft_test_result_skip("sched_cpus: this kernel does not show its domains\n");
 	else
