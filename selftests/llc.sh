@@ -41,7 +41,7 @@ esac
 
 CPU=/sys/devices/system/cpu
 GROUP=/sys/fs/cgroup
-TESTS="load load_twice domains lscpu hotplug smt_off one_cpu partition processes tracked"
+TESTS="load load_twice domains lscpu hotplug smt_off one_cpu partition processes table_full tracked"
 TESTS="$TESTS tracking_is_free unload_held_open unload_while_read unload_while_tracking"
 TESTS="$TESTS unloaded kernel_log"
 
@@ -220,6 +220,18 @@ test_processes()
 {
 	need_module || return
 	nested "$DIR/llc_storm" -p "$PROCESSES" -s $STORM -n "$SWITCHES"
+}
+
+test_table_full()
+{
+	need_module || return
+	ensure_unloaded || return
+	load "$CHANGE_KO" max_processes=8 || complain "max_processes=8: $(cat "$TMP/errno")" || return
+	nested "$DIR/llc_storm" -f -p 40
+	ret=$?
+	rmmod "$MODULE" || return
+	ensure_loaded || return
+	return $ret
 }
 
 # A process of two threads that runs: it is listed, with its time, and where it ran adds up.

@@ -17,13 +17,14 @@
 #include "kselftest.h"
 #include "llc_util.h"
 
+#define VERBOSE		"/sys/kernel/debug/sched/verbose"
 #define MAX_SHOWN	12	/* complaints, not to flood the console */
 
 /* What sysfs says of the last-level cache of a CPU. */
 struct cache {
 	struct cpus shared;
 	int level, size_kib, ways, line, id;
-	char type[16];
+	const char *type;
 };
 
 struct place {
@@ -35,8 +36,7 @@ static struct cache cache[MAX_CPUS];
 static struct place place[MAX_CPUS];
 static int shown;
 
-static bool wrong(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-static bool wrong(const char *fmt, ...)
+static __printf(1, 2) bool wrong(const char *fmt, ...)
 {
 	char text[1024];
 	va_list args;
@@ -80,7 +80,7 @@ static void take_cpu(int cpu)
 	char path[256], line[256];
 	int index, level;
 
-	*best = (struct cache){ .id = -1 };
+	*best = (struct cache){ .id = -1, .type = "" };
 	for (index = 0; index < 16; index++) {
 		level = cache_number(cpu, index, "level");
 		snprintf(path, sizeof(path), CPU_DIR "/cpu%d/cache/index%d/type", cpu, index);
@@ -88,7 +88,7 @@ static void take_cpu(int cpu)
 		    !strcmp(line, "Instruction"))
 			continue;
 		best->level = level;
-		strcpy(best->type, strcmp(line, "Unified") ? "data" : "unified");
+		best->type = strcmp(line, "Unified") ? "data" : "unified";
 		best->size_kib = cache_number(cpu, index, "size");
 		best->ways = cache_number(cpu, index, "ways_of_associativity");
 		best->line = cache_number(cpu, index, "coherency_line_size");
@@ -192,9 +192,8 @@ static bool check_domain(const char *domain, int at, struct cpus *seen)
 		    want->size_kib != json_number(json_get(domain, "size_kib")) ||
 		    want->line != json_number(json_get(domain, "line")) ||
 		    strcmp(want->type, type))
-			ok = wrong("domain %d: not the cache of CPU %d: L%d %s, %d KiB, lines of %d",
-				   number, cpu, want->level, want->type, want->size_kib,
-				   want->line);
+			ok = wrong("domain %d: CPU %d has L%d %s, %d KiB, lines of %d", number, cpu,
+				   want->level, want->type, want->size_kib, want->line);
 		if (want->ways >= 0 && want->ways != json_number(json_get(domain, "ways")))
 			ok = wrong("domain %d: CPU %d has %d ways", number, cpu, want->ways);
 	}
@@ -221,7 +220,8 @@ static bool check_json(const char *json)
 	if (json_number(json_get(json, "format")) != 1)
 		ok = wrong("domains.json is not of format 1");
 	if (!json_cpus(json_get(json, "possible"), &is) || !cpus_equal(&is, &possible))
-		ok = wrong("possible is '%s', sysfs has '%s'", cpus_text(&is), cpus_text(&possible));
+		ok = wrong("possible is '%s', sysfs has '%s'", cpus_text(&is),
+			   cpus_text(&possible));
 	if (!json_cpus(json_get(json, "online"), &is) || !cpus_equal(&is, &online))
 		ok = wrong("online is '%s', sysfs has '%s'", cpus_text(&is), cpus_text(&online));
 	for (domain = json_first(json_get(json, "domains")); domain; domain = json_next(domain))
@@ -292,7 +292,7 @@ static bool check_text(const char *text, const char *json)
 		return wrong("domains has too few rows");
 	for (said = json_first(json_get(json, "disagreements")); said; said = json_next(said))
 		listed++;
-	for (line = text; (line = strstr(line, "\ndisagreement: ")); line++)
+	for (line = text; (line = strstr(line, "disagreement: ")); line++)
 		found++;
 	if (found != listed)
 		ok = wrong("domains has %d disagreements, domains.json %d", found, listed);
@@ -353,7 +353,7 @@ static bool sched_span(int cpu, const char *schedstat, struct cpus *span)
 
 	memset(span, 0, sizeof(*span));
 	cpus_add(span, cpu);
-	snprintf(want, sizeof(want), "\ncpu%d ", cpu);
+	snprintf(want, sizeof(want), "cpu%d ", cpu);
 	line = strstr(schedstat, want);
 	if (!line)
 		return false;
@@ -364,10 +364,10 @@ static bool sched_span(int cpu, const char *schedstat, struct cpus *span)
 		int base = 0, i, len;
 
 		/* Version 17 has the level's name in front of the mask. */
-		len = strcspn(p, " \n");
+		len = strcspn(p, "\n ");
 		if (p[strspn(p, "0123456789abcdef,")] != ' ') {
 			p += len + 1;
-			len = strcspn(p, " \n");
+			len = strcspn(p, "\n ");
 		}
 		for (i = len - 1; i >= 0; i--) {
 			char digit[2] = { p[i], '\0' };
@@ -425,7 +425,7 @@ static int check_sched(void)
 				all.bits[i] |= span.bits[i];
 		}
 		if (!cpus_equal(&all, &is))
-			ok = wrong("domain %lld: sched_cpus is '%s', the scheduler's domains have '%s'",
+			ok = wrong("domain %lld: sched_cpus is '%s', the scheduler has '%s'",
 				   json_number(json_get(domain, "domain")), cpus_text(&is),
 				   cpus_text(&all));
 	}
@@ -462,14 +462,14 @@ static void *busy(void *arg)
 	return NULL;
 }
 
-static volatile sig_atomic_t interrupted;
+static atomic_int interrupted;
 
 static void on_signal(int sig)
 {
 	interrupted = sig;
 }
 
-static void hotplug(int operations, unsigned int seed)
+static void come_and_go(int operations, unsigned int seed)
 {
 	struct cpus can = {}, before;
 	int cpu, i, n = 0, cpus[MAX_CPUS], failed = 0, refused = 0, done = 0, off = 0;
@@ -531,6 +531,7 @@ int main(int argc, char **argv)
 	int operations = 0, opt, n, sched;
 	const char *expected = NULL;
 	unsigned int seed = 1;
+	char verbose[8];
 
 	while ((opt = getopt(argc, argv, "n:s:d:")) != -1) {
 		switch (opt) {
@@ -556,14 +557,16 @@ int main(int argc, char **argv)
 	signal(SIGTERM, on_signal);
 	if (operations) {
 		ksft_set_plan(2);
-		hotplug(operations, seed);
+		come_and_go(operations, seed);
 		ksft_finished();
 	}
 	ksft_set_plan(4);
 	ksft_test_result(check_all(), "domains, domains.json and cpus equal sysfs\n");
-	write_file("/sys/kernel/debug/sched/verbose", "Y");
+	if (!read_line(VERBOSE, verbose, sizeof(verbose)))
+		snprintf(verbose, sizeof(verbose), "N");
+	write_file(VERBOSE, "Y");
 	sched = check_sched();
-	write_file("/sys/kernel/debug/sched/verbose", "N");
+	write_file(VERBOSE, verbose);
 	if (sched < 0)
 		ksft_test_result_skip("sched_cpus: this kernel does not show its domains\n");
 	else

@@ -205,7 +205,8 @@ int main(int argc, char **argv)
 	if (!nr || length <= 0 || interval <= 0)
 		goto usage;
 
-	board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		     0);
 	if (board == MAP_FAILED) {
 		perror("mmap");
 		return 1;

@@ -2,7 +2,9 @@
 /*
  * Processes that come and go while uplift_llc tracks them and is read.
  *
- * usage: llc_storm [-p PROCESSES] [-s SECONDS] [-n SWITCHES]
+ * usage: llc_storm [-p PROCESSES] [-s SECONDS] [-n SWITCHES] [-f]
+ *
+ * -f: there is no room for that many processes: this is what is looked at.
  *
  * Whatever happens, a file is read to its end and is whole; who is alive and
  * has several threads is listed once with these, who is gone is not; and the
@@ -91,7 +93,7 @@ static void end(int first)
 }
 
 /* What a processes.json lists, by number of process. */
-#define MAX_PID		(1 << 22)
+#define MAX_PID		4194304
 
 static unsigned char times_listed[MAX_PID], threads_listed[MAX_PID];
 
@@ -127,7 +129,7 @@ static int well_listed(const char *json)
 	return n;
 }
 
-static bool track(bool on)
+static bool set_tracking(bool on)
 {
 	return !write_file(LLC_DIR "/track", on ? "1\n" : "0\n");
 }
@@ -163,7 +165,7 @@ static void all_whole(void)
 }
 
 /* Files of root's for root: anybody else is refused, even where debugfs itself may be entered. */
-static void unprivileged(void)
+static void as_nobody(void)
 {
 	char path[128];
 	int status;
@@ -212,7 +214,7 @@ static void bad_words(void)
 	static const char * const words[] = {
 		"2", "-1", "maybe", "", " ", "\1", "2111111111111111111111111111111111111111111111",
 	};
-	bool ok = track(false);
+	bool ok = set_tracking(false);
 	char line[16], path[128];
 	size_t i;
 
@@ -246,7 +248,7 @@ static void hundreds(int n)
 	double began = seconds_now();
 	char *json = NULL;
 
-	if (!track(true) || !start(n)) {
+	if (!set_tracking(true) || !start(n)) {
 		ksft_test_result_fail("%d processes: %s\n", n, strerror(errno));
 		return;
 	}
@@ -261,9 +263,10 @@ static void hundreds(int n)
 		usleep(100000);
 	}
 	if (json)
-		ksft_print_msg("%d of %d processes listed after %.1f s, %lld tracked, %lld dropped, %zu bytes\n",
-			       found, n, seconds_now() - began, json_number(json_get(json, "tracked")),
-			       json_number(json_get(json, "dropped")), strlen(json));
+		ksft_print_msg("%d of %d listed after %.1f s, %lld tracked, %lld dropped\n",
+			       found, n, seconds_now() - began,
+			       json_number(json_get(json, "tracked")),
+			       json_number(json_get(json, "dropped")));
 	ksft_test_result(found >= want && max > 0 &&
 			 json_number(json_get(json, "tracked")) <= max,
 			 "%d processes are listed\n", n);
@@ -313,6 +316,35 @@ static void exit_while_listed(void)
 		}
 	free(json);
 	ksft_test_result(ok, "processes exit while they are listed\n");
+}
+
+/* More processes than there is room for: counted, not tracked, and nothing else. */
+static void too_many(int n)
+{
+	long long max = parameter("max_processes"), tracked = -1, dropped = -1;
+	char *json = NULL;
+	int tries;
+
+	if (!set_tracking(true) || !start(n)) {
+		ksft_test_result_fail("%d processes: %s\n", n, strerror(errno));
+		return;
+	}
+	for (tries = 0; tries < 100 && dropped <= 0; tries++) {
+		usleep(100000);
+		free(json);
+		json = read_file(LLC_DIR "/processes.json");
+		if (take(json) < 0)
+			break;
+		tracked = json_number(json_get(json, "tracked"));
+		dropped = json_number(json_get(json, "dropped"));
+	}
+	ksft_print_msg("%d processes, room for %lld: %lld tracked, %lld dropped\n", n, max, tracked,
+		       dropped);
+	ksft_test_result(max > 0 && max < n && tracked > 0 && tracked <= max && dropped > 0,
+			 "more than there is room for\n");
+	free(json);
+	end(0);
+	set_tracking(false);
 }
 
 static atomic_int stop;
@@ -390,7 +422,7 @@ static void storm(double seconds, int switches)
 	for (i = 0; i < 3; i++)
 		if (pthread_create(&thread[i], NULL, reader, (void *)(long)i))
 			ksft_exit_fail_perror("pthread_create");
-	track(true);
+	set_tracking(true);
 	until = seconds_now() + seconds;
 	while (seconds_now() < until)
 		usleep(10000);
@@ -403,7 +435,7 @@ static void storm(double seconds, int switches)
 
 	atomic_store(&bad, 0);
 	for (n = 0; n < switches; n++)
-		refused += !track(n % 2);
+		refused += !set_tracking(n % 2);
 	atomic_store(&stop, 1);
 	for (i = 0; i < 3; i++)
 		pthread_join(thread[i], NULL);
@@ -411,18 +443,18 @@ static void storm(double seconds, int switches)
 		kill(churns[i], SIGKILL);
 		waitpid(churns[i], NULL, 0);
 	}
-	ksft_test_result(!refused && !atomic_load(&bad), "tracking on and off %d times\n", switches);
+	ksft_test_result(!refused && !atomic_load(&bad), "switched %d times\n", switches);
 }
 
 /* Off is off: nobody is counted, and the files say so. */
-static void off(void)
+static void turned_off(void)
 {
 	char *one, *two;
 	bool ok;
 
-	track(true);
+	set_tracking(true);
 	usleep(50000);
-	ok = track(false);
+	ok = set_tracking(false);
 	one = read_file(LLC_DIR "/migrations.json");
 	usleep(100000);
 	two = read_file(LLC_DIR "/migrations.json");
@@ -443,9 +475,10 @@ static void off(void)
 int main(int argc, char **argv)
 {
 	int opt, processes = 300, switches = 200;
+	bool full = false;
 	double seconds = 2;
 
-	while ((opt = getopt(argc, argv, "p:s:n:")) != -1) {
+	while ((opt = getopt(argc, argv, "p:s:n:f")) != -1) {
 		switch (opt) {
 		case 'p':
 			processes = atoi(optarg);
@@ -456,9 +489,12 @@ int main(int argc, char **argv)
 		case 'n':
 			switches = atoi(optarg);
 			break;
+		case 'f':
+			full = true;
+			break;
 		default:
 			fprintf(stderr,
-				"usage: llc_storm [-p PROCESSES] [-s SECONDS] [-n SWITCHES]\n");
+				"usage: llc_storm [-p PROCESSES] [-s SECONDS] [-n SWITCHES] [-f]\n");
 			return 2;
 		}
 	}
@@ -467,15 +503,20 @@ int main(int argc, char **argv)
 	ksft_print_header();
 	if (access(LLC_DIR "/track", W_OK))
 		ksft_exit_skip("no " LLC_DIR "/track: uplift_llc is not loaded\n");
+	if (full) {
+		ksft_set_plan(1);
+		too_many(processes);
+		ksft_finished();
+	}
 	ksft_set_plan(10);
 	all_whole();
-	unprivileged();
+	as_nobody();
 	bad_words();
 	hundreds(processes);
 	exit_while_listed();
 	end(0);
 	storm(seconds, switches);
-	off();
+	turned_off();
 	all_whole();
 	ksft_finished();
 }

@@ -52,8 +52,8 @@ def capture(target, kos, topology, where, *, before="", smp=None, module=True, a
     """Boot a layout, and make a snapshot of it."""
     script = (LOAD if module else "") + before + CAPTURE
     result = guest.boot(target, script, kos=kos if module else (), programs=["/usr/bin/lscpu"], smp=smp,
-                        topology=topology, append=append, timeout=timeout, name=f"{target.name}-llc-{topology}", quiet=True,
-                        thread="single")
+                        topology=topology, append=append, timeout=timeout, thread="single", quiet=True,
+                        name=f"{target.name}-llc-{topology}")
     if not result.ok:
         raise say.Problem(f"capturing {topology} on {target.name} failed: {result.problem()} ({result.console})")
     snapshot(result, where)
@@ -77,7 +77,8 @@ def layout_test(target, kos, install, layout, form, env, only):
     smp, disagree = LAYOUTS[layout]
     _, cpus = guest.topology_args(layout, smp)
     topology = guest.TOPOLOGIES[layout]
-    environment = {"DISAGREE": disagree, "DOMAINS": str(topology.domains)} | env | ({"ONLY": " ".join(only)} if only else {})
+    environment = {"DISAGREE": disagree, "DOMAINS": str(topology.domains)} | env
+    environment |= {"ONLY": " ".join(only)} if only else {}
     result = guest.boot(target, f"exec /selftests/llc.sh {form}", files={"/selftests": install}, kos=kos, smp=smp,
                         topology=layout, env=environment, programs=["/usr/bin/lscpu"], thread="single",
                         timeout=300 if form == "short" else 1800, name=f"{target.name}-llc-{layout}", quiet=True)
@@ -228,7 +229,8 @@ def validate(target, kos, install, *, workloads=WORKLOADS, rounds=1, length=1000
         if result.rc == 4:
             raise say.Skip(f"{target.name}: cache-aware scheduling is not on in this kernel")
         if not result.ok:
-            raise say.Problem(f"the validation on {target.name} ({layout}) failed: {result.problem()} ({result.console})")
+            raise say.Problem(f"the validation on {target.name} ({layout}) failed: {result.problem()} "
+                              f"({result.console})")
         found = {}
         for load in mine:
             runs = []
@@ -260,8 +262,8 @@ def agrees(row):
 
 def table(found, workloads=WORKLOADS):
     """Text for people."""
-    out = [f"{'workload':34}{'tolerance':>10}{'samples':>9}{'same':>8}{'gathered':>10}{'none':>8}  reasons (scheduler / "
-           "predicted)"]
+    out = [f"{'workload':34}{'tolerance':>10}{'samples':>9}{'same':>8}{'gathered':>10}{'none':>8}"
+           "  reasons (scheduler / predicted)"]
     for load in workloads:
         row = found[load.name]
         total = row["samples"] or 1
@@ -344,6 +346,6 @@ def register(commands_parser):
     parser.add_argument("--interval", type=int, default=20, metavar="MS", help="between samples (20)")
     parser.add_argument("--differ", type=int, default=0, metavar="N", help="show up to N samples that differ, of each")
     parser.add_argument("--json", action="store_true", help="print what was found as JSON")
-    parser.add_argument("--capture", metavar="FILE.tar.xz", help="instead: make a snapshot of a guest, for uplift llc --from")
+    parser.add_argument("--capture", metavar="FILE.tar.xz", help="instead: make a snapshot of a guest (uplift llc --from)")
     parser.add_argument("--topology", metavar="NAME", help="its layout (llc4)")
     parser.set_defaults(func=_llc)

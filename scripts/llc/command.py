@@ -144,7 +144,8 @@ def register(groups):
                     "process runs and where cache-aware scheduling gathers it, or would. Without uplift_llc.ko it "
                     "draws what sysfs has, and says what is missing.")
     parser.add_argument("--load", action="store_true", help="load uplift_llc.ko first, if it is built")
-    parser.add_argument("--from", dest="given", metavar="DIR", help="draw a captured snapshot: a directory, or a tar file of it")
+    parser.add_argument("--from", dest="given", metavar="DIR",
+                        help="draw a captured snapshot: a directory, or a tar file of it")
     parser.add_argument("--svg", metavar="FILE", help="write an SVG picture there (-: to stdout)")
     parser.add_argument("--json", action="store_true", help="print what would be drawn as JSON")
     parser.add_argument("--watch", type=float, nargs="?", const=2.0, metavar="SECONDS",

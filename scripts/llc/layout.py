@@ -81,7 +81,7 @@ def groups(machine, processes=None):
     alone = {}
     for cpu in machine.no_domain:
         package, node = machine.places.get(cpu, (None, None))
-        key = (frozenset() if package is None else frozenset({package}), frozenset() if node is None else frozenset({node}))
+        key = tuple(frozenset() if place is None else frozenset({place}) for place in (package, node))
         alone.setdefault(key, set()).add(cpu)
     for key, cpus in alone.items():
         found.setdefault(key, []).append(Box(None, "no last-level cache", _cores(machine, frozenset(cpus)),

@@ -7,17 +7,19 @@ from . import layout, model
 
 CELL, GAP, PAD = 30, 4, 10	# a CPU's square, between squares, inside of boxes
 LINE = 15			# a line of text
-CHAR = 6.7			# width of a character of the text that is used, about
+CHAR, HEAD = 6.8, 8.7		# width of a character of the text, and of the headline, about
 WIDTH = 1000			# of the picture, unless a box is wider
 IN_BOX = 6			# processes in a domain's box
 MOST = 40			# and in the table
 
 STYLE = """
 svg { font: 11px ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; background: #fff; }
-text { fill: #1c2330; } .dim { fill: #5b6575; } .title { font-weight: 600; } .head { font-size: 14px; font-weight: 600; }
+text { fill: #1c2330; } .dim { fill: #5b6575; } .title { font-weight: 600; }
+.head { font-size: 14px; font-weight: 600; }
 .group { fill: #f3f5f8; stroke: #c3cad5; } .domain { fill: #fff; stroke: #7d8797; }
 .core { fill: #dfe7f3; } .cpu { fill: #b9cbe6; } .off { fill: none; stroke: #a5adba; stroke-dasharray: 3 2; }
-.warn { fill: #b3261e; } .wrong { stroke: #b3261e; stroke-width: 2; } .alone { fill: #fff; stroke: #a5adba; stroke-dasharray: 4 3; }
+.warn { fill: #b3261e; } .wrong { stroke: #b3261e; stroke-width: 2; }
+.alone { fill: #fff; stroke: #a5adba; stroke-dasharray: 4 3; }
 .track { fill: #e6e9ef; } .bar { fill: #9aa5b5; } .here { fill: #1a7f5a; } .other { fill: #c98a1b; }
 @media (prefers-color-scheme: dark) {
 svg { background: #14181f; } text { fill: #e3e7ee; } .dim { fill: #9aa4b4; }
@@ -44,7 +46,7 @@ class Picture:
                           f'rx="{radius}"{body}')
 
     def text(self, x, y, text, kind="", anchor="", title=""):
-        self._reach(x + (0 if anchor else len(text) * CHAR), y + 4)
+        self._reach(x + (0 if anchor else len(text) * (HEAD if kind == "head" else CHAR)), y + 4)
         words = (f' class="{kind}"' if kind else "") + (f' text-anchor="{anchor}"' if anchor else "")
         inner = (f"<title>{escape(title)}</title>" if title else "") + escape(text)
         self.parts.append(f'<text x="{x:g}" y="{y:g}"{words} xml:space="preserve">{inner}</text>')
@@ -79,7 +81,7 @@ def _size(box, with_processes):
     """(width, height) of a box."""
     rows = _core_rows(box)
     width = max(sum(_wide(core) + 2 * GAP for core in row) + GAP * (len(row) - 1) for row in rows)
-    width = max(width, len(box.title) * CHAR + 8, 190 if with_processes else 0)
+    width = max(width, len(box.title) * CHAR + 8, 215 if with_processes else 0)
     height = LINE + 4 + len(rows) * (CELL + 2 * GAP + GAP) + len(box.warnings) * LINE
     if with_processes and box.residents:
         height += 4 + (min(len(box.residents), IN_BOX) + (len(box.residents) > IN_BOX)) * (LINE + 1)
@@ -106,7 +108,8 @@ def _cpus(picture, box, x, y):
                 picture.rect(at, y, wide, CELL + 2 * GAP, "core", f"a core: CPUs {', '.join(map(str, core))}")
             for number, cpu in enumerate(core):
                 left, off = at + GAP + number * (CELL + 2), cpu in box.offline
-                picture.rect(left, y + GAP, CELL, CELL, "off" if off else "cpu", f"CPU {cpu}" + (", offline" if off else ""))
+                picture.rect(left, y + GAP, CELL, CELL, "off" if off else "cpu",
+                             f"CPU {cpu}" + (", offline" if off else ""))
                 picture.text(left + CELL / 2, y + GAP + CELL / 2 + 4, str(cpu), "dim" if off else "", "middle")
             at += wide + GAP
         y += CELL + 3 * GAP
@@ -118,8 +121,8 @@ def _resident(picture, item, x, y, width):
     process = item.process
     kind = "here" if item.preferred else "bar"
     where = layout.verdict(process)
-    title = (f"{process.comm}, process {process.pid}: {process.threads} threads, {item.permille / 10:g}% of its run time "
-             f"here; gathered: {where}")
+    title = (f"{process.comm}, process {process.pid}: {process.threads} threads, {item.permille / 10:g}% of its "
+             f"run time here; gathered: {where}")
     room = 60
     picture.rect(x, y + 2, room, LINE - 4, "track", title, 2)
     if item.permille:
@@ -217,7 +220,8 @@ def _processes(picture, y, processes, every):
         y += LINE + 2
         picture.text(28, y, f"and {left} more", "dim")
     y += LINE + 8
-    for x, kind, word in ((28, "here", "where it is gathered"), (200, "bar", "elsewhere"), (300, "other", "refused, and why")):
+    for x, kind, word in ((28, "here", "where it is gathered"), (200, "bar", "elsewhere"),
+                          (300, "other", "refused, and why")):
         picture.rect(x, y - 8, 9, 9, kind, radius=2)
         picture.text(x + 14, y, word, "dim")
     return y
@@ -249,7 +253,8 @@ def render(machine, processes=None, migrations=None, every=False):
         y = _processes(picture, y, processes, every)
     if migrations and migrations.tracking:
         y = _lines(picture, y, "Threads", [
-            "wakeups: {same_cpu} on the same CPU, {within} within a domain, {across} across".format(**migrations.wakeups),
+            "wakeups: {same_cpu} on the same CPU, {within} within a domain, {across} across".format(
+                **migrations.wakeups),
             "moves: {within} within a domain, {across} across".format(**migrations.moves)])
     if machine.notes:
         y = _lines(picture, y, "Notes", machine.notes, "dim")

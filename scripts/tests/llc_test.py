@@ -154,6 +154,10 @@ class Picture(unittest.TestCase):
                     self.assertGreaterEqual(min(float(rect.get(key)) for key in ("x", "y", "width", "height")), 0)
                 for item in root.iter(SVG + "text"):
                     self.assertLess(float(item.get("y")), height)
+                    words = "".join(part for part in item.itertext())
+                    if item.get("text-anchor") is None and item.find(SVG + "title") is None:
+                        size = 14 if item.get("class") == "head" else 11
+                        self.assertLess(float(item.get("x")) + 0.6 * size * len(words), width, words)
                 titles = {item.text for item in root.iter(SVG + "title")}
                 for cpu in found[0].online:
                     self.assertIn(f"CPU {cpu}", titles)
@@ -223,7 +227,8 @@ class Sysfs(unittest.TestCase):
     def cpu(self, number, shared, *, level=3, size="16384K", ident=0, kind="Unified", siblings=None, package=0):
         self.put(f"cpu/cpu{number}/topology/physical_package_id", package)
         self.put(f"cpu/cpu{number}/topology/thread_siblings_list", siblings or number)
-        for index, (own, of, what) in enumerate(((1, number, "Data"), (1, number, "Instruction"), (level, shared, kind))):
+        caches = ((1, number, "Data"), (1, number, "Instruction"), (level, shared, kind))
+        for index, (own, of, what) in enumerate(caches):
             base = f"cpu/cpu{number}/cache/index{index}"
             self.put(f"{base}/level", own)
             self.put(f"{base}/type", what)
@@ -369,8 +374,8 @@ class Malformed(unittest.TestCase):
             path.write_bytes(whole)
 
     def test_not_json(self):
-        for words in (b"", b"\0" * 100, b"\xff\xfe{}", b"[1]", b"null", b"{}", b"[" * 100000, b"NaN", b'{"format": "1"}',
-                      b'{"format": true}', b'{"format": 1e0}', b'{"format": 1}'):
+        for words in (b"", b"\0" * 100, b"\xff\xfe{}", b"[1]", b"null", b"{}", b"[" * 100000, b"NaN",
+                      b'{"format": "1"}', b'{"format": true}', b'{"format": 1e0}', b'{"format": 1}'):
             with self.subTest(words=words[:20]):
                 (self.dir / "llc/domains.json").write_bytes(words)
                 self.refused("domains.json: ")
@@ -593,7 +598,8 @@ class Module(unittest.TestCase):
         self.assertEqual(set(source.built("1.0", [self.dir])[0]), {"uplift"})
 
     def test_says_what_to_type(self):
-        with mock.patch.object(source, "built", return_value=({name: f"/x/{name}.ko" for name in source.MODULES}, set())):
+        here = {name: f"/x/{name}.ko" for name in source.MODULES}
+        with mock.patch.object(source, "built", return_value=(here, set())):
             self.assertIn("insmod /x/uplift.ko && insmod /x/uplift_llc.ko", source.missing(self.dir, self.dir))
         with mock.patch.object(source, "built", return_value=({}, {"6.1"})):
             said = source.missing(self.dir, self.dir)
@@ -604,7 +610,8 @@ class Module(unittest.TestCase):
         (self.dir / "sys/module/uplift_llc").mkdir(parents=True)
         with mock.patch.object(os, "geteuid", return_value=1000):
             self.assertIn("root", source.missing(self.dir / "llc", self.dir))
-        with mock.patch.object(os, "geteuid", return_value=0), mock.patch.object(os.path, "ismount", return_value=False):
+        with mock.patch.object(os, "geteuid", return_value=0), \
+                mock.patch.object(os.path, "ismount", return_value=False):
             self.assertIn("mount -t debugfs", source.missing(self.dir / "llc", self.dir))
 
     def test_a_cpu_that_comes_meanwhile(self):
@@ -619,10 +626,11 @@ class Module(unittest.TestCase):
 
 class Command(unittest.TestCase):
     def test_usage(self):
-        for words in (["--nonsense"], ["--from"], ["--from", "/nonexistent"], ["--from", FIXTURES / "made-ids", "--load"],
+        for words in (["--nonsense"], ["--from"], ["--from", "/nonexistent"],
+                      ["--from", FIXTURES / "made-ids", "--load"],
                       ["--from", FIXTURES / "made-ids", "--watch"], ["--svg", "x", "--json"], ["--watch", "0"],
-                      ["--watch", "-1"], ["--watch", "nan"], ["--watch", "much"], ["track"], ["track", "maybe"], ["capture"],
-                      ["capture", "/nonexistent/x"], ["capture", "/etc"], ["--from", "/etc"], ["--from", "/etc/passwd"],
+                      ["--watch", "-1"], ["--watch", "nan"], ["--watch", "much"], ["track"], ["track", "maybe"],
+                      ["capture"], ["capture", "/nonexistent/x"], ["capture", "/etc"], ["--from", "/etc"], ["--from", "/etc/passwd"],
                       ["--from", FIXTURES / "made-ids", "--svg", "/nonexistent/x.svg"],
                       ["--from", FIXTURES / "made-ids", "--svg", "/etc"], ["nonsense"], ["--watch", "1", "--svg", "-"]):
             with self.subTest(words=words):
@@ -702,7 +710,8 @@ class Validation(unittest.TestCase):
 
     def test_same(self):
         row = self.rows(self.look(120, (1, 1)), self.look(140, ("young", "young")))
-        self.assertEqual([row[key] for key in ("samples", "same", "gathered", "none", "reason", "missing")], [2, 2, 1, 1, 1, 0])
+        keys = ("samples", "same", "gathered", "none", "reason", "missing")
+        self.assertEqual([row[key] for key in keys], [2, 2, 1, 1, 1, 0])
         self.assertTrue(lab_llc.agrees(row))
 
     def test_differ(self):
