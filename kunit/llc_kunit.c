@@ -842,7 +842,8 @@ static void tick(struct scene *scene, unsigned int cpu, unsigned int threads)
 	preempt_disable();
 	llc_predict_settle(scene->predict, here, threads, scene->now);
 	llc_predict_account(here, scene->ran[cpu]);
-	llc_predict_tick(scene->predict, here, threads, NULL, scene->now);
+	if (llc_predict_tick(scene->predict, here))
+		llc_predict_compare(scene->predict, here, threads, NULL, scene->now);
 	preempt_enable();
 }
 
@@ -1088,6 +1089,61 @@ static void predict_nothing_to_choose_from(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, process_in(scene, slot)->compared, 0);
 }
 
+/* A tick that ends the turn of a thread: it compares when it runs again, wherever that is. */
+static void predict_waits_for_its_turn(struct kunit *test)
+{
+	struct scene *scene = scene_new(test, 8, 4, 4);
+	struct llc_cpu *here = scene->predict->cpu[1];
+	unsigned int slot = enter(scene, 1, 1);
+	struct llc_process *process = process_in(scene, slot);
+
+	put(scene, 1, slot, 4);
+	scene->ran[1] = 4 * MS;
+	scene->now = 1;
+	preempt_disable();
+	llc_predict_settle(scene->predict, here, 4, 1);
+	llc_predict_account(here, 4 * MS);
+	KUNIT_EXPECT_TRUE(test, llc_predict_tick(scene->predict, here));
+	/* Once per epoch, be it compared or not. */
+	KUNIT_EXPECT_FALSE(test, llc_predict_tick(scene->predict, here));
+	preempt_enable();
+	llc_predict_wait(process, key_of(100), here->epoch);
+	KUNIT_EXPECT_EQ(test, process->cpu, -1);
+	KUNIT_EXPECT_TRUE(test, process->waiting);
+
+	/* Others of the process have not waited. */
+	KUNIT_EXPECT_FALSE(test, llc_predict_waited(process, key_of(101)));
+	KUNIT_EXPECT_TRUE(test, process->waiting);
+	KUNIT_EXPECT_TRUE(test, llc_predict_waited(process, key_of(100)));
+	KUNIT_EXPECT_FALSE(test, process->waiting);
+	KUNIT_EXPECT_FALSE(test, llc_predict_waited(process, key_of(100)));
+
+	put(scene, 1, 0, 4);
+	put(scene, 6, slot, 4);
+	preempt_disable();
+	llc_predict_compare(scene->predict, scene->predict->cpu[6], 4, NULL, 1);
+	preempt_enable();
+	KUNIT_EXPECT_EQ(test, process->cpu, 1);
+	KUNIT_EXPECT_EQ(test, process->compared, 1);
+}
+
+static void predict_many_wait(struct kunit *test)
+{
+	struct scene *scene = scene_new(test, 8, 4, 4);
+	struct llc_process *process = process_in(scene, enter(scene, 1, 1));
+	unsigned int i, waited = 0;
+
+	for (i = 1; i <= 2 * LLC_WAITERS + 1; i++)
+		llc_predict_wait(process, key_of(i), i);
+	for (i = 1; i <= 2 * LLC_WAITERS + 1; i++)
+		waited += llc_predict_waited(process, key_of(i));
+	/* No more than there is room for, the last one among them, and nobody is left behind. */
+	KUNIT_EXPECT_EQ(test, waited, LLC_WAITERS);
+	KUNIT_EXPECT_FALSE(test, process->waiting);
+	for (i = 0; i < LLC_WAITERS; i++)
+		KUNIT_EXPECT_NULL(test, process->waiter[i]);
+}
+
 static void predict_scans_some_nodes_only(struct kunit *test)
 {
 	struct scene *scene = scene_new(test, 8, 4, 4);
@@ -1107,7 +1163,8 @@ static void predict_scans_some_nodes_only(struct kunit *test)
 	preempt_disable();
 	llc_predict_settle(scene->predict, here, 4, 1);
 	llc_predict_account(here, MS);
-	llc_predict_tick(scene->predict, here, 4, &first, 1);
+	KUNIT_EXPECT_TRUE(test, llc_predict_tick(scene->predict, here));
+	llc_predict_compare(scene->predict, here, 4, &first, 1);
 	preempt_enable();
 	KUNIT_EXPECT_EQ(test, process_in(scene, slot)->cpu, 1);
 	/* Only the one in the first domain was counted: 1 / 2 is 0. */
@@ -1560,6 +1617,8 @@ static struct kunit_case llc_cases[] = {
 	KUNIT_CASE(predict_drops_the_stale),
 	KUNIT_CASE(predict_keeps_while_asleep),
 	KUNIT_CASE(predict_nothing_to_choose_from),
+	KUNIT_CASE(predict_waits_for_its_turn),
+	KUNIT_CASE(predict_many_wait),
 	KUNIT_CASE(predict_scans_some_nodes_only),
 	KUNIT_CASE(predict_room),
 	KUNIT_CASE(predict_reasons),

@@ -252,6 +252,8 @@ struct llc_process *llc_predict_add(struct llc_predict *p, struct llc_cpu *cpu, 
 	process->running_avg = 0;
 	process->footprint = 0;
 	process->compared = 0;
+	process->waiting = 0;
+	memset(process->waiter, 0, sizeof(process->waiter));
 	WRITE_ONCE(process->key, key);
 	/* Whoever finds it must find all of it. */
 	smp_store_release(head, process);
@@ -493,12 +495,86 @@ static void compare_domains(struct llc_predict *p, const struct llc_spans *spans
  * @p: the prediction
  * @cpu: the CPU, this one, without interrupts; what ran there was settled and
  *	accounted
- * @threads: of the process that runs there
+ *
+ * Return: whether its domains are to be compared, by the thread that the tick
+ * has met and before that goes on: llc_predict_compare() if it does now,
+ * llc_predict_wait() if others run before.
+ */
+bool llc_predict_tick(struct llc_predict *p, struct llc_cpu *cpu)
+{
+	const struct llc_spans *spans = rcu_dereference_sched(p->spans);
+	struct llc_process *process = &p->process[cpu->slot];
+
+	if (!cpu->slot || !spans || !spans->active)
+		return false;
+	if ((long)(READ_ONCE(process->epoch) - cpu->epoch) >= 0)
+		return false;
+	WRITE_ONCE(process->epoch, cpu->epoch);
+	return true;
+}
+
+/**
+ * llc_predict_wait - a thread is to compare the domains when it runs again
+ * @process: its process
+ * @who: the thread; only compared
+ * @epoch: now
+ *
+ * There is room for a few. If more wait than that they wait for each other, and
+ * one comparison per epoch is all that is made anyway.
+ *
+ * Context: any.
+ */
+void llc_predict_wait(struct llc_process *process, const void *who, unsigned long epoch)
+{
+	unsigned int i;
+
+	for (i = 0; i < LLC_WAITERS; i++)
+		if (!cmpxchg(&process->waiter[i], NULL, who))
+			break;
+	if (i == LLC_WAITERS)
+		WRITE_ONCE(process->waiter[epoch % LLC_WAITERS], who);
+	/* After what it tells of, see llc_predict_waited(). */
+	smp_store_release(&process->waiting, 1);
+}
+
+/**
+ * llc_predict_waited - has a thread that runs again waited?
+ * @process: its process, of which somebody waits
+ * @who: the thread
+ *
+ * Context: any.
+ * Return: whether it is to compare the domains now.
+ */
+bool llc_predict_waited(struct llc_process *process, const void *who)
+{
+	bool waited = false, others = false;
+	unsigned int i;
+
+	/* Before looking, so that whoever comes meanwhile is seen here or sets it again. */
+	xchg(&process->waiting, 0);
+	for (i = 0; i < LLC_WAITERS; i++) {
+		const void *waiter = READ_ONCE(process->waiter[i]);
+
+		if (waiter && waiter == who)
+			waited |= cmpxchg(&process->waiter[i], waiter, NULL) == waiter;
+		else
+			others |= waiter != NULL;
+	}
+	if (others)
+		WRITE_ONCE(process->waiting, 1);
+	return waited;
+}
+
+/**
+ * llc_predict_compare - see which domain a process prefers
+ * @p: the prediction
+ * @cpu: the CPU, this one, without interrupts, where a thread of it runs
+ * @threads: of the process
  * @scan: whose domains are to be compared; NULL for all
  * @now: jiffies
  */
-void llc_predict_tick(struct llc_predict *p, struct llc_cpu *cpu, unsigned int threads,
-		      const unsigned long *scan, unsigned long now)
+void llc_predict_compare(struct llc_predict *p, struct llc_cpu *cpu, unsigned int threads,
+			 const unsigned long *scan, unsigned long now)
 {
 	const struct llc_spans *spans = rcu_dereference_sched(p->spans);
 	struct llc_process *process = &p->process[cpu->slot];
@@ -506,9 +582,6 @@ void llc_predict_tick(struct llc_predict *p, struct llc_cpu *cpu, unsigned int t
 
 	if (!cpu->slot || !spans || !spans->active)
 		return;
-	if ((long)(READ_ONCE(process->epoch) - cpu->epoch) >= 0)
-		return;
-	WRITE_ONCE(process->epoch, cpu->epoch);
 
 	/* One CPU per epoch. */
 	next_scan = READ_ONCE(process->next_scan);

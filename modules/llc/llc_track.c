@@ -22,6 +22,7 @@
 #include <linux/cpu.h>
 #include <linux/cpuhotplug.h>
 #include <linux/cpumask.h>
+#include <linux/irq_work.h>
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
 #include <linux/module.h>
@@ -42,10 +43,13 @@
 #include "llc_facts.h"
 #include "llc_spans.h"
 #include "llc_track.h"
+#include "resched.h"
 #include "uplift.h"
 
 #define MAX_PROCESSES	16384
 #define COLLECT_MS	50
+/* Threads that are looked at in a tick. */
+#define FEW_THREADS	64
 /* Every how many collections the domains are looked at, if no CPU came or went. */
 #define LOOK_EVERY	20
 
@@ -75,11 +79,13 @@ MODULE_PARM_DESC(max_processes,
 /**
  * struct track_cpu - what a CPU's tick needs
  * @timer: in every tick, unless the CPU is idle
+ * @work: compares domains, right after a switch
  * @nr: its number
  * @scan: for the nodes whose domains are compared
  */
 struct track_cpu {
 	struct timer_list timer;
+	struct irq_work work;
 	unsigned int nr;
 	cpumask_var_t scan;
 };
@@ -122,6 +128,13 @@ static struct llc_process *track_add(struct llc_cpu *cpu, struct mm_struct *mm, 
 	return process;
 }
 
+/* @p, which compares domains if it has waited for that, but not under the lock of the queue. */
+static noinline void track_waited(struct llc_process *process, const struct task_struct *p)
+{
+	if (llc_predict_waited(process, p))
+		irq_work_queue(&this_cpu_ptr(&track_cpus)->work);
+}
+
 /* @p, which has @mm, runs on this CPU from now on. */
 static noinline void track_in(struct llc_cpu *cpu, struct task_struct *p, struct mm_struct *mm)
 {
@@ -130,6 +143,8 @@ static noinline void track_in(struct llc_cpu *cpu, struct task_struct *p, struct
 	if (!process)
 		process = track_add(cpu, mm, get_nr_threads(p) > 1);
 	llc_predict_run(cpu, process ? process->slot : 0, is_fair(p), p->se.sum_exec_runtime);
+	if (process && unlikely(READ_ONCE(process->waiting)))
+		track_waited(process, p);
 }
 
 static __always_inline bool is_user(const struct task_struct *p, const struct mm_struct *mm)
@@ -164,7 +179,7 @@ static void track_switch(void *data, bool preempt, struct task_struct *prev,
 			 struct task_struct *next, unsigned int prev_state)
 {
 	struct llc_cpu *cpu = this_cpu_read(track_cpu);
-	const struct llc_process *process;
+	struct llc_process *process;
 	struct mm_struct *mm = next->mm;
 
 	if (cpu->counted) {
@@ -175,12 +190,15 @@ static void track_switch(void *data, bool preempt, struct task_struct *prev,
 	if (!is_user(next, mm))
 		return llc_predict_idle(cpu);
 	process = llc_predict_find(&predict, mm);
-	if (process)
+	if (process) {
 		llc_predict_run(cpu, process->slot, is_fair(next), next->se.sum_exec_runtime);
-	else if (llc_predict_has_room(&predict, get_nr_threads(next) > 1))
+		if (unlikely(READ_ONCE(process->waiting)))
+			return track_waited(process, next);
+	} else if (llc_predict_has_room(&predict, get_nr_threads(next) > 1)) {
 		track_in(cpu, next, mm);
-	else
+	} else {
 		llc_predict_run(cpu, 0, is_fair(next), next->se.sum_exec_runtime);
+	}
 }
 
 static void track_migrate(void *data, struct task_struct *p, int to)
@@ -236,6 +254,19 @@ static unsigned long track_pages(const struct task_struct *p)
 	return READ_ONCE(p->total_numa_faults);
 }
 
+/* Of a process of few threads at once, so that it is not behind; track_footprints() does the rest. */
+static void track_footprint(struct llc_process *process, struct task_struct *p)
+{
+	unsigned long pages = 0;
+	struct task_struct *thread;
+
+	if (!llc_facts_numa() || get_nr_threads(p) > FEW_THREADS)
+		return;
+	for_each_thread(p, thread)
+		pages += track_pages(thread);
+	WRITE_ONCE(process->footprint, pages);
+}
+
 #else
 
 static const unsigned long *track_scan(struct track_cpu *here, unsigned int slot)
@@ -248,6 +279,10 @@ static unsigned long track_pages(const struct task_struct *p)
 	return 0;
 }
 
+static void track_footprint(struct llc_process *process, struct task_struct *p)
+{
+}
+
 #endif
 
 /* Without interrupts, on the CPU that @here is of. */
@@ -256,6 +291,7 @@ static void track_tick_here(struct track_cpu *here)
 	struct llc_cpu *cpu = this_cpu_read(track_cpu);
 	struct task_struct *p = current;
 	unsigned int threads = get_nr_threads(p);
+	struct llc_process *process;
 	unsigned long now = jiffies;
 
 	if (!p->mm || p->flags & PF_KTHREAD)
@@ -267,8 +303,26 @@ static void track_tick_here(struct track_cpu *here)
 	/* It may have run since before the probes were there, or have got threads or a new mm. */
 	if (!cpu->counted || predict.process[cpu->slot].key != p->mm)
 		track_in(cpu, p, p->mm);
-	if (cpu->slot)
-		llc_predict_tick(&predict, cpu, threads, track_scan(here, cpu->slot), now);
+	if (!cpu->counted || !llc_predict_tick(&predict, cpu))
+		return;
+	process = &predict.process[cpu->slot];
+	track_footprint(process, p);
+	/* The scheduler compares on the way back to user space, but switches first. */
+	if (compat_will_resched())
+		llc_predict_wait(process, p, cpu->epoch);
+	else
+		llc_predict_compare(&predict, cpu, threads, track_scan(here, cpu->slot), now);
+}
+
+/* A thread that has waited runs again; it is interrupted as soon as that can be. */
+static void track_compare(struct irq_work *work)
+{
+	struct track_cpu *here = container_of(work, struct track_cpu, work);
+	struct llc_cpu *cpu = this_cpu_read(track_cpu);
+
+	if (cpu->nr == here->nr && cpu->counted)
+		llc_predict_compare(&predict, cpu, get_nr_threads(current),
+				    track_scan(here, cpu->slot), jiffies);
 }
 
 static void track_tick(struct timer_list *timer)
@@ -288,7 +342,6 @@ static int track_cpu_online(unsigned int nr)
 {
 	struct track_cpu *here = per_cpu_ptr(&track_cpus, nr);
 
-	here->nr = nr;
 	timer_setup(&here->timer, track_tick, TIMER_DEFERRABLE | TIMER_PINNED);
 	here->timer.expires = jiffies;
 	add_timer_on(&here->timer, nr);
@@ -472,11 +525,22 @@ static int track_alloc(void)
 	}
 	rcu_assign_pointer(predict.spans, spans);
 	for_each_possible_cpu(cpu) {
+		per_cpu_ptr(&track_cpus, cpu)->nr = cpu;
+		init_irq_work(&per_cpu_ptr(&track_cpus, cpu)->work, track_compare);
 		if (!zalloc_cpumask_var(&per_cpu_ptr(&track_cpus, cpu)->scan, GFP_KERNEL))
 			return -ENOMEM;
 		per_cpu(track_cpu, cpu) = predict.cpu[cpu];
 	}
 	return 0;
+}
+
+/* No probe is left that could begin one. */
+static void track_compare_sync(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		irq_work_sync(&per_cpu_ptr(&track_cpus, cpu)->work);
 }
 
 static void track_off(void)
@@ -485,6 +549,7 @@ static void track_off(void)
 	tracepoint_probe_unregister(migrate_tracepoint, track_migrate, NULL);
 	tracepoint_synchronize_unregister();
 	cpuhp_remove_state(track_hotplug);
+	track_compare_sync();
 	cancel_delayed_work_sync(&track_work);
 	tracking = false;
 	track_free();
@@ -530,6 +595,7 @@ out_switch:
 out_migrate:
 	tracepoint_probe_unregister(migrate_tracepoint, track_migrate, NULL);
 	tracepoint_synchronize_unregister();
+	track_compare_sync();
 out_free:
 	track_free();
 	return err;
