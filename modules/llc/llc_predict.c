@@ -179,6 +179,7 @@ int llc_predict_init(struct llc_predict *p, const struct llc_params *params,
 		struct llc_cpu *cpu = kvzalloc(sizeof(*cpu), GFP_KERNEL);
 
 		p->cpu[nr] = cpu;
+		p->last = cpu;
 		if (!cpu)
 			return -ENOMEM;
 		cpu->nr = nr;
@@ -209,6 +210,18 @@ void llc_predict_exit(struct llc_predict *p)
 	kvfree(p->cpu);
 	kvfree(p->process);
 	*p = (struct llc_predict){};
+}
+
+/*
+ * A new process has been met by a tick in the epoch that the last CPU is in: if
+ * that has been idle for long, it can be met again at once. Comparing domains
+ * brings a CPU up to date.
+ */
+static unsigned long first_epoch(const struct llc_predict *p)
+{
+	unsigned long own = READ_ONCE(p->last->epoch), found = READ_ONCE(p->last_epoch);
+
+	return (long)(found - own) > 0 ? found : own;
 }
 
 /**
@@ -247,7 +260,7 @@ struct llc_process *llc_predict_add(struct llc_predict *p, struct llc_cpu *cpu, 
 	WRITE_ONCE(p->nr_free, p->nr_free - 1);
 	process->next = *head;
 	process->cpu = -1;
-	process->epoch = cpu->epoch;
+	process->epoch = first_epoch(p);
 	process->next_scan = now;
 	process->running_avg = 0;
 	process->footprint = 0;
@@ -344,6 +357,20 @@ static unsigned long epochs_ended(const struct llc_predict *p, unsigned long nex
 	long late = now - next;
 
 	return late > 0 ? DIV_ROUND_UP(late, period_of(p)) : 0;
+}
+
+static unsigned long epoch_of(const struct llc_predict *p, const struct llc_cpu *cpu,
+			      unsigned long now)
+{
+	unsigned long epoch, next;
+	unsigned int seq;
+
+	do {
+		seq = raw_read_seqcount_begin(&cpu->seq);
+		epoch = cpu->epoch;
+		next = cpu->epoch_next;
+	} while (read_seqcount_retry(&cpu->seq, seq));
+	return epoch + epochs_ended(p, next, now);
 }
 
 /* Begin the epoch of now on a CPU. */
@@ -463,6 +490,8 @@ static void compare_domains(struct llc_predict *p, const struct llc_spans *spans
 
 			if (!p->cpu[other])
 				continue;
+			if (p->cpu[other] == p->last)
+				WRITE_ONCE(p->last_epoch, epoch_of(p, p->last, now));
 			runtime = llc_predict_runtime(p, other, slot, now, &all);
 			share = div64_u64(SHARE_ALL * runtime, all + 1);
 			sum += share;

@@ -238,6 +238,8 @@ struct llc_process {
  * @begin: the jiffy in which epochs begin
  * @nr_cpus: CPUs have numbers below that
  * @cpu: by CPU; NULL for those that cannot be
+ * @last: the last of these
+ * @last_epoch: that of @last, as the latest comparison has found it
  * @max_processes: slots are 1 to this
  * @process: by slot
  * @free: slots that are
@@ -252,6 +254,8 @@ struct llc_predict {
 	unsigned long begin;
 	unsigned int nr_cpus;
 	struct llc_cpu **cpu;
+	struct llc_cpu *last;
+	unsigned long last_epoch;
 	unsigned int max_processes;
 	struct llc_process *process;
 	struct llc_process *free;

@@ -5,9 +5,11 @@
  * On a switch a CPU accounts what has run to the process, and once per tick it
  * does so to the one that runs, as the scheduler's own accounting would. The
  * time is the scheduler's: sum_exec_runtime is up to date whenever a task is
- * switched away from, and after a tick. Ticks are seen by a timer per CPU which
- * is deferrable: it never wakes an idle CPU, and what runs in a busy one's tick
- * is what the tick has interrupted.
+ * switched away from, and after a tick. A tick is a high-resolution timer, and
+ * a tracepoint tells that one has expired. Without them a timer per CPU stands
+ * in, which is deferrable: it never wakes an idle CPU, and what runs in a busy
+ * one's tick is what the tick has interrupted. But it is not run by a tick that
+ * comes in the same jiffy as the one before.
  *
  * A process is an address space, as for cache-aware scheduling. It gets a slot
  * of the table when it first runs, and the table holds a
@@ -22,6 +24,7 @@
 #include <linux/cpu.h>
 #include <linux/cpuhotplug.h>
 #include <linux/cpumask.h>
+#include <linux/hrtimer.h>
 #include <linux/irq_work.h>
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
@@ -105,9 +108,11 @@ static unsigned long *track_dying;
 
 /* Whose run time counts. */
 static const struct sched_class *kernel_fair __read_mostly;
+/* What the scheduler's tick is the function of. */
+static unsigned long kernel_tick __read_mostly;
 
-static struct tracepoint *switch_tracepoint;
-static struct tracepoint *migrate_tracepoint;
+/* Whether a tracepoint tells of ticks, so that there are no timers. */
+static bool track_by_expiry;
 
 /* --- probes --- */
 
@@ -325,6 +330,13 @@ static void track_compare(struct irq_work *work)
 				    track_scan(here, cpu->slot), jiffies);
 }
 
+/* A timer of high resolution has expired here; without interrupts. */
+static void track_expired(void *data, struct hrtimer *timer)
+{
+	if ((unsigned long)ACCESS_PRIVATE(timer, function) == kernel_tick)
+		track_tick_here(this_cpu_ptr(&track_cpus));
+}
+
 static void track_tick(struct timer_list *timer)
 {
 	struct track_cpu *here = container_of(timer, struct track_cpu, timer);
@@ -342,16 +354,19 @@ static int track_cpu_online(unsigned int nr)
 {
 	struct track_cpu *here = per_cpu_ptr(&track_cpus, nr);
 
-	timer_setup(&here->timer, track_tick, TIMER_DEFERRABLE | TIMER_PINNED);
-	here->timer.expires = jiffies;
-	add_timer_on(&here->timer, nr);
+	if (!track_by_expiry) {
+		timer_setup(&here->timer, track_tick, TIMER_DEFERRABLE | TIMER_PINNED);
+		here->timer.expires = jiffies;
+		add_timer_on(&here->timer, nr);
+	}
 	WRITE_ONCE(track_look, true);
 	return 0;
 }
 
 static int track_cpu_offline(unsigned int nr)
 {
-	timer_delete_sync(&per_cpu_ptr(&track_cpus, nr)->timer);
+	if (!track_by_expiry)
+		timer_delete_sync(&per_cpu_ptr(&track_cpus, nr)->timer);
 	WRITE_ONCE(track_look, true);
 	return 0;
 }
@@ -467,12 +482,35 @@ static void track_work_fn(struct work_struct *work)
 
 /* --- on and off --- */
 
+/**
+ * struct track_probe - something attached to a tracepoint
+ * @name: of the tracepoint
+ * @fn: what it calls
+ * @tp: the tracepoint; NULL if there is none of that name
+ * @attached: whether it does
+ */
+struct track_probe {
+	const char *name;
+	void *fn;
+	struct tracepoint *tp;
+	bool attached;
+};
+
+enum { PROBE_MIGRATE, PROBE_EXPIRE, PROBE_SWITCH };
+
+static struct track_probe track_probes[] = {
+	[PROBE_MIGRATE]	= { "sched_migrate_task", track_migrate },
+	[PROBE_EXPIRE]	= { "hrtimer_expire_exit", track_expired },
+	[PROBE_SWITCH]	= { "sched_switch", track_switch },
+};
+
 static void visit_tracepoint(struct tracepoint *tp, void *data)
 {
-	if (!strcmp(tp->name, "sched_switch"))
-		switch_tracepoint = tp;
-	else if (!strcmp(tp->name, "sched_migrate_task"))
-		migrate_tracepoint = tp;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(track_probes); i++)
+		if (!strcmp(tp->name, track_probes[i].name))
+			track_probes[i].tp = tp;
 }
 
 /**
@@ -486,6 +524,10 @@ void llc_track_init(void)
 
 	if (!uplift_resolve("fair_sched_class", &addr))
 		kernel_fair = (const struct sched_class *)addr;
+	/* Since 6.9; before, the other one. */
+	if (!uplift_resolve("tick_nohz_handler", &addr) ||
+	    !uplift_resolve("tick_sched_timer", &addr))
+		kernel_tick = addr;
 	for_each_kernel_tracepoint(visit_tracepoint, NULL);
 }
 
@@ -534,6 +576,37 @@ static int track_alloc(void)
 	return 0;
 }
 
+/* Nothing of ours runs in a tracepoint when this returns. */
+static void track_detach(void)
+{
+	struct track_probe *probe;
+
+	for (probe = track_probes; probe < track_probes + ARRAY_SIZE(track_probes); probe++) {
+		if (probe->attached)
+			tracepoint_probe_unregister(probe->tp, probe->fn, NULL);
+		probe->attached = false;
+	}
+	tracepoint_synchronize_unregister();
+}
+
+static int track_attach(void)
+{
+	struct track_probe *probe;
+	int err = 0;
+
+	for (probe = track_probes; probe < track_probes + ARRAY_SIZE(track_probes); probe++) {
+		if (probe == &track_probes[PROBE_EXPIRE] && !track_by_expiry)
+			continue;
+		err = tracepoint_probe_register(probe->tp, probe->fn, NULL);
+		if (err)
+			break;
+		probe->attached = true;
+	}
+	if (err)
+		track_detach();
+	return err;
+}
+
 /* No probe is left that could begin one. */
 static void track_compare_sync(void)
 {
@@ -545,9 +618,7 @@ static void track_compare_sync(void)
 
 static void track_off(void)
 {
-	tracepoint_probe_unregister(switch_tracepoint, track_switch, NULL);
-	tracepoint_probe_unregister(migrate_tracepoint, track_migrate, NULL);
-	tracepoint_synchronize_unregister();
+	track_detach();
 	cpuhp_remove_state(track_hotplug);
 	track_compare_sync();
 	cancel_delayed_work_sync(&track_work);
@@ -563,7 +634,7 @@ static int track_on(void)
 		pr_err("track: unsupported: PREEMPT_RT, where timers do not run in the tick\n");
 		return -EOPNOTSUPP;
 	}
-	if (!switch_tracepoint || !migrate_tracepoint) {
+	if (!track_probes[PROBE_SWITCH].tp || !track_probes[PROBE_MIGRATE].tp) {
 		pr_err("track: unsupported: no tracepoint sched_switch or sched_migrate_task (CONFIG_TRACEPOINTS)\n");
 		return -EOPNOTSUPP;
 	}
@@ -574,27 +645,23 @@ static int track_on(void)
 	err = track_alloc();
 	if (err)
 		goto out_free;
-	err = tracepoint_probe_register(migrate_tracepoint, track_migrate, NULL);
+	/* Without high resolution the tick is no such timer. */
+	track_by_expiry = track_probes[PROBE_EXPIRE].tp && kernel_tick && hrtimer_resolution == 1;
+	err = track_attach();
 	if (err)
 		goto out_free;
-	err = tracepoint_probe_register(switch_tracepoint, track_switch, NULL);
-	if (err)
-		goto out_migrate;
 	err = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "uplift/llc:online", track_cpu_online,
 				track_cpu_offline);
 	if (err < 0)
-		goto out_switch;
+		goto out_detach;
 	track_hotplug = err;
 	track_since = ktime_get();
 	tracking = true;
 	schedule_delayed_work(&track_work, msecs_to_jiffies(COLLECT_MS));
 	return 0;
 
-out_switch:
-	tracepoint_probe_unregister(switch_tracepoint, track_switch, NULL);
-out_migrate:
-	tracepoint_probe_unregister(migrate_tracepoint, track_migrate, NULL);
-	tracepoint_synchronize_unregister();
+out_detach:
+	track_detach();
 	track_compare_sync();
 out_free:
 	track_free();
