@@ -67,7 +67,8 @@ LAYOUTS = {
     "uneven": (None, "none"), "nol3": (None, "none"), "numa": (None, "none"), "module": (None, "none"),
     "epyc": (None, "some"), "snc": (None, "some"),
 }
-# The short form runs all tests in the first layout, with SMT, and in the others what depends on the layout.
+# The short form boots two of them: one with SMT for all tests, and one with wrong ids for what depends on the layout.
+SHORT = ("smt", "epyc")
 EVERYWHERE = ["load", "domains", "lscpu", "unloaded", "kernel_log"]
 AT_ONCE = 2	# guests, of one emulation thread each
 
@@ -87,7 +88,7 @@ def layout_test(target, kos, install, layout, form, env, only):
 
 def layouts_test(target, kos, install, form="short", env=None, only=None, layouts=None):
     """llc.sh in the layouts: one report of all, with a problem's layout in front of it."""
-    layouts = layouts or list(LAYOUTS)
+    layouts = layouts or (list(SHORT) if form == "short" else list(LAYOUTS))
 
     def wanted(layout):
         if form == "long" or layout == layouts[0]:
@@ -274,12 +275,80 @@ def table(found, workloads=WORKLOADS):
     return "\n".join(out)
 
 
+# What tracking costs: selftests/bench/llc_bench.c, one vCPU, counted instructions.
+
+SWITCHES = 2	# in an operation
+ALLOWED = 80	# instructions per switch that tracking may take
+COST = LOAD + r"""
+mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
+sleep 10
+/selftests/llc_bench @ROUNDS@ >/out/bench
+"""
+
+
+def cost(target, kos, install, rounds=5, timeout=420):
+    """{"processes" or "threads": {arm: instructions per switch}}; the least of the rounds."""
+    result = guest.boot(target, COST.replace("@ROUNDS@", str(rounds)), files={"/selftests": install}, kos=kos,
+                        icount=True, timeout=timeout, name=f"{target.name}-llc-cost", quiet=True)
+    if not result.ok:
+        raise say.Problem(f"measuring on {target.name} failed: {result.problem()} ({result.console})")
+    return costs([json.loads(line) for line in (result.outdir / "bench").read_text().splitlines()])
+
+
+def costs(samples):
+    """The table of what llc_bench wrote."""
+    table = {}
+    for sample in samples:
+        row = table.setdefault(sample["op"], {})
+        row[sample["arm"]] = min(row.get(sample["arm"], float("inf")), sample["best"] / SWITCHES)
+    if not table or any({"off", "track", "off_again"} - set(row) for row in table.values()):
+        raise say.Problem("llc_bench did not measure all of off, track and off_again")
+    return table
+
+
+def cheap(row):
+    """Does tracking cost no more than it may, and nothing once it is off?"""
+    return row["track"] - row["off"] <= ALLOWED and abs(row["off_again"] - row["off"]) < 1
+
+
+def cost_table(table):
+    """Text for people."""
+    out = [f"{'instructions per switch':26}{'off':>10}{'tracking':>10}{'off again':>11}{'tracking costs':>16}"
+           f"{'the event costs':>17}"]
+    for name, row in table.items():
+        event = f"{row['event'] - row['off']:.1f}" if "event" in row else "-"
+        out.append(f"between {name:18}{row['off']:>10.1f}{row['track']:>10.1f}{row['off_again']:>11.1f}"
+                   f"{row['track'] - row['off']:>16.1f}{event:>17}" + ("" if cheap(row) else "  <- too much"))
+    return "\n".join(out)
+
+
+def _cost(args):
+    names = [args.target or "6.12"]
+    targets.spec(names[0])
+    target = fetch.fetch(names[0])
+    kos = list(kmod.build(target).values())
+    install = selftests.build()
+    with say.doing(f"counting what tracking costs on {target.release}"):
+        table = cost(target, kos, install, rounds=args.rounds or 5)
+    if args.json:
+        print(json.dumps(table, indent=1))
+    else:
+        print(f"{target.release}\n{cost_table(table)}")
+    return say.OK if all(cheap(row) for row in table.values()) else say.FAIL
+
+
 def _llc(args):
+    if args.cost:
+        if args.topology or args.capture or args.only:
+            raise say.Problem("--cost takes a target, --rounds and --json only", say.USAGE)
+        buildroot.ensure()
+        return _cost(args)
     if args.capture:
         return _capture(args)
     if args.topology:
         raise say.Problem("--topology goes with --capture: the validation has its own", say.USAGE)
-    if args.rounds < 1 or args.length < 200 or args.interval < 1:
+    rounds = 1 if args.rounds is None else args.rounds
+    if rounds < 1 or args.length < 200 or args.interval < 1:
         raise say.Problem("--rounds 1, --length 200 and --interval 1 at least", say.USAGE)
     names = [args.target] if args.target else list(CAS)
     for name in names:
@@ -296,7 +365,7 @@ def _llc(args):
             kos = list(kmod.build(target).values())
             install = selftests.build()
             with say.doing(f"predictor and scheduler on {target.release}"):
-                found = report[name] = validate(target, kos, install, workloads=chosen, rounds=args.rounds,
+                found = report[name] = validate(target, kos, install, workloads=chosen, rounds=rounds,
                                                 length=args.length, interval=args.interval)
         except say.Skip as reason:
             say.warn(f"skipped: {reason}")
@@ -339,13 +408,17 @@ def register(commands_parser):
                     "the scheduler, and report the share of samples in which both name the same domain, or both none. "
                     f"Status 1 where that is below {WANTED:g}%, or the reasons differ. Guests are repeatable: the same "
                     "every time.")
-    parser.add_argument("target", nargs="?", metavar="TARGET", help=f"one of {', '.join(CAS)} (both)")
+    parser.add_argument("target", nargs="?", metavar="TARGET",
+                        help=f"one of {', '.join(CAS)} (both); with --capture and --cost any")
     parser.add_argument("--only", metavar="NAMES", help="of the workloads " + " ".join(load.name for load in WORKLOADS))
-    parser.add_argument("--rounds", type=int, default=1, metavar="N", help="runs of each (1)")
+    parser.add_argument("--rounds", type=int, metavar="N", help="runs of each (1; 5 with --cost)")
     parser.add_argument("--length", type=int, default=1000, metavar="MS", help="of a run, in the guest's time (1000)")
     parser.add_argument("--interval", type=int, default=20, metavar="MS", help="between samples (20)")
     parser.add_argument("--differ", type=int, default=0, metavar="N", help="show up to N samples that differ, of each")
     parser.add_argument("--json", action="store_true", help="print what was found as JSON")
+    parser.add_argument("--cost", action="store_true",
+                        help="instead: count what tracking adds to a context switch (6.12); status 1 above "
+                             f"{ALLOWED} instructions")
     parser.add_argument("--capture", metavar="FILE.tar.xz", help="instead: make a snapshot of a guest (uplift llc --from)")
     parser.add_argument("--topology", metavar="NAME", help="its layout (llc4)")
     parser.set_defaults(func=_llc)
