@@ -1130,6 +1130,33 @@ static void predict_waits_for_its_turn(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, process->compared, 1);
 }
 
+/* Its first tick counts, unless the last CPU is in the same epoch already. */
+static void predict_meets_the_new_at_once(struct kunit *test)
+{
+	struct scene *scene = scene_new(test, 8, 4, 4);
+	unsigned int one, two;
+
+	scene->now = 101;
+	put(scene, 1, enter(scene, 1, 1), 4);
+	scene->ran[1] = MS;
+	tick(scene, 1, 4);
+
+	/* CPU 7 was always idle. But the comparison has looked at it, too. */
+	KUNIT_EXPECT_EQ(test, process_in(scene, 1)->compared, 1);
+	one = enter(scene, 1, 2);
+	put(scene, 1, one, 4);
+	tick(scene, 1, 4);
+	KUNIT_EXPECT_EQ(test, process_in(scene, one)->compared, 0);
+
+	/* Two epochs later nobody has. */
+	scene->now = 105;
+	two = enter(scene, 1, 3);
+	put(scene, 1, two, 4);
+	scene->ran[1] = MS;
+	tick(scene, 1, 4);
+	KUNIT_EXPECT_EQ(test, process_in(scene, two)->compared, 1);
+}
+
 static void predict_many_wait(struct kunit *test)
 {
 	struct scene *scene = scene_new(test, 8, 4, 4);
@@ -1249,6 +1276,28 @@ static void table_finds_and_forgets(struct kunit *test)
 }
 
 /* Another process under the same key has nothing of the one before. */
+/* A thread that blocks 100000 times a second fills 32 bits in half a day. */
+static void table_counts_beyond_32_bits(struct kunit *test)
+{
+	struct scene *scene = scene_new(test, 2, 1, 8);
+	struct llc_cpu *here = scene->predict->cpu[1];
+	unsigned int round, slot;
+
+	for (round = 1; round <= 2; round++) {
+		slot = enter(scene, 1, round);
+		here->time[slot].blocked = U32_MAX;
+		here->time[slot].moved_across = U32_MAX;
+		put(scene, 1, slot, 2);
+		here->runs->blocked++;
+		KUNIT_EXPECT_EQ(test, here->time[slot].blocked, 1ULL << 32);
+		put(scene, 1, 0, 2);
+		llc_predict_unlink(scene->predict, slot);
+		KUNIT_EXPECT_TRUE(test, llc_predict_recycle(scene->predict, slot));
+	}
+	KUNIT_EXPECT_EQ(test, here->gone.blocked, 2ULL << 32);
+	KUNIT_EXPECT_EQ(test, here->gone.moved_across, 2ULL * U32_MAX);
+}
+
 static void table_does_not_mix(struct kunit *test)
 {
 	struct scene *scene = scene_new(test, 8, 4, 1);
@@ -1621,11 +1670,13 @@ static struct kunit_case llc_cases[] = {
 	KUNIT_CASE(predict_keeps_while_asleep),
 	KUNIT_CASE(predict_nothing_to_choose_from),
 	KUNIT_CASE(predict_waits_for_its_turn),
+	KUNIT_CASE(predict_meets_the_new_at_once),
 	KUNIT_CASE(predict_many_wait),
 	KUNIT_CASE(predict_scans_some_nodes_only),
 	KUNIT_CASE(predict_room),
 	KUNIT_CASE(predict_reasons),
 	KUNIT_CASE(table_finds_and_forgets),
+	KUNIT_CASE(table_counts_beyond_32_bits),
 	KUNIT_CASE(table_does_not_mix),
 	KUNIT_CASE(table_keeps_half_for_threads),
 	KUNIT_CASE(table_of_many_comes_and_goes),

@@ -157,12 +157,12 @@ struct llc_spans {
 struct llc_time {
 	u64 runtime;
 	u32 epoch;
-	u32 blocked;
-	u32 woke_within;
-	u32 woke_across;
-	u32 moved_within;
-	u32 moved_across;
-};
+	u64 blocked;
+	u64 woke_within;
+	u64 woke_across;
+	u64 moved_within;
+	u64 moved_across;
+} __aligned(64);
 
 /**
  * struct llc_cpu - a CPU; written by itself only, without interrupts

@@ -81,12 +81,14 @@ MODULE_PARM_DESC(max_processes,
 
 /**
  * struct track_cpu - what a CPU's tick needs
- * @timer: in every tick, unless the CPU is idle
+ * @tick: its timer of high resolution; NULL until it has been seen
+ * @timer: where there is none: in every tick, unless the CPU is idle
  * @work: compares domains, right after a switch
  * @nr: its number
  * @scan: for the nodes whose domains are compared
  */
 struct track_cpu {
+	struct hrtimer *tick;
 	struct timer_list timer;
 	struct irq_work work;
 	unsigned int nr;
@@ -330,10 +332,17 @@ static void track_compare(struct irq_work *work)
 				    track_scan(here, cpu->slot), jiffies);
 }
 
-/* A timer of high resolution has expired here; without interrupts. */
-static void track_expired(void *data, struct hrtimer *timer)
+/* A timer of high resolution expires here, and has: a tick's does without interrupts. */
+static void track_expire(void *data, struct hrtimer *timer, ktime_t *now)
 {
 	if ((unsigned long)ACCESS_PRIVATE(timer, function) == kernel_tick)
+		this_cpu_write(track_cpus.tick, timer);
+}
+
+/* By then it may have been freed, by its own function: only compared. A tick's stays. */
+static void track_expired(void *data, struct hrtimer *timer)
+{
+	if (timer == this_cpu_read(track_cpus.tick))
 		track_tick_here(this_cpu_ptr(&track_cpus));
 }
 
@@ -496,12 +505,14 @@ struct track_probe {
 	bool attached;
 };
 
-enum { PROBE_MIGRATE, PROBE_EXPIRE, PROBE_SWITCH };
+enum { PROBE_MIGRATE, PROBE_SWITCH, PROBE_EXPIRE, PROBE_EXPIRED };
 
 static struct track_probe track_probes[] = {
 	[PROBE_MIGRATE]	= { "sched_migrate_task", track_migrate },
-	[PROBE_EXPIRE]	= { "hrtimer_expire_exit", track_expired },
 	[PROBE_SWITCH]	= { "sched_switch", track_switch },
+	/* Left out where there is no high resolution. */
+	[PROBE_EXPIRE]	= { "hrtimer_expire_entry", track_expire },
+	[PROBE_EXPIRED]	= { "hrtimer_expire_exit", track_expired },
 };
 
 static void visit_tracepoint(struct tracepoint *tp, void *data)
@@ -596,7 +607,7 @@ static int track_attach(void)
 
 	for (probe = track_probes; probe < track_probes + ARRAY_SIZE(track_probes); probe++) {
 		if (probe == &track_probes[PROBE_EXPIRE] && !track_by_expiry)
-			continue;
+			break;
 		err = tracepoint_probe_register(probe->tp, probe->fn, NULL);
 		if (err)
 			break;
@@ -646,7 +657,8 @@ static int track_on(void)
 	if (err)
 		goto out_free;
 	/* Without high resolution the tick is no such timer. */
-	track_by_expiry = track_probes[PROBE_EXPIRE].tp && kernel_tick && hrtimer_resolution == 1;
+	track_by_expiry = track_probes[PROBE_EXPIRE].tp && track_probes[PROBE_EXPIRED].tp &&
+			  kernel_tick && hrtimer_resolution == 1;
 	err = track_attach();
 	if (err)
 		goto out_free;

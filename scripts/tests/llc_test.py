@@ -757,7 +757,7 @@ class Validation(unittest.TestCase):
         self.assertEqual(row, {"off": 995, "track": 1065, "off_again": 995.4, "event": 2100})
         self.assertTrue(lab_llc.cheap(row))
         self.assertFalse(lab_llc.cheap(row | {"track": 1076}))
-        self.assertFalse(lab_llc.cheap(row | {"off_again": 997}))
+        self.assertFalse(lab_llc.cheap(row | {"off_again": 1000}))
         self.assertIn("70.0", lab_llc.cost_table({"processes": row}))
         for missing in (lines[:2], [], lines[2:]):
             with self.assertRaises(say.Problem):
