@@ -1345,15 +1345,18 @@ static void table_keeps_half_for_threads(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, here->dropped, 4);
 }
 
+#define MANY	1000
+
 static void table_of_many_comes_and_goes(struct kunit *test)
 {
 	struct scene *scene = scene_new(test, 2, 1, 300);
 	struct rnd_state state = begin_random(test);
-	unsigned int slots[1000] = {};
+	unsigned int *slots = kunit_kcalloc(test, MANY, sizeof(*slots), GFP_KERNEL);
 	unsigned int round, used = 0, wrong = 0, i;
 
+	KUNIT_ASSERT_NOT_NULL(test, slots);
 	for (round = 0; round < 20000; round++) {
-		unsigned int which = prandom_u32_state(&state) % ARRAY_SIZE(slots);
+		unsigned int which = prandom_u32_state(&state) % MANY;
 
 		if (slots[which]) {
 			wrong += llc_predict_find(scene->predict, key_of(which + 1)) !=
@@ -1370,7 +1373,7 @@ static void table_of_many_comes_and_goes(struct kunit *test)
 		}
 		wrong += scene->predict->nr_free != 300 - used;
 	}
-	for (i = 0; i < ARRAY_SIZE(slots); i++)
+	for (i = 0; i < MANY; i++)
 		wrong += slots[i] && llc_predict_find(scene->predict, key_of(i + 1))->slot !=
 				     slots[i];
 	KUNIT_EXPECT_EQ(test, wrong, 0);

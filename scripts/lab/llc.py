@@ -69,6 +69,8 @@ LAYOUTS = {
 }
 # The short form boots two of them: one with SMT for all tests, and one with wrong ids for what depends on the layout.
 SHORT = ("smt", "epyc")
+# The long form has all tests in all layouts, with less of what does not depend on them in all but the first.
+LESS = {"PROCESSES": "200", "SWITCHES": "50"}
 EVERYWHERE = ["load", "domains", "lscpu", "unloaded", "kernel_log"]
 AT_ONCE = 2	# guests, of one emulation thread each
 
@@ -97,7 +99,9 @@ def layouts_test(target, kos, install, form="short", env=None, only=None, layout
 
     pool = concurrent.futures.ThreadPoolExecutor(AT_ONCE)
     try:
-        jobs = {layout: pool.submit(layout_test, target, kos, install, layout, form, env or {}, wanted(layout))
+        jobs = {layout: pool.submit(layout_test, target, kos, install, layout, form,
+                                    (LESS if form == "long" and layout != layouts[0] else {}) | (env or {}),
+                                    wanted(layout))
                 for layout in layouts if wanted(layout) != []}
         rows = {layout: job.result() for layout, job in jobs.items()}
     except BaseException:
