@@ -41,7 +41,7 @@ esac
 
 CPU=/sys/devices/system/cpu
 GROUP=/sys/fs/cgroup
-TESTS="load load_twice domains lscpu hotplug smt_off one_cpu partition processes table_full tracked"
+TESTS="load load_twice domains lscpu hotplug smt_off one_cpu partition processes table_full parameters tracked"
 TESTS="$TESTS tracking_is_free unload_held_open unload_while_read unload_while_tracking"
 TESTS="$TESTS unloaded kernel_log"
 
@@ -128,10 +128,15 @@ test_lscpu()
 		complain "lscpu has it otherwise for CPUs $(cat "$TMP/differ")"
 }
 
+# With the hooks in place, too: CPUs come and go under them.
 test_hotplug()
 {
 	need_module || return
+	echo 1 >"$UPLIFT/track" || return
 	nested "$DIR/llc_domains" -n "$HOTPLUG"
+	ret=$?
+	echo 0 >"$UPLIFT/track" || return
+	return $ret
 }
 
 test_smt_off()
@@ -232,6 +237,29 @@ test_table_full()
 	rmmod "$MODULE" || return
 	ensure_loaded || return
 	return $ret
+}
+
+# What no one should set does no harm; what is no number is refused.
+test_parameters()
+{
+	ensure_unloaded || return
+	need_module || return
+	rmmod "$MODULE" || return
+	refused EINVAL "$CHANGE_KO" max_processes=many || return
+	most=4294967295
+	for words in "max_processes=0 llc_aggr_tolerance=0 llc_epoch_period=0 llc_epoch_affinity_timeout=0" \
+		"max_processes=$most llc_aggr_tolerance=$most llc_epoch_period=$most llc_epoch_affinity_timeout=$most"; do
+		# shellcheck disable=SC2086 # words
+		load "$CHANGE_KO" $words || complain "$words: $(cat "$TMP/errno")" || return
+		echo 1 >"$UPLIFT/track" || complain "$words: tracking is refused" || return
+		"$DIR/llc_load" -t 200 1x2 >/dev/null || return
+		for file in processes.json migrations.json cas; do
+			cat "$UPLIFT/$file" >"$TMP/$file" || complain "$words: $file" || return
+		done
+		tail -n 1 "$TMP/processes.json" | grep -q '}$' || complain "$words: processes.json" || return
+		rmmod "$MODULE" || return
+	done
+	ensure_loaded
 }
 
 # A process of two threads that runs: it is listed, with its time, and where it ran adds up.

@@ -241,8 +241,8 @@ static int __init llc_init(void)
 	unsigned int i;
 	int err;
 
-	if (!IS_ENABLED(CONFIG_DEBUG_FS)) {
-		pr_err("unsupported: a kernel without debugfs, where there is nowhere to show anything\n");
+	if (!debugfs_initialized()) {
+		pr_err("unsupported: no debugfs (CONFIG_DEBUG_FS, or debugfs=off on the command line), where there is nowhere to show anything\n");
 		return -EOPNOTSUPP;
 	}
 	llc_facts_init();

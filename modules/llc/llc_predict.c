@@ -587,7 +587,7 @@ bool llc_predict_waited(struct llc_process *process, const void *who)
 		if (waiter && waiter == who)
 			waited |= cmpxchg(&process->waiter[i], waiter, NULL) == waiter;
 		else
-			others |= waiter != NULL;
+			others |= !!waiter;
 	}
 	if (others)
 		WRITE_ONCE(process->waiting, 1);

@@ -7,11 +7,12 @@
  * The rules are those of Linux 7.2 (kernel/sched/fair.c). Run time of a process
  * on a CPU, and of all processes there, is halved every epoch. Once an epoch,
  * after a tick and before it goes on, some thread of the process sums up for
- * each domain the shares that it has of its CPUs; if the tick ends its turn that
- * is when its next one begins, maybe elsewhere. The process prefers the best one if that has more than twice the
- * sum of the one preferred so far. The preference is dropped when no tick met
- * the process for some epochs, when it has one thread, when more threads run
- * than the domain has room for, and when its footprint exceeds the cache.
+ * each domain the shares that it has of its CPUs; if the tick ends its turn,
+ * that is when its next one begins, maybe elsewhere. The process prefers the
+ * best one if that has more than twice the sum of the one preferred so far. The
+ * preference is dropped when no tick met the process for some epochs, when it
+ * has one thread, when more threads run than the domain has room for, and when
+ * its footprint exceeds the cache.
  */
 #ifndef _UPLIFT_LLC_PREDICT_H
 #define _UPLIFT_LLC_PREDICT_H

@@ -261,7 +261,7 @@ static unsigned long track_pages(const struct task_struct *p)
 	return READ_ONCE(p->total_numa_faults);
 }
 
-/* Of a process of few threads at once, so that it is not behind; track_footprints() does the rest. */
+/* Of few threads at once, so that it is not behind; track_footprints() does the rest. */
 static void track_footprint(struct llc_process *process, struct task_struct *p)
 {
 	unsigned long pages = 0;

@@ -88,6 +88,22 @@ def layout_test(target, kos, install, layout, form, env, only):
     return fslist.judge(result, cpus)
 
 
+# Where there is no debugfs the module says so, instead of showing nothing.
+NO_DEBUGFS = r"""
+insmod /modules/uplift.ko || exit
+! insmod /modules/uplift_llc.ko 2>/dev/null && dmesg | grep -q "uplift_llc: unsupported: no debugfs"
+"""
+
+
+def no_debugfs_test(target, kos):
+    """That the module refuses a kernel whose debugfs is off."""
+    result = guest.boot(target, NO_DEBUGFS, kos=kos, smp=2, append="debugfs=off", thread="single",
+                        name=f"{target.name}-llc-no-debugfs", quiet=True)
+    problems = [] if result.ok else [f"not refused as it should: {result.problem()} ({result.console})"]
+    return {"ok": result.ok, "skipped": None, "problems": problems,
+            "counts": {"pass": int(result.ok), "fail": int(not result.ok)}}
+
+
 def layouts_test(target, kos, install, form="short", env=None, only=None, layouts=None):
     """llc.sh in the layouts: one report of all, with a problem's layout in front of it."""
     layouts = layouts or (list(SHORT) if form == "short" else list(LAYOUTS))
@@ -103,6 +119,8 @@ def layouts_test(target, kos, install, form="short", env=None, only=None, layout
                                     (LESS if form == "long" and layout != layouts[0] else {}) | (env or {}),
                                     wanted(layout))
                 for layout in layouts if wanted(layout) != []}
+        if form == "long" and not only:
+            jobs["no debugfs"] = pool.submit(no_debugfs_test, target, kos)
         rows = {layout: job.result() for layout, job in jobs.items()}
     except BaseException:
         guest.stop_all()
