@@ -203,7 +203,7 @@ test_partition()
 	[ -n "$mask" ] || { remove_partition; skip "no domain of several CPUs"; } || return
 	# one CPU of it, the last, as CPU 0 should stay in the root
 	one=${mask##*[-,]}
-	before=$(grep -c '^disagreement: ' "$UPLIFT/domains")
+	before=$(grep '^disagreement: ' "$UPLIFT/domains")
 	echo "$one" >"$PARTITION/cpuset.cpus" && echo root >"$PARTITION/cpuset.cpus.partition"
 	state=$(cat "$PARTITION/cpuset.cpus.partition")
 	if [ "$state" != root ]; then
@@ -212,9 +212,10 @@ test_partition()
 	fi
 	nested "$DIR/llc_domains" -d some
 	ret=$?
-	with=$(grep -c '^disagreement: ' "$UPLIFT/domains")
-	grep '^disagreement: ' "$UPLIFT/domains" | sed 's/^/# /'
-	[ "$with" -gt "$before" ] || ret=1
+	with=$(grep '^disagreement: ' "$UPLIFT/domains")
+	echo "$with" | sed 's/^/# /'
+	# not how many: the domain may have been split before, by a node, and then it is into more
+	[ -n "$with" ] && [ "$with" != "$before" ] || ret=1
 	echo member >"$PARTITION/cpuset.cpus.partition"
 	remove_partition
 	[ $ret = 0 ] || complain "CPU $one of $mask is a partition: not right, or not shown" || return

@@ -750,6 +750,14 @@ class Validation(unittest.TestCase):
             with self.assertRaises((say.Problem, ValueError)):
                 lab_llc.samples(data)
 
+    def test_who_complained(self):
+        stall = "[   52.592646] rcu: INFO: rcu_preempt self-detected stall on CPU\n"
+        ours = "[   60.042320] uplift: loading out-of-tree module taints kernel.\n"
+        self.assertTrue(lab_llc.complained_by_itself(stall + ours))
+        self.assertTrue(lab_llc.complained_by_itself(stall))
+        self.assertFalse(lab_llc.complained_by_itself(ours + stall))
+        self.assertFalse(lab_llc.complained_by_itself("[    1.0] fine\n" + ours))
+
     def test_cost(self):
         lines = [{"op": "processes", "arm": arm, "best": best} for arm, best in
                  (("off", 2000), ("off", 1990), ("track", 2130), ("off_again", 1990.8), ("event", 4200))]
