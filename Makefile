@@ -46,7 +46,7 @@ help:
 	@echo '                           KERNEL=bzImage MODULES=DIR KDIR=DIR [KSRC=DIR] your own'
 	@echo
 	@echo 'Build:'
-	@echo '  make modules             uplift.ko and uplift_fslist.ko, for the running kernel'
+	@echo '  make modules             uplift.ko, uplift_fslist.ko, uplift_llc.ko, for the running kernel'
 	@echo '                           KDIR=DIR another kernel: its headers or build directory'
 	@echo '                           KSRC=DIR its source tree: uplift_iomap.ko and uplift_epoll.ko, too'
 	@echo '                           BTF=FILE its vmlinux or BTF, if neither in KDIR nor running'

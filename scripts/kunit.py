@@ -212,7 +212,7 @@ def kunit_argv(verb, args, objdir, tree):
             argv += ["--kernel_args=ncpus=2", "--kernel_args=seccomp=on"]
         if args.seed:
             argv += [f"--kernel_args=uplift_{name}_kunit.seed={args.seed}"
-                     for name in ("fslist", "epoll", "iomap")]
+                     for name in ("fslist", "epoll", "iomap", "llc")]
         if args.filter:
             argv.append(args.filter)
     return argv

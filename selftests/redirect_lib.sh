@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
 #
-# What epoll.sh and iomap.sh share; sourced by them with CHANGE and DIR set.
+# What epoll.sh, iomap.sh and llc.sh share; sourced with CHANGE and DIR set.
 # Loads uplift.ko and uplift_CHANGE.ko where they are, goes through the arms,
 # and leaves everything as it was. Where they are not there is the arm "off",
 # the kernel as it stands, and what needs another one is skipped.

@@ -5,11 +5,12 @@ import json
 import os
 import re
 
-from . import buildroot, fetch, fslist, guest, kmod, paths, say, selftests, targets
+from . import buildroot, fetch, fslist, guest, kmod, llc, paths, say, selftests, targets
 
 # What a guest needs to run a script of selftests/, beside the modules and selftests/ itself.
 SCRIPTS = {
     "fslist": {},
+    "llc": {},
     "epoll": {},
     "iomap": {"modules": ["brd", "ext4", "xfs"], "mem": "2G",
               "programs": ["/usr/bin/fio", "/usr/sbin/mkfs.xfs", "/usr/sbin/mkfs.ext4"]},
@@ -84,10 +85,13 @@ def run(name, form="short", smp=2, env=None, script="fslist", only=None):
     install = selftests.build()
     environment = (env or {}) | ({"ONLY": " ".join(only)} if only else {})
     timeout = 900 if form == "short" else 3600
-    with say.doing(f"selftests of {script} on {target.release}, {smp} CPUs") as doing:
+    where = "several layouts of CPUs" if script == "llc" else f"{smp} CPUs"
+    with say.doing(f"selftests of {script} on {target.release}, {where}") as doing:
         if script == "fslist":
             environment = {"EXPECT": targets.TABLE[name].expect, "PERMANENT": "1"} | environment
             found = fslist.correctness(target, kos, install, smp=smp, env=environment, form=form, timeout=timeout)
+        elif script == "llc":
+            found = llc.layouts_test(target, kos, install, form=form, env=env, only=only)
         else:
             found = boot(target, kos, install, script, form=form, smp=smp, env=environment, timeout=timeout)
         doing.result = found["summary"]
@@ -142,7 +146,7 @@ def register(commands):
                                  description="Run selftests/ on stock kernels, in guests.")
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="all when none is named")
     parser.add_argument("--form", choices=("short", "long"), default="short", help="how long (default: short)")
-    parser.add_argument("--smp", type=int, default=min(os.cpu_count() or 1, 4), metavar="N", help="CPUs of the guest")
+    parser.add_argument("--smp", type=int, default=min(os.cpu_count() or 1, 4), metavar="N", help="CPUs of the guest (llc has layouts)")
     parser.add_argument("--only", metavar="NAMES",
                         help=f"of these, blanks between: SCRIPT ({' '.join(SCRIPTS)}), SCRIPT:TEST, TEST")
     parser.add_argument("--json", metavar="FILE", help="write what was found there")

@@ -166,6 +166,16 @@ class Topology(unittest.TestCase):
         self.assertEqual(self.args("llc4", 8)[0]["-smp"], "8,sockets=1,dies=4,cores=2")
         self.assertEqual(self.args("smt", 4)[0]["-smp"], "4,sockets=1,dies=2,cores=1,threads=2")
 
+    def test_nodes(self):
+        self.assertEqual(guest.node_args(None, 2, 1024), [])
+        self.assertEqual(guest.node_args("llc4", 16, 1024), [])
+        words = guest.node_args("numa", 8, 1024)
+        self.assertEqual(words[1::2], [
+            "memory-backend-ram,id=node0,size=512M", "node,nodeid=0,cpus=0-3,memdev=node0",
+            "memory-backend-ram,id=node1,size=512M", "node,nodeid=1,cpus=4-7,memdev=node1"])
+        with self.assertRaises(say.Problem):
+            guest.node_args("snc", 7, 1024)
+
     def test_bad(self):
         for name, smp in (("llc4", 6), ("smt", 6), ("uneven", 8), ("blah", 1), (None, 0), (None, 256), ("llc2", 3)):
             with self.subTest(name=name, smp=smp), self.assertRaises(say.Problem) as caught:
