@@ -77,6 +77,10 @@ class Btf:
             elif not name and self._types[kind][0] in (_STRUCT, _UNION):
                 yield from self._members(self._types[kind][1], base + offset // 8)
 
+    def structs(self):
+        """The names of all structs."""
+        return self._structs.keys()
+
     def layout(self, tag):
         """(size, [(member, offset), ...]) of struct tag, bit fields left out."""
         found = self._structs.get(tag, [])

@@ -73,18 +73,19 @@ def verdicts(result):
 
 
 def measure(target, kos, tests, *, rounds=3, timeout=420):
-    """{"verdicts", "samples", "table": {operation: {arm: instructions}}}; the least of the rounds is the figure."""
+    """{"verdicts", "samples", "rounds": {operation: {arm: [instructions]}}, "table": the least of the rounds}."""
     buildroot.ensure("io")
     result = guest.boot(target, MEASURE.replace("{rounds}", str(rounds)), files={"/selftests": tests}, kos=kos,
                         icount=True, modules=["brd", "ext4", "xfs"], programs=PROGRAMS, mem="1500M", timeout=timeout,
                         name=f"{target.name}-arms", quiet=True)
     samples = _samples(result, "measuring", target)
-    table = collections.defaultdict(dict)
+    rounds = {}
     for sample in samples:
         operation = f"epoll_wait {sample['ready']}" if sample["bench"] == "epoll" else f"read {sample['fs']}"
-        best = table[operation].get(sample["arm"])
-        table[operation][sample["arm"]] = sample["best"] if best is None else min(best, sample["best"])
-    return {"verdicts": verdicts(result), "samples": samples, "table": dict(table), "seconds": round(result.seconds, 1)}
+        rounds.setdefault(operation, {}).setdefault(sample["arm"], []).append(sample["best"])
+    table = {operation: {arm: min(values) for arm, values in row.items()} for operation, row in rounds.items()}
+    return {"verdicts": verdicts(result), "samples": samples, "rounds": rounds, "table": table,
+            "seconds": round(result.seconds, 1)}
 
 
 def count(target, kos, tests, *, timeout=300):

@@ -12,6 +12,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from . import buildroot, commands, fslist, guest, kmod, paths, redirects, say, selftests, targets	# noqa: E402
 import report	# noqa: E402
+from front import dossier, form	# noqa: E402
 
 # What of a kernel's configuration decides whether and how the modules work, and what a read costs.
 CONFIG = ("CONFIG_KPROBES", "CONFIG_KALLSYMS_ALL", "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS",
@@ -35,7 +36,7 @@ def evaluate(target, accel=None):
     with say.doing(f"evaluating {target.release} in guests, all at once (correctness, instruction counts)"):
         correct, measured, equal, counted = _all(target, kos, tests, accel)
     data = {
-        "format": report.FORMAT, "change": "fslist",
+        "format": report.FORMAT, "change": "fslist", "created": form.now(),
         "target": {"name": target.name, "release": target.release, "version": target.version,
                    "kernel": measured["kernel"], "config": _config(target), "provenance": target.provenance},
         "verdict": measured.pop("verdict"), "correctness": correct, "measurement": measured,
@@ -121,11 +122,13 @@ def _evaluate(args):
     where = paths.ensure(paths.REPORT)
     paths.write(where / f"{target.release}.json", json.dumps(data, indent=1) + "\n")
     paths.write(where / f"{target.release}.txt", text)
+    paths.write(where / f"{target.release}.html", dossier.page(form.check(data)))
     if args.json:
         print(json.dumps(data, indent=1))
     else:
         sys.stdout.write(text)
-    say.note(f"this report: {where / target.release}.txt and .json")
+    say.note(f"this report: {where / target.release}.txt, .html and .json; for a list or KernelCI: "
+             "scripts/uplift report")
     return say.OK if data["ok"] else say.FAIL
 
 

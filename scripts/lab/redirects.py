@@ -28,7 +28,7 @@ def correctness(target, kos, tests, accel=None, smp=2):
     """epoll.sh in every arm that there is."""
     found = kselftest.boot(target, kos, tests, "epoll", smp=smp, accel=accel,
                            env={"ONLY": CORRECT, "EPOLL_OPS": CORRECT_OPS})
-    return {key: found[key] for key in ("ok", "skipped", "problems", "summary")}
+    return {key: found[key] for key in ("ok", "skipped", "problems", "summary", "tests")}
 
 
 def _row(label, cells):
@@ -80,7 +80,9 @@ def sections(found, correct):
         if change == "epoll":
             lines += _counts(found, there)
         lines += _differences(found, prefix)
-        out.append({"title": TITLES[change], "lines": lines, "verdict": verdict.split(":")[0].split("\n")[0],
-                    "table": {operation: row for operation, row in found["table"].items()
-                              if operation.startswith(prefix)}})
+        ours = {key: {operation: row for operation, row in found.get(key, {}).items() if operation.startswith(prefix)}
+                for key in ("table", "rounds")}
+        out.append({"title": TITLES[change], "change": change, "lines": lines,
+                    "verdict": verdict.split(":")[0].split("\n")[0], **ours}
+                   | ({"correctness": correct} if change == "epoll" and correct else {}))
     return out

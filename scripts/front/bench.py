@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`uplift bench`: what does each change gain on the machine it stands on, beyond noise?
+
+Every round takes every arm of an operation once, in an order of its own, on one CPU: off, off again, null, new, batch.
+stats.py says when a difference is a gain. However it ends, arms are off and modules unloaded again afterwards.
+
+about.toml's [bench] says how a change is measured:
+
+    program     of selftests/bench
+    arguments   of the program
+    operation   the operation's name, from a sample's members: "{op} {ready}"
+    arms        beside the two offs (null, new), set in the change's file arm by the program
+    calls       of the redirected function in an operation, to tell what the redirect costs
+    files       "direct": the program takes files to read directly
+                or { arm = file }: there is no arm to set, arms are files, given by --file
+    operations  with such files: { the program's --op = the operation's name }
+"""
+
+import json
+import os
+import random
+import shlex
+
+from lab import paths, say
+
+from . import ask, changes, dossier, files, form, kos, machine, probe, programs, stats, undo
+
+OFFS = ("off", "off_again")
+
+
+def pick_cpu(wanted=None):
+    """The CPU to measure on: the last one that we may use, as the first has most of the interrupts."""
+    there = sorted(os.sched_getaffinity(0))
+    if wanted is None:
+        return there[-1]
+    if wanted not in there:
+        raise say.Problem(f"CPU {wanted} is not one that can be used here: {', '.join(map(str, there))}", say.USAGE)
+    return wanted
+
+
+def order(arms, round_, counting):
+    """The arms of a round, in an order of its own: what comes first may pay for what the others find ready.
+
+    Where instructions are counted the order is always the same, as another one would be another experiment.
+    """
+    arms = list(arms)
+    if not counting:
+        random.Random(f"{stats.SEED} {round_}").shuffle(arms)
+    return arms
+
+
+def figure(sample, counting):
+    """One number of a sample: of a batch of batches the median; the least when instructions are counted."""
+    return sample["best"] if counting else sample["median"]
+
+
+def _collect(found, name, arm, value):
+    found.setdefault(name, {}).setdefault(arm, []).append(value)
+
+
+def _by_arm(change, how, options, extra):
+    """Samples of a change whose program sets the arms: {operation: {arm: [figure per round]}}."""
+    program = programs.find(how["program"])
+    arms = [*OFFS, *how.get("arms", ("null", "new"))]
+    found = {}
+    progress = say.Progress(change.name)
+    for round_ in range(options.rounds):
+        progress.show(f"round {round_ + 1} of {options.rounds}")
+        argv = [program, *how.get("arguments", ()), "--rounds", 1, "--batches", options.batches,
+                "--batch-size", options.batch_size, "--arms", " ".join(order(arms, round_, options.counting)), *extra]
+        for sample in programs.samples(argv, options.cpu):
+            _collect(found, how["operation"].format(**sample), sample["arm"], figure(sample, options.counting))
+    return found
+
+
+def _by_file(change, how, options):
+    """Samples of a change whose arms are files."""
+    program = programs.find(how["program"])
+    found = {}
+    progress = say.Progress(change.name)
+    for round_ in range(options.rounds):
+        progress.show(f"round {round_ + 1} of {options.rounds}")
+        for arm in order(how["files"], round_, options.counting):
+            for operation, name in how["operations"].items():
+                argv = [program, "--file", how["files"][arm], "--op", operation, "--batches", options.batches,
+                        "--batch-size", options.batch_size]
+                for sample in programs.samples(argv, options.cpu):
+                    _collect(found, name, arm, figure(sample, options.counting))
+    return found
+
+
+def _direct(part, options, back):
+    """Files for direct reads."""
+    if options.dir:
+        return files.in_directory(options.dir, back)
+    why = files.ramdisk_lacks()
+    if why:
+        raise say.Skip(f"{part['name']}: {why}; give --dir DIR, on XFS or ext4")
+    return files.on_ramdisks(back)
+
+
+def _shown(part, change, how, before):
+    """Did the calls go where they were meant to? Else the arms were all the same thing."""
+    after = kos.stats(change.name)
+    part["redirect"] = {key: after[key] for key in ("function", "method") if key in after}
+    silent = [arm for arm in how.get("arms", ("null", "new"))
+              if f"calls_{arm}" in after and after[f"calls_{arm}"] == before.get(f"calls_{arm}", "0")]
+    return [f"{change.name}: no call went to the arm {arm}: {after.get('state', 'state unknown')}" for arm in silent]
+
+
+def measure(change, part, options):
+    """Fill a change's part of the report; returns problems."""
+    how = change.about["bench"]
+    problems = []
+    with undo.Undo() as back:
+        kos.debugfs(back)
+        kos.ensure(kos.CORE, back)
+        kos.ensure(change.module, back)
+        arm = kos.UPLIFT / change.name / "arm"
+        if arm.exists():
+            # whoever had set one gets it back
+            back.add("write", arm, kos.read(arm, "off"))
+        before = kos.stats(change.name)
+        extra = _direct(part, options, back) if how.get("files") == "direct" else []
+        if isinstance(how.get("files"), dict):
+            found = _by_file(change, how, options)
+        else:
+            found = _by_arm(change, how, options, extra)
+            problems = _shown(part, change, how, before)
+    if not back.ok:
+        problems.append(f"{change.name}: not everything could be undone, see above")
+    unit = "instructions" if options.counting else "ns"
+    with say.doing(f"{change.name}: intervals") if not options.counting else _quietly():
+        part["operations"] = [form.operation(name, arms, unit, how.get("calls", 0)) for name, arms in found.items()]
+    if options.counting:
+        spread = [(name, arm) for name, arms in found.items() for arm, values in arms.items()
+                  if min(values) != max(values)]
+        if spread:
+            part["notes"].append("another round did not confirm the counts of " + ", ".join(
+                f"{name} ({arm})" for name, arm in spread))
+    return problems
+
+
+class _quietly:
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+
+def _plan(wanted, options):
+    """What will be done to this machine."""
+    lines, _ = probe.plan(wanted)
+    lines = [line.replace(" and unloads them again", ", switches their arms, and unloads them again") for line in lines]
+    if any(change.about.get("bench", {}).get("files") == "direct" for change in wanted):
+        if options.dir:
+            lines.append(f"A file of {files.SIZE >> 20} MB is made in {options.dir} for the time of the run.")
+        elif not files.ramdisk_lacks():
+            lines.append("RAM disks (brd) are made and mounted below /tmp for the time of the run; memory: 100 MB.")
+    lines.append(f"CPU {options.cpu} is used under real-time priority, {options.rounds} rounds, minutes.")
+    return lines
+
+
+def run(wanted, options, command):
+    """The report's data."""
+    before = machine.tainted()
+    data = form.new(machine.describe(options.cpu) | {"taint": before}, command)
+    types = probe.Types()
+    for change in wanted:
+        verdict = probe.ask_module(change, types)
+        part = form.entry(change, verdict)
+        data["changes"].append(part)
+        if "bench" not in change.about:
+            part["notes"].append("not measured: its about.toml says no bench")
+            continue
+        if verdict["from"] != "module" or not _can(change, verdict):
+            part["notes"].append(f"not measured: {verdict['kind']}")
+            continue
+        try:
+            data["problems"] += measure(change, part, options)
+        except say.Skip as reason:
+            part["notes"].append(f"not measured: {reason}")
+            say.warn(str(reason))
+        except (kos.Refused, FileNotFoundError) as problem:
+            data["problems"].append(f"{change.name}: {problem}")
+        except say.Problem as problem:
+            data["problems"].append(f"{change.name}: {problem}")
+            say.error(str(problem))
+    data["machine"]["taint_after"] = machine.tainted()
+    data["ok"] = not data["problems"]
+    return data
+
+
+def _can(change, verdict):
+    """Does the module load here? Where the kernel has the change some refuse, and some have more to offer."""
+    return verdict["kind"] == "applicable" or (verdict["kind"] == "native" and "errno" not in verdict)
+
+
+def _bench(args):
+    args.counting = args.counting or os.environ.get("UPLIFT_COUNTING") == "1"
+    wanted = changes.chosen(args.changes)
+    if args.rounds is None:
+        args.rounds = 2 if args.counting else stats.ROUNDS
+    if args.rounds < 1 or args.batches < 1 or args.batch_size < 1:
+        raise say.Problem("--rounds, --batches and --batch-size are numbers above 0", say.USAGE)
+    if os.geteuid():
+        raise say.Problem("bench loads modules and takes root: sudo uplift bench", say.USAGE)
+    if args.dir and not os.path.isdir(args.dir):
+        raise say.Problem(f"--dir {args.dir}: no such directory", say.USAGE)
+    args.cpu = pick_cpu(args.cpu)
+    if args.rounds < stats.ROUNDS and not args.counting:
+        say.warn(f"{args.rounds} rounds: figures, but no claim; it takes {stats.ROUNDS}")
+    if not ask.agreed(_plan(wanted, args), args.yes):
+        raise say.Problem("not agreed to; uplift bench --yes does not ask", say.USAGE)
+    command = shlex.join(["uplift", "bench", *args.changes] + (["--counting"] if args.counting else [])
+                         + ["--rounds", str(args.rounds)])
+    data = run(wanted, args, command)
+    out = args.out or paths.REPORT / f"bench-{data['machine']['release']}.json"
+    paths.write(out, json.dumps(data, indent=1) + "\n")
+    print(json.dumps(data, indent=1) if args.json else dossier.text(data), end="" if not args.json else "\n")
+    say.note(f"kept in {os.path.relpath(out)}; uplift report {os.path.relpath(out)} --html FILE has plots")
+    if not any(part["operations"] for part in data["changes"]) and data["ok"]:
+        return say.SKIP
+    return say.OK if data["ok"] else say.FAIL
+
+
+def register(commands):
+    """Add `uplift bench`."""
+    parser = commands.add_parser(
+        "bench", help="what each change gains on the running kernel, beyond noise",
+        description="Measure every change that applies, on the running kernel: all arms in turn, round by round, on one "
+                    "CPU. Says what will be done to the machine, and asks once. Whatever ends it, arms are off and "
+                    "modules unloaded again. Status 4: nothing could be measured here.")
+    parser.add_argument("changes", nargs="*", metavar="CHANGE", help="all when none is named")
+    parser.add_argument("--rounds", type=int, metavar="N",
+                        help=f"through all arms ({stats.ROUNDS}; fewer are not enough for a claim)")
+    parser.add_argument("--batches", type=int, default=50, metavar="N", help="in a sample, whose median counts (50)")
+    parser.add_argument("--batch-size", type=int, default=20, metavar="N", help="operations in a batch (20)")
+    parser.add_argument("--cpu", type=int, metavar="N", help="measure on this CPU (the last one)")
+    parser.add_argument("--dir", metavar="DIR", help="direct reads of a file there, not on a RAM disk")
+    parser.add_argument("--counting", action="store_true",
+                        help="a nanosecond is an instruction here (a guest that counts): 2 rounds, which have to agree")
+    parser.add_argument("--out", metavar="FILE", help="keep the data there (build/report/bench-RELEASE.json)")
+    parser.add_argument("--yes", action="store_true", help="do not ask before loading")
+    parser.add_argument("--json", action="store_true", help="print the data, not the text")
+    parser.set_defaults(func=_bench)
