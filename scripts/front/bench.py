@@ -58,18 +58,30 @@ def _collect(found, name, arm, value):
     found.setdefault(name, {}).setdefault(arm, []).append(value)
 
 
+def _arms(how, options):
+    """A change's arms; of a placebo, what "new" stands for is null once more."""
+    beside = ("null", "new") if options.placebo else how.get("arms", ("null", "new"))
+    return [*OFFS, *beside]
+
+
 def _by_arm(change, how, options, extra):
     """Samples of a change whose program sets the arms: {operation: {arm: [figure per round]}}."""
     program = programs.find(how["program"])
-    arms = [*OFFS, *how.get("arms", ("null", "new"))]
     found = {}
     progress = say.Progress(change.name)
     for round_ in range(options.rounds):
         progress.show(f"round {round_ + 1} of {options.rounds}")
+        arms = order(_arms(how, options), round_, options.counting)
+        words = ["null" if arm == "new" and options.placebo else arm for arm in arms]
         argv = [program, *how.get("arguments", ()), "--rounds", 1, "--batches", options.batches,
-                "--batch-size", options.batch_size, "--arms", " ".join(order(arms, round_, options.counting)), *extra]
+                "--batch-size", options.batch_size, "--arms", " ".join(words), *extra]
+        seen = {}
         for sample in programs.samples(argv, options.cpu):
-            _collect(found, how["operation"].format(**sample), sample["arm"], figure(sample, options.counting))
+            name, arm = how["operation"].format(**sample), sample["arm"]
+            if options.placebo:
+                arm = arms[seen.get(name, 0)]
+                seen[name] = seen.get(name, 0) + 1
+            _collect(found, name, arm, figure(sample, options.counting))
     return found
 
 
@@ -81,8 +93,9 @@ def _by_file(change, how, options):
     for round_ in range(options.rounds):
         progress.show(f"round {round_ + 1} of {options.rounds}")
         for arm in order(how["files"], round_, options.counting):
+            file = how["files"]["null" if arm == "new" and options.placebo else arm]
             for operation, name in how["operations"].items():
-                argv = [program, "--file", how["files"][arm], "--op", operation, "--batches", options.batches,
+                argv = [program, "--file", file, "--op", operation, "--batches", options.batches,
                         "--batch-size", options.batch_size]
                 for sample in programs.samples(argv, options.cpu):
                     _collect(found, name, arm, figure(sample, options.counting))
@@ -99,11 +112,11 @@ def _direct(part, options, back):
     return files.on_ramdisks(back)
 
 
-def _shown(part, change, how, before):
+def _shown(part, change, arms, before):
     """Did the calls go where they were meant to? Else the arms were all the same thing."""
     after = kos.stats(change.name)
     part["redirect"] = {key: after[key] for key in ("function", "method") if key in after}
-    silent = [arm for arm in how.get("arms", ("null", "new"))
+    silent = [arm for arm in arms
               if f"calls_{arm}" in after and after[f"calls_{arm}"] == before.get(f"calls_{arm}", "0")]
     return [f"{change.name}: no call went to the arm {arm}: {after.get('state', 'state unknown')}" for arm in silent]
 
@@ -126,33 +139,32 @@ def measure(change, part, options):
             found = _by_file(change, how, options)
         else:
             found = _by_arm(change, how, options, extra)
-            problems = _shown(part, change, how, before)
+            problems = _shown(part, change, ["null"] if options.placebo else _arms(how, options), before)
     if not back.ok:
         problems.append(f"{change.name}: not everything could be undone, see above")
     unit = "instructions" if options.counting else "ns"
-    with say.doing(f"{change.name}: intervals") if not options.counting else _quietly():
-        part["operations"] = [form.operation(name, arms, unit, how.get("calls", 0)) for name, arms in found.items()]
+    part["operations"] = [form.operation(name, arms, unit, how.get("calls", 0), void=void(options))
+                          for name, arms in found.items()]
     if options.counting:
         spread = [(name, arm) for name, arms in found.items() for arm, values in arms.items()
-                  if min(values) != max(values)]
+                  if not stats.agree(values)]
         if spread:
             part["notes"].append("another round did not confirm the counts of " + ", ".join(
                 f"{name} ({arm})" for name, arm in spread))
     return problems
 
 
-class _quietly:
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass
+def void(options):
+    """Why no figure of this machine may be claimed; '' if there is no reason."""
+    if not options.counting and (os.environ.get("UPLIFT_EMULATED") == "1" or machine.emulated()):
+        return "emulated: time means nothing here"
+    return ""
 
 
 def _plan(wanted, options):
     """What will be done to this machine."""
     lines, _ = probe.plan(wanted)
-    lines = [line.replace(" and unloads them again", ", switches their arms, and unloads them again") for line in lines]
+    lines = [line.replace(", and unloads them again", ", switches arms, and unloads them again") for line in lines]
     if any(change.about.get("bench", {}).get("files") == "direct" for change in wanted):
         if options.dir:
             lines.append(f"A file of {files.SIZE >> 20} MB is made in {options.dir} for the time of the run.")
@@ -166,10 +178,15 @@ def run(wanted, options, command):
     """The report's data."""
     before = machine.tainted()
     data = form.new(machine.describe(options.cpu) | {"taint": before}, command)
+    if void(options):
+        data["machine"]["emulated"] = True
+        say.warn("an emulated guest: the figures show that it works, and nothing else")
     types = probe.Types()
     for change in wanted:
         verdict = probe.ask_module(change, types)
         part = form.entry(change, verdict)
+        if options.placebo:
+            part["title"] = f"placebo, null against null: {part['title']}"
         data["changes"].append(part)
         if "bench" not in change.about:
             part["notes"].append("not measured: its about.toml says no bench")
@@ -206,6 +223,9 @@ def _bench(args):
         raise say.Problem("--rounds, --batches and --batch-size are numbers above 0", say.USAGE)
     if os.geteuid():
         raise say.Problem("bench loads modules and takes root: sudo uplift bench", say.USAGE)
+    if not kos.loaded(kos.CORE) and not kos.find(kos.CORE)[0]:
+        raise say.Skip(f"no {kos.CORE}.ko for {os.uname().release}; type: "
+                       + probe.what_to_type(None, FileNotFoundError()))
     if args.dir and not os.path.isdir(args.dir):
         raise say.Problem(f"--dir {args.dir}: no such directory", say.USAGE)
     args.cpu = pick_cpu(args.cpu)
@@ -214,7 +234,7 @@ def _bench(args):
     if not ask.agreed(_plan(wanted, args), args.yes):
         raise say.Problem("not agreed to; uplift bench --yes does not ask", say.USAGE)
     command = shlex.join(["uplift", "bench", *args.changes] + (["--counting"] if args.counting else [])
-                         + ["--rounds", str(args.rounds)])
+                         + (["--placebo"] if args.placebo else []) + ["--rounds", str(args.rounds)])
     data = run(wanted, args, command)
     out = args.out or paths.REPORT / f"bench-{data['machine']['release']}.json"
     paths.write(out, json.dumps(data, indent=1) + "\n")
@@ -241,6 +261,8 @@ def register(commands):
     parser.add_argument("--dir", metavar="DIR", help="direct reads of a file there, not on a RAM disk")
     parser.add_argument("--counting", action="store_true",
                         help="a nanosecond is an instruction here (a guest that counts): 2 rounds, which have to agree")
+    parser.add_argument("--placebo", action="store_true",
+                        help="take null for new: has to find no measurable gain, else do not trust this machine")
     parser.add_argument("--out", metavar="FILE", help="keep the data there (build/report/bench-RELEASE.json)")
     parser.add_argument("--yes", action="store_true", help="do not ask before loading")
     parser.add_argument("--json", action="store_true", help="print the data, not the text")

@@ -85,6 +85,8 @@ def _cost(operation):
     if not cost:
         return None
     unit = UNITS[operation["unit"]]
+    if not cost["claim"]:
+        return "not measurable"
     if cost["low"] == cost["high"]:
         return f"{number(cost['median'])} {unit} a call"
     return f"{number(cost['median'])} {unit} a call (95%: {number(cost['low'])} to {number(cost['high'])})"
@@ -107,8 +109,7 @@ def _change(part):
                     ("Verdict", f"{kind} - {changes.VERDICTS.get(kind, 'not a verdict known here')}"
                      + (" (from the kernel's types; the module was not asked)" if verdict.get("from") == "btf" else "")),
                     *(("Evidence", line) for line in verdict["evidence"]),
-                    ("Tests", correct(part)),
-                    *((key.capitalize(), value) for key, value in (part.get("redirect") or {}).items())]
+                    ("Tests", correct(part))]
     for problem in (part.get("correctness") or {}).get("problems", ()):
         yield "text", f"FAILED: {problem}"
     tests = (part.get("correctness") or {}).get("tests", ())
@@ -120,6 +121,8 @@ def _change(part):
     yield from _figures(part)
     for note in part.get("notes", ()):
         yield "text", note[0].upper() + note[1:] + "."
+    if kind not in ("applicable", "unknown") and not part["operations"]:
+        return		# nothing to ship
     for name, text in (part.get("patches") or {}).items():
         yield "code", name, text
     for head, key in (("Risk", "risk"), ("To check by hand", "by_hand")):
@@ -183,6 +186,8 @@ def _how(data):
                "medians and 95% bootstrap intervals of them; gains are medians of the differences within a round. "
                f"\"{stats.NONE}\" stands where the interval touches null, where off and off again, which are the same, "
                "differ by half of it or more, or where it is not beyond the interval in which those two differ.")
+    if data["machine"].get("emulated"):
+        yield "This machine is emulated: its times are those of the emulator, and not to be published."
     if "instructions" in units:
         yield ("Instructions: counted by an emulator, exact and the same on any host; a second round has to confirm "
                "them. They are not time: emulation counts each byte of a string copy, and no cache miss.")

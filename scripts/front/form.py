@@ -45,8 +45,8 @@ def entry(change, verdict):
             "correctness": None, "redirect": {}, "operations": [], "notes": []}
 
 
-def operation(name, samples, unit="ns", calls=1):
-    """What is concluded from an operation's samples, {arm: [a figure per round]}."""
+def operation(name, samples, unit="ns", calls=1, void=""):
+    """What is concluded from an operation's samples, {arm: [a figure per round]}; nothing where they are void."""
     exact = unit == "instructions"
     there = {arm: [float(value) for value in samples[arm]] for arm in ARMS if samples.get(arm)}
     compare = stats.compare_exact if exact else stats.compare
@@ -59,7 +59,9 @@ def operation(name, samples, unit="ns", calls=1):
     for arm in ("new", "batch"):
         if arm in there and "null" in there:
             found["gains"][arm] = compare(there[arm], there["null"], *offs)
-    if "null" in there and calls:
+    for gain in found["gains"].values() if void else ():
+        gain.update(claim="none", why=void)
+    if "null" in there and calls and not void:
         cost = compare(there["off"], there["null"], *offs)
         found["redirect"] = {key: value / calls for key, value in cost["saves"].items()} | {
             "claim": cost["claim"] != "none"}

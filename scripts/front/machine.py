@@ -91,6 +91,12 @@ def hypervisor():
     return name or "unnamed"
 
 
+def emulated():
+    """Is this a guest without hardware's help? QEMU says who it is; under KVM there is a clock of KVM's."""
+    clocks = read("/sys/devices/system/clocksource/clocksource0/available_clocksource").split()
+    return hypervisor().startswith("QEMU") and "kvm-clock" not in clocks
+
+
 def lockdown():
     """none, integrity, confidentiality; '' where the kernel has no lockdown."""
     match = re.search(r"\[(\w+)\]", read("/sys/kernel/security/lockdown"))

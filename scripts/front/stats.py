@@ -14,7 +14,7 @@ A gain is claimed only where all of these hold; else it is "no measurable gain":
   useless change pass once in fifty times, this one does not let it pass.
 
 What instruction counting gives has no spread: there a difference is claimed if another round gives the same counts, and
-the two offs are the same.
+the two offs are the same. "The same" is half an instruction an operation: a batch may have one more at its ends.
 """
 
 import functools
@@ -25,6 +25,7 @@ ROUNDS = 30		# fewer are not enough for a claim
 LEVEL = 0.95
 RESAMPLES = 2000
 SEED = 7
+SAME = 0.5		# instructions
 
 
 def median(values):
@@ -34,18 +35,21 @@ def median(values):
 
 
 @functools.lru_cache(maxsize=8)
-def _indexes(count):
-    """RESAMPLES times, which of `count` values are drawn; the same ones at every call."""
-    draw = random.Random(SEED)
-    return [draw.choices(range(count), k=count) for _ in range(RESAMPLES)]
+def ranks(count):
+    """RESAMPLES times, where among `count` sorted values the middle ones of a random draw stand; always the same ones."""
+    rng = random.Random(SEED)
+    half = count // 2
+    found = []
+    for _ in range(RESAMPLES):
+        drawn = sorted(rng.choices(range(count), k=count))
+        found.append((drawn[half], drawn[half]) if count % 2 else (drawn[half - 1], drawn[half]))
+    return found
 
 
 def interval(values, level=LEVEL):
     """{"median", "low", "high"} of the median of some values."""
-    values = list(values)
-    if len(values) == 1 or min(values) == max(values):
-        return {"median": values[0], "low": values[0], "high": values[0]}
-    medians = sorted(median([values[index] for index in drawn]) for drawn in _indexes(len(values)))
+    values = sorted(values)
+    medians = sorted((values[one] + values[other]) / 2 for one, other in ranks(len(values)))
     cut = round(len(medians) * (1 - level) / 2)
     return {"median": median(values), "low": medians[cut], "high": medians[-1 - cut]}
 
@@ -88,6 +92,11 @@ def compare(arm, null, off, off_again, least=ROUNDS):
     return _result(saves, percent, "none", why, noise=noise)
 
 
+def agree(values):
+    """Are counts of the same thing the same?"""
+    return max(values) - min(values) < SAME
+
+
 def compare_exact(arm, null, off, off_again):
     """The same for counted instructions: the least of the rounds is the figure, a second round has to confirm it."""
     counts = {"arm": arm, "null": null, "off": off, "off_again": off_again}
@@ -97,11 +106,11 @@ def compare_exact(arm, null, off, off_again):
     percent = _scaled(saves, min(null))
     if min(len(values) for values in counts.values()) < 2:
         why = "no second round confirms it"
-    elif any(min(values) != max(values) for values in counts.values()):
+    elif not all(map(agree, counts.values())):
         why = "the rounds do not agree: the counts are not exact here"
-    elif noise["median"]:
+    elif abs(noise["median"]) >= SAME:
         why = "the two offs differ"
-    elif not gain:
+    elif abs(gain) < SAME:
         why = "the counts are the same"
     else:
         return _result(saves, percent, "gain" if gain > 0 else "loss", "", noise=noise)
@@ -109,7 +118,7 @@ def compare_exact(arm, null, off, off_again):
 
 
 def summary(values, exact=False):
-    """{"median", "low", "high"} of an arm by itself; for counts the least, and the range."""
+    """{"median", "low", "high"} of an arm by itself; for counts the least, and the range if there is one."""
     if exact:
-        return {"median": min(values), "low": min(values), "high": max(values)}
+        return {"median": min(values), "low": min(values), "high": min(values) if agree(values) else max(values)}
     return interval(values)

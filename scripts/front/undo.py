@@ -62,8 +62,11 @@ def umount(path, seconds=10):
 def write(path, text):
     """Write a file of the kernel's, if it is there."""
     try:
-        with open(path, "w") as file:
-            file.write(text)
+        fd = os.open(path, os.O_WRONLY | os.O_TRUNC)
+        try:
+            os.write(fd, text.encode())
+        finally:
+            os.close(fd)
     except FileNotFoundError:
         pass
 
@@ -105,12 +108,13 @@ class Undo:
         self._child = os.fork()
         if not self._child:
             try:
-                os.dup2(read, 3, inheritable=False)
-                os.closerange(4, 4096)
+                # nobody shall wait for us because we hold a pipe of theirs
+                os.closerange(3, read)
+                os.closerange(read + 1, 4096)
                 null = os.open(os.devnull, os.O_RDWR)
                 os.dup2(null, 0)
                 os.dup2(null, 1)
-                _watch(3)
+                _watch(read)
             finally:
                 os._exit(1)
         os.close(read)

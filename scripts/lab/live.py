@@ -12,6 +12,7 @@ is told so.
 import pathlib
 import re
 import shlex
+import shutil
 
 from . import buildroot, cmd_run, commands, guest, kmod, paths, say, selftests
 
@@ -26,22 +27,60 @@ PROGRAMS = ("/usr/sbin/mkfs.ext4", "/usr/sbin/mkfs.xfs")
 STOCK = ("brd", "ext4", "xfs")
 
 
+def _compiled(directory):
+    """With code that is not held against its source's time, which an initramfs does not keep."""
+    code, text = buildroot.output(["python3", "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash",
+                                   directory])
+    if code:
+        raise say.Problem(f"compiling {directory}:\n{text.rstrip()}")
+
+
+def _library():
+    """What of Python's library is carried, made once: compiling it takes a guest half a minute, each time."""
+    source = paths.ROOT / PYTHON
+    if not source.is_dir():
+        raise say.Problem(f"no {PYTHON} in the build root: another Python than expected? scripts/uplift lab root")
+    library = paths.BUILD / "live" / "library"
+    with paths.lock("live"):
+        if not library.exists():
+            paths.ensure(library.parent)
+            with say.doing("preparing Python for guests"), paths.fresh_dir(library) as temp:
+                for path in source.iterdir():
+                    if path.name in LEFT_OUT or path.name.startswith("config-") or path.is_symlink():
+                        continue
+                    if path.is_dir():
+                        shutil.copytree(path, temp / path.name, ignore=shutil.ignore_patterns("__pycache__", "test*"))
+                    elif path.suffix == ".py":
+                        shutil.copy(path, temp)
+                _compiled(temp)
+    return library
+
+
+def _tree():
+    """Our own tree, as far as the commands take it."""
+    tree = paths.BUILD / "live" / "tree"
+    with paths.lock("live"), paths.fresh_dir(tree) as temp:
+        paths.ensure(temp / "scripts")
+        for part in ("uplift", "report.py"):
+            shutil.copy(paths.TOP / "scripts" / part, temp / "scripts")
+        for part in ("lab", "front", "bodies"):
+            shutil.copytree(paths.TOP / "scripts" / part, temp / "scripts" / part,
+                            ignore=shutil.ignore_patterns("__pycache__", "plugin"))
+        for path in (paths.TOP / "modules").glob("*/*"):
+            if path.name == "about.toml" or path.suffix == ".cocci":
+                shutil.copy(path, paths.ensure(temp / "modules" / path.parent.name))
+        _compiled(temp)
+    return tree
+
+
 def carried():
     """({path in the guest: file here}, [programs]): Python and our tree."""
     library = paths.ROOT / PYTHON
-    if not library.is_dir():
-        raise say.Problem(f"no {PYTHON} in the build root: another Python than expected? scripts/uplift lab root")
-    files = {f"/{PYTHON}/{path.name}": path for path in library.iterdir()
-             if path.name not in LEFT_OUT and not path.name.startswith("config-") and not path.is_symlink()}
+    files = {f"/{PYTHON}": _library(), TREE: _tree()}
     programs = [f"/usr/bin/{pathlib.Path(PYTHON).name}"]
     for name in LIBRARIES:
-        found = sorted((library / "lib-dynload").glob(f"{name}.cpython-*.so"))
-        programs += [f"/{PYTHON}/lib-dynload/{path.name}" for path in found]
-    for part in ("uplift", "report.py", "lab", "front", "bodies"):
-        files[f"{TREE}/scripts/{part}"] = paths.TOP / "scripts" / part
-    for path in (paths.TOP / "modules").glob("*/*"):
-        if path.name == "about.toml" or path.suffix == ".cocci":
-            files[f"{TREE}/modules/{path.parent.name}/{path.name}"] = path
+        programs += [f"/{PYTHON}/lib-dynload/{path.name}"
+                     for path in sorted((library / "lib-dynload").glob(f"{name}.cpython-*.so"))]
     return files, programs
 
 
@@ -56,7 +95,10 @@ def boot(target, words, *, kos=(), tests=None, count=False, smp=None, timeout=90
     if script is None:
         script = f"exec {python} {TREE}/scripts/uplift {shlex.join(words)}"
     env = {"UPLIFT_BUILD": "/out", "PYTHONHOME": "/usr", "UPLIFT": f"{python} {TREE}/scripts/uplift",
-           "UPLIFT_BENCH_DIR": "/selftests"} | ({"UPLIFT_COUNTING": "1"} if count else {})
+           "UPLIFT_BENCH_DIR": "/selftests", "UPLIFT_COUNTING": str(int(count)),
+           "UPLIFT_EMULATED": str(int(guest.choose_accel(target, guest.Qemu(), count, None, accel)[0] != "KVM"))}
+    if target.config:
+        files[f"/boot/config-{target.release}"] = target.config
     return guest.boot(target, script, files=files, kos=kos, modules=STOCK, programs=[*programs, *PROGRAMS], smp=smp,
                       icount=count, topology=topology, mem="2G", timeout=timeout, accel=accel, env=env, echo=echo,
                       append=append, name=name or f"{target.name}-live", quiet=True)
