@@ -223,12 +223,12 @@ def _bench(args):
         raise say.Problem("--rounds, --batches and --batch-size are numbers above 0", say.USAGE)
     if os.geteuid():
         raise say.Problem("bench loads modules and takes root: sudo uplift bench", say.USAGE)
+    args.cpu = pick_cpu(args.cpu)
     if not kos.loaded(kos.CORE) and not kos.find(kos.CORE)[0]:
         raise say.Skip(f"no {kos.CORE}.ko for {os.uname().release}; type: "
                        + probe.what_to_type(None, FileNotFoundError()))
     if args.dir and not os.path.isdir(args.dir):
         raise say.Problem(f"--dir {args.dir}: no such directory", say.USAGE)
-    args.cpu = pick_cpu(args.cpu)
     if args.rounds < stats.ROUNDS and not args.counting:
         say.warn(f"{args.rounds} rounds: figures, but no claim; it takes {stats.ROUNDS}")
     if not ask.agreed(_plan(wanted, args), args.yes):
@@ -249,8 +249,8 @@ def register(commands):
     """Add `uplift bench`."""
     parser = commands.add_parser(
         "bench", help="what each change gains on the running kernel, beyond noise",
-        description="Measure every change that applies, on the running kernel: all arms in turn, round by round, on one "
-                    "CPU. Says what will be done to the machine, and asks once. Whatever ends it, arms are off and "
+        description="Measure every change that applies, on the running kernel: all arms in turn, round by round, on "
+                    "one CPU. Says what will be done to the machine, and asks once. Whatever ends it, arms are off and "
                     "modules unloaded again. Status 4: nothing could be measured here.")
     parser.add_argument("changes", nargs="*", metavar="CHANGE", help="all when none is named")
     parser.add_argument("--rounds", type=int, metavar="N",

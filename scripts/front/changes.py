@@ -7,7 +7,8 @@
                { has | lacks = "struct NAME" or "struct NAME.MEMBER" or "function NAME", verdict, says }
     risk       what may go wrong when it is shipped
     by_hand    what nobody but a person can check before it is shipped
-    requires   options of the kernel's configuration that it takes, beside REQUIRED; excludes: those that must not be set
+    requires   options of the kernel's configuration that it takes, beside REQUIRED
+    excludes   options that must not be set
     upstream   { linux, title, author, commit, link }, as far as known
     bench      how it is measured, see bench.py: { program, arguments, operation, arms, calls | files, operations }
 """

@@ -35,7 +35,7 @@ def check_changes():
     values, _ = machine.config()
     found = [f"{change.name}: {', '.join(change.lacks(values))}" for change in changes.load().values()
              if set(change.lacks(values)) - {f"{name} is not set" for name in changes.REQUIRED}]
-    return (NOTE, "; ".join(found), "the other changes can be tried") if found else (OK, "all that the changes take", "")
+    return (NOTE, "; ".join(found), "uplift probe: the others can be tried") if found else (OK, "all that they take", "")
 
 
 def check_modules():
@@ -124,14 +124,15 @@ def check_ftrace():
 def check_kprobes():
     """kprobes, by which symbols are found"""
     value = kos.read("/sys/kernel/debug/kprobes/enabled")
-    return (NOTE, "switched off: changes of the filesystem list are waited out", "echo 1 >/sys/kernel/debug/kprobes/enabled") \
-        if value == "0" else (OK, "not switched off", "")
+    return (OK, "not switched off", "") if value != "0" else \
+        (NOTE, "switched off: fslist waits changes out", "echo 1 >/sys/kernel/debug/kprobes/enabled")
 
 
 def check_rt():
     """PREEMPT_RT, on which fslist refuses to load"""
     rt = kos.read("/sys/kernel/realtime") == "1"
-    return (NOTE, "this is PREEMPT_RT: fslist will refuse", "uplift probe iomap epoll") if rt else (OK, "not PREEMPT_RT", "")
+    return (NOTE, "this is PREEMPT_RT: fslist will refuse", "uplift probe iomap epoll") if rt else \
+        (OK, "not PREEMPT_RT", "")
 
 
 def check_loading():

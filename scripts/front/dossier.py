@@ -107,7 +107,7 @@ def _change(part):
     yield "head", f"{part['name']}: {part['title']}"
     yield "facts", [("Upstream", _upstream(part)),
                     ("Verdict", f"{kind} - {changes.VERDICTS.get(kind, 'not a verdict known here')}"
-                     + (" (from the kernel's types; the module was not asked)" if verdict.get("from") == "btf" else "")),
+                     + (" (by the kernel's types; the module was not asked)" if verdict.get("from") == "btf" else "")),
                     *(("Evidence", line) for line in verdict["evidence"]),
                     ("Tests", correct(part))]
     for problem in (part.get("correctness") or {}).get("problems", ()):
@@ -163,8 +163,9 @@ def _machine(data):
     if here.get("cpu"):
         rows.append(("CPU", here["cpu"] + (f"; measured on CPU {here['pinned']}" if "pinned" in here else "")
                      + ("" if here.get("smap", True) else "; no SMAP")))
-        rows.append(("Clock", f"governor {here.get('governor', 'not asked')}, turbo {here['turbo']}, SMT {here['smt']}, "
-                     f"CPUs online {here['online']}" + (f", siblings {here['siblings']}" if here.get("siblings") else "")))
+        siblings = f", siblings {here['siblings']}" if here.get("siblings") else ""
+        rows.append(("Clock", f"governor {here.get('governor', 'not asked')}, turbo {here['turbo']}, "
+                     f"SMT {here['smt']}, CPUs online {here['online']}{siblings}"))
     if here.get("hypervisor"):
         rows.append(("Guest", here["hypervisor"]))
     if here.get("mitigations"):
@@ -192,8 +193,8 @@ def _how(data):
         yield ("Instructions: counted by an emulator, exact and the same on any host; a second round has to confirm "
                "them. They are not time: emulation counts each byte of a string copy, and no cache miss.")
     if units:
-        yield ("off: the kernel as it is. null: its own code behind the hook, or in a node of the same making. new: the "
-               "change. batch: beyond upstream. What a change gains is new against null.")
+        yield ("off: the kernel as it is. null: its own code behind the hook, or in a node of the same making. new: "
+               "the change. batch: beyond upstream. What a change gains is new against null.")
 
 
 def blocks(data):

@@ -110,8 +110,8 @@ def of_evaluation(data):
             if not line.startswith("    "):
                 break
             evidence.append(line.strip())
-        part = entry(known[name], {"kind": kind if kind in changes.KINDS else "unknown", "evidence": evidence or [words],
-                                   "from": "module"})
+        part = entry(known[name], {"kind": kind if kind in changes.KINDS else "unknown",
+                                   "evidence": evidence or [words], "from": "module"})
         equal = section.get("correctness") or _equality(section["lines"])
         part["correctness"] = equal
         part["operations"] = _figures(section, known[name].about["bench"].get("calls", 0))

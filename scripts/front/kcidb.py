@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A report as a submission to KernelCI's database: KCIDB's I/O schema, version 5.
 
-One checkout (the distribution's kernel: not a commit of git that we know, so no hash is claimed), one build of it, and a
-test for each verdict, each test of ours that ran, and each figure:
+One checkout (the distribution's kernel: not a commit of git that we know, so no hash is claimed), one build of it, and
+a test for each verdict, each test of ours that ran, and each figure:
 
     uplift.<change>.verdict                     PASS applicable; SKIP native, unaffected, unsupported; MISS not known
     uplift.<change>.tests.<test>                PASS, FAIL, SKIP
@@ -53,8 +53,8 @@ def _changes(tests, part):
     name = part["name"]
     verdict = part["verdict"]
     evidence = "\n".join(verdict["evidence"])[:EXCERPT]
-    tests.add(name, "verdict", status=VERDICTS.get(verdict["kind"], "MISS"), comment=f"{verdict['kind']}: {part['title']}",
-              log_excerpt=evidence or None, misc={"verdict": verdict["kind"], "upstream": part.get("upstream") or {}})
+    tests.add(name, "verdict", status=VERDICTS.get(verdict["kind"], "MISS"),
+              comment=f"{verdict['kind']}: {part['title']}", log_excerpt=evidence or None, misc={"verdict": verdict["kind"], "upstream": part.get("upstream") or {}})
     correct = part.get("correctness")
     if correct:
         for test in correct["tests"]:
@@ -87,7 +87,8 @@ def submission(data, origin="uplift"):
     run = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
     kernel = f"{here['release']}:{here.get('version') or 'unknown'}"
     time = _time(data["created"])
-    checkout = {"id": f"{origin}:{kernel}", "origin": origin, "valid": True, "comment": here["kernel"] or here["release"]}
+    checkout = {"id": f"{origin}:{kernel}", "origin": origin, "valid": True,
+                "comment": here["kernel"] or here["release"]}
     if here.get("packages"):
         checkout["misc"] = {"packages": here["packages"]}
     build = {"id": f"{origin}:{kernel}", "checkout_id": checkout["id"], "origin": origin, "status": "PASS",

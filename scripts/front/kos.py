@@ -45,8 +45,8 @@ def places(release):
     found += sorted((paths.TOP / "modules").glob("*/"))
     found += sorted((paths.MODULES / release / "modules").glob("*/"))
     tree = pathlib.Path("/lib/modules") / release
-    found += [tree / "updates", tree / "updates/dkms", tree / "extra", tree / "updates/uplift", pathlib.Path("/modules")]
-    return found
+    found += [tree / name for name in ("updates", "updates/dkms", "updates/uplift", "extra")]
+    return [*found, pathlib.Path("/modules")]
 
 
 def find(module, release=None):

@@ -123,7 +123,8 @@ def package(release):
 
 
 # Of the command line only what moves figures: the rest is nobody's business but the machine's.
-ARGUMENTS = re.compile(r"(?:mitigations|nosm[a-z]+|nosmt|nopti|pti|spectre\w*|spec_\w+|retbleed|mds|l1tf|isolcpus|nohz\w*"
+ARGUMENTS = re.compile(r"(?:mitigations|nosm[a-z]+|nosmt|nopti|pti|spectre\w*|spec_\w+|retbleed|mds|l1tf|isolcpus"
+                       r"|nohz\w*"
                        r"|rcu_nocbs|idle|intel_pstate|amd_pstate|intel_idle\.\w+|processor\.\w+|tsc|clocksource|preempt"
                        r"|threadirqs|transparent_hugepage|init_on_\w+|slab_\w+|nokaslr|cryptomgr\.notests)(?:=\S*)?")
 

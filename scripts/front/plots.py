@@ -68,11 +68,12 @@ def rounds(operation):
         out = sum(not shown[0] <= value <= shown[-1] for value in operation["arms"][arm])
         label = LABELS[arm] + (f" (+{out} out)" if out else "")
         parts.append(f'<text x="{LEFT - 12}" y="{y + 4}" text-anchor="end">{label}</text>')
+        last = max(len(operation["arms"][arm]) - 1, 1)
         for index, value in enumerate(operation["arms"][arm]):
             if shown[0] <= value <= shown[-1]:
                 # spread over the row's height, so that equal ones do not hide each other
-                parts.append(f'<circle cx="{axis.x(value):.1f}" cy="{y - 6 + index * 12 / max(len(operation["arms"][arm]) - 1, 1):.1f}" '
-                             f'r="2" fill="var(--{COLOURS[arm]})" opacity="0.55"/>')
+                parts.append(f'<circle cx="{axis.x(value):.1f}" cy="{y - 6 + 12 * index / last:.1f}" r="2" '
+                             f'fill="var(--{COLOURS[arm]})" opacity="0.55"/>')
         parts += _bar(axis, y, operation["summary"][arm], COLOURS[arm])
     return _svg(f"{operation['name']}: {operation['unit']} per operation, every round", height, parts)
 

@@ -46,8 +46,8 @@ def find(name):
     if not compiler:
         raise say.Problem(f"no {name} and no compiler to build it with: apt-get install gcc libc6-dev")
     paths.write(BUILT / "include/kselftest.h", KSELFTEST)
-    done = subprocess.run([compiler, "-O2", "-w", "-std=gnu11", "-D_GNU_SOURCE=", f"-I{BUILT / 'include'}", f"-I{BENCH.parent}",
-                           "-o", f"{program}.new", str(source), "-lpthread"], stdout=subprocess.PIPE,
+    done = subprocess.run([compiler, "-O2", "-w", "-std=gnu11", "-D_GNU_SOURCE=", f"-I{BUILT / 'include'}",
+                           f"-I{BENCH.parent}", "-o", f"{program}.new", str(source), "-lpthread"], stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True)
     if done.returncode:
         raise say.Problem(f"{source} does not build:\n{done.stdout.rstrip()}")

@@ -11,7 +11,7 @@ A gain is claimed only where all of these hold; else it is "no measurable gain":
 - the interval of new against null does not touch 0;
 - "off" and "off again", which are the same thing, differ by less than half of it;
 - the interval's near end is further from 0 than either end of that of off against off again. The rules above let a
-  useless change pass once in fifty times, this one does not let it pass.
+  useless change pass once in a hundred times; with this one none of thousands passed.
 
 What instruction counting gives has no spread: there a difference is claimed if another round gives the same counts, and
 the two offs are the same. "The same" is half an instruction an operation: a batch may have one more at its ends.
@@ -36,7 +36,7 @@ def median(values):
 
 @functools.lru_cache(maxsize=8)
 def ranks(count):
-    """RESAMPLES times, where among `count` sorted values the middle ones of a random draw stand; always the same ones."""
+    """RESAMPLES times, where among `count` sorted values the middle ones of a random draw stand; always the same."""
     rng = random.Random(SEED)
     half = count // 2
     found = []

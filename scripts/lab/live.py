@@ -20,8 +20,7 @@ PYTHON = "usr/lib/python3.13"
 # What nobody imports takes memory and time all the same.
 LEFT_OUT = {"test", "idlelib", "ensurepip", "pydoc_data", "turtledemo", "lib-dynload", "venv", "sqlite3", "tkinter",
             "distutils", "lib2to3", "dist-packages", "site-packages"}
-LIBRARIES = ("_ctypes", "_contextvars", "_decimal", "_lzma", "_bz2", "_hashlib", "_queue", "_multiprocessing", "_posixshmem", "resource", "mmap",
-             "termios")
+LIBRARIES = ("_ctypes", "_contextvars", "_decimal", "_lzma", "_bz2", "_hashlib", "_queue", "resource", "mmap", "termios")
 TREE = "/opt/uplift"
 PROGRAMS = ("/usr/sbin/mkfs.ext4", "/usr/sbin/mkfs.xfs")
 STOCK = ("brd", "ext4", "xfs")
@@ -133,8 +132,8 @@ def register(commands_):
     parser = commands_.add_parser(
         "live", help="uplift probe, doctor or bench on a stock kernel, in a guest",
         usage="uplift lab live [options] TARGET -- COMMAND...",
-        description="Run `uplift COMMAND...` in a guest of a stock kernel, with the modules, the measuring programs and "
-                    "Python in it. What it prints is printed; what it writes is brought back.")
+        description="Run `uplift COMMAND...` in a guest of a stock kernel, with the modules, the measuring programs "
+                    "and Python in it. What it prints is printed; what it writes is brought back.")
     commands.add_kernel_options(parser)
     cmd_run.split_at_dashes(parser)
     parser.add_argument("--count", action="store_true", help="count instructions; one vCPU")
