@@ -23,7 +23,7 @@ import shlex
 
 from lab import paths, say
 
-from . import ask, changes, dossier, files, form, kos, machine, probe, programs, stats, undo
+from . import ask, changes, dossier, files, form, kos, machine, probe, programs, selftest, stats, undo
 
 OFFS = ("off", "off_again")
 
@@ -170,6 +170,8 @@ def _plan(wanted, options):
             lines.append(f"A file of {files.SIZE >> 20} MB is made in {options.dir} for the time of the run.")
         elif not files.ramdisk_lacks():
             lines.append("RAM disks (brd) are made and mounted below /tmp for the time of the run; memory: 100 MB.")
+    if options.tests:
+        lines.append(f"The selftests in {options.tests} are run first; they load and unload the modules, too.")
     lines.append(f"CPU {options.cpu} is used under real-time priority, {options.rounds} rounds, minutes.")
     return lines
 
@@ -188,6 +190,10 @@ def run(wanted, options, command):
         if options.placebo:
             part["title"] = f"placebo, null against null: {part['title']}"
         data["changes"].append(part)
+        if options.tests and verdict["from"] == "module":
+            part["correctness"] = selftest.run(change, options.tests)
+            if part["correctness"] and not part["correctness"]["ok"]:
+                data["problems"].append(f"{change.name}: its selftests failed")
         if "bench" not in change.about:
             part["notes"].append("not measured: its about.toml says no bench")
             continue
@@ -227,6 +233,8 @@ def _bench(args):
     if not kos.loaded(kos.CORE) and not kos.find(kos.CORE)[0]:
         raise say.Skip(f"no {kos.CORE}.ko for {os.uname().release}; type: "
                        + probe.what_to_type(None, FileNotFoundError()))
+    if args.tests and not os.path.isdir(args.tests):
+        raise say.Problem(f"--tests {args.tests}: no such directory", say.USAGE)
     if args.dir and not os.path.isdir(args.dir):
         raise say.Problem(f"--dir {args.dir}: no such directory", say.USAGE)
     if args.rounds < stats.ROUNDS and not args.counting:
@@ -261,6 +269,8 @@ def register(commands):
     parser.add_argument("--dir", metavar="DIR", help="direct reads of a file there, not on a RAM disk")
     parser.add_argument("--counting", action="store_true",
                         help="a nanosecond is an instruction here (a guest that counts): 2 rounds, which have to agree")
+    parser.add_argument("--tests", metavar="DIR",
+                        help="first run the selftests that are installed there (make -C selftests install)")
     parser.add_argument("--placebo", action="store_true",
                         help="take null for new: has to find no measurable gain, else do not trust this machine")
     parser.add_argument("--out", metavar="FILE", help="keep the data there (build/report/bench-RELEASE.json)")

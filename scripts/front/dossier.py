@@ -217,6 +217,12 @@ def blocks(data):
             yield "text", paragraph
 
 
+def _numeric(head, rows):
+    """Which columns hold numbers, and stand to the right."""
+    return [column > 0 and all(re.fullmatch(r"-|-?[\d,.]+( \[.*\])?", row[column]) for row in rows)
+            for column in range(len(head))]
+
+
 # As text, for a terminal or a mailing list.
 
 def _wrap(text, first="", later=None):
@@ -228,7 +234,7 @@ def _columns(head, rows):
     """A table; turned round, a line per cell, where it is too wide."""
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
     if sum(widths) + 2 * (len(widths) - 1) <= WIDTH:
-        right = [column > 0 and all(re.match(r"[-\d]", row[column]) for row in rows) for column in range(len(head))]
+        right = _numeric(head, rows)
         for row in ([head] if any(head[1:]) else []) + rows:
             yield "  ".join(cell.rjust(width) if to_right else cell.ljust(width)
                             for cell, width, to_right in zip(row, widths, right)).rstrip()
@@ -296,8 +302,7 @@ def markdown(data):
             lines += [f"- {_escape(item)}" for item in what[0]]
         elif kind == "table":
             head, rows = what
-            right = ["---" if not column or not all(re.match(r"[-\d]", row[column]) for row in rows) else "---:"
-                     for column in range(len(head))]
+            right = ["---:" if is_number else "---" for is_number in _numeric(head, rows)]
             for row in (head, right, *rows):
                 cells = row if row is right else [_escape(cell) for cell in row]
                 lines.append("| " + " | ".join(cells) + " |")
@@ -366,8 +371,7 @@ def page(data):
             out.append("<ul>" + "".join(f"<li>{esc(item)}</li>" for item in what[0]) + "</ul>")
         elif kind == "table":
             head, rows = what
-            numbers = [column > 0 and all(re.match(r"[-\d]", row[column]) and "%" not in row[column] for row in rows)
-                       for column in range(len(head))]
+            numbers = _numeric(head, rows)
             cells = "".join(f"<th{' class=n' if is_number else ''}>{esc(cell)}</th>"
                             for cell, is_number in zip(head, numbers))
             body = "".join("<tr>" + "".join(

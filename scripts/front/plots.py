@@ -6,7 +6,7 @@ import math
 
 LABELS = {"off": "off", "off_again": "off again", "null": "null", "new": "new", "batch": "batch"}
 COLOURS = {"off": "off", "off_again": "off", "null": "null", "new": "new", "batch": "batch"}
-WIDTH, LEFT, RIGHT, ROW, TOP = 720, 150, 20, 26, 30
+WIDTH, LEFT, RIGHT, ROW, TOP = 760, 180, 24, 26, 30
 
 
 def ticks(low, high, count=6):

@@ -16,7 +16,7 @@ from unittest import mock
 SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCRIPTS))
 
-from front import ask, bench, changes, doctor, files, form, kos, machine, probe, programs	# noqa: E402
+from front import ask, bench, changes, doctor, files, form, kos, machine, probe, programs, selftest	# noqa: E402
 from lab import paths, say	# noqa: E402
 
 FULL = {"CONFIG_MODULES": "y", "CONFIG_KPROBES": "y", "CONFIG_KALLSYMS": "y", "CONFIG_DYNAMIC_FTRACE": "y",
@@ -337,6 +337,34 @@ class Bench(unittest.TestCase):
         samples = {"off": [1.0] * 30, "off_again": [1.0] * 30, "null": [2.0] * 30, "new": [1.0] * 30}
         found = form.operation("x", samples, void="emulated")
         self.assertEqual((found["gains"]["new"]["claim"], found["gains"]["new"]["why"]), ("none", "emulated"))
+
+
+class Selftest(unittest.TestCase):
+    KTAP = "TAP version 13\n1..3\n# a note\nok 1 load\nok 2 native # SKIP this kernel lacks it\n{} 3 events\n"
+
+    def script(self, text, status=0):
+        change = changes.load()["epoll"]
+        with tempfile.TemporaryDirectory() as directory:
+            path = pathlib.Path(directory) / "epoll.sh"
+            path.write_text(f"#!/bin/sh\ncat <<'E'\n{text}E\nexit {status}\n")
+            path.chmod(0o755)
+            with mock.patch.object(say, "note"):
+                return selftest.run(change, directory)
+
+    def test_passed(self):
+        found = self.script(self.KTAP.format("ok"))
+        self.assertTrue(found["ok"], found)
+        self.assertEqual([test["outcome"] for test in found["tests"]], ["pass", "skip", "pass"])
+        self.assertEqual(found["tests"][1]["reason"], "this kernel lacks it")
+
+    def test_failed(self):
+        for text, status in ((self.KTAP.format("not ok"), 1), (self.KTAP.format("ok"), 1), (self.KTAP.format("ok"), 137),
+                             (self.KTAP[:30], 0), ("", 0)):
+            self.assertFalse(self.script(text, status)["ok"], (text, status))
+
+    def test_none(self):
+        with tempfile.TemporaryDirectory() as directory:
+            self.assertIsNone(selftest.run(changes.load()["epoll"], directory))
 
 
 class Ask(unittest.TestCase):
