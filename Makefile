@@ -26,7 +26,7 @@ MAKEOVERRIDES :=
 UPLIFT := scripts/uplift
 # As the scripts have it.
 BUILD := $(or $(UPLIFT_BUILD),build)
-MADE := modules guest kunit report selftests cachelines
+MADE := modules guest kunit report selftests cachelines live bench
 GOT := apt cache root targets src kselftest
 SETUP := scripts/setup
 RUNNING := /lib/modules/$(shell uname -r)/build

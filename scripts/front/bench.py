@@ -76,7 +76,7 @@ def _by_arm(change, how, options, extra):
         argv = [program, *how.get("arguments", ()), "--rounds", 1, "--batches", options.batches,
                 "--batch-size", options.batch_size, "--arms", " ".join(words), *extra]
         seen = {}
-        for sample in programs.samples(argv, options.cpu):
+        for sample in programs.samples(argv, options.cpu, options.warnings):
             name, arm = how["operation"].format(**sample), sample["arm"]
             if options.placebo:
                 arm = arms[seen.get(name, 0)]
@@ -97,7 +97,7 @@ def _by_file(change, how, options):
             for operation, name in how["operations"].items():
                 argv = [program, "--file", file, "--op", operation, "--batches", options.batches,
                         "--batch-size", options.batch_size]
-                for sample in programs.samples(argv, options.cpu):
+                for sample in programs.samples(argv, options.cpu, options.warnings):
                     _collect(found, name, arm, figure(sample, options.counting))
     return found
 
@@ -125,6 +125,7 @@ def measure(change, part, options):
     """Fill a change's part of the report; returns problems."""
     how = change.about["bench"]
     problems = []
+    options.warnings = set()
     with undo.Undo() as back:
         kos.debugfs(back)
         kos.ensure(kos.CORE, back)
@@ -145,6 +146,7 @@ def measure(change, part, options):
     unit = "instructions" if options.counting else "ns"
     part["operations"] = [form.operation(name, arms, unit, how.get("calls", 0), void=void(options))
                           for name, arms in found.items()]
+    part["notes"] += sorted(options.warnings)
     if options.counting:
         spread = [(name, arm) for name, arms in found.items() for arm, values in arms.items()
                   if not stats.agree(values)]
@@ -176,10 +178,8 @@ def _plan(wanted, options):
     return lines
 
 
-def run(wanted, options, command):
-    """The report's data."""
-    before = machine.tainted()
-    data = form.new(machine.describe(options.cpu) | {"taint": before}, command)
+def run(wanted, options, data):
+    """Fill a report."""
     if void(options):
         data["machine"]["emulated"] = True
         say.warn("an emulated guest: the figures show that it works, and nothing else")
@@ -212,7 +212,6 @@ def run(wanted, options, command):
             say.error(str(problem))
     data["machine"]["taint_after"] = machine.tainted()
     data["ok"] = not data["problems"]
-    return data
 
 
 def _can(change, verdict):
@@ -243,9 +242,16 @@ def _bench(args):
         raise say.Problem("not agreed to; uplift bench --yes does not ask", say.USAGE)
     command = shlex.join(["uplift", "bench", *args.changes] + (["--counting"] if args.counting else [])
                          + (["--placebo"] if args.placebo else []) + ["--rounds", str(args.rounds)])
-    data = run(wanted, args, command)
+    data = form.new(machine.describe(args.cpu), command)
     out = args.out or paths.REPORT / f"bench-{data['machine']['release']}.json"
-    paths.write(out, json.dumps(data, indent=1) + "\n")
+    try:
+        run(wanted, args, data)
+    except KeyboardInterrupt:
+        data["problems"].append("stopped before its end")
+        data["ok"] = False
+        raise
+    finally:
+        paths.write(out, json.dumps(data, indent=1) + "\n")
     print(json.dumps(data, indent=1) if args.json else dossier.text(data), end="" if not args.json else "\n")
     say.note(f"kept in {os.path.relpath(out)}; uplift report {os.path.relpath(out)} --html FILE has plots")
     if not any(part["operations"] for part in data["changes"]) and data["ok"]:

@@ -240,13 +240,13 @@ def _columns(head, rows):
                             for cell, width, to_right in zip(row, widths, right)).rstrip()
         return
     width = max(len(name) for name in head[1:])
+    if any(head[1:]):
+        yield f"{head[0]}:"
     for row in rows:
         yield f"{row[0]}"
         for name, cell in zip(head[1:], row[1:]):
             if cell:
                 yield from _wrap(cell, f"    {name:{width}} " if width else "    ", " " * (5 + width))
-    if any(head[1:]):
-        yield f"    ({head[0]})"
 
 
 def text(data):

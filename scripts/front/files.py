@@ -30,6 +30,8 @@ def _names():
 
 def ramdisk_lacks():
     """Why there can be no RAM disks of ours; '' if there can."""
+    if not pathlib.Path("/proc/modules").exists():
+        return "modules cannot be loaded"
     if kos.loaded("brd") or pathlib.Path("/dev/ram0").exists():
         return "RAM disks (brd) are in use here"
     if not _tool("modprobe"):

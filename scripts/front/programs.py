@@ -64,12 +64,14 @@ def _child(cpu):
     return prepare
 
 
-def samples(argv, cpu=None):
-    """Run a program on a CPU; the JSON lines that it printed."""
+def samples(argv, cpu=None, warnings=None):
+    """Run a program on a CPU; the JSON lines that it printed. What else it said goes to a set of warnings."""
     done = subprocess.run([str(word) for word in argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True, preexec_fn=_child(cpu))
     if done.returncode:
         said = done.stderr.strip().splitlines()
         raise say.Problem(f"{pathlib.Path(argv[0]).name} ended with status {done.returncode}"
                           + (f": {said[-1]}" if said else ""))
+    if warnings is not None:
+        warnings.update(line.strip() for line in done.stderr.splitlines() if line.strip())
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]

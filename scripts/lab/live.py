@@ -9,6 +9,7 @@ scripts, the modules and the programs, as they would be installed. With --count 
 is told so.
 """
 
+import hashlib
 import pathlib
 import re
 import shlex
@@ -56,19 +57,19 @@ def _library():
 
 
 def _tree():
-    """Our own tree, as far as the commands take it."""
-    tree = paths.BUILD / "live" / "tree"
-    with paths.lock("live"), paths.fresh_dir(tree) as temp:
-        paths.ensure(temp / "scripts")
-        for part in ("uplift", "report.py"):
-            shutil.copy(paths.TOP / "scripts" / part, temp / "scripts")
-        for part in ("lab", "front", "bodies"):
-            shutil.copytree(paths.TOP / "scripts" / part, temp / "scripts" / part,
-                            ignore=shutil.ignore_patterns("__pycache__", "plugin"))
-        for path in (paths.TOP / "modules").glob("*/*"):
-            if path.name == "about.toml" or path.suffix == ".cocci":
-                shutil.copy(path, paths.ensure(temp / "modules" / path.parent.name))
-        _compiled(temp)
+    """Our own tree, as far as the commands take it; one per state of the sources, as guests may run side by side."""
+    top = paths.TOP
+    wanted = [top / "scripts/uplift", top / "scripts/report.py"]
+    wanted += [path for part in ("lab", "front", "bodies") for path in sorted((top / "scripts" / part).glob("*.py"))]
+    wanted += sorted([*(top / "modules").glob("*/about.toml"), *(top / "modules").glob("*/*.cocci")])
+    state = hashlib.sha256(b"\0".join(str(path).encode() + path.read_bytes() for path in wanted)).hexdigest()[:12]
+    tree = paths.BUILD / "live" / f"tree-{state}"
+    with paths.lock("live"):
+        if not tree.exists():
+            with paths.fresh_dir(tree) as temp:
+                for path in wanted:
+                    shutil.copy(path, paths.ensure(temp / path.relative_to(top).parent))
+                _compiled(temp)
     return tree
 
 

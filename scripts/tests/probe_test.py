@@ -270,13 +270,14 @@ class Bench(unittest.TestCase):
 
     def setUp(self):
         self.asked = []
-        self.options = types.SimpleNamespace(rounds=4, batches=2, batch_size=3, counting=False, cpu=None, placebo=False)
+        self.options = types.SimpleNamespace(rounds=4, batches=2, batch_size=3, counting=False, cpu=None, placebo=False,
+                                             warnings=set())
         for name, value in (("find", lambda name: name), ("samples", self.samples)):
             patch = mock.patch.object(programs, name, value)
             patch.start()
             self.addCleanup(patch.stop)
 
-    def samples(self, argv, cpu=None):
+    def samples(self, argv, cpu=None, warnings=None):
         argv = [str(word) for word in argv]
         self.asked.append(argv)
         if "--file" in argv:
@@ -393,7 +394,8 @@ class Ask(unittest.TestCase):
 
 class Files(unittest.TestCase):
     def test_not_over_somebodys_ram_disks(self):
-        with mock.patch.object(kos, "loaded", return_value=True):
+        with mock.patch.object(kos, "loaded", return_value=True), \
+                mock.patch.object(pathlib.Path, "exists", return_value=True):
             self.assertIn("in use", files.ramdisk_lacks())
 
     def test_in_a_directory(self):
