@@ -54,16 +54,15 @@ def in_short(part):
     found = [row for row in gains(part) if row[1] == "new"] or gains(part)
     if not found:
         return "not measured"
-    claimed = [row for row in found if row[2]["claim"] == "gain"]
-    lost = [row for row in found if row[2]["claim"] == "loss"]
-    if not claimed and not lost:
-        return stats.NONE
-    rows = sorted(lost or claimed, key=lambda row: -abs(row[2]["percent"]["median"]))
-    operation, arm, gain = rows[0]
-    word = "MORE" if lost else "less"
-    of = f"{len(rows)} of {len(found)} operations" if len(found) > 1 else operation["name"]
-    return f"{'up to ' if len(rows) > 1 else ''}{percent(gain['percent']['median'])} {word} ({of}" + \
-        (f"; {arm})" if arm != "new" else ")")
+    words = []
+    for kind, word in (("loss", "MORE"), ("gain", "less")):
+        rows = [row for row in found if row[2]["claim"] == kind]
+        rows.sort(key=lambda row: -abs(row[2]["percent"]["median"]))
+        if rows:
+            of = f"{len(rows)} of {len(found)} operations" if len(found) > 1 else rows[0][0]["name"]
+            words.append(f"{'up to ' if len(rows) > 1 else ''}{percent(rows[0][2]['percent']['median'])} {word} ({of}"
+                         + (f"; {rows[0][1]})" if rows[0][1] != "new" else ")"))
+    return "; ".join(words) or stats.NONE
 
 
 def correct(part):
