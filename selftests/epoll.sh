@@ -12,7 +12,7 @@
 #   SWITCHES       switches of the arm under load (short 48; long 1000)
 #   EPOLL_OPS      random operations in each arm (short 20000; long 500000)
 #   UPLIFT_KO_DIR  where uplift.ko and uplift_epoll.ko are (see find_ko)
-#   PARAMETERS     for uplift_epoll.ko: method=livepatch
+#   PARAMETERS     for uplift_epoll.ko, which has none so far
 #   ONLY           names of the tests to run, as KTAP prints them (all)
 #
 # upstream_* run epoll_wakeup_test of the kernel's own kselftests, if it lies

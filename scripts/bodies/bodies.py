@@ -171,6 +171,9 @@ class Body:
         self.declared = sorted(lift.bound & objects - own) + [f"__tracepoint_{point}" for point in points]
         self.own = sorted(own)
         self.traced = bool(points)
+        if points and not any(self._is_trace(item) for item in lift.source.items):
+            raise Problem(f"{lift.source.path} does not include {manifest['trace']['header']}, the 'trace.header' in "
+                          f"the manifest of {lift.change}")
         self.only_if = dict(manifest.get("bind_if", {}))
         # Without tracepoints the functions of a trace header do nothing.
         self.only_if |= {f"{kind}_{point}": "CONFIG_TRACEPOINTS" for kind in ("__traceiter", "__tracepoint")
@@ -186,6 +189,11 @@ class Body:
         """The lines, for those kernels only that have the symbol."""
         return (f"#ifdef {self.only_if[name]}", *lines, "#endif") if name in self.only_if else lines
 
+    def _is_trace(self, item):
+        """Does an item include the trace header?"""
+        header = re.escape(self.manifest["trace"]["header"])
+        return item.kind == "include" and bool(re.search(rf"[<\"]{header}[>\"]", item.text))
+
     def _renames(self):
         yield from ("#include <linux/static_call.h>", '#include "body.h"', '#include "uplift.h"', "")
         for name in self.calls:
@@ -200,7 +208,7 @@ class Body:
         for item in self.lift.source.items:
             if item.kind != "include":
                 continue
-            if self.traced and re.search(rf"[<\"]{re.escape(self.manifest['trace']['header'])}[>\"]", item.text):
+            if self.traced and self._is_trace(item):
                 # The key is read instead of patched; what is called is the same, under the same protection.
                 yield "#ifdef CONFIG_TRACEPOINTS"
                 yield "#undef static_branch_unlikely"
@@ -293,14 +301,40 @@ def layouts(tags, kernel):
     return "\n".join(out) + "\n"
 
 
-def places(before, after):
-    """In how many places two texts differ."""
-    matcher = difflib.SequenceMatcher(None, before.splitlines(), after.splitlines(), autojunk=False)
-    return sum(1 for tag, *_ in matcher.get_opcodes() if tag != "equal")
+class Difference:
+    """What a semantic patch has changed: in how many places, and lines removed and added in them all.
+
+    Blank lines do not count, nor does white space in others. The count of lines is what tells two changes side by side,
+    which are one place, from one change.
+    """
+
+    def __init__(self, before, after):
+        # (as compared, as it is)
+        sides = [[(" ".join(line.split()), line) for line in text.splitlines() if line.strip()]
+                 for text in (before, after)]
+        matcher = difflib.SequenceMatcher(None, *([compared for compared, _ in side] for side in sides),
+                                          autojunk=False)
+        changed = [codes for codes in matcher.get_opcodes() if codes[0] != "equal"]
+        self.lines = []		# as diff shows them
+        for _, start, end, new_start, new_end in changed:
+            self.lines += ["@@", *(f"-{line}" for _, line in sides[0][start:end]),
+                           *(f"+{line}" for _, line in sides[1][new_start:new_end])]
+        self.counts = {"places": len(changed), "removes": sum(codes[2] - codes[1] for codes in changed),
+                       "adds": sum(codes[4] - codes[3] for codes in changed)}
+
+
+def _counted(counts):
+    """Counts in words."""
+    lines = "line" if counts["removes"] == 1 else "lines"
+    return (f"{counts['places']} place{'' if counts['places'] == 1 else 's'}, {counts['removes']} {lines} removed and "
+            f"{counts['adds']} added")
 
 
 def patched(text, cocci, expected, of):
-    """text under a semantic patch, which must change it in as many places as expected; `of` is where it is from."""
+    """text under a semantic patch, which must change exactly what is expected; `of` is where it is from.
+
+    expected: {"places": , "removes": , "adds": }, see Difference.
+    """
     with tempfile.TemporaryDirectory() as directory:
         path = pathlib.Path(directory, "body.c")
         path.write_text(text)
@@ -312,8 +346,11 @@ def patched(text, cocci, expected, of):
         if run.returncode:
             raise Problem(f"{cocci}: spatch failed:\n{run.stdout.strip()}")
         result = path.read_text()
-    found = places(text, result)
-    if found != expected:
-        where = "nowhere" if not found else f"in {found} place{'s' if found > 1 else ''}"
-        raise Problem(f"{cocci} matches {where} in {of}, and must in {expected}: the function has another form there")
+    found, wanted = Difference(text, result), {key: expected[key] for key in ("places", "removes", "adds")}
+    if not found.lines:
+        raise Problem(f"{cocci} matches nowhere in {of}, and must make a difference of {_counted(wanted)}: the "
+                      "function has another form there")
+    if found.counts != wanted:
+        raise Problem(f"{cocci} makes a difference of {_counted(found.counts)} in {of}, and must make one of "
+                      f"{_counted(wanted)}: the function has another form there\n" + "\n".join(found.lines))
     return result

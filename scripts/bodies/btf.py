@@ -21,8 +21,12 @@ _NO_EXTRA = {2, 7, 8, 9, 10, 11, _FUNC, 16, 18}
 
 def section(elf, wanted=b".BTF"):
     """A section of a 64-bit little-endian ELF file; None if it has none of the name."""
+    if len(elf) < 0x40:
+        return None
     offset, = struct.unpack_from("<Q", elf, 0x28)
     size, count, names = struct.unpack_from("<HHH", elf, 0x3a)
+    if len(elf) < offset + size * count or names >= count:
+        return None		# cut off, as the headers stand at the end
     headers = [struct.unpack_from("<IIQQQQ", elf, offset + index * size) for index in range(count)]
     strings = headers[names][4]
     for name, _, _, _, start, length in headers:
@@ -43,7 +47,11 @@ class Btf:
                           "section (of the running kernel: /sys/kernel/btf/vmlinux)")
         self.path, self.size, self.crc = path, len(data), zlib.crc32(data)
         self.functions, self._structs, self._types = set(), {}, [None]
-        header, type_offset, type_length, string_offset = struct.unpack_from("<IIII", data, 4)
+        if len(data) < 24:
+            raise Problem(f"{path}: BTF that is cut off")
+        header, type_offset, type_length, string_offset, string_length = struct.unpack_from("<IIIII", data, 4)
+        if len(data) < header + max(type_offset + type_length, string_offset + string_length):
+            raise Problem(f"{path}: BTF that is cut off")
         self._data, self._strings = data, header + string_offset
         at, end = header + type_offset, header + type_offset + type_length
         while at < end:

@@ -4,7 +4,8 @@
 
 Reads the manifest <change>.toml, writes <change>_<arm>.c and <change>_gen.h, and says on standard output which
 objects are to be linked. Files that would not change are left alone, so that nothing is compiled again. Whatever does
-not fit exactly is one line on standard error, and status 1.
+not fit exactly is one line on standard error, with the difference found below it where a semantic patch makes another
+one than it must, and status 1.
 
 With --btf none nothing is checked against a built kernel: for bodies that are compiled into the very tree that they
 are lifted from, where layouts cannot differ. --function then says which of the manifest's functions is lifted.
@@ -24,37 +25,8 @@ sys.dont_write_bytecode = True
 import bodies		# noqa: E402
 import btf		# noqa: E402
 import csource		# noqa: E402
+import manifests		# noqa: E402
 from csource import Problem		# noqa: E402
-
-try:
-    import tomllib
-except ImportError:
-    sys.exit("make.py: Python 3.11 or newer is needed (tomllib)")
-
-
-# What a manifest may have, and what an arm of it; see docs/design.md, "Generated bodies".
-REQUIRED = {"source", "functions", "declares", "arms"}
-OPTIONAL = {"types", "bind", "bind_objects", "bind_via", "bind_if", "copy", "trace", "reuse"}
-ARM = {"when", "header", "replace", "needs", "patch", "reuse_patch", "places"}
-
-
-def read_manifest(path):
-    """The manifest of a change. A key that is missing or unknown is a Problem."""
-    try:
-        manifest = tomllib.loads(path.read_text())
-    except tomllib.TOMLDecodeError as error:
-        raise Problem(f"{path}: {error}") from None
-    for key in sorted(REQUIRED - set(manifest)):
-        raise Problem(f"{path}: no '{key}'")
-    unknown = set(manifest) - REQUIRED - OPTIONAL
-    for name, arm in manifest["arms"].items():
-        unknown |= {f"arms.{name}.{key}" for key in set(arm) - ARM}
-        for key, needed in (("replace", "header"), ("patch", "places"), ("reuse_patch", "patch")):
-            if key in arm and needed not in arm:
-                raise Problem(f"{path}: arms.{name} has '{key}' and no '{needed}'")
-    if unknown:
-        raise Problem(f"{path}: unknown: {', '.join(sorted(unknown))}")
-    return manifest
 
 
 def _version(path, pattern, words):
@@ -67,12 +39,28 @@ def _version(path, pattern, words):
     return tuple(int(match[1]) for match in found) if all(found) else None
 
 
+def _extraversion(directory, depth=3):
+    """EXTRAVERSION as a tree's Makefile sets it ("", "-rc4"); None where there is none to be read.
+
+    The Makefile of a build directory, and of a distribution's headers, may only include that of another directory.
+    """
+    try:
+        text = (directory / "Makefile").read_text()
+    except (OSError, ValueError):
+        return None
+    found = re.search(r"^EXTRAVERSION[ \t]*[:?]?=([^#\n]*)", text, re.MULTILINE)
+    if found:
+        return found[1].strip() if "$" not in found[1] else None
+    included = re.search(r"^include[ \t]+([^\s$]+)/Makefile[ \t]*$", text, re.MULTILINE)
+    return _extraversion(directory / included[1], depth - 1) if included and depth else None
+
+
 def version_of_source(ksrc):
-    """The version of a source tree: (7, 1, 13)."""
+    """The version of a source tree: ((7, 1, 13), "")."""
     version = _version(ksrc / "Makefile", r"^%s = (\d+)$", ("VERSION", "PATCHLEVEL", "SUBLEVEL"))
     if not version:
         raise Problem(f"KSRC={ksrc} is no kernel source tree")
-    return version
+    return version, _extraversion(ksrc)
 
 
 def version_of_headers(kdir):
@@ -81,7 +69,7 @@ def version_of_headers(kdir):
                        ("MAJOR", "PATCHLEVEL", "SUBLEVEL"))
     if not version:
         raise Problem(f"KDIR={kdir} is not configured: no version in include/generated/uapi/linux/version.h")
-    return version
+    return version, _extraversion(kdir)
 
 
 def find_btf(given, kdir):
@@ -113,10 +101,13 @@ class NoBtf:
 
 def target(ksrc, kdir, btf_file):
     """The BTF of the kernel that KSRC and KDIR are of."""
-    source_version, headers_version = version_of_source(ksrc), version_of_headers(kdir)
+    (source_version, source_extra), (headers_version, headers_extra) = version_of_source(ksrc), version_of_headers(kdir)
     if source_version != headers_version:
         raise Problem("KSRC={} is the source of {}.{}.{}, and KDIR={} is for {}.{}.{}".format(
             ksrc, *source_version, kdir, *headers_version))
+    if None not in (source_extra, headers_extra) and source_extra != headers_extra:
+        raise Problem("KSRC={} is the source of {}.{}.{} with EXTRAVERSION '{}', and KDIR={} is for one with '{}'"
+                      .format(ksrc, *source_version, source_extra, kdir, headers_extra))
     return btf.Btf(find_btf(btf_file, kdir))
 
 
@@ -151,7 +142,9 @@ def write(path, text):
 def generate(change_dir, ksrc, kernel, of, out):
     """Write the files; returns the names of the objects."""
     change = change_dir.name
-    manifest = read_manifest(change_dir / f"{change}.toml")
+    manifest = manifests.read(change_dir / f"{change}.toml")
+    if not (ksrc / manifest["source"]).is_file():
+        raise Problem(f"KSRC={ksrc} has no {manifest['source']}, the 'source' in {change}.toml")
     source = csource.Source(ksrc / manifest["source"])
     function = next((name for name in manifest["functions"] if name in kernel.functions), None)
     if not function:
@@ -181,7 +174,7 @@ def generate(change_dir, ksrc, kernel, of, out):
             text += "\n" + bodies.layouts([*lift.structs(), *manifest.get("types", ())], kernel)
         patch = options.get("reuse_patch" if reuser else "patch", options.get("patch"))
         if patch:
-            text = bodies.patched(text, change_dir / patch, options["places"], f"{function}() of {source.path}")
+            text = bodies.patched(text, change_dir / patch["file"], patch, f"{function}() of {source.path}")
         name = f"{change}_{arm}"
         write(out / f"{name}.c", text)
         objects.append(f"{name}.o")

@@ -11,6 +11,8 @@ import re
 _RESULT = re.compile(r"(not )?ok\b(?:\s+(\d+))?\s*(?:-\s*)?(.*)$")
 _PLAN = re.compile(r"1\.\.(\d+)\s*(?:#\s*(.*))?$")
 _VERSION = re.compile(r"K?TAP version \d+$")
+# KUnit has no plan for the parameters of a case, but their sum behind them.
+_TOTAL = re.compile(r"(\S+): pass:\d+ fail:\d+ skip:\d+ total:(\d+)")
 _DIRECTIVE = re.compile(r"(?:^|\s)#\s*(SKIP|XFAIL|XPASS|TODO|TIMEOUT|ERROR)\b:?\s*(.*)$", re.IGNORECASE)
 
 
@@ -96,8 +98,11 @@ def parse(text, xfail=()):
     levels = [_Level(0)]
     pending = []	# finished nested streams, until their parent's result comes
 
-    def close(level, path):
+    def close(level, path, notes=()):
         where = path or "the stream"
+        for total in map(_TOTAL.fullmatch, notes):
+            if level.plan is None and total and total[1] == path:
+                level.plan = int(total[2])
         if level.plan is None:
             if level.tests or not path:
                 report.problems.append(f"{where}: no plan")
@@ -158,7 +163,7 @@ def parse(text, xfail=()):
             level.notes = []
             for stream in pending:
                 test.children += stream.tests
-                close(stream, test.name)
+                close(stream, test.name, test.notes)
             pending = []
             level.tests.append(test)
 

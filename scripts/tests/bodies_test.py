@@ -20,6 +20,7 @@ import bodies		# noqa: E402
 import btf		# noqa: E402
 import csource		# noqa: E402
 import make		# noqa: E402
+import manifests		# noqa: E402
 from csource import Problem		# noqa: E402
 
 POND = """\
@@ -126,8 +127,7 @@ declares = ["linux/pond.h"]
 [arms.null]
 
 [arms.new]
-patch = "pond_new.cocci"
-places = 1
+patch = { file = "pond_new.cocci", places = 1, removes = 1, adds = 1 }
 """
 
 COCCI = "@@\nexpression n;\n@@\n\n- bank(n)\n+ better_bank(n)\n"
@@ -413,6 +413,9 @@ class Generated(Fixture):
         self.assertLess(made.index("#define __DO_TRACE_CALL"), made.index('#include "trace.h"'))
         self.assertIn('uplift_bind("fishing", "__tracepoint_look", &addr)', made)
         self.assertNotIn("splash", made)
+        with self.assertRaisesRegex(Problem, r"pond\.c does not include traces\.h, the 'trace\.header' in the "
+                                             "manifest of fishing"):
+            self.body(self.lift(text=text), trace={"header": "traces.h", "points": ["look"]})
 
     def test_replaced_helper(self):
         manifest = {"arms": {"batch": {"header": "ours.h"}}}
@@ -471,6 +474,19 @@ class Layout(Fixture):
         with self.assertRaisesRegex(Problem, "image has no BTF"):
             btf.Btf(self.file("image", b"hello" * 100))
 
+    def test_cut_off(self):
+        """At every byte, as a copy or a download may end: said in one line, not a traceback."""
+        blob = btf_blob(LAYOUT, ["pond_look"])
+        for length in range(len(blob)):
+            with self.assertRaisesRegex(Problem, "BTF that is cut off|has no BTF"):
+                btf.Btf(self.file("btf", blob[:length]))
+        image = bytearray(b"\x7fELF" + bytes(0x3c))
+        struct.pack_into("<Q", image, 0x28, 0x1000)
+        struct.pack_into("<HHH", image, 0x3a, 0x40, 3, 2)
+        for length in (4, 0x3f, 0x40):
+            with self.assertRaisesRegex(Problem, "image has no BTF"):
+                btf.Btf(self.file("image", bytes(image[:length])))
+
     def test_unknown_kind(self):
         blob = bytearray(btf_blob({}, ["f"]))
         blob[24 + 7] = 31
@@ -481,8 +497,9 @@ class Layout(Fixture):
 class Patch(Fixture):
     """Semantic patches."""
 
-    def patched(self, text, expected=1):
-        return bodies.patched(text, self.file("new.cocci", COCCI), expected, "f() of pond.c")
+    def patched(self, text, places=1, removes=1, adds=1, cocci=COCCI):
+        expected = {"file": "new.cocci", "places": places, "removes": removes, "adds": adds}
+        return bodies.patched(text, self.file("new.cocci", cocci), expected, "f() of pond.c")
 
     def test_no_spatch(self):
         with mock.patch.dict(os.environ, {"PATH": str(self.top)}):
@@ -496,21 +513,54 @@ class Patch(Fixture):
 
     @unittest.skipUnless(shutil.which("spatch"), "no spatch")
     def test_nowhere_and_twice(self):
-        with self.assertRaisesRegex(Problem, r"new\.cocci matches nowhere in f\(\) of pond\.c, and must in 1:"):
+        with self.assertRaisesRegex(Problem, r"new\.cocci matches nowhere in f\(\) of pond\.c, and must make a "
+                                             r"difference of 1 place, 1 line removed and 1 added: the .* there$"):
             self.patched("int f(int n)\n{\n\treturn n;\n}\n")
         twice = "int f(int n)\n{\n\tif (bank(n))\n\t\treturn n;\n\treturn bank(n + 1);\n}\n"
-        with self.assertRaisesRegex(Problem, r"new\.cocci matches in 2 places in f\(\) of pond\.c, and must in 1:"):
+        with self.assertRaisesRegex(Problem, r"new\.cocci makes a difference of 2 places, 2 lines removed and 2 added "
+                                             r"in f\(\) of pond\.c, and must make one of 1 place, 1 line removed and "):
             self.patched(twice)
-        self.assertEqual(self.patched(twice, 2).count("better_bank"), 2)
+        self.assertEqual(self.patched(twice, 2, 2, 2).count("better_bank"), 2)
+
+    @unittest.skipUnless(shutil.which("spatch"), "no spatch")
+    def test_twice_side_by_side(self):
+        """One place all the same; the lines tell, and the difference is shown."""
+        twice = "int f(int n)\n{\n\tn += bank(n);\n\tn += bank(3);\n\treturn n;\n}\n"
+        with self.assertRaises(Problem) as caught:
+            self.patched(twice)
+        first, *rest = str(caught.exception).splitlines()
+        self.assertIn("a difference of 1 place, 2 lines removed and 2 added in", first)
+        self.assertEqual(rest, ["@@", "-\tn += bank(n);", "-\tn += bank(3);", "+\tn += better_bank(n);",
+                                "+\tn += better_bank(3);"])
+        self.patched(twice, 1, 2, 2)
+
+    @unittest.skipUnless(shutil.which("spatch"), "no spatch")
+    def test_half_of_the_rules(self):
+        """Two places, as is expected; but both are of the rule that removes."""
+        cocci = "@@\n@@\n\n- wade();\n\n@@\n@@\n\n  swim();\n+ wade();\n"
+        whole = "int f(int n)\n{\n\twade();\n\tif (n)\n\t\tn++;\n\tswim();\n\treturn n;\n}\n"
+        half = whole.replace("swim", "dive").replace("\treturn", "\twade();\n\treturn")
+        self.assertIn("swim();\n\twade();", self.patched(whole, 2, 1, 1, cocci=cocci))
+        with self.assertRaisesRegex(Problem, "a difference of 2 places, 2 lines removed and 0 added in"):
+            self.patched(half, 2, 1, 1, cocci=cocci)
 
     @unittest.skipUnless(shutil.which("spatch"), "no spatch")
     def test_broken(self):
-        with self.assertRaisesRegex(Problem, "bad.cocci: spatch failed:"):
-            bodies.patched("int a;\n", self.file("bad.cocci", "@@\n@@\n- (\n"), 1, "pond.c")
+        with self.assertRaisesRegex(Problem, "new.cocci: spatch failed:"):
+            self.patched("int a;\n", cocci="@@\n@@\n- (\n")
 
-    def test_places(self):
-        self.assertEqual(bodies.places("a\nb\nc\n", "a\nB\nc\n"), 1)
-        self.assertEqual(bodies.places("a\nb\nc\n", "A\nb\nc\nd\n"), 2)
+    def test_difference(self):
+        for before, after, counts, lines in (
+                ("a\nb\nc\n", "a\nB\nc\n", (1, 1, 1), ["@@", "-b", "+B"]),
+                ("a\nb\nc\n", "A\nb\nc\nd\n", (2, 1, 2), ["@@", "-a", "+A", "@@", "+d"]),
+                ("a\nb\n", "a\n\nb\n", (0, 0, 0), []),
+                ("\ta  b\n", "a b\n\n", (0, 0, 0), []),
+                ("a\n\nb\n", "a\n", (1, 1, 0), ["@@", "-b"]),
+                ("a\n\nb\n", "A\n\n\tB\n", (1, 2, 2), ["@@", "-a", "-b", "+A", "+\tB"])):
+            with self.subTest(before=before, after=after):
+                difference = bodies.Difference(before, after)
+                self.assertEqual(tuple(difference.counts[key] for key in ("places", "removes", "adds")), counts)
+                self.assertEqual(difference.lines, lines)
 
 
 class Make(Fixture):
@@ -561,6 +611,10 @@ class Make(Fixture):
             self.assertIn(line + "\n", header)
         self.assertEqual(sorted(os.listdir(self.top / "out")), ["pond_gen.h", "pond_new.c", "pond_null.c"])
 
+    def test_no_such_source(self):
+        with self.assertRaisesRegex(Problem, r"KSRC=\S+/src has no fs/lake\.c, the 'source' in pond\.toml$"):
+            self.generate(MANIFEST.replace("fs/pond.c", "fs/lake.c"))
+
     def test_unchanged_files_keep_their_time(self):
         self.generate()
         os.utime(self.top / "out/pond_null.c", (1, 1))
@@ -568,7 +622,7 @@ class Make(Fixture):
         self.assertEqual((self.top / "out/pond_null.c").stat().st_mtime, 1)
 
     def test_arm_that_does_not_apply(self):
-        manifest = MANIFEST.replace("places = 1", 'places = 1\nwhen = "pond_song"')
+        manifest = MANIFEST + 'when = "pond_song"\n'
         self.assertEqual(self.generate(manifest), ["pond_null.o"])
         self.assertNotIn("UPLIFT_POND_NEW", (self.top / "out/pond_gen.h").read_text())
 
@@ -576,6 +630,34 @@ class Make(Fixture):
         self.version("src", 6, 18, 14)
         with self.assertRaisesRegex(Problem, r"KSRC=\S+ is the source of 6.18.14, and KDIR=\S+ is for 6.18.15"):
             self.generate()
+
+    def extra(self, source, headers):
+        """Generate with these lines in the Makefiles; headers' may have no others."""
+        self.version("src", 6, 18, 15)
+        with open(self.top / "src/Makefile", "a") as file:
+            file.write(source)
+        self.file("linux-headers/Makefile", headers)
+        return self.generate()
+
+    def test_other_extraversion(self):
+        plain = "EXTRAVERSION =\nNAME = Heron\n"
+        self.file("common/Makefile", "EXTRAVERSION = -rc4\nNAME = Heron\n")
+        include = f"export KBUILD_OUTPUT = .\ninclude {self.top}/common/Makefile\n"
+        for source, headers, said in (
+                ("EXTRAVERSION = -rc3\n", "EXTRAVERSION = -rc4\n", ("-rc3", "-rc4")),
+                (plain, "EXTRAVERSION = -rc4\n", ("", "-rc4")), ("EXTRAVERSION = -rc4\n", plain, ("-rc4", "")),
+                (plain, include, ("", "-rc4")), (plain, "include ../common/Makefile\n", ("", "-rc4"))):
+            with self.subTest(source=source, headers=headers), self.assertRaisesRegex(
+                    Problem, rf"KSRC=\S+ is the source of 6.18.15 with EXTRAVERSION '{said[0]}', "
+                             rf"and KDIR=\S+ is for one with '{said[1]}'"):
+                self.extra(source, headers)
+        # the same, or nothing that can be read
+        for source, headers in (("EXTRAVERSION = -rc4\n", include), ("EXTRAVERSION = -rc4 # the fourth\n", include),
+                                (plain, plain), ("", "EXTRAVERSION = -rc4\n"), ("EXTRAVERSION = -rc4\n", ""),
+                                (plain, "include gone/Makefile\n"), (plain, "include ./Makefile\n"),
+                                (plain, "include $(srctree)/Makefile\n"), (plain, "EXTRAVERSION = $(OURS)\n")):
+            with self.subTest(source=source, headers=headers):
+                self.assertEqual(self.extra(source, headers), ["pond_null.o", "pond_new.o"])
 
     def test_no_source_or_headers(self):
         (self.top / "src/Makefile").write_text("all:\n")
@@ -597,18 +679,10 @@ class Make(Fixture):
         with self.assertRaisesRegex(Problem, "btf: none of pond_look_fast, pond_look is a function of its own"):
             self.generate()
 
-    def test_manifest(self):
-        for text, said in ((MANIFEST.replace("declares", "declare"), "pond.toml: no 'declares'"),
-                           (MANIFEST.replace("places = 1", ""), "pond.toml: arms.new has 'patch' and no 'places'"),
-                           (MANIFEST.replace("places", "place = 1\nplaces"), "pond.toml: unknown: arms.new.place"),
-                           ('binds = ["a"]\n' + MANIFEST, "pond.toml: unknown: binds"),
-                           ("source = \n", r"pond\.toml: .*line 1")):
-            with self.subTest(said), self.assertRaisesRegex(Problem, said):
-                self.generate(text)
-
     def test_reuse(self):
         reuse = '[reuse]\nfunction = "pond_look"\nfiles = ["fs/pond/*.c"]\n'
-        manifest = MANIFEST.replace("places", 'reuse_patch = "pond_reuse.cocci"\nplaces') + reuse
+        self.file("change/pond/pond_reuse.cocci", COCCI)
+        manifest = MANIFEST + 'reuse_patch = { file = "pond_reuse.cocci", places = 1, removes = 1, adds = 3 }\n' + reuse
         loop = "int {}(void)\n{{\n\twhile (pond_look(&a, 1))\n\t\t;\n\treturn pond_look({}, 2);\n}}\n"
         with self.assertRaisesRegex(Problem, r"KSRC=\S+ has no fs/pond/\*\.c, where calls of pond_look\(\)"):
             self.generate(manifest)
@@ -630,13 +704,141 @@ class Make(Fixture):
         self.assertEqual((said.returncode, said.stdout, said.stderr.count("\n")), (1, "", 1))
         self.assertTrue(said.stderr.startswith("pond: KSRC="), said.stderr)
 
+
+class Manifest(Fixture):
+    """What may stand in a manifest; everything else is one line that names the file and the key."""
+
+    ARMS = "[arms.null]\n"
+    TOP = 'source = "fs/pond.c"\nfunctions = ["pond_look"]\ndeclares = []\n'
+    REUSE = "[reuse]\nfunction = 'a'\nfiles = ['b']\n"
+
+    def read(self, text):
+        self.file("pond_new.cocci", COCCI)
+        self.file("ours.h", "")
+        return manifests.read(self.file("pond.toml", text))
+
+    def said(self, text):
+        with self.assertRaises(Problem) as caught:
+            self.read(text)
+        said = str(caught.exception)
+        self.assertTrue(said.startswith(f"{self.top}/pond.toml: "), said)
+        self.assertEqual(len(said.splitlines()), 1, said)
+        return said.partition("pond.toml: ")[2]
+
+    def patch(self, without=None, name="patch", **other):
+        """The line of a semantic patch."""
+        keys = {"file": "'pond_new.cocci'", "places": 1, "removes": 1, "adds": 1, **other}
+        return f"{name} = {{ {', '.join(f'{key} = {value}' for key, value in keys.items() if key != without)} }}\n"
+
+    def test_all_of_it(self):
+        text = self.TOP + """\
+            types = ["pond"]
+            bind = ["keeper_awake"]
+            bind_objects = ["keeper"]
+            bind_via = { call_keeper = "keeper_hat" }
+            bind_if = { keeper_hat = "CONFIG_HATS" }
+            copy = ["bank"]
+            [trace]
+            header = "trace.h"
+            points = ["look"]
+            [reuse]
+            function = "pond_look"
+            files = ["fs/pond/*.c", "fs/d?x.c"]
+            [arms.null]
+            when = "inner"
+            [arms.new]
+            patch = { file = "pond_new.cocci", places = 1, removes = 0, adds = 1 }
+            reuse_patch = { file = "pond_new.cocci", places = 2, removes = 2, adds = 0 }
+            [arms.batch]
+            header = "ours.h"
+            replace = { inner = "our_inner" }
+            needs = ["bank"]
+            """
+        self.assertEqual(self.read(text)["arms"]["batch"]["replace"], {"inner": "our_inner"})
+
+    def test_missing(self):
+        top = self.TOP + self.ARMS
+        for text, key in ((top.replace("source", "types"), "source"), (top.replace("functions", "types"), "functions"),
+                          (top.replace("declares", "types"), "declares"), (self.TOP, "arms"),
+                          (top + "[reuse]\nfunction = 'f'\n", "reuse.files"),
+                          (top + "[reuse]\nfiles = ['f.c']\n", "reuse.function"),
+                          (top + "[trace]\nheader = 'trace.h'\n", "trace.points"),
+                          (top + "[trace]\npoints = ['look']\n", "trace.header"),
+                          *((top + self.patch(key), f"arms.null.patch.{key}")
+                            for key in ("file", "places", "removes", "adds")),
+                          (top + self.patch() + self.patch("adds", "reuse_patch") + self.REUSE,
+                           "arms.null.reuse_patch.adds")):
+            with self.subTest(key):
+                self.assertEqual(self.said(text), f"no '{key}'")
+
+    def test_unknown(self):
+        for text, said in (('binds = ["a"]\n' + self.TOP + self.ARMS, "binds"),
+                           (self.TOP + self.ARMS + "place = 1\nneed = 1\n", "arms.null.need, arms.null.place"),
+                           (self.TOP + self.ARMS + "patch = 'pond_new.cocci'\nplaces = 1\n", "arms.null.places"),
+                           (self.TOP + self.ARMS + self.patch(place=1), "arms.null.patch.place"),
+                           (self.TOP + self.ARMS + "[trace]\nheader = 'a'\npoints = ['b']\npoint = 1\n",
+                            "trace.point"),
+                           (self.TOP + self.ARMS + self.REUSE + "file = 1\n", "reuse.file")):
+            with self.subTest(said):
+                self.assertEqual(self.said(text), f"unknown: {said}")
+
+    def test_of_another_kind(self):
+        name, path = "a name", "the path of a file"
+        counts = ("places", "removes", "adds")
+        names, table = "a list of names", 'a table, { name = "name" }'
+        for key, value, what in (
+                ("source", "1", path), ("source", '""', path), ("source", '"/etc/passwd"', path),
+                ("functions", '"pond_look"', names + ", with one at least"),
+                ("functions", "[]", names + ", with one at least"),
+                ("functions", '["pond look"]', names + ", with one at least"),
+                ("declares", '"linux/pond.h"', "a list of paths"), ("declares", "[1]", "a list of paths"),
+                ("types", '"pond"', names), ("bind", '"a"', names), ("bind_objects", "true", names),
+                ("copy", "3", names),
+                ("bind_via", '"x"', table), ("bind_via", '{"a": 1}', table), ("bind_if", '["a"]', table),
+                ("trace", '"trace.h"', "a table"), ("trace.header", "1", path),
+                ("trace.points", "[]", names + ", with one at least"),
+                ("reuse", "3", "a table"), ("reuse.function", "[]", name),
+                *(("reuse.files", files, "a list of paths, with one at least, in which '*' and '?' may stand")
+                  for files in ('"fs/*.c"', "[]", '["/etc/*"]', '["fs/**.c"]', '[""]')),
+                *(("arms", value, "a table of arms, with one at least") for value in ("3", "{}")),
+                ("arms.null", "3", "a table"), ("arms.null.when", "1", name), ("arms.null.header", "[]", path),
+                ("arms.null.replace", '"inner"', table), ("arms.null.needs", '"bank"', names),
+                ("arms.null.patch", '"pond_new.cocci"', "a table"), ("arms.null.patch.file", "1", path),
+                *(("arms.null.patch.places", value, "a number, 1 at least") for value in ('"1"', "0", "true", "1.0")),
+                *((f"arms.null.patch.{key}", value, "a number")
+                  for key in counts[1:] for value in ('"1"', "-1", "true", "1.0"))):
+            whole = {"source": '"fs/pond.c"', "functions": '["pond_look"]', "declares": "[]", "arms.null": "{}",
+                     "trace.header": '"a"', "trace.points": '["b"]', "reuse.function": '"a"', "reuse.files": '["b"]',
+                     **({"arms.null.patch.file": '"a"', **{f"arms.null.patch.{other}": "1" for other in counts}}
+                        if key.startswith("arms.null.patch.") else {})}
+            lines = [f"{key} = {value}" for key, value in {
+                **{other: value for other, value in whole.items()
+                   if not other.startswith(key + ".") and not key.startswith(other + ".")},
+                key: value.replace('": ', '"= ')}.items()]
+            with self.subTest(key=key, value=value):
+                self.assertEqual(self.said("\n".join(lines) + "\n"), f"'{key}' must be {what}, not {value}")
+
+    def test_arms(self):
+        for arm, said in ((self.patch(name="reuse_patch"), "arms.null has 'reuse_patch' and no 'patch'"),
+                          ("replace = { a = 'b' }", "arms.null has 'replace' and no 'header'"),
+                          (self.patch() + self.patch(name="reuse_patch"),
+                           "arms.null has 'reuse_patch', and there is no [reuse]"),
+                          ("header = 'gone.h'", f"'arms.null.header' is gone.h: no such file in {self.top}"),
+                          (self.patch(file="'gone.cocci'"),
+                           f"'arms.null.patch.file' is gone.cocci: no such file in {self.top}"),
+                          ("[arms.'a b']", "'arms.a b' is no name")):
+            with self.subTest(said):
+                self.assertEqual(self.said(self.TOP + self.ARMS + arm + "\n"), said)
+
+    def test_no_toml(self):
+        self.assertRegex(self.said("source = \n"), "line 1")
+        self.assertRegex(self.said(b"source = '\xff'\n"), "utf-8")
+
     def test_own_manifests(self):
         found = sorted(path for path in (SCRIPTS.parent / "modules").glob("*/*.toml") if path.stem == path.parent.name)
         self.assertTrue(found)
         for path in found:
-            for arm in make.read_manifest(path)["arms"].values():
-                for key in ("patch", "reuse_patch", "header"):
-                    self.assertTrue(key not in arm or (path.parent / arm[key]).is_file(), (path, key))
+            manifests.read(path)
 
 
 if __name__ == "__main__":

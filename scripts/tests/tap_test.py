@@ -21,6 +21,22 @@ ok 1 uplift_fslist
 ok 2 - other
 """
 
+PARAMETERS = """\
+KTAP version 1
+1..1
+    KTAP version 1
+    # Subtest: uplift_iomap
+    1..1
+        KTAP version 1
+        # Subtest: mistake_is_found
+    # mistake_is_found: seed=5
+        ok 1 leaves_status
+        ok 2 leaves_batch # SKIP there is none
+    # mistake_is_found: pass:1 fail:0 skip:1 total:2
+    ok 1 mistake_is_found
+ok 1 uplift_iomap
+"""
+
 TWO_PROGRAMS = """\
 TAP version 13
 1..1
@@ -59,6 +75,15 @@ class Tap(unittest.TestCase):
         self.assertEqual(report.problems, [])
         self.assertEqual([test.name for test in report.leaves()], ["build_empty_list", "build_long_names", "other"])
         self.assertEqual([len(test.children) for test in report.tests], [2, 0])
+
+    def test_parameters_of_a_kunit_case(self):
+        report = tap.parse(PARAMETERS)
+        self.assertEqual(report.problems, [])
+        self.assertEqual(report.counts(leaves=True), {"pass": 1, "fail": 0, "skip": 1, "xfail": 0})
+        self.has(PARAMETERS.replace("        ok 2 leaves_batch # SKIP there is none\n", ""),
+                 "mistake_is_found: 2 tests were planned, 1 reported")
+        self.has(PARAMETERS.replace("    # mistake_is_found: pass", "    # other: pass"), "mistake_is_found: no plan")
+        self.has(PARAMETERS.replace("        ok 1", "        not ok 1"), "mistake_is_found")
 
     def test_two_programs_in_one_test(self):
         report = tap.parse(TWO_PROGRAMS)
