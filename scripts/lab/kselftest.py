@@ -10,6 +10,7 @@ from . import buildroot, fetch, fslist, guest, kmod, paths, say, selftests, targ
 # What a guest needs to run a script of selftests/, beside the modules and selftests/ itself.
 SCRIPTS = {
     "fslist": {},
+    "abi": {},
     "epoll": {},
     "iomap": {"modules": ["brd", "ext4", "xfs"], "mem": "2G",
               "programs": ["/usr/bin/fio", "/usr/sbin/mkfs.xfs", "/usr/sbin/mkfs.ext4"]},
