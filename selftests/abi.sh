@@ -44,10 +44,10 @@ documented()
 				mode = "755"
 			else if (match(text, /^\(R[OW], 0[0-7][0-7][0-7]\)/))
 				mode = substr(text, 7, 3)
-			else if (text ~ /^\(R[OW]/)
-				mode = (paths[i] ~ /^\/sys\/kernel\/debug\//) ?
-					(text ~ /^\(RO/ ? "400" : "600") : (text ~ /^\(RO/ ? "444" : "644")
-			else
+			else if (text ~ /^\(R[OW]/) {
+				mode = (text ~ /^\(RO/) ? "4" : "6"
+				mode = mode ((paths[i] ~ /^\/sys\/kernel\/debug\//) ? "00" : "44")
+			} else
 				mode = "none"
 			print paths[i], mode
 		}

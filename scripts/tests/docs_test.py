@@ -27,18 +27,14 @@ class Manual(unittest.TestCase):
             found = commands(*words)
             self.assertGreater(len(found), 0)
             self.assertEqual(found - page, set(), "not in packaging/uplift.8")
-        # what it has in the lab's list is there
-        lab = self.text[self.text.index(".It Cm lab"):self.text.index(".Sh ENVIRONMENT")]
-        self.assertLessEqual(set(re.findall(r"^\.It Cm ([a-z-]+)$", lab, re.MULTILINE)) - {"lab"}, commands("lab"))
 
     def test_environment(self):
         used = set()
         for path in sorted((TOP / "scripts").rglob("*.py")):
             if path.parent.name != "tests":
                 used |= set(re.findall(r'environ(?:\.get\(|\[)"(UPLIFT_\w+)"', path.read_text()))
-        documented = set(re.findall(r"UPLIFT_\w+", self.text))
-        self.assertEqual(used - documented, set(), "not in packaging/uplift.8")
-        self.assertEqual(documented - used, set(), "in packaging/uplift.8 only")
+        self.assertGreater(len(used), 3)
+        self.assertEqual(used - set(re.findall(r"UPLIFT_\w+", self.text)), set(), "not in packaging/uplift.8")
 
 
 class Abi(unittest.TestCase):
@@ -72,7 +68,8 @@ class Abi(unittest.TestCase):
         for what, entry in self.entries.items():
             for field in ("Date:", "KernelVersion:", "Description:"):
                 self.assertIn(field, entry, what)
-            self.assertRegex(entry, r"Description:\s+\((RO|RW)(, 0\d{3})?\) ", what)
+            if not what.endswith("/"):
+                self.assertRegex(entry, r"Description:\s+\((RO|RW)(, 0\d{3})?\) ", what)
 
     def test_nodes(self):
         for path, text in ((path, text) for directory in sorted((TOP / "modules").iterdir())
