@@ -26,8 +26,8 @@ MAKEOVERRIDES :=
 UPLIFT := scripts/uplift
 # As the scripts have it.
 BUILD := $(or $(UPLIFT_BUILD),build)
-MADE := modules guest kunit report selftests cachelines live bench
-GOT := apt cache root targets src kselftest
+MADE := modules guest kunit report selftests cachelines live bench package/src package/modules package/log
+GOT := apt cache root targets src kselftest package
 SETUP := scripts/setup
 RUNNING := /lib/modules/$(shell uname -r)/build
 HEADERS := $(or $(KDIR),$(RUNNING))
@@ -35,7 +35,8 @@ OWN := $(if $(KERNEL),--kernel $(KERNEL)) $(if $(MODULES),--modules $(MODULES)) 
 	$(if $(KDIR),--kdir $(KDIR)) $(if $(KSRC),--ksrc $(KSRC))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test modules modules-all kunit selftests check unit setup clean distclean
+.PHONY: help run test modules modules-all modules_install install uninstall sign package kunit selftests check unit \
+	setup clean distclean
 
 help:
 	@echo 'uplift: try recent upstream fast-path changes on the stock kernel you already ship'
@@ -52,6 +53,13 @@ help:
 	@echo '                           BTF=FILE its vmlinux or BTF, if neither in KDIR nor running'
 	@echo '                           V=1 show the commands'
 	@echo '  make modules-all         for every target, in the build root; TARGET=6.12 for one'
+	@echo
+	@echo 'Install (as root):'
+	@echo '  make install             the command, its manual, DKMS sources; DESTDIR=, prefix=/usr/local'
+	@echo '  make modules_install     what make modules built, for who goes without DKMS'
+	@echo '  make sign                sign what make modules built; KEY=FILE CERT=FILE, or NEW=1'
+	@echo '  make uninstall           leave nothing of all that behind'
+	@echo '  make package             Debian packages; built, installed and removed in a root of their own'
 	@echo
 	@echo 'Test (as root):'
 	@echo '  make test                everything below, for all targets; what CI runs'
@@ -86,6 +94,26 @@ modules:
 			exit 2; }; }
 	$(MAKE) -C $(HEADERS) M=$(CURDIR) W=1 $(if $(KSRC),KSRC=$(abspath $(KSRC))) \
 		$(if $(BTF),BTF=$(abspath $(BTF))) $(if $(V),V=$(V)) modules
+
+# Recipes have the environment and nothing of make's own variables: see unexport.
+INSTALL := $(foreach name,DESTDIR prefix sbindir libdir mandir docdir completionsdir sysconfdir srcdir,$(if \
+	$($(name)),$(name)='$($(name))')) scripts/install
+
+install:
+	@$(INSTALL) install
+
+modules_install:
+	@$(INSTALL) modules
+
+uninstall:
+	@$(INSTALL) uninstall
+
+sign:
+	@scripts/sign $(if $(KEY),--key '$(KEY)') $(if $(CERT),--cert '$(CERT)') $(if $(KDIR),--kdir '$(KDIR)') \
+		$(if $(NEW),--new)
+
+package: setup
+	@$(UPLIFT) lab package $(TARGETS)
 
 modules-all: setup
 	@$(UPLIFT) lab build $(TARGETS) $(if $(V),--verbose)

@@ -5,10 +5,15 @@ The format is small and stable (Documentation/bpf/btf.rst); reading it here spar
 new enough for the kernel under test.
 """
 
+import pathlib
 import struct
+import sys
 import zlib
 
-from csource import Problem
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
+
+import bzimage		# noqa: E402
+from csource import Problem		# noqa: E402
 
 _INT, _ARRAY, _STRUCT, _UNION, _ENUM, _FUNC, _FUNC_PROTO = 1, 3, 4, 5, 6, 12, 13
 _VAR, _DATASEC, _DECL_TAG, _ENUM64 = 14, 15, 17, 19
@@ -40,6 +45,11 @@ class Btf:
 
     def __init__(self, path):
         data = path.read_bytes()
+        if bzimage.is_image(data):
+            try:
+                data = bzimage.unpack(data)
+            except ValueError as problem:
+                raise Problem(f"{path} {problem}") from None
         if data[:4] == b"\x7fELF":
             data = section(data) or b""
         if data[:2] != b"\x9f\xeb":

@@ -15,6 +15,7 @@ usage: make.py --change DIR --ksrc DIR --kdir DIR --btf FILE --out DIR
 """
 
 import argparse
+import os
 import pathlib
 import re
 import sys
@@ -84,10 +85,14 @@ def find_btf(given, kdir):
         return kdir / "vmlinux"
     release = pathlib.Path("/proc/sys/kernel/osrelease").read_text().strip()
     built = kdir / "include/generated/utsrelease.h"
-    if running.is_file() and built.is_file() and f'"{release}"' in built.read_text():
+    of = re.search(r'UTS_RELEASE "([^"]+)"', built.read_text()) if built.is_file() else None
+    if running.is_file() and of and of[1] == release:
         return running
-    raise Problem("the target's BTF is needed, to check private layouts against: BTF=FILE, a vmlinux or its .BTF "
-                  "section (on a machine that runs it: /sys/kernel/btf/vmlinux)")
+    # one that is installed, and not running yet
+    if of and os.access(image := pathlib.Path("/boot/vmlinuz-" + of[1]), os.R_OK):
+        return image
+    raise Problem("the target's BTF is needed, to check private layouts against: BTF=FILE, a vmlinux, its .BTF "
+                  "section or a bzImage (on a machine that runs it: /sys/kernel/btf/vmlinux)")
 
 
 class NoBtf:

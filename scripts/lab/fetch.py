@@ -10,18 +10,21 @@ import dataclasses
 import glob
 import hashlib
 import json
-import lzma
 import os
 import pathlib
 import re
 import shutil
 import struct
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 
-from . import apt, paths, say, targets
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
+
+import bzimage	# noqa: E402
+from . import apt, paths, say, targets	# noqa: E402
 
 WANT = ("image", "modules", "headers", "slice", "source")
 # What building and running our modules takes; "slice" is the part of the source that they are generated from.
@@ -350,21 +353,12 @@ def _unpack_source(file, directory, series):
 
 # ------------------------------------------------- headers against the image
 
-def vmlinux_of(bzimage):
+def vmlinux_of(path):
     """The ELF image inside a bzImage."""
-    data = pathlib.Path(bzimage).read_bytes()
-    if data[0x202:0x206] != b"HdrS":
-        raise say.Problem(f"{bzimage} is no x86 kernel image (bzImage)", say.USAGE)
-    start = (data[0x1f1] or 4) * 512 + 512
-    offset, length = struct.unpack_from("<II", data, 0x248)
-    payload = data[start + offset:start + offset + length]
-    if payload[:6] == b"\xfd7zXZ\0":
-        # the last four bytes are the kernel's own note of the size
-        return lzma.LZMADecompressor().decompress(payload)
-    if payload[:4] == b"\x28\xb5\x2f\xfd":
-        result = subprocess.run(["zstd", "-dcq"], input=payload, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        return result.stdout	# zstd, too, stumbles over the size at the end, after all is out
-    raise say.Problem(f"{bzimage} is compressed in a way that uplift does not know ({payload[:4].hex()})")
+    try:
+        return bzimage.unpack(pathlib.Path(path).read_bytes())
+    except ValueError as problem:
+        raise say.Problem(f"{path} {problem}", say.USAGE) from None
 
 
 def section_of(elf, wanted):

@@ -10,6 +10,8 @@ from . import buildroot, fetch, fslist, guest, kmod, paths, say, selftests, targ
 # What a guest needs to run a script of selftests/, beside the modules and selftests/ itself.
 SCRIPTS = {
     "fslist": {},
+    "abi": {},
+    "lockdown": {"env": {"LOCKDOWN": "1"}},
     "epoll": {},
     "iomap": {"modules": ["brd", "ext4", "xfs"], "mem": "2G",
               "programs": ["/usr/bin/fio", "/usr/sbin/mkfs.xfs", "/usr/sbin/mkfs.ext4"]},
@@ -70,6 +72,8 @@ def boot(target, kos, install, script, *, form="short", smp=2, env=None, accel=N
     program = upstream_test(target) if script == "epoll" else None
     if program:
         files["/selftests/epoll_wakeup_test"] = program
+    needs = {key: value for key, value in needs.items() if key != "env"}
+    env = SCRIPTS[script].get("env", {}) | (env or {})
     if "programs" in needs:
         buildroot.ensure("io")
     result = guest.boot(target, f"exec /selftests/{script}.sh {form}", files=files, kos=kos, smp=smp, env=env,
