@@ -37,7 +37,7 @@ find_ko()
 {
 	release=$(uname -r)
 	for place in ${UPLIFT_KO_DIR:+"$UPLIFT_KO_DIR"} "$DIR" /modules \
-		     "$DIR/../modules/core" "$DIR/../modules/$CHANGE" \
+		     "$DIR/../modules/core" "$DIR/../modules/$CHANGE" "$DIR/../modules/backports" \
 		     "/lib/modules/$release/updates" "/lib/modules/$release/updates/dkms" \
 		     "/lib/modules/$release/updates/uplift" "/lib/modules/$release/extra"; do
 		if [ -r "$place/$1.ko" ]; then

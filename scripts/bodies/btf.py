@@ -6,6 +6,7 @@ new enough for the kernel under test.
 """
 
 import pathlib
+import re
 import struct
 import sys
 import zlib
@@ -106,3 +107,17 @@ class Btf:
         if len(layouts) != 1:
             raise Problem(f"{self.path}: {'no' if not layouts else 'more than one'} struct {tag} in the kernel's BTF")
         return layouts.pop()
+
+    def has(self, what):
+        """Is there "function NAME", "struct NAME" or "struct NAME.MEMBER"? ValueError for what is none of them."""
+        match = re.fullmatch(r"(function|struct) (\w+)(?:\.(\w+))?", what)
+        if not match or (match[1] == "function" and match[3]):
+            raise ValueError(f"'{what}' is neither 'function NAME' nor 'struct NAME[.MEMBER]'")
+        if match[1] == "function":
+            return match[2] in self.functions
+        if not match[3]:
+            return match[2] in self.structs()
+        try:
+            return match[3] in (member for member, _ in self.layout(match[2])[1])
+        except Problem:
+            return False

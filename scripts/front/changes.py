@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The changes that there are: every modules/<change>/about.toml says what the change is and how it is measured.
+"""The changes that there are: every modules/<change>/about.toml, and modules/backports/<change>/about.toml, says what the
+change is and how it is measured.
 
     title      in a few words
     order      where it stands in reports
     static     what the type information of a kernel (BTF) tells without a module: in turn, until one holds,
-               { has | lacks = "struct NAME" or "struct NAME.MEMBER" or "function NAME", verdict, says }
+               { has | lacks = "struct NAME" or "struct NAME.MEMBER" or "function NAME", verdict, says }; a backport's
+               module says the same, where also "source WORDS OF THE FUNCTION" may stand
     risk       what may go wrong when it is shipped
     by_hand    what nobody but a person can check before it is shipped
     requires   options of the kernel's configuration that it takes, beside REQUIRED
@@ -50,6 +52,11 @@ class Change:
         """In a few words."""
         return self.about["title"]
 
+    @property
+    def backport(self):
+        """Is all of its code generated, from a directory in modules/backports?"""
+        return self.directory.parent.name == "backports"
+
     def lacks(self, config):
         """What of a configuration is not as it takes; nothing where the configuration is not known."""
         wanted = [*REQUIRED, *self.about.get("requires", ())]
@@ -62,21 +69,22 @@ class Change:
 
     def patches(self):
         """{file name: text} of the semantic patches."""
-        return {f"modules/{self.name}/{path.name}": path.read_text()
+        return {"/".join(("modules", *self.directory.parts[-1 - self.backport:], path.name)): path.read_text()
                 for path in sorted(self.directory.glob("*.cocci"))}
 
 
 def load(top=None):
     """{name: Change}, in their order."""
     found = []
-    for path in (top or paths.TOP / "modules").glob("*/about.toml"):
+    top = top or paths.TOP / "modules"
+    for path in [*top.glob("*/about.toml"), *top.glob("backports/*/about.toml")]:
         try:
             about = tomllib.loads(path.read_text())
         except tomllib.TOMLDecodeError as problem:
             raise say.Problem(f"{path}: {problem}") from None
         found.append(Change(path.parent.name, path.parent, about))
     if not found:
-        raise say.Problem(f"no modules/*/about.toml below {top or paths.TOP}: is the tree whole?")
+        raise say.Problem(f"no modules/*/about.toml below {top}: is the tree whole?")
     return {change.name: change for change in sorted(found, key=lambda change: (change.about.get("order", 99),
                                                                                change.name))}
 

@@ -43,19 +43,10 @@ class Types:
         types = self._read()
         if types is None:
             return None
-        kind, _, name = what.partition(" ")
-        if kind == "function":
-            return name in types.functions
-        if kind != "struct" or not name:
-            raise say.Problem(f"about.toml: '{what}' is neither 'function NAME' nor 'struct NAME[.MEMBER]'")
-        name, dot, member = name.partition(".")
-        if not dot:
-            return name in types.structs()
-        import btf
         try:
-            return member in (have for have, _ in types.layout(name)[1])
-        except btf.Problem:
-            return False
+            return types.has(what)
+        except ValueError as problem:
+            raise say.Problem(f"about.toml: {problem}") from None
 
 
 def static(change, types, why):
@@ -64,7 +55,10 @@ def static(change, types, why):
     kind = "unknown"
     for rule in change.about.get("static", ()):
         wanted = "has" in rule
-        answer = types.has(rule["has" if wanted else "lacks"])
+        what = rule["has" if wanted else "lacks"]
+        if what.startswith("source "):
+            break	# not here; its module knows what it was built from
+        answer = types.has(what)
         if answer is None:
             evidence.append(f"types: {types.why}")
             break

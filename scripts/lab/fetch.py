@@ -483,6 +483,8 @@ def _on_disk(name):
     there = {"image": base / "vmlinuz", "modules": base / "modules", "headers": base / "headers",
              "source": paths.SRC / name, "slice": base / "slice"}
     info["parts"] = {part: version for part, version in info["parts"].items() if there[part].exists()}
+    if "slice" in info["parts"] and set(slice_patterns()) - set(info.get("sliced", ())):
+        del info["parts"]["slice"]	# a change that came since takes more of the source
     return info
 
 
@@ -588,9 +590,10 @@ def _unpack(now, todo, info):
         info["parts"]["source"] = now.version
     if "slice" in todo:
         with paths.fresh_dir(base / "slice") as temp:
-            _unpack_slice(now.parts["slice"][0], name, temp, _SLICE)
+            _unpack_slice(now.parts["slice"][0], name, temp, slice_patterns())
             _check_source(now.parts["slice"][0], temp)
         info["parts"]["slice"] = now.version
+        info["sliced"] = slice_patterns()
     info["provenance"] = [dict(dataclasses.asdict(file), part=part) for part in WANT if part in info["parts"]
                           for file in now.parts[part]]
     if {"image", "headers"} <= set(info["parts"]) and todo & {"image", "headers", "modules"}:
@@ -600,8 +603,18 @@ def _unpack(now, todo, info):
 
 
 # What the modules' bodies are generated from, and upstream's tests of it: unpacking all takes longer and 1.7 GB.
-_SLICE = ("Makefile", "fs/eventpoll.c", "fs/dax.c", "fs/iomap/*", "tools/testing/selftests/filesystems/epoll/*",
-          "tools/testing/selftests/kselftest*.h", "tools/testing/selftests/kselftest/*")
+_SLICE = ("tools/testing/selftests/filesystems/epoll/*", "tools/testing/selftests/kselftest*.h",
+          "tools/testing/selftests/kselftest/*")
+
+
+def slice_patterns():
+    """_SLICE, and what the manifests of the changes name."""
+    sys.path.append(str(paths.TOP / "scripts/bodies"))
+    import manifests	# as the generator reads them
+    try:
+        return sorted({*_SLICE, *manifests.slice_of(paths.TOP)})
+    except manifests.Problem as problem:
+        raise say.Problem(str(problem)) from None
 
 # What the static checks use of a kernel's source.
 _TOOLS = ("tools/lib/python/*", "tools/docs/*", "scripts/checkpatch.pl", "scripts/spelling.txt",

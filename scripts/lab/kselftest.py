@@ -13,6 +13,7 @@ SCRIPTS = {
     "abi": {},
     "lockdown": {"env": {"LOCKDOWN": "1"}},
     "epoll": {},
+    "backports": {},
     "iomap": {"modules": ["brd", "ext4", "xfs"], "mem": "2G",
               "programs": ["/usr/bin/fio", "/usr/sbin/mkfs.xfs", "/usr/sbin/mkfs.ext4"]},
 }

@@ -61,7 +61,8 @@ def _tree():
     top = paths.TOP
     wanted = [top / "scripts/uplift", top / "scripts/report.py"]
     wanted += [path for part in ("lab", "front", "bodies") for path in sorted((top / "scripts" / part).glob("*.py"))]
-    wanted += sorted([*(top / "modules").glob("*/about.toml"), *(top / "modules").glob("*/*.cocci")])
+    wanted += sorted(path for pattern in ("about.toml", "*.cocci") for place in ("*", "backports/*")
+                     for path in (top / "modules").glob(f"{place}/{pattern}"))
     state = hashlib.sha256(b"\0".join(str(path).encode() + path.read_bytes() for path in wanted)).hexdigest()[:12]
     tree = paths.BUILD / "live" / f"tree-{state}"
     with paths.lock("live"):
