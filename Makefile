@@ -35,7 +35,7 @@ OWN := $(if $(KERNEL),--kernel $(KERNEL)) $(if $(MODULES),--modules $(MODULES)) 
 	$(if $(KDIR),--kdir $(KDIR)) $(if $(KSRC),--ksrc $(KSRC))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test modules modules-all modules_install install uninstall sign package kunit selftests check unit \
+.PHONY: help run matrix test modules modules-all modules_install install uninstall sign package kunit selftests check unit \
 	setup clean distclean
 
 help:
@@ -45,11 +45,12 @@ help:
 	@echo '  make run                 the whole evaluation of one stock kernel in a guest'
 	@echo '                           TARGET=6.12 another than the default, 6.18'
 	@echo '                           KERNEL=bzImage MODULES=DIR KDIR=DIR [KSRC=DIR] your own'
+	@echo '  make matrix              all targets, one table; goes on where it was stopped; TARGETS="6.12 6.18"'
 	@echo
 	@echo 'Build:'
 	@echo '  make modules             uplift.ko and uplift_fslist.ko, for the running kernel'
 	@echo '                           KDIR=DIR another kernel: its headers or build directory'
-	@echo '                           KSRC=DIR its source tree: uplift_iomap.ko and uplift_epoll.ko, too'
+	@echo '                           KSRC=DIR its source tree: uplift_iomap.ko, uplift_epoll.ko, backports'
 	@echo '                           BTF=FILE its vmlinux or BTF, if neither in KDIR nor running'
 	@echo '                           V=1 show the commands'
 	@echo '  make modules-all         for every target, in the build root; TARGET=6.12 for one'
@@ -78,6 +79,9 @@ setup:
 
 run: setup
 	@$(UPLIFT) lab evaluate $(TARGET) $(OWN)
+
+matrix: setup
+	@$(UPLIFT) lab matrix $(or $(TARGETS),$(TARGET))
 
 modules:
 	@test -e $(HEADERS)/Makefile || { \

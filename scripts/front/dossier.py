@@ -229,10 +229,10 @@ def _wrap(text, first="", later=None):
                          break_long_words=False, break_on_hyphens=False) or [first.rstrip()]
 
 
-def _columns(head, rows):
+def _columns(head, rows, wide=WIDTH):
     """A table; turned round, a line per cell, where it is too wide."""
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
-    if sum(widths) + 2 * (len(widths) - 1) <= WIDTH:
+    if sum(widths) + 2 * (len(widths) - 1) <= wide:
         right = _numeric(head, rows)
         for row in ([head] if any(head[1:]) else []) + rows:
             yield "  ".join(cell.rjust(width) if to_right else cell.ljust(width)
@@ -248,10 +248,10 @@ def _columns(head, rows):
                 yield from _wrap(cell, f"    {name:{width}} " if width else "    ", " " * (5 + width))
 
 
-def text(data):
-    """The dossier as text, 79 columns wide."""
+def as_text(parts, wide=WIDTH):
+    """Blocks as text, 79 columns wide; tables may be wider."""
     lines = []
-    for kind, *what in blocks(data):
+    for kind, *what in parts:
         if kind == "title":
             lines += _wrap(what[0])
         elif kind == "head":
@@ -270,7 +270,7 @@ def text(data):
             for item in what[0]:
                 lines += _wrap(item, "- ", "  ")
         elif kind == "table":
-            lines += _columns(*what)
+            lines += _columns(*what, wide)
         elif kind == "code":
             lines += [f"{what[0]}:"] + [f"    {line}".rstrip() for line in what[1].splitlines()]
         else:
@@ -285,10 +285,10 @@ def _escape(value):
     return re.sub(r"([\\`*_<>|\[\]])", r"\\\1", value)
 
 
-def markdown(data):
-    """The dossier as Markdown."""
+def as_markdown(parts):
+    """Blocks as Markdown."""
     lines = []
-    for kind, *what in blocks(data):
+    for kind, *what in parts:
         if kind == "title":
             lines.append(f"# {_escape(what[0])}")
         elif kind == "head":
@@ -346,11 +346,11 @@ def _coloured(cell):
     return "less" if re.search(r"% less|% \(95%", cell) else ""
 
 
-def page(data):
-    """The dossier as one HTML file."""
+def as_page(parts):
+    """Blocks as one HTML file."""
     out = []
     esc = html.escape
-    for kind, *what in blocks(data):
+    for kind, *what in parts:
         if kind == "title":
             title = what[0]
             out.append(f"<h1>{esc(what[0])}</h1>")
@@ -384,3 +384,18 @@ def page(data):
     return (f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{esc(title)}</title>'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
             f"<style>{STYLE}</style></head>\n<body>\n" + "\n".join(out) + "\n</body></html>\n")
+
+
+def text(data):
+    """The dossier as text."""
+    return as_text(blocks(data))
+
+
+def markdown(data):
+    """The dossier as Markdown."""
+    return as_markdown(blocks(data))
+
+
+def page(data):
+    """The dossier as HTML."""
+    return as_page(blocks(data))

@@ -34,7 +34,7 @@ def evaluate(target, accel=None):
     guest.choose_accel(target, qemu, False, None, accel)	# probes KVM if it has to, before the guests run at once
     buildroot.ensure("io")
     with say.doing(f"evaluating {target.release} in guests, all at once (correctness, instruction counts)"):
-        correct, measured, equal, counted = _all(target, kos, tests, accel)
+        correct, measured, equal, same, counted = _all(target, kos, tests, accel)
     data = {
         "format": report.FORMAT, "change": "fslist", "created": form.now(),
         "target": {"name": target.name, "release": target.release, "version": target.version,
@@ -42,7 +42,8 @@ def evaluate(target, accel=None):
         "verdict": measured.pop("verdict"), "correctness": correct, "measurement": measured,
         "reproduce": f"make run TARGET={target.name}" if target.name in targets.TABLE
         else "scripts/uplift lab evaluate --kernel BZIMAGE --modules DIR --kdir DIR",
-        "sections": redirects.sections(counted, equal), "ok": correct["ok"] and equal["ok"],
+        "sections": [*redirects.sections(counted, equal), *redirects.of_backports(counted, same)],
+        "ok": correct["ok"] and equal["ok"] and same["ok"],
     }
     data["seconds"] = round(time.monotonic() - started, 1)
     return data
@@ -51,7 +52,8 @@ def evaluate(target, accel=None):
 def _all(target, kos, tests, accel):
     """All guests at once: a loaded host slows instruction counting down, but cannot change a count."""
     progress = say.Progress("guests")
-    state = {"correctness": "booting", "counting": "booting", "epoll": "under way", "arms": "under way"}
+    state = {"correctness": "booting", "counting": "booting", "epoll": "under way", "backports": "under way",
+             "arms": "under way"}
 
     def watch_correctness(line):
         result = re.match(r"(?:not )?ok (\d+) (?:- )?(\S+)", line)
@@ -72,13 +74,14 @@ def _all(target, kos, tests, accel):
     def shown():
         progress.show(", ".join(f"{key} {state[key]}" for key in state if key != "of"))
 
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+    with concurrent.futures.ThreadPoolExecutor(5) as pool:
         jobs = [pool.submit(fslist.correctness, target, kos, tests, smp=2, env=_short(tests), accel=accel,
                             echo=watch_correctness),
                 pool.submit(fslist.measure, target, kos, tests, echo=watch_counting),
                 pool.submit(redirects.correctness, target, kos, tests, accel),
+                pool.submit(redirects.backports, target, kos, tests, accel),
                 pool.submit(redirects.evaluate, target, kos, tests)]
-        names = ("correctness", "counting", "epoll", "arms")
+        names = ("correctness", "counting", "epoll", "backports", "arms")
         try:
             left = dict(zip(jobs, names))
             while left:

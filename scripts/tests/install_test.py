@@ -140,6 +140,13 @@ class Said(unittest.TestCase):
             self.assertEqual(set(self.listed(conf)), wanted | extra,
                              f"{conf} does not list what Kbuild builds: add BUILT_MODULE_NAME and _LOCATION")
 
+    def test_dkms_lists_the_backports(self):
+        text = (TOP / "packaging/dkms-bodies.conf").read_text()
+        listed = dict(zip(re.findall(r'^BUILT_MODULE_NAME\[\d+\]="(.*)"', text, re.MULTILINE),
+                          re.findall(r'^BUILT_MODULE_LOCATION\[\d+\]="(.*)"', text, re.MULTILINE)))
+        self.assertEqual({name for name, place in listed.items() if place == "modules/backports"},
+                         {f"uplift_{path.parent.name}" for path in (TOP / "modules/backports").glob("*/manifest.toml")})
+
     def test_dkms_numbers(self):
         for conf in ("dkms.conf", "packaging/dkms-bodies.conf"):
             numbers = {}
