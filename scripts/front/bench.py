@@ -16,6 +16,7 @@ about.toml's [bench] says how a change is measured:
     operations  with such files: { the program's --op = the operation's name }
 """
 
+import functools
 import json
 import os
 import random
@@ -23,7 +24,7 @@ import shlex
 
 from lab import paths, say
 
-from . import ask, changes, dossier, files, form, kos, machine, probe, programs, selftest, stats, undo
+from . import ask, changes, dossier, files, form, kos, machine, probe, programs, selftest, stats, undo, workloads
 
 OFFS = ("off", "off_again")
 
@@ -102,6 +103,38 @@ def _by_file(change, how, options):
     return found
 
 
+def _by_workload(change, options, direct, notes):
+    """Samples of what a change's workloads give in every arm, which are set here, or mounted."""
+    found, nodes = {}, change.about["bench"].get("files")
+    nodes = nodes if isinstance(nodes, dict) else None
+    arms = list(nodes) if nodes else _arms(change.about["bench"], options)
+    offered = kos.stats(change.name)
+    arms = [arm for arm in arms if nodes or arm in OFFS or f"calls_{arm}" in offered]
+    file = kos.UPLIFT / change.name / "arm"
+    for load in workloads.of(change):
+        why = load.lacks()
+        if why:
+            notes.append(f"workload {load.name} was not run: {why}")
+            continue
+        try:
+            operations = list(load.operations(direct() if load.files else []))
+        except say.Skip as reason:
+            notes.append(f"workload {load.name} was not run: {reason}")
+            continue
+        progress = say.Progress(f"{change.name}: {load.name}")
+        for round_ in range(options.rounds):
+            progress.show(f"round {round_ + 1} of {options.rounds}")
+            for arm in order(arms, round_, False):
+                really = "null" if arm == "new" and options.placebo else arm
+                if not nodes:
+                    undo.write(file, "off" if really in OFFS else really)
+                for name, run_ in operations:
+                    _collect(found, name, arm, run_(options.cpu, nodes[really] if nodes and really not in OFFS else None))
+        if not nodes:
+            undo.write(file, "off")
+    return found
+
+
 def _direct(part, options, back):
     """Files for direct reads."""
     if options.dir:
@@ -135,8 +168,14 @@ def measure(change, part, options):
             # whoever had set one gets it back
             back.add("write", arm, kos.read(arm, "off"))
         before = kos.stats(change.name)
-        extra = _direct(part, options, back) if how.get("files") == "direct" else []
-        if isinstance(how.get("files"), dict):
+        files_ = functools.cache(lambda: _direct(part, options, back))
+        extra = files_() if how.get("files") == "direct" and not options.workloads else []
+        if options.workloads:
+            found = _by_workload(change, options, files_, part["notes"])
+            if found and arm.exists():
+                there = {arm for arms in found.values() for arm in arms} - set(OFFS)
+                problems = _shown(part, change, ["null"] if options.placebo else sorted(there), before)
+        elif isinstance(how.get("files"), dict):
             found = _by_file(change, how, options)
         else:
             found = _by_arm(change, how, options, extra)
@@ -144,7 +183,8 @@ def measure(change, part, options):
     if not back.ok:
         problems.append(f"{change.name}: not everything could be undone, see above")
     unit = "instructions" if options.counting else "ns"
-    part["operations"] = [form.operation(name, arms, unit, how.get("calls", 0), void=void(options))
+    calls = 0 if options.workloads else how.get("calls", 0)
+    part["operations"] = [form.operation(name, arms, unit, calls, void=void(options))
                           for name, arms in found.items()]
     part["notes"] += sorted(options.warnings)
     if options.counting:
@@ -194,6 +234,9 @@ def run(wanted, options, data):
             part["correctness"] = selftest.run(change, options.tests)
             if part["correctness"] and not part["correctness"]["ok"]:
                 data["problems"].append(f"{change.name}: its selftests failed")
+        if options.workloads and not change.about.get("workloads"):
+            part["notes"].append("not measured: its about.toml names no workload")
+            continue
         if "bench" not in change.about:
             part["notes"].append("not measured: its about.toml says no bench")
             continue
@@ -228,6 +271,8 @@ def _bench(args):
         raise say.Problem("--rounds, --batches and --batch-size are numbers above 0", say.USAGE)
     if os.geteuid():
         raise say.Problem("bench loads modules and takes root: sudo uplift bench", say.USAGE)
+    if args.workloads and args.counting:
+        raise say.Problem("workloads take time, which a guest that counts instructions does not have", say.USAGE)
     args.cpu = pick_cpu(args.cpu)
     if not kos.loaded(kos.CORE) and not kos.find(kos.CORE)[0]:
         raise say.Skip(f"no {kos.CORE}.ko for {os.uname().release}; type: "
@@ -241,7 +286,7 @@ def _bench(args):
     if not ask.agreed(_plan(wanted, args), args.yes):
         raise say.Problem("not agreed to; uplift bench --yes does not ask", say.USAGE)
     command = shlex.join(["uplift", "bench", *args.changes] + (["--counting"] if args.counting else [])
-                         + (["--placebo"] if args.placebo else []) + ["--rounds", str(args.rounds)])
+                         + (["--placebo"] if args.placebo else []) + (["--workloads"] if args.workloads else []) + ["--rounds", str(args.rounds)])
     data = form.new(machine.describe(args.cpu), command)
     out = args.out or paths.REPORT / f"bench-{data['machine']['release']}.json"
     try:
@@ -277,6 +322,8 @@ def register(commands):
                         help="a nanosecond is an instruction here (a guest that counts): 2 rounds, which have to agree")
     parser.add_argument("--tests", metavar="DIR",
                         help="first run the selftests that are installed there (make -C selftests install)")
+    parser.add_argument("--workloads", action="store_true",
+                        help="workloads that users know instead, of tools that are here: fio, perf bench, hackbench ...")
     parser.add_argument("--placebo", action="store_true",
                         help="take null for new: has to find no measurable gain, else do not trust this machine")
     parser.add_argument("--out", metavar="FILE", help="keep the data there (build/report/bench-RELEASE.json)")

@@ -12,6 +12,7 @@ change is and how it is measured.
     requires   options of the kernel's configuration that it takes, beside REQUIRED
     excludes   options that must not be set
     upstream   { linux, title, author, commit, link }, as far as known
+    workloads  what it is measured by that users know: names of workloads.py
     bench      how it is measured, see bench.py: { program, arguments, operation, arms, calls | files, operations }
 """
 

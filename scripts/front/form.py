@@ -136,25 +136,32 @@ def check(data):
     if not isinstance(data, dict) or "format" not in data:
         raise ValueError("no report of ours: it names no format")
     if data["format"] == EVALUATION:
-        data = of_evaluation(data)
+        try:
+            data = of_evaluation(data)
+        except (KeyError, TypeError, AttributeError, IndexError) as problem:
+            raise ValueError(f"an evaluation that is not whole: {type(problem).__name__}: {problem}") from None
     if data["format"] != FORMAT:
         raise ValueError(f"format '{data['format']}', this program reads {FORMAT} and {EVALUATION}")
     for key in ("created", "machine", "changes", "ok", "problems"):
         if key not in data:
             raise ValueError(f"'{key}' is missing")
+    if not isinstance(data["machine"], dict) or not isinstance(data["changes"], list):
+        raise ValueError("'machine' or 'changes' is of another kind than in a report")
     for part in data["changes"]:
         for key in ("name", "title", "verdict", "operations"):
-            if key not in part:
+            if not isinstance(part, dict) or key not in part:
                 raise ValueError(f"a change without '{key}'")
     return data
 
 
-def load(path):
-    """The report in a file."""
+def load(path, reads=check):
+    """The report in a file; `reads` checks what is in it."""
     try:
-        with open(path) as file:
-            return check(json.load(file))
+        with open(path, encoding="utf-8") as file:
+            return reads(json.load(file))
     except OSError as problem:
         raise say.Problem(say.of_os(problem), say.USAGE) from None
+    except RecursionError:
+        raise say.Problem(f"{os.path.relpath(path)}: no report of ours: nested too deeply", say.USAGE) from None
     except (ValueError, KeyError) as problem:
         raise say.Problem(f"{os.path.relpath(path)}: {problem}", say.USAGE) from None

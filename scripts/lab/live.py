@@ -23,7 +23,7 @@ LEFT_OUT = {"test", "idlelib", "ensurepip", "pydoc_data", "turtledemo", "lib-dyn
             "distutils", "lib2to3", "dist-packages", "site-packages"}
 LIBRARIES = ("_ctypes", "_contextvars", "_decimal", "_lzma", "_bz2", "_hashlib", "_queue", "resource", "mmap", "termios")
 TREE = "/opt/uplift"
-PROGRAMS = ("/usr/sbin/mkfs.ext4", "/usr/sbin/mkfs.xfs")
+PROGRAMS = ("/usr/sbin/mkfs.ext4", "/usr/sbin/mkfs.xfs", "/usr/bin/fio")
 STOCK = ("brd", "ext4", "xfs")
 
 

@@ -26,7 +26,7 @@ def state(target, kos, tests):
     lab = pathlib.Path(__file__).parent
     sum_ = hashlib.sha256(f"{target.release} {target.version}".encode())
     for path in (*sorted(kos), *sorted(path for path in tests.rglob("*") if path.is_file()),
-                 *(lab / f"{name}.py" for name in MEASURES)):
+                 *(lab / f"{name}.py" for name in MEASURES), *sorted(paths.TOP.glob("modules/**/about.toml"))):
         sum_.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     return sum_.hexdigest()
 
