@@ -153,7 +153,8 @@ def status():
 
 
 BASE_MODULES = {"uplift", "uplift_fslist"}
-BODIES = {"uplift_iomap", "uplift_epoll", "uplift_livepatch"}
+BODIES = {"uplift_iomap", "uplift_epoll", "uplift_livepatch",
+          *(f"uplift_{path.parent.name}" for path in paths.TOP.glob("modules/backports/*/manifest.toml"))}
 
 
 _counts = {"passed": 0, "skipped": 0}
