@@ -19,8 +19,10 @@ about.toml's [bench] says how a change is measured:
 import functools
 import json
 import os
+import pathlib
 import random
 import shlex
+import tempfile
 
 from lab import paths, say
 
@@ -203,6 +205,21 @@ def void(options):
     return ""
 
 
+def _out(wanted, release):
+    """Where what is measured is kept: looked at before it takes minutes."""
+    out = pathlib.Path(wanted) if wanted else paths.REPORT / f"bench-{release}.json"
+    try:
+        paths.write(out, "")
+        out.unlink()
+        return out
+    except OSError as problem:
+        if wanted:
+            raise say.Problem(f"--out: {say.of_os(problem)}", say.USAGE) from None
+        out = pathlib.Path(tempfile.mkdtemp(prefix="uplift-")) / out.name
+        say.warn(f"{say.of_os(problem)}; the data will be in {out}")
+        return out
+
+
 def _plan(wanted, options):
     """What will be done to this machine."""
     lines, _ = probe.plan(wanted)
@@ -288,7 +305,7 @@ def _bench(args):
     command = shlex.join(["uplift", "bench", *args.changes] + (["--counting"] if args.counting else [])
                          + (["--placebo"] if args.placebo else []) + (["--workloads"] if args.workloads else []) + ["--rounds", str(args.rounds)])
     data = form.new(machine.describe(args.cpu), command)
-    out = args.out or paths.REPORT / f"bench-{data['machine']['release']}.json"
+    out = _out(args.out, data["machine"]["release"])
     try:
         run(wanted, args, data)
     except KeyboardInterrupt:

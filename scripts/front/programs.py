@@ -45,7 +45,11 @@ def find(name):
     compiler = next((found for found in map(shutil.which, ("cc", "gcc", "clang")) if found), None)
     if not compiler:
         raise say.Problem(f"no {name} and no compiler to build it with: apt-get install gcc libc6-dev")
-    paths.write(BUILT / "include/kselftest.h", KSELFTEST)
+    try:
+        paths.write(BUILT / "include/kselftest.h", KSELFTEST)
+    except OSError as problem:
+        raise say.Problem(f"{name} cannot be built: {say.of_os(problem)}; set UPLIFT_BUILD to a directory that can be "
+                          "written to, or UPLIFT_BENCH_DIR to where the programs are") from None
     done = subprocess.run([compiler, "-O2", "-w", "-std=gnu11", "-D_GNU_SOURCE=", f"-I{BUILT / 'include'}",
                            f"-I{BENCH.parent}", "-o", f"{program}.new", str(source), "-lpthread"], stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True)

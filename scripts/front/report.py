@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import sys
 
 from lab import paths, say
@@ -33,8 +34,9 @@ def _submission(data, origin):
 def _rendered(render, data, name):
     """A form of the report; what is no report after all is said to be none."""
     try:
-        return render(data)
-    except (KeyError, TypeError, AttributeError, IndexError, ValueError, ZeroDivisionError) as problem:
+        # what came from somewhere may not speak to the terminal, and has to be writable
+        return re.sub("[\0-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]", "\ufffd", render(data))
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError, ArithmeticError, RecursionError) as problem:
         raise say.Problem(f"{os.path.relpath(name)}: not a whole report: {type(problem).__name__}: "
                           + " ".join(str(problem).split()), say.USAGE) from None
 

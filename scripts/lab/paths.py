@@ -60,7 +60,7 @@ def write(path, text):
     ensure(path.parent)
     fd, temp = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with os.fdopen(fd, "w") as file:
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
             file.write(text)
         os.chmod(temp, 0o644)
         os.replace(temp, path)

@@ -1,21 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The dossier in its forms: the same words in each, and each is what it says it is."""
 
+import contextlib
 import copy
 import html.parser
+import io
 import json
 import pathlib
+import random
 import re
 import subprocess
 import sys
 import tempfile
+import types
 import unittest
 import xml.etree.ElementTree
 
 SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCRIPTS))
 
-from front import dossier, form, plots, stats	# noqa: E402
+from front import dossier, form, plots, report, stats	# noqa: E402
 from lab import say	# noqa: E402
 from tests import dossier_data	# noqa: E402
 
@@ -225,6 +229,78 @@ class Command(unittest.TestCase):
                 done = self.run_(str(source))
                 self.assertEqual((done.returncode, done.stdout, done.stderr.count("\n")), (say.USAGE, "", 1), text)
             self.assertEqual(self.run_(str(source) + ".not").returncode, say.USAGE)
+
+
+class Garbage(unittest.TestCase):
+    """Whatever stands in a file: a report, or one line that says what is wrong."""
+    JUNK = (None, True, -1, 0, 1e308, float("inf"), float("nan"), "", "x", "\ud800", "\0\033[2J", [], {}, [1], {"a": 1},
+            "\u00e9" * 300)
+
+    def paths(self, data, path=()):
+        yield path
+        for key in data if isinstance(data, dict) else range(len(data)) if isinstance(data, list) else ():
+            yield from self.paths(data[key], path + (key,))
+
+    def report(self, text, where):
+        file = where / "report.json"
+        file.write_text(text)
+        args = types.SimpleNamespace(file=str(file), origin="uplift", **{
+            name: str(where / name) for name in ("text", "md", "html", "kcidb", "json")})
+        with contextlib.redirect_stderr(io.StringIO()):
+            try:
+                return report._report(args)
+            except say.Problem as problem:
+                self.assertEqual(len(str(problem).splitlines()), 1, problem)
+                return None
+
+    def test_mutated(self):
+        rng = random.Random(5)
+        whole = [dossier_data.bench(), dossier_data.evaluation()]
+        good = 0
+        with tempfile.TemporaryDirectory() as where:
+            where = pathlib.Path(where)
+            for _ in range(150):
+                data = copy.deepcopy(rng.choice(whole))
+                path = rng.choice(list(self.paths(data)))
+                junk = rng.choice(self.JUNK)
+                at = data
+                for key in path[:-1]:
+                    at = at[key]
+                if path:
+                    at[path[-1]] = junk
+                else:
+                    data = junk
+                if self.report(json.dumps(data), where) is not None:
+                    good += 1
+                    for name in ("text", "md", "html"):
+                        self.assertNotRegex((where / name).read_text(encoding="utf-8"), "[\0\033]")
+        self.assertGreater(good, 10)
+
+    def test_no_report_at_all(self):
+        with tempfile.TemporaryDirectory() as where:
+            for text in ("", "{", "[]", "null", "1", '"x"', "{}", '{"format": 1}', '{"format": null}', "[" * 100000):
+                self.assertIsNone(self.report(text, pathlib.Path(where)), text[:20])
+
+    def test_bytes(self):
+        with tempfile.TemporaryDirectory() as where:
+            path = pathlib.Path(where) / "x.json"
+            path.write_bytes(b"\xff\xfe{}")
+            for name in (path, path.parent, path.parent / "none"):
+                done = subprocess.run([sys.executable, "-B", SCRIPTS / "uplift", "report", name], text=True,
+                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                self.assertEqual((done.returncode, len(done.stdout.splitlines())), (2, 1), done.stdout)
+
+    def test_terminal_of_another_encoding(self):
+        with tempfile.TemporaryDirectory() as where:
+            path = pathlib.Path(where) / "x.json"
+            data = copy.deepcopy(DATA)
+            data["problems"] = ["caf\u00e9 \u2192"]
+            path.write_text(json.dumps(data))
+            done = subprocess.run([sys.executable, "-B", SCRIPTS / "uplift", "report", path], text=True, encoding="ascii",
+                                  env={"PATH": "/usr/bin:/bin", "PYTHONIOENCODING": "ascii"},
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            self.assertEqual(done.returncode, 1, done.stdout)
+            self.assertIn(r"caf\xe9 \u2192", done.stdout)
 
 
 if __name__ == "__main__":
