@@ -101,6 +101,10 @@ def blocks(data):
                 yield "text", f"{'FAILED' if key == 'failed' else 'Skipped'}: {name}: {target[key]}"
         for problem in target.get("report", {}).get("problems", ()):
             yield "text", f"PROBLEM: {name}: {problem}"
+        for part in target.get("report", {}).get("changes", ()):
+            correct = part.get("correctness") or {"ok": True}
+            if not correct["ok"]:
+                yield "text", f"FAILED: {name}, {part['name']}: {'; '.join(correct['problems'][:3]) or correct['summary']}"
     for change, per in parts.items():
         operations = list(dict.fromkeys(found["name"] for part in per.values() for found in part["operations"]))
         title = next(iter(per.values()))["title"]

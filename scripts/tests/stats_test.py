@@ -147,11 +147,17 @@ class Exact(unittest.TestCase):
         self.assertEqual(self.claim((99.95, 100), (100, 100.05))["claim"], "none")
 
     def test_none(self):
-        for args in (((100, 100), (100, 100)), ((80, 81), (100, 100)), ((80,), (100,)),
-                     ((80, 80), (100, 100), (90, 90), (91, 91))):
+        for args in (((100, 100), (100, 100)), ((80, 83), (100, 100)), ((80,), (100,)),
+                     ((80, 80), (100, 100), (90, 90), (93, 93))):
             found = self.claim(*args)
             self.assertEqual(dossier.claim(found, "instr."), stats.NONE, args)
             self.assertTrue(found["why"])
+
+
+    def test_first_round_disturbed(self):
+        # as seen: 600 instructions of something else in the first round, of 23,000
+        self.assertEqual(self.claim((7613, 7613), (24121, 23504), (24072, 23459), (23459, 23459))["claim"], "gain")
+        self.assertEqual(self.claim((23300, 23300), (24121, 23504), (24072, 23459), (23459, 23459))["claim"], "none")
 
 
 class Operation(unittest.TestCase):
