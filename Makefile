@@ -142,7 +142,7 @@ clean:
 	@rm -rf $(addprefix $(BUILD)/,$(MADE))
 	@find Kbuild modules selftests -type f \( -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' \
 		-o -name '*.cmd' -o -name '.*.d' -o -name 'modules.order' -o -name 'Module.symvers' \) -delete
-	@rm -rf modules/*/gen
+	@rm -rf modules/*/gen modules/backports/*/gen
 	@rm -f Module.symvers modules.order .modules.order.cmd .Module.symvers.cmd .module-common.o ..module-common.o.cmd
 
 distclean: clean

@@ -62,7 +62,7 @@ _uplift()
 			_uplift_help "${COMP_WORDS[0]}" lab run
 			words=$(sed -n 's/^  TARGET  *one of: //p' <<<"$REPLY")
 		elif [[ -z $words && $usage == *CHANGE* ]]; then
-			words='fslist llc iomap epoll'
+			words=$(tr -s ' \n' ' ' <<<"$help" | sed -n 's/.* CHANGE of: \([^;]*\);.*/\1/p')
 		elif [[ -z $words ]]; then
 			mapfile -t COMPREPLY < <(compgen -f -- "$current")
 			return 0

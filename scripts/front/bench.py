@@ -328,7 +328,7 @@ def register(commands):
         description="Measure every change that applies, on the running kernel: all arms in turn, round by round, on "
                     "one CPU. Says what will be done to the machine, and asks once. Whatever ends it, arms are off and "
                     "modules unloaded again. Status 4: nothing could be measured here.")
-    parser.add_argument("changes", nargs="*", metavar="CHANGE", help="all when none is named")
+    parser.add_argument("changes", nargs="*", metavar="CHANGE", help=changes.names())
     parser.add_argument("--rounds", type=int, metavar="N",
                         help=f"through all arms ({stats.ROUNDS}; fewer are not enough for a claim)")
     parser.add_argument("--batches", type=int, default=50, metavar="N", help="in a sample, whose median counts (50)")

@@ -90,10 +90,18 @@ def load(top=None):
                                                                                change.name))}
 
 
-def chosen(names, top=None):
+def names():
+    """What CHANGE may be, for a command's help: completion reads it there."""
+    try:
+        return "of: " + " ".join(load()) + "; all when none is named"
+    except say.Problem:
+        return "all when none is named"
+
+
+def chosen(wanted, top=None):
     """The Changes of these names, all when there is none."""
     found = load(top)
-    for name in names:
+    for name in wanted:
         if name not in found:
             raise say.Problem(f"no change '{name}'; there are: {' '.join(found)}", say.USAGE)
-    return [found[name] for name in found if not names or name in names]
+    return [found[name] for name in found if not wanted or name in wanted]

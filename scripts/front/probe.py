@@ -167,7 +167,7 @@ def register(commands):
         description="Say for each change whether it applies to the running kernel, and how that is known. The modules "
                     "are loaded for it, asked and unloaded; without root or modules, or without your consent, what the "
                     "kernel's type information tells. Status 4: nothing could be told.")
-    parser.add_argument("changes", nargs="*", metavar="CHANGE", help="all when none is named")
+    parser.add_argument("changes", nargs="*", metavar="CHANGE", help=changes.names())
     parser.add_argument("--yes", action="store_true", help="do not ask before loading")
     parser.add_argument("--json", action="store_true", help="as JSON, for uplift report")
     parser.set_defaults(func=_probe)

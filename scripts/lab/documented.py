@@ -59,6 +59,23 @@ LONG = (("make", "run", "TARGET={target}"), ("make", "matrix", "TARGETS={target}
         ("scripts/uplift", "lab", "cachelines", "{target}"), ("make", "package"))
 
 
+# What README promises of a bench that is killed: arms off, modules gone.
+KILLED = """
+echo '== a bench that is killed leaves nothing on'
+scripts/uplift bench --yes --rounds 500 epoll >/dev/null 2>&1 &
+bench=$!
+armed=/sys/kernel/debug/uplift/epoll/arm
+for _ in $(seq 600); do grep -qE 'null|new|batch' $armed 2>/dev/null && break; sleep 0.05; done
+was=$(cat $armed)
+kill -9 $bench
+for _ in $(seq 300); do grep -q '^uplift' /proc/modules || break; sleep 0.1; done
+if grep '^uplift' /proc/modules || [ -z "$was" ]; then
+	echo "FAIL a bench that is killed leaves nothing on: the arm was '$was', is '$(cat $armed 2>&1)'"
+	failed=1
+fi
+"""
+
+
 def found(name):
     """[(line, command, whether it stands in a block)] of a document."""
     text, out, fence = (paths.TOP / name).read_text(), [], False
@@ -116,7 +133,7 @@ def script():
             lines += [f"echo '== {name}:{number}: {quoted}'", f"( {command} ) >/out/typed 2>&1 || {fine} ||",
                       f"\t{{ echo 'FAIL {name}:{number}: {quoted}'; tail -n 5 /out/typed; failed=1; }}"]
         lines += [f"{words} || failed=1" for words in after]
-    return "\n".join(["cd " + live.TREE, *lines, "cat /proc/version", "exit $failed", ""])
+    return "\n".join(["cd " + live.TREE, *lines, KILLED, "cat /proc/version", "exit $failed", ""])
 
 
 def make_modules(target):

@@ -63,6 +63,10 @@ class Completion(unittest.TestCase):
         self.assertEqual(self.offered("lab", "run", "6.1"), {"6.1", "6.12", "6.18"})
         self.assertEqual(self.offered("lab", "fetch", "6.12", "7"), {"7.1", "7.2", "7.3"})
 
+    def test_changes(self):
+        self.assertEqual(self.offered("probe", "pi"), {"pipepoll"})
+        self.assertLessEqual({"fslist", "iomap", "epoll"}, self.offered("bench", "--placebo", ""))
+
     def test_files(self):
         self.assertEqual(self.offered("lab", "run", "--script", "READ"), {"README.md"})
 

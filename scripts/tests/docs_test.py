@@ -28,6 +28,11 @@ class Manual(unittest.TestCase):
             self.assertGreater(len(found), 0)
             self.assertEqual(found - page, set(), "not in packaging/uplift.8")
 
+    def test_changes(self):
+        described = self.text.partition("The changes are")[2].partition("Each is a module")[0]
+        names = {path.parent.name for path in (TOP / "modules").rglob("about.toml")}
+        self.assertEqual(names - set(re.findall(r"^\.Cm (\w+)$", described, re.MULTILINE)), set(), "not in packaging/uplift.8")
+
     def test_environment(self):
         used = set()
         for path in sorted((TOP / "scripts").rglob("*.py")):

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Workloads: what the tools print, what is missing, and that figures go to the arm that was on."""
 
+import contextlib
+import io
 import os
 import pathlib
 import sys
@@ -12,7 +14,7 @@ from unittest import mock
 SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCRIPTS))
 
-from front import bench, changes, form, stats, workloads	# noqa: E402
+from front import bench, changes, form, programs, stats, workloads	# noqa: E402
 from lab import say	# noqa: E402
 
 FIO = '''note: something first
@@ -189,6 +191,36 @@ class Arms(Fixture):
         self.assertEqual({node for _, node in self.seen}, {None, "/proc/filesystems_uncached", "/proc/filesystems_cached"})
         self.assertEqual(self.seen.count(("off", None)), 60)
         self.assertEqual(set(found["work"]), {"off", "off_again", "null", "new"})
+
+
+class Kept(unittest.TestCase):
+    """Where bench keeps its data is looked at first."""
+
+    def test_default_that_cannot_be_written(self):
+        with tempfile.TemporaryDirectory() as where:
+            blocked = pathlib.Path(where) / "file"
+            blocked.write_text("")
+            with mock.patch.object(bench.paths, "REPORT", blocked / "report"), \
+                    contextlib.redirect_stderr(io.StringIO()) as said:
+                out = bench._out(None, "6.18")
+            self.assertIn(str(out), said.getvalue())
+            out.write_text("x")
+            self.assertEqual(out.name, "bench-6.18.json")
+            out.unlink()
+            out.parent.rmdir()
+
+    def test_named_that_cannot_be_written(self):
+        for name in ("/proc/none/x.json", "/dev/null/x.json"):
+            with self.assertRaises(say.Problem) as caught:
+                bench._out(name, "6.18")
+            self.assertEqual(caught.exception.code, say.USAGE)
+
+    def test_programs_in_a_tree_that_cannot_be_written(self):
+        with mock.patch.object(programs, "BUILT", pathlib.Path("/proc/none/bench")), \
+                mock.patch.object(programs.shutil, "which", lambda name: "/bin/false"), \
+                self.assertRaises(say.Problem) as caught:
+            programs.find("epoll_bench")
+        self.assertIn("UPLIFT_BUILD", str(caught.exception))
 
 
 class Named(unittest.TestCase):
