@@ -231,7 +231,13 @@ def _plan(wanted, options):
             lines.append("RAM disks (brd) are made and mounted below /tmp for the time of the run; memory: 100 MB.")
     if options.tests:
         lines.append(f"The selftests in {options.tests} are run first; they load and unload the modules, too.")
-    lines.append(f"CPU {options.cpu} is used under real-time priority, {options.rounds} rounds, minutes.")
+    if options.workloads:
+        loads = {load.name: load for change in wanted for load in workloads.of(change)}
+        there = [load.name for load in loads.values() if not load.lacks()]
+        lines.append(f"Workloads are run on CPU {options.cpu}, {options.rounds} rounds, minutes: "
+                     + (", ".join(there) or "none, as their tools are not here") + ".")
+    else:
+        lines.append(f"CPU {options.cpu} is used under real-time priority, {options.rounds} rounds, minutes.")
     return lines
 
 

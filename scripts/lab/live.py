@@ -23,7 +23,8 @@ LEFT_OUT = {"test", "idlelib", "ensurepip", "pydoc_data", "turtledemo", "lib-dyn
             "distutils", "lib2to3", "dist-packages", "site-packages"}
 LIBRARIES = ("_ctypes", "_contextvars", "_decimal", "_lzma", "_bz2", "_hashlib", "_queue", "resource", "mmap", "termios")
 TREE = "/opt/uplift"
-PROGRAMS = ("/usr/sbin/mkfs.ext4", "/usr/sbin/mkfs.xfs", "/usr/bin/fio")
+PROGRAMS = ("/usr/sbin/mkfs.ext4", "/usr/sbin/mkfs.xfs")
+WORKLOADS = ("/usr/bin/fio",)
 STOCK = ("brd", "ext4", "xfs")
 
 
@@ -100,7 +101,8 @@ def boot(target, words, *, kos=(), tests=None, count=False, smp=None, timeout=90
            "UPLIFT_EMULATED": str(int(guest.choose_accel(target, guest.Qemu(), count, None, accel)[0] != "KVM"))}
     if target.config:
         files[f"/boot/config-{target.release}"] = target.config
-    return guest.boot(target, script, files=files, kos=kos, modules=STOCK, programs=[*programs, *PROGRAMS], smp=smp,
+    return guest.boot(target, script, files=files, kos=kos, modules=STOCK, programs=[*programs, *PROGRAMS, *(WORKLOADS if "--workloads" in words else ())],
+                      smp=smp,
                       icount=count, topology=topology, mem="2G", timeout=timeout, accel=accel, env=env, echo=echo,
                       append=append, name=name or f"{target.name}-live", quiet=True)
 
