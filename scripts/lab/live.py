@@ -101,9 +101,9 @@ def boot(target, words, *, kos=(), tests=None, count=False, smp=None, timeout=90
            "UPLIFT_EMULATED": str(int(guest.choose_accel(target, guest.Qemu(), count, None, accel)[0] != "KVM"))}
     if target.config:
         files[f"/boot/config-{target.release}"] = target.config
-    return guest.boot(target, script, files=files, kos=kos, modules=STOCK, programs=[*programs, *PROGRAMS, *(WORKLOADS if "--workloads" in words else ())],
-                      smp=smp,
-                      icount=count, topology=topology, mem="2G", timeout=timeout, accel=accel, env=env, echo=echo,
+    programs += [*PROGRAMS, *(WORKLOADS if "--workloads" in words else ())]
+    return guest.boot(target, script, files=files, kos=kos, modules=STOCK, programs=programs, smp=smp, icount=count,
+                      topology=topology, mem="2G", timeout=timeout, accel=accel, env=env, echo=echo,
                       append=append, name=name or f"{target.name}-live", quiet=True)
 
 
