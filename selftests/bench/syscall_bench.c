@@ -52,7 +52,7 @@ static long op_poll(void)
 
 static long op_eventfd(void)
 {
-	static uint64_t one;
+	static unsigned long long one;
 
 	one = 1;
 	return bench_syscall(SYS_write, fds[0], (long)&one, 8, 0) +
@@ -216,7 +216,7 @@ static const struct known {
  */
 
 struct script {
-	uint64_t random, sum;
+	unsigned long long random, sum;
 	unsigned long calls;
 };
 
@@ -289,7 +289,7 @@ static void saw_epoll(struct script *script, int epoll)
 	}
 }
 
-static void saw_ctl(struct script *script, int epoll, int fd, uint64_t data)
+static void saw_ctl(struct script *script, int epoll, int fd, unsigned long long data)
 {
 	static const int what[] = { EPOLL_CTL_ADD, EPOLL_CTL_MOD, EPOLL_CTL_DEL, EPOLL_CTL_ADD };
 	struct epoll_event event = { .data.u64 = data };
@@ -324,7 +324,7 @@ static void open_pair(const char *family, int *pair)
 	}
 }
 
-static void transcript(const char *family, uint64_t seed, unsigned long calls)
+static void transcript(const char *family, unsigned long long seed, unsigned long calls)
 {
 	struct script script = { .random = seed * 2654435761u + 88172645463325252ULL,
 				 .sum = 0xcbf29ce484222325ULL };
