@@ -82,7 +82,7 @@ same()
 	transcript off || return
 	cmp -s "$TMP/transcript.$CHANGE.off" "$TMP/transcript.$CHANGE.$1" ||
 		complain "off and $1 are not the same to programs: $(diff "$TMP/transcript.$CHANGE.off" \
-			"$TMP/transcript.$CHANGE.$1" | grep '^[<>]' | head -n 4 | tr '\n' ' ')"
+			"$TMP/transcript.$CHANGE.$1" | grep '^[-+<>] *[a-z]' | head -n 4 | tr '\n' ' ')"
 }
 
 test_same_null() { same null; }

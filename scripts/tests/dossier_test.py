@@ -294,13 +294,13 @@ class Garbage(unittest.TestCase):
         with tempfile.TemporaryDirectory() as where:
             path = pathlib.Path(where) / "x.json"
             data = copy.deepcopy(DATA)
-            data["problems"] = ["caf\u00e9 \u2192"]
+            data["problems"] = ["a \u00fc \u2192"]
             path.write_text(json.dumps(data))
             done = subprocess.run([sys.executable, "-B", SCRIPTS / "uplift", "report", path], text=True, encoding="ascii",
                                   env={"PATH": "/usr/bin:/bin", "PYTHONIOENCODING": "ascii"},
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             self.assertEqual(done.returncode, 1, done.stdout)
-            self.assertIn(r"caf\xe9 \u2192", done.stdout)
+            self.assertIn(r"a \xfc \u2192", done.stdout)
 
 
 if __name__ == "__main__":
