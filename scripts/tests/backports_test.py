@@ -28,9 +28,8 @@ struct pond { int depth; };
 
 static int pond_look(struct pond *pond, int how)
 {
-	if (how)
-		pond->depth = 1;
-	return pond->depth;
+	pond->depth = 1;
+	return pond->depth + how;
 }
 """
 
