@@ -11,7 +11,10 @@ from . import buildroot, fetch, fslist, guest, kmod, llc, paths, say, selftests,
 SCRIPTS = {
     "fslist": {},
     "llc": {},
+    "abi": {},
+    "lockdown": {"env": {"LOCKDOWN": "1"}},
     "epoll": {},
+    "backports": {},
     "iomap": {"modules": ["brd", "ext4", "xfs"], "mem": "2G",
               "programs": ["/usr/bin/fio", "/usr/sbin/mkfs.xfs", "/usr/sbin/mkfs.ext4"]},
 }
@@ -71,6 +74,8 @@ def boot(target, kos, install, script, *, form="short", smp=2, env=None, accel=N
     program = upstream_test(target) if script == "epoll" else None
     if program:
         files["/selftests/epoll_wakeup_test"] = program
+    needs = {key: value for key, value in needs.items() if key != "env"}
+    env = SCRIPTS[script].get("env", {}) | (env or {})
     if "programs" in needs:
         buildroot.ensure("io")
     result = guest.boot(target, f"exec /selftests/{script}.sh {form}", files=files, kos=kos, smp=smp, env=env,

@@ -5,6 +5,7 @@ All of it goes to stderr, so that stdout stays free for results (--json).
 """
 
 import os
+import shutil
 import sys
 import threading
 import time
@@ -114,7 +115,9 @@ class Progress:
             return
         if self.tty:
             with _lock:
-                sys.stderr.write(f"\r\033[K{stamp()} {self.label}: {text}"[:200])
+                # a line that wraps could not be rewritten
+                width = max(shutil.get_terminal_size().columns - 1, 20)
+                sys.stderr.write("\r\033[K" + f"{stamp()} {self.label}: {text}"[:width])
                 sys.stderr.flush()
                 _live = True
             self.next = now + 0.5
