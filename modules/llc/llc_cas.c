@@ -9,6 +9,7 @@
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/string.h>
+#include <linux/string_helpers.h>
 
 #include "llc_cas.h"
 #include "llc_track.h"
@@ -70,7 +71,7 @@ const char *llc_cas_state(void)
 {
 	if (!kernel_active)
 		return "absent";
-	return static_key_count(kernel_active) > 0 ? "on" : "off";
+	return str_on_off(static_key_count(kernel_active) > 0);
 }
 
 /**
@@ -183,11 +184,11 @@ void llc_cas_text(struct llc_text *text, const struct llc_map *map,
 	unsigned int at;
 
 	llc_cas_params(&params);
-	llc_text_put(text, "built_in %s\n", kernel_active ? "yes" : "no");
+	llc_text_put(text, "built_in %s\n", str_yes_no(kernel_active));
 	llc_text_put(text, "present %s\n", !kernel_present ? "-" :
-		     static_key_count(kernel_present) > 0 ? "yes" : "no");
+		     str_yes_no(static_key_count(kernel_present) > 0));
 	llc_text_put(text, "state %s\n", llc_cas_state());
-	llc_text_put(text, "domains_to_choose_from %s\n", spans->active ? "yes" : "no");
+	llc_text_put(text, "domains_to_choose_from %s\n", str_yes_no(spans->active));
 	llc_text_put(text, "tunables %s\n", kernel_active ? "scheduler" : "parameters");
 	llc_text_put(text, "aggr_tolerance %u\n", params.aggr_tolerance);
 	llc_text_put(text, "epoch_period %u\n", params.epoch_period);
@@ -196,7 +197,7 @@ void llc_cas_text(struct llc_text *text, const struct llc_map *map,
 	llc_text_put(text, "overaggr_pct %u\n", params.overaggr_pct);
 	llc_text_put(text, "imb_pct %u\n", params.imb_pct);
 	llc_text_put(text, "threads_per_core %u\n", map->facts->threads);
-	llc_text_put(text, "numa_balancing %s\n", map->facts->numa ? "on" : "off");
+	llc_text_put(text, "numa_balancing %s\n", str_on_off(map->facts->numa));
 	for (at = 0; at < map->nr_domains; at++) {
 		llc_text_put(text, "domain %u", at);
 		cas_limits(text, &params, &spans->room[map->domains[at].leader]);

@@ -715,7 +715,7 @@ void llc_map_json(struct llc_map *map, struct llc_text *text)
 	llc_text_put(text, "\", \"online\": \"");
 	put_online(map, text);
 	llc_text_put(text, "\", \"smt\": %s, \"cas\": \"%s\",\n \"domains\": [",
-		     facts->smt ? "true" : "false", facts->cas);
+		     llc_text_bool(facts->smt), facts->cas);
 	for (at = 0; at < map->nr_domains; at++)
 		json_domain(map, text, at);
 	llc_text_put(text, "],\n ");

@@ -4,6 +4,7 @@
  */
 #include <linux/kernel.h>
 #include <linux/math64.h>
+#include <linux/string_helpers.h>
 
 #include "llc_show.h"
 
@@ -99,7 +100,7 @@ void llc_table_text(const struct llc_table *table, struct llc_text *text)
 	unsigned int i;
 
 	llc_text_put(text, "source %s, tracking %s, %u tracked, %llu dropped", source(table),
-		     table->tracking ? "on" : "off", table->tracked, table->dropped);
+		     str_on_off(table->tracking), table->tracked, table->dropped);
 	llc_text_put(text, ", epoch %u.%03u ms, tolerance %u\n", table->epoch_us / 1000,
 		     table->epoch_us % 1000, table->tolerance);
 	llc_text_put(text, "pid\tcomm\tthreads\tshare\tscheduler\treason\tfootprint_kib\trunning");
@@ -182,7 +183,7 @@ void llc_table_json(const struct llc_table *table, struct llc_text *text)
 	llc_text_put(text, "{\"format\": 1, \"kernel\": ");
 	llc_text_quote(text, table->kernel);
 	llc_text_put(text, ", \"tracking\": %s, \"source\": \"%s\"",
-		     table->tracking ? "true" : "false", source(table));
+		     llc_text_bool(table->tracking), source(table));
 	llc_text_put(text, ", \"tracked\": %u, \"dropped\": %llu", table->tracked,
 		     table->dropped);
 	llc_text_put(text, ", \"epoch_ms\": %u.%03u, \"tolerance\": %u,\n \"processes\": [",
@@ -208,7 +209,7 @@ void llc_traffic_text(const struct llc_traffic *traffic, struct llc_text *text)
 	const struct llc_moves *moves = &traffic->moves;
 	unsigned int from, to;
 
-	llc_text_put(text, "tracking %s\nsince_ns %llu\n", traffic->tracking ? "on" : "off",
+	llc_text_put(text, "tracking %s\nsince_ns %llu\n", str_on_off(traffic->tracking),
 		     traffic->since_ns);
 	llc_text_put(text, "woke_same %llu\nwoke_within %llu\nwoke_across %llu\n", moves->same,
 		     moves->woke_within, moves->woke_across);
@@ -239,7 +240,7 @@ void llc_traffic_json(const struct llc_traffic *traffic, struct llc_text *text)
 	unsigned int from, to;
 
 	llc_text_put(text, "{\"format\": 1, \"tracking\": %s, \"since_ns\": %llu,\n ",
-		     traffic->tracking ? "true" : "false", traffic->since_ns);
+		     llc_text_bool(traffic->tracking), traffic->since_ns);
 	json_moves(text, &traffic->moves);
 	llc_text_put(text, ",\n \"domains\": [");
 	for (to = 0; to < traffic->nr_domains; to++) {

@@ -29,4 +29,12 @@ void llc_text_list(struct llc_text *text, const s64 *values, unsigned int nr, bo
 unsigned int llc_text_unique(s64 *values, unsigned int nr);
 void llc_text_free(struct llc_text *text);
 
+/* As JSON has it. The kernel's str_true_false() is not in 6.1. */
+static inline const char *llc_text_bool(bool value)
+{
+	static const char * const words[] = { "false", "true" };
+
+	return words[value];
+}
+
 #endif /* _UPLIFT_LLC_TEXT_H */
