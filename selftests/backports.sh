@@ -11,8 +11,8 @@
 #
 # Environment:
 #   SEEDS          how many sequences (short 2; long 30)
-#   CALLS          calls of each family in one (short 4000; long 100000)
-#   SWITCHES       how often the arm changes under way (short 12; long 2000)
+#   CALLS          calls of each family in one (short 2000; long 100000)
+#   SWITCHES       how often the arm changes under way (short 6; long 2000)
 #   BACKPORTS      which (all that there are)
 #   UPLIFT_KO_DIR  where uplift.ko and uplift_<backport>.ko are (see find_ko)
 #   ONLY           names of the tests to run, as KTAP prints them (all)
@@ -29,7 +29,7 @@ if [ -z "${BACKPORTS:-}" ] && [ -r "$DIR/backports" ]; then
 fi
 FORM=${1:-${FORM:-short}}
 case $FORM in
-short)	: "${SEEDS:=2}" "${CALLS:=4000}" "${SWITCHES:=12}" ;;
+short)	: "${SEEDS:=2}" "${CALLS:=2000}" "${SWITCHES:=6}" ;;
 long)	: "${SEEDS:=30}" "${CALLS:=100000}" "${SWITCHES:=2000}" ;;
 *)	echo "usage: backports.sh [short|long]" >&2; exit 2 ;;
 esac
