@@ -21,7 +21,7 @@ _INLINE = re.compile(r"`((?:sudo )?(?:scripts/(?:uplift|fleet|setup|sign|install
 _MAN = re.compile(r"(?:\.Dl )?((?:uplift|modprobe|cat|echo) .*)")
 
 # Typed in a guest: what a machine of one's own is told to do.
-TYPED = re.compile(r"(sudo )?((scripts/)?uplift (probe|doctor|bench|report)\b|insmod |rmmod |modprobe |cmp |cat /|echo |mount |"
+TYPED = re.compile(r"(sudo )?((scripts/)?uplift (probe|doctor|bench|report|llc(?! --watch))\b|insmod |rmmod |modprobe |cmp |cat /|echo |mount |"
                    r"umount )")
 # Before a block's first command, what the text takes for done; behind its last, back again.
 FSLIST = ("insmod modules/core/uplift.ko", "insmod modules/fslist/uplift_fslist.ko")
@@ -37,6 +37,9 @@ RUN = (
     (r"make modules( KSRC=\S+)?( KDIR=\S+)?( BTF=\S+)?", "scripts/lab/documented.py", r'"make", "modules"'),
     (r"scripts/uplift lab build", "scripts/test", r'"lab", "build"'),
     (r"scripts/uplift lab selftests --only backports", "scripts/lab/kselftest.py", r'"backports": \{\}'),
+    (r"(scripts/)?uplift llc( capture DIR)?", "scripts/tests/llc_test.py", r"source\.capture"),
+    (r"scripts/uplift llc --watch", "scripts/tests/llc_test.py", r"def test_watch_ends"),
+    (r"(scripts/)?uplift lab llc( --cost)?", "scripts/lab/documented.py", r'"lab", "llc"'),
     (r"scripts/uplift lab verdicts", "scripts/test", r'"lab", "verdicts"'),
     (r"(scripts/)?uplift lab live \S+ (--count )?-- (probe|bench)", "scripts/lab/documented.py", r"live\.boot\("),
     (r"uplift lab live", "scripts/lab/documented.py", r"live\.boot\("),
@@ -56,7 +59,8 @@ RUN = (
     (r"scripts/uplift lab cachelines 6\.12", "scripts/lab/documented.py", r'"cachelines"'),
 )
 LONG = (("make", "run", "TARGET={target}"), ("make", "matrix", "TARGETS={target}"),
-        ("scripts/uplift", "lab", "cachelines", "{target}"), ("make", "package"))
+        ("scripts/uplift", "lab", "cachelines", "{target}"), ("make", "package"),
+        ("scripts/uplift", "lab", "llc", "7.2"), ("scripts/uplift", "lab", "llc", "--cost", "{target}"))
 
 
 # What README promises of a bench that is killed: arms off, modules gone.
@@ -104,7 +108,7 @@ def script():
     lines = [
         "failed=0", "mkdir -p modules/core modules/backports && ln -s /usr/bin/python3.13 /usr/bin/python3",
         "for ko in /modules/*.ko; do",
-        "\tfor place in core fslist iomap epoll backports; do ln -sf $ko modules/$place/; done",
+        "\tfor place in core fslist iomap epoll llc backports; do ln -sf $ko modules/$place/; done",
         "done", "depmod 2>/dev/null", "ln -s $PWD/scripts/uplift /usr/bin/uplift",
         "export PATH=$PATH:/usr/sbin:/sbin", "ln -s /out build"]
     last = 0

@@ -152,7 +152,7 @@ def status():
     return inside(["dkms", "status"], "dkms status").splitlines()
 
 
-BASE_MODULES = {"uplift", "uplift_fslist"}
+BASE_MODULES = {"uplift", "uplift_fslist", "uplift_llc"}
 BODIES = {"uplift_iomap", "uplift_epoll", "uplift_livepatch",
           *(f"uplift_{path.parent.name}" for path in paths.TOP.glob("modules/backports/*/manifest.toml"))}
 

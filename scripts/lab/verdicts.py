@@ -11,6 +11,8 @@ EXPECT = {
               "7.3": "native"},
     "epoll": {"6.1": "applicable", "6.12": "applicable", "6.18": "applicable", "7.1": "native", "7.2": "native",
               "7.3": "native"},
+    "llc": {"6.1": "applicable", "6.12": "applicable", "6.18": "applicable", "7.1": "applicable", "7.2": "native",
+            "7.3": "native"},
     "pipepoll": {"6.1": "applicable", "6.12": "applicable", "6.18": "applicable", "7.1": "applicable",
                  "7.2": "applicable", "7.3": "native"},
 }

@@ -50,7 +50,9 @@ class Commands(unittest.TestCase):
 
     def test_what_runs_it_is_there(self):
         for pattern, file, what in documented.RUN:
-            self.assertRegex((TOP / file).read_text(), what, pattern)
+            # RUN itself says all of these words
+            text = re.sub(r"(?ms)^RUN = \(.*?^\)\n", "", (TOP / file).read_text())
+            self.assertRegex(text, what, pattern)
 
     def test_nothing_is_out_of_date(self):
         words = [words.removeprefix("sudo ") for _, _, words, _ in self.all]
@@ -60,7 +62,7 @@ class Commands(unittest.TestCase):
     def test_understood(self):
         program = command()
         for name, line, words, _ in self.all:
-            match = re.match(r"(?:sudo )?(?:scripts/)?uplift ((?:probe|doctor|bench|report|lab).*)", words)
+            match = re.match(r"(?:sudo )?(?:scripts/)?uplift ((?:probe|doctor|bench|report|llc|lab).*)", words)
             if not match or "..." in words or match[1] == "lab":
                 continue
             argv = shlex.split(match[1])

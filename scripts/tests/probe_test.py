@@ -20,7 +20,7 @@ from front import ask, bench, changes, doctor, files, form, kos, machine, probe,
 from lab import paths, say	# noqa: E402
 
 FULL = {"CONFIG_MODULES": "y", "CONFIG_KPROBES": "y", "CONFIG_KALLSYMS": "y", "CONFIG_DYNAMIC_FTRACE": "y",
-        "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS": "y", "CONFIG_FS_IOMAP": "y", "CONFIG_EPOLL": "y"}
+        "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS": "y", "CONFIG_FS_IOMAP": "y", "CONFIG_EPOLL": "y", "CONFIG_DEBUG_FS": "y"}
 
 
 class Types:
