@@ -61,7 +61,7 @@ def _tree():
     """Our own tree, as far as the commands take it; one per state of the sources, as guests may run side by side."""
     top = paths.TOP
     wanted = [top / "scripts/uplift", top / "scripts/report.py"]
-    wanted += [path for part in ("lab", "front", "bodies") for path in sorted((top / "scripts" / part).glob("*.py"))]
+    wanted += [path for part in ("lab", "front", "llc", "bodies") for path in sorted((top / "scripts" / part).glob("*.py"))]
     wanted += sorted(path for pattern in ("about.toml", "*.cocci") for place in ("*", "backports/*")
                      for path in (top / "modules").glob(f"{place}/{pattern}"))
     state = hashlib.sha256(b"\0".join(str(path).encode() + path.read_bytes() for path in wanted)).hexdigest()[:12]
