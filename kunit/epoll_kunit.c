@@ -77,7 +77,7 @@ DEFINE_PER_CPU(struct uplift_count, uplift_epoll_count);
  * struct body - an implementation of epoll_wait()
  * @name: for messages
  * @arm: which counter counts its calls
- * @looks_ahead: it may poll a file more than once before it is its turn
+ * @looks_ahead: it may poll a file that is not ready before it is its turn
  * @wait: the function
  */
 struct body {
@@ -107,6 +107,8 @@ static const struct body bodies[] = {
  * struct item - a file that can be polled
  * @wq: who waits for it
  * @state: what it is ready for
+ * @forgets: it says so once
+ * @unmaps: user memory that goes away when it is asked, or NULL
  * @polls: how often it was asked
  * @fd: its descriptor
  * @added: model: is it watched?
@@ -118,6 +120,8 @@ static const struct body bodies[] = {
 struct item {
 	wait_queue_head_t wq;
 	__poll_t state;
+	bool forgets;
+	char __user *unmaps;
 	unsigned int polls;
 	int fd;
 	bool added;
@@ -161,10 +165,15 @@ static atomic_t files_open;
 static __poll_t item_poll(struct file *file, poll_table *wait)
 {
 	struct item *item = file->private_data;
+	__poll_t state = READ_ONCE(item->state);
 
 	item->polls++;
 	poll_wait(file, &item->wq, wait);
-	return READ_ONCE(item->state);
+	if (item->forgets)
+		WRITE_ONCE(item->state, 0);
+	if (item->unmaps)
+		vm_munmap((__force unsigned long)item->unmaps, PAGE_SIZE);
+	return state;
 }
 
 static int item_release(struct inode *inode, struct file *file)
@@ -335,7 +344,7 @@ static int wait_into(struct world *world, const struct body *body, unsigned int 
 	for (i = 0, wrong = 0; i < world->nitems; i++) {
 		struct item *item = &world->items[i];
 
-		if (body->looks_ahead && item->polls > item->polls_due)
+		if (body->looks_ahead && item->polls > item->polls_due && !model_is_ready(item))
 			item->polls_due = item->polls;
 		wrong += item->polls != item->polls_due;
 	}
@@ -525,6 +534,74 @@ static void fault_at_every_byte(struct kunit *test)
 		}
 	}
 	kunit_info(test, "%d faults, each at its own byte", faults);
+}
+
+/*
+ * Files that tell each change once, as /proc/mounts does: what one of them said
+ * must be delivered, so none is asked for which there is no room.
+ */
+static void files_that_forget(struct kunit *test)
+{
+	struct world *world = test->priv;
+	char __user *to = world->page + PAGE_SIZE - 2 * EVENT_SIZE - 3;
+	struct timespec64 zero = {};
+	struct epoll_event events[5];
+	const struct body *body;
+	unsigned int i;
+
+	open_items(world, 5);
+	for (body = bodies; body < BODIES_END; body++) {
+		forget_items(world);
+		for (i = 0; i < 5; i++) {
+			KUNIT_ASSERT_EQ(test, control(world, EPOLL_CTL_ADD, i, BITS(EPOLLIN)), 0);
+			world->items[i].forgets = true;
+			set_ready(world, i, EPOLLIN);
+			world->items[i].polls = 0;
+		}
+		KUNIT_EXPECT_EQ_MSG(test, body->wait(world->epfd, (void __user *)to, 5, &zero), 2,
+				    "%s", body->name);
+		/* The one that faulted was asked: the kernel's own loses that, too. */
+		for (i = 0; i < 5; i++)
+			KUNIT_EXPECT_EQ_MSG(test, world->items[i].polls, i < 3, "%s, item %u",
+					    body->name, i);
+		KUNIT_EXPECT_EQ_MSG(test, body->wait(world->epfd, (void __user *)world->page, 5,
+						     &zero), 2, "%s", body->name);
+		KUNIT_ASSERT_EQ(test, copy_from_user(events, world->page, sizeof(events)), 0);
+		KUNIT_EXPECT_EQ(test, events[0].data, world->items[3].data);
+		KUNIT_EXPECT_EQ(test, events[1].data, world->items[4].data);
+		for (i = 0; i < 5; i++)
+			world->items[i].forgets = false;
+		model_was_not_asked(world);
+	}
+	forget_items(world);
+}
+
+/* Memory that is there when it is tried, and is not when the events come. */
+static void page_goes_while_polling(struct kunit *test)
+{
+	struct world *world = test->priv;
+	unsigned long page = (__force unsigned long)world->page;
+	struct timespec64 zero = {};
+	const struct body *body;
+
+	open_items(world, 20);
+	for (body = bodies; body < BODIES_END; body++) {
+		if (!body->looks_ahead)
+			continue;
+		watch_mixed(world, 20);
+		KUNIT_ASSERT_EQ(test, clear_user(world->page, PAGE_SIZE), 0);
+		world->items[2].unmaps = world->page;
+		KUNIT_EXPECT_EQ(test, body->wait(world->epfd, (void __user *)world->page, 20,
+						 &zero), -EFAULT);
+		world->items[2].unmaps = NULL;
+		KUNIT_EXPECT_GT(test, world->items[2].polls, world->items[2].polls_due);
+		KUNIT_ASSERT_EQ(test, vm_mmap(NULL, page, PAGE_SIZE, PROT_READ | PROT_WRITE,
+					      MAP_ANONYMOUS | MAP_PRIVATE | MAP_FIXED, 0), page);
+		/* All is pending, in order. */
+		model_was_not_asked(world);
+		KUNIT_EXPECT_EQ(test, wait_for(world, body, 20), 20);
+		drain(world, body);
+	}
 }
 
 #define STEPS		(SLOW_KERNEL ? 4000 : 20000)
@@ -979,6 +1056,8 @@ static struct kunit_case epoll_cases[] = {
 	KUNIT_CASE_SLOW(maxevents_of_every_size),
 	KUNIT_CASE_SLOW(unready_among_ready),
 	KUNIT_CASE_SLOW(fault_at_every_byte),
+	KUNIT_CASE(files_that_forget),
+	KUNIT_CASE(page_goes_while_polling),
 	KUNIT_CASE_SLOW(random_script_against_model),
 	KUNIT_CASE(eventfds),
 	KUNIT_CASE(nested_instances),

@@ -21,6 +21,7 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -559,6 +560,43 @@ TEST(unready_behind_fault)
 				TH_LOG("fault at event %d, item %d was not ready then", at, off);
 			}
 		}
+	buffer_free(&b);
+	set_free(&s);
+}
+
+/*
+ * Of a file that tells each change once: /proc/self/mounts. What it has said to
+ * a wait that faulted is lost, so it must not be asked before it is its turn.
+ */
+TEST(told_once_behind_fault)
+{
+	char events[8 * EVENT], dir[] = "/tmp/epoll_events.XXXXXX";
+	struct buffer b;
+	struct set s;
+	int mounts, i;
+
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		SKIP(return, "needs a mount namespace of its own");
+	mounts = open("/proc/self/mounts", O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, mounts);
+	ASSERT_TRUE(buffer_make(&b, END_PROT_NONE));
+	/* A page that is there already, as one that is not would be filled in first. */
+	memset(b.end - EVENT, 0, EVENT);
+	ASSERT_TRUE(set_make(&s, 2, EPOLLIN));
+	ASSERT_EQ(0, ctl(s.ep, EPOLL_CTL_ADD, mounts, EPOLLPRI, data_of(2)));
+	ASSERT_EQ(0, by_wait(s.ep, events, 8));
+	set_ready(&s);
+	ASSERT_NE(NULL, mkdtemp(dir));
+	EXPECT_EQ(0, mount("none", dir, "tmpfs", 0, NULL));
+	EXPECT_EQ(1, by_wait(s.ep, b.end - EVENT, 8));
+	EXPECT_EQ(3, by_wait(s.ep, events, 8));
+	for (i = 0; i < 3 && event_at(events, i)->data.u64 != data_of(2); i++)
+		;
+	EXPECT_NE(3, i);
+	EXPECT_EQ(EPOLLPRI | EPOLLERR, event_at(events, i % 3)->events);
+	umount(dir);
+	rmdir(dir);
+	close(mounts);
 	buffer_free(&b);
 	set_free(&s);
 }

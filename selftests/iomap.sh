@@ -42,7 +42,7 @@ TESTS="load load_twice contents_xfs_off fio_xfs_off contents_ext4_off fio_ext4_o
 TESTS="$TESTS contents_xfs_null fio_xfs_null contents_ext4_null fio_ext4_null"
 TESTS="$TESTS contents_xfs_new fio_xfs_new contents_ext4_new fio_ext4_new"
 TESTS="$TESTS reflink_off reflink_null reflink_new trace_off trace_off_again trace_null trace_new"
-TESTS="$TESTS switch_xfs switch_ext4 switch_errors ftrace_off unloaded kernel_log"
+TESTS="$TESTS switch_xfs switch_ext4 switch_errors ftrace_off bad_parameters livepatch livepatch_by_hand unloaded kernel_log"
 
 MNT=
 
@@ -81,11 +81,12 @@ mounted()
 	mount -t "$1" $DISK "$MNT" || complain "$1 cannot be mounted"
 }
 
+# contents FS ARM [OPERATIONS]
 contents()
 {
 	into_arm "$2" || return
 	mounted "$1" || return
-	IOMAP_DIR=$MNT nested "$DIR/iomap_io" || return
+	IOMAP_DIR=$MNT IOMAP_OPS=${3:-$IOMAP_OPS} nested "$DIR/iomap_io" || return
 	unmount
 }
 
@@ -283,6 +284,71 @@ test_switch_errors()
 	need_module || return
 	UPLIFT_CHANGE=iomap nested "$DIR/redirect_switch" -t bad_words -t other_users -t concurrent_writers \
 		-t unload_refused
+}
+
+# Refused by the module itself, in one line.
+test_bad_parameters()
+{
+	need_module || return
+	into_arm off
+	loop_until 100 ensure_unloaded 2>/dev/null || complain "$MODULE stays" || return
+	for word in scripts=0 method=kprobe method=; do
+		log_line "uplift selftest $$ $word"
+		refused EINVAL "$CHANGE_KO" $word || return
+		log_line "uplift selftest $$ after $word"
+		log_since "uplift selftest $$ $word" | grep "^$MODULE: ${word%%=*}=" >"$TMP/lines"
+		[ "$(wc -l <"$TMP/lines")" = 1 ] || complain "not one line in the log about $word" || return
+	done
+}
+
+# by_livepatch: uplift_iomap.ko anew, with that method
+by_livepatch()
+{
+	need_module || return
+	into_arm off
+	loop_until 100 ensure_unloaded 2>/dev/null || complain "$MODULE stays" || return
+	load "$CHANGE_KO" method=livepatch || complain "method=livepatch: $(cat "$TMP/errno")" || return
+	[ "$(stat_of method)" = livepatch ] || complain "method: $(stat_of method)"
+}
+
+# The kernel's livepatch instead of ours: the same files, in the same arms.
+test_livepatch()
+{
+	by_livepatch || return
+	if ! is_loaded uplift_livepatch; then
+		! echo null 2>/dev/null >"$UPLIFT/arm" || complain "a livepatch without uplift_livepatch.ko" || return
+		ensure_livepatch || return
+	fi
+	for arm in null new; do
+		contents xfs $arm 300 || return
+		[ "$(stat_of calls_$arm)" -gt 0 ] || complain "nobody came by $arm" || return
+	done
+	into_arm off || return
+	before=$(stat_of calls_new)
+	contents xfs off 300 || return
+	[ "$(stat_of calls_new)" = "$before" ] || complain "new is called when the arm is off"
+}
+
+# A livepatch that an administrator has disabled is gone, and we say so.
+test_livepatch_by_hand()
+{
+	by_livepatch || return
+	ensure_livepatch || return
+	patch=/sys/kernel/livepatch/uplift_livepatch
+	into_arm null || return
+	stat_of state | grep -q '^live' || complain "state: $(stat_of state)" || return
+	[ "$(cat $patch/enabled)" = 1 ] || complain "no livepatch is enabled" || return
+	! rmmod "$MODULE" 2>/dev/null || complain "unloaded while an arm is on" || return
+	echo 0 >$patch/enabled || return
+	stat_of state | grep -q '^dead' || complain "disabled by hand, state: $(stat_of state)" || return
+	! echo new 2>/dev/null >"$UPLIFT/arm" || complain "a switch that does nothing succeeds" || return
+	[ "$(cat "$UPLIFT/arm")" = null ] || complain "the arm is $(cat "$UPLIFT/arm")" || return
+	echo off >"$UPLIFT/arm" || return
+	loop_until 100 [ ! -e $patch ] || complain "the livepatch stays" || return
+	into_arm new || return
+	stat_of state | grep -q '^live' || complain "again, state: $(stat_of state)" || return
+	into_arm off || return
+	loop_until 100 ensure_unloaded 2>/dev/null || complain "$MODULE stays"
 }
 
 begin

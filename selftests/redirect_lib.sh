@@ -138,6 +138,9 @@ ensure_loaded()
 		return "$KSFT_SKIP"
 	fi
 	is_loaded uplift || load "$CORE_KO" || complain "uplift.ko: $(cat "$TMP/errno")" || return
+	case $PARAMETERS in
+	*method=livepatch*) ensure_livepatch || return ;;
+	esac
 	log_line "uplift selftest $$ load"
 	# shellcheck disable=SC2086 # empty or words
 	if load "$CHANGE_KO" $PARAMETERS; then
@@ -154,6 +157,16 @@ ensure_loaded()
 		return "$KSFT_SKIP" ;;
 	esac
 	complain "$MODULE.ko does not load: $errno: $(head -n 1 "$TMP/lines")"
+}
+
+ensure_livepatch()
+{
+	! is_loaded uplift_livepatch || return 0
+	[ -n "$LIVEPATCH_KO" ] || skip "no uplift_livepatch.ko beside uplift.ko" || return
+	[ -d /sys/kernel/livepatch ] || skip "this kernel has no livepatch" || return
+	load "$LIVEPATCH_KO" || complain "uplift_livepatch.ko: $(cat "$TMP/errno")" || return
+	# The kernel marks itself as live-patched.
+	TAINT=$((TAINT | 32768))
 }
 
 # need_module: loads it, or skips the test with the reason
@@ -211,7 +224,7 @@ test_load_twice()
 	echo off >"$UPLIFT/arm"
 }
 
-# Without ftrace the hook is dead, and says so, or turning it off is refused.
+# ftrace cannot be turned off beneath a hook, and there is no hook without it.
 test_ftrace_off()
 {
 	need_module || return
@@ -219,18 +232,19 @@ test_ftrace_off()
 	into_arm null || return
 	stat_of state | grep -q '^live' || complain "state: $(stat_of state)" || return
 	OLD_FTRACE=$(cat $FTRACE)
-	ret=0
-	if echo 0 2>/dev/null >$FTRACE; then
-		stat_of state | grep -q '^dead' || ret=1
-		ktap_print_msg "ftrace_enabled=0 is accepted, state: $(stat_of state)"
-		echo "$OLD_FTRACE" >$FTRACE
-	else
-		ktap_print_msg "ftrace_enabled=0 is refused"
-	fi
-	OLD_FTRACE=
-	[ $ret = 0 ] || complain "the hook is dead and does not say so" || return
-	stat_of state | grep -q '^live' || complain "state stays: $(stat_of state)" || return
+	! echo 0 2>/dev/null >$FTRACE || complain "ftrace can be turned off beneath a hook" || return
+	stat_of state | grep -q '^live' || complain "state: $(stat_of state)" || return
 	echo off >"$UPLIFT/arm"
+	echo 0 2>/dev/null >$FTRACE || skip "somebody else needs ftrace" || return
+	log_line "uplift selftest $$ no ftrace"
+	! echo null 2>/dev/null >"$UPLIFT/arm" || complain "an arm without ftrace" || return
+	log_line "uplift selftest $$ ftrace again"
+	log_since "uplift selftest $$ no ftrace" | grep -q 'kernel.ftrace_enabled=1' ||
+		complain "the log does not say what to type" || return
+	[ "$(cat "$UPLIFT/arm")" = off ] || complain "the arm is $(cat "$UPLIFT/arm")" || return
+	echo "$OLD_FTRACE" >$FTRACE
+	OLD_FTRACE=
+	into_arm null && echo off >"$UPLIFT/arm"
 }
 
 test_unloaded()
@@ -238,7 +252,9 @@ test_unloaded()
 	need_module || return
 	echo off >"$UPLIFT/arm" || return
 	loop_until 100 ensure_unloaded 2>/dev/null || complain "$MODULE stays" || return
-	! is_loaded uplift || rmmod uplift || complain "uplift stays" || return
+	for module in uplift_livepatch uplift; do
+		! is_loaded $module || loop_until 100 rmmod $module 2>/dev/null || complain "$module stays" || return
+	done
 	[ ! -e "$DEBUG/uplift" ] || complain "$DEBUG/uplift stays"
 }
 
@@ -265,6 +281,7 @@ cleanup()
 	[ ! -e "$UPLIFT/arm" ] || echo off >"$UPLIFT/arm" 2>/dev/null
 	cleanup_more
 	! is_loaded "$MODULE" || rmmod "$MODULE" 2>/dev/null
+	! is_loaded uplift_livepatch || rmmod uplift_livepatch 2>/dev/null
 	! is_loaded uplift || rmmod uplift 2>/dev/null
 	[ -z "$FOLLOWER" ] || kill "$FOLLOWER" 2>/dev/null
 	[ -z "$MOUNTED" ] || umount $DEBUG 2>/dev/null
@@ -276,13 +293,14 @@ begin()
 {
 	ktap_print_header
 	[ "$(id -u)" = 0 ] || skip_all "loading modules needs root"
-	for module in "$MODULE" uplift; do
-		! is_loaded "$module" || skip_all "$module is loaded already: rmmod $MODULE uplift"
+	for module in "$MODULE" uplift_livepatch uplift; do
+		! is_loaded "$module" || skip_all "$module is loaded already: rmmod $module"
 	done
 	MOUNTED=''; FOLLOWER=''; OLD_FTRACE=''
 	TMP=$(mktemp -d) || exit 1
 	CORE_KO=$(find_ko uplift)
 	CHANGE_KO=$(find_ko "$MODULE")
+	LIVEPATCH_KO=$(find_ko uplift_livepatch)
 	trap cleanup EXIT
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP

@@ -114,6 +114,7 @@ int uplift_livepatch_enable(const char *function, void *body)
 	livepatch->patch.mod = THIS_MODULE;
 	livepatch->patch.objs = livepatch->objects;
 
+	/* Stays, even if it fails: the kernel may have begun to work on it. */
 	list_add(&livepatch->list, &livepatches);
 	err = klp_enable_patch(&livepatch->patch);
 	if (err)
@@ -150,6 +151,28 @@ int uplift_livepatch_disable(void)
 	return err;
 }
 EXPORT_SYMBOL_GPL(uplift_livepatch_disable);
+
+/**
+ * uplift_livepatch_live - is the function still patched?
+ *
+ * Anybody may disable a patch in sysfs, or put a cumulative one in its place.
+ *
+ * Context: process context, may sleep.
+ * Return: false if the kernel has been told to take the patch away.
+ */
+bool uplift_livepatch_live(void)
+{
+	struct uplift_livepatch *livepatch;
+	bool live = false;
+
+	mutex_lock(&livepatch_lock);
+	livepatch = list_first_entry_or_null(&livepatches, struct uplift_livepatch, list);
+	if (livepatch && livepatch_enabled)
+		live = READ_ONCE(livepatch->patch.enabled);
+	mutex_unlock(&livepatch_lock);
+	return live;
+}
+EXPORT_SYMBOL_GPL(uplift_livepatch_live);
 
 static int __init livepatch_init(void)
 {

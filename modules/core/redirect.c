@@ -95,8 +95,9 @@ EXPORT_SYMBOL_GPL(uplift_redirect_inside);
  */
 static unsigned int redirect_drain(struct uplift_redirect *redirect)
 {
-	u64 inside = uplift_redirect_inside(redirect);
+	/* In this order: who comes and goes between the two is noticed. */
 	u64 entered = uplift_count_entered(redirect->count);
+	u64 inside = uplift_redirect_inside(redirect);
 
 	redirect_settle();
 	if (inside || entered != uplift_count_entered(redirect->count)) {
@@ -154,6 +155,16 @@ static int redirect_livepatch(struct uplift_redirect *redirect, enum uplift_arm_
 	if (err)
 		symbol_put(uplift_livepatch_enable);
 	return err;
+}
+
+/* Somebody else may have taken the livepatch away. */
+static bool redirect_livepatch_live(void)
+{
+	typeof(uplift_livepatch_live) *live = symbol_get(uplift_livepatch_live);
+	bool is_live = live();
+
+	symbol_put(uplift_livepatch_live);
+	return is_live;
 }
 
 static int redirect_unlivepatch(struct uplift_redirect *redirect)
@@ -226,7 +237,7 @@ static int redirect_unhook(struct uplift_redirect *redirect)
 	}
 	inside = redirect_drain(redirect);
 	if (inside)
-		pr_info("%s: %u tasks are still inside; until they have left %s cannot be unloaded\n",
+		pr_info("%s: tasks still inside: %u; until they have left %s cannot be unloaded\n",
 			redirect->function, inside, module_name(redirect->owner));
 	return 0;
 }
@@ -241,11 +252,19 @@ static int redirect_switch(struct uplift_redirect *redirect, enum uplift_arm_id 
 		return redirect_hook(redirect, arm);
 
 	if (redirect->livepatch) {
+		if (!redirect_livepatch_live()) {
+			pr_err("%s: somebody has disabled the livepatch: write off first\n",
+			       redirect->function);
+			return -EBUSY;
+		}
 		redirect->livepatch->select(arm);
 		return 0;
 	}
 	err = compat_ftrace_direct_modify(&redirect->ops, redirect->bodies[arm].entry);
-	return err ? redirect_refuse(redirect, err) : 0;
+	if (err)
+		pr_err("%s: the kernel does not change the hook (%pe)\n", redirect->function,
+		       ERR_PTR(err));
+	return err;
 }
 
 /**
@@ -334,7 +353,11 @@ static const char *redirect_state(const struct uplift_redirect *redirect)
 {
 	if (redirect->arm == UPLIFT_ARM_OFF)
 		return "off";
-	return uplift_ftrace_on() ? "live" : "dead: ftrace is off";
+	if (!uplift_ftrace_on())
+		return "dead: ftrace is off";
+	if (redirect->livepatch && !redirect_livepatch_live())
+		return "dead: somebody has disabled the livepatch";
+	return "live";
 }
 
 static int stats_show(struct seq_file *m, void *v)

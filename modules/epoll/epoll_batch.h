@@ -12,6 +12,7 @@
 #include <linux/build_bug.h>
 #include <linux/list.h>
 #include <linux/minmax.h>
+#include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/pm_wakeup.h>
 #include <linux/sched/signal.h>
@@ -64,6 +65,44 @@ efault:
 	return i;
 }
 
+/*
+ * How many events a batch may have that is delivered to @uevents: as many as lie
+ * in one page, if that can be written. What has been polled must be delivered, as
+ * there are files that tell each change once, /proc/mounts among them. So a
+ * fault has to be known of before: a byte is exchanged for itself, once for
+ * each page; @tried is the one that was tried last. Not by handling a fault, for
+ * it may be that no event comes here.
+ * Return: at least 2, or 0: go on one by one.
+ */
+static noinline int epoll_batch_room(struct epoll_event __user *uevents, int maxevents,
+				     u8 __user **tried)
+{
+	unsigned int offset = offset_in_page(uevents);
+	u8 __user *page = (u8 __user *)uevents - offset;
+	int room = min(maxevents, EPOLL_BATCH);
+	u8 byte = 0;
+
+	if (unlikely(offset > PAGE_SIZE - EPOLL_BATCH * sizeof(*uevents)))
+		room = min_t(int, room, (PAGE_SIZE - offset) / sizeof(*uevents));
+	if (room < 2)
+		return 0;
+	if (*tried == page)
+		return room;
+	pagefault_disable();
+	__uaccess_begin();
+	/* Asks for the right to write, whatever the byte is, and leaves it as it is. */
+	unsafe_try_cmpxchg_user((u8 __user *)uevents, &byte, byte, efault);
+	__uaccess_end();
+	pagefault_enable();
+	*tried = page;
+	return room;
+
+efault:
+	__uaccess_end();
+	pagefault_enable();
+	return 0;
+}
+
 /* Return: for what an item that was on the ready list is ready, 0 if for nothing. */
 static __always_inline __poll_t epoll_batch_poll(struct eventpoll *ep, struct epitem *epi,
 						 poll_table *pt)
@@ -94,7 +133,7 @@ static __always_inline void epoll_batch_delivered(struct eventpoll *ep, struct e
 	}
 }
 
-/* A single item is not worth a batch. Return: events delivered, or -EFAULT. */
+/* One item by itself. Return: events delivered, or -EFAULT. */
 static __always_inline int epoll_batch_single(struct eventpoll *ep, struct epitem *epi,
 					      poll_table *pt, struct epoll_event __user *uevent)
 {
@@ -150,20 +189,30 @@ static noinline int epoll_batch_many(struct eventpoll *ep, struct list_head *rea
 				     struct epoll_event __user *events, int maxevents)
 {
 	struct epoll_event batch[EPOLL_BATCH] __aligned(sizeof(u64)) UPLIFT_UNINITIALIZED;
+	u8 __user *tried = (u8 __user *)1;	/* no page */
 	struct epitem *epi;
 	int res = 0;
 
 	while (res < maxevents && !list_empty(ready)) {
-		struct epoll_event *end = batch + min(maxevents - res, EPOLL_BATCH);
-		int n = epoll_batch_collect(ep, ready, pt, batch, end) - batch;
-		int done, i;
+		int room = epoll_batch_room(events + res, maxevents - res, &tried);
+		int n, done, i;
 
+		if (unlikely(!room)) {
+			epi = list_first_entry(ready, struct epitem, rdllink);
+			n = epoll_batch_single(ep, epi, pt, events + res);
+			if (n < 0)
+				return res ?: n;
+			res += n;
+			continue;
+		}
+		n = epoll_batch_collect(ep, ready, pt, batch, batch + room) - batch;
 		if (!n)
 			continue;
 		done = epoll_batch_put(batch, n, events + res);
 		res += done;
 		for (i = done; i; i--)
 			epoll_batch_delivered(ep, list_first_entry(ready, struct epitem, rdllink));
+		/* The page has gone since it was tried. */
 		if (unlikely(done < n)) {
 			list_for_each_entry(epi, ready, rdllink) {
 				ep_pm_stay_awake(epi);
@@ -184,7 +233,8 @@ static noinline int epoll_batch_many(struct eventpoll *ep, struct list_head *rea
  *
  * As the kernel's ep_send_events(), except that up to EPOLL_BATCH items are
  * polled before the first of them is delivered. User memory cannot be open
- * while a file's poll method runs, so the two have to be apart.
+ * while a file's poll method runs, so the two have to be apart. Where it is not
+ * sure that a batch can be delivered, there is none: see epoll_batch_room().
  *
  * Items stay on the private list until they are delivered. The kernel takes
  * them off before; nobody can tell, as until ep_done_scan() events go to

@@ -18,7 +18,7 @@
 #include <linux/limits.h>
 #include <linux/mm.h>
 #include <linux/prandom.h>
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/stddef.h>
@@ -388,7 +388,8 @@ static void stage_free(struct iomap_stage *stage)
  * pads (IBT) has to be wrapped in one that calls it through a static call.
  *
  * Context: process context, may sleep; some microseconds per script.
- * Return: 0 if they are equal; -EILSEQ if they differ, see @compared; -ENOMEM.
+ * Return: 0 if they are equal; -EILSEQ if they differ, see @compared; -ENOMEM;
+ * -EINTR if the task is being killed.
  */
 int iomap_compare(iomap_iter_fn *one, iomap_iter_fn *other, unsigned int leniency,
 		  u64 seed, unsigned int scripts, struct iomap_compared *compared)
@@ -409,6 +410,8 @@ int iomap_compare(iomap_iter_fn *one, iomap_iter_fn *other, unsigned int lenienc
 			compared->seed = seed;
 			err = -EILSEQ;
 		}
+		if (!err && fatal_signal_pending(current))
+			err = -EINTR;
 		cond_resched();
 	}
 	stage_free(stage);

@@ -107,8 +107,11 @@ static int __init iomap_check(const char *one_name, iomap_iter_fn *one, const ch
 		       one_name, other_name, compared.seed, compared.what);
 		return -ENOEXEC;
 	}
-	if (err)
+	if (err) {
+		pr_err("comparing bodies \"%s\" and \"%s\" was not finished (%pe)\n",
+		       one_name, other_name, ERR_PTR(err));
 		return err;
+	}
 	uplift_verdict_add(&iomap_change.verdict, "equal",
 			   "%s and %s%s: %u scripts, %lu calls, %lu begins, %lu ends, %lu iterators used again",
 			   one_name, other_name,
@@ -124,6 +127,10 @@ static int __init iomap_check_bodies(const struct iomap_arms *arms)
 	unsigned int leniency = IOMAP_FINISHED | (iomap_arms_reuse() ? 0 : IOMAP_REUSE);
 	int err;
 
+	if (!scripts) {
+		pr_err("scripts=0: bodies that nobody has compared are not used\n");
+		return -EINVAL;
+	}
 	err = iomap_check("kernel", iomap_kernel, "null", arms->null, 0);
 	if (err)
 		return err;

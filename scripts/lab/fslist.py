@@ -80,8 +80,11 @@ def correctness(target, kos, selftests, *, smp=2, env=None, timeout=600, accel=N
     return judge(result, smp)
 
 
-def judge(result, cpus, xfail=()):
-    """What a guest that ran a KTAP script is worth. The kernel's word counts more than the script's."""
+def judge(result, cpus, xfail=(), livepatch=False):
+    """What a guest that ran a KTAP script is worth. The kernel's word counts more than the script's.
+
+    @livepatch: the script loads uplift_livepatch.ko, which taints
+    """
     text = result.output.read_text(errors="replace") if result.output.exists() else ""
     if result.rc is None:
         # the console has what was printed until the end
@@ -95,9 +98,10 @@ def judge(result, cpus, xfail=()):
     elif result.rc not in (0, 4):
         problems.append(f"the script ended with status {result.rc}")
     problems += report.problems
-    allowed = 4096 | 8192
+    allowed = 4096 | 8192 | (32768 if livepatch else 0)
     if result.taint is not None and result.taint & ~allowed:
-        problems.append(f"the kernel is tainted {result.taint}: more than out of tree (4096) and unsigned (8192)")
+        problems.append(f"the kernel is tainted {result.taint}: more than out of tree (4096) and unsigned (8192)"
+                        + (" and live-patched (32768)" if livepatch else ""))
     return {
         "ok": not problems, "skipped": report.skipped_all, "summary": report.summary(), "counts": report.counts(),
         "problems": problems, "taint": result.taint, "cpus": cpus, "accel": result.accel, "qemu": result.qemu,

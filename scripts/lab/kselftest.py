@@ -79,7 +79,7 @@ def boot(target, kos, install, script, *, form="short", smp=2, env=None, accel=N
         buildroot.ensure("io")
     result = guest.boot(target, f"exec /selftests/{script}.sh {form}", files=files, kos=kos, smp=smp, env=env,
                         accel=accel, timeout=timeout, name=f"{target.name}-{script}", quiet=True, **needs)
-    return fslist.judge(result, smp)
+    return fslist.judge(result, smp, livepatch=script == "iomap")
 
 
 def run(name, form="short", smp=2, env=None, script="fslist", only=None):
