@@ -16,9 +16,12 @@ sys.path.insert(0, str(SCRIPTS))
 from front import undo	# noqa: E402
 
 CHILD = """
-import sys, time
+import signal, sys, time
 sys.path.insert(0, {scripts!r})
 from front import undo
+# nohup, or a shell that starts it in the background, has them ignored
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)
 with undo.Undo() as back:
     back.add("write", {file!r}, "off")
     open({file!r}, "w").write("new")
