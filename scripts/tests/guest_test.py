@@ -8,7 +8,9 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import types
 import unittest
+from unittest import mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
@@ -240,6 +242,41 @@ class Stream(unittest.TestCase):
                 self.assertIsNone(rc)
                 self.assertIn(why, reason)
         self.assertFalse((self.dir / "out").exists())
+
+
+class FaultOfEmulation(unittest.TestCase):
+    """A breakpoint that nobody set is looked at again on one thread; nothing else is."""
+
+    OOPS = "Oops: int3: 0000 [#1] SMP KASAN NOPTI"
+
+    def boot(self, *results):
+        """(what boot() returns, the options of each boot) when the boots end like this."""
+        given, left = [], list(results)
+
+        def once(_target, _script, **options):
+            given.append(options)
+            accel, oops = left.pop(0)
+            return guest.Result(console=pathlib.Path("/guests/6.12-x/console"), outdir=None, output=None, dmesg=None,
+                                accel=accel, oops=oops, rc=0)
+
+        with mock.patch.object(guest, "_boot", once), mock.patch.object(say, "_line"):
+            return guest.boot(types.SimpleNamespace(release="6.12"), "true", smp=2), given
+
+    def test_passes_on_one_thread(self):
+        result, given = self.boot(("TCG, multi-threaded", ["BUG: x", self.OOPS]), ("TCG, single-threaded", []))
+        self.assertTrue(result.ok)
+        self.assertEqual(given, [{"smp": 2}, {"smp": 2, "thread": "single", "name": "6.12-x-single"}])
+
+    def test_fails_on_one_thread_too(self):
+        result, given = self.boot(("TCG, multi-threaded", ["int3: 0000 [#1]"]), ("TCG, single-threaded", [self.OOPS]))
+        self.assertFalse(result.ok)
+        self.assertEqual(len(given), 2)
+
+    def test_anything_else_counts(self):
+        for accel, oops in (("TCG, multi-threaded", ["BUG: kernel NULL pointer"]), ("TCG, single-threaded", [self.OOPS]),
+                            ("KVM", [self.OOPS]), ("TCG, multi-threaded", ["WARNING: says int3: 0"])):
+            result, given = self.boot((accel, oops))
+            self.assertEqual((result.oops, len(given)), (oops, 1))
 
 
 if __name__ == "__main__":
