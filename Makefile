@@ -26,8 +26,8 @@ MAKEOVERRIDES :=
 UPLIFT := scripts/uplift
 # As the scripts have it.
 BUILD := $(or $(UPLIFT_BUILD),build)
-MADE := modules guest kunit report selftests cachelines
-GOT := apt cache root targets src kselftest debug
+MADE := modules guest kunit report selftests cachelines live bench package/src package/modules package/log
+GOT := apt cache root targets src kselftest package debug
 SETUP := scripts/setup
 RUNNING := /lib/modules/$(shell uname -r)/build
 HEADERS := $(or $(KDIR),$(RUNNING))
@@ -35,7 +35,8 @@ OWN := $(if $(KERNEL),--kernel $(KERNEL)) $(if $(MODULES),--modules $(MODULES)) 
 	$(if $(KDIR),--kdir $(KDIR)) $(if $(KSRC),--ksrc $(KSRC))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test torture modules modules-all kunit selftests check unit setup clean distclean
+.PHONY: help run matrix test torture modules modules-all modules_install install uninstall sign package kunit selftests \
+	check unit setup clean distclean
 
 help:
 	@echo 'uplift: try recent upstream fast-path changes on the stock kernel you already ship'
@@ -44,14 +45,22 @@ help:
 	@echo '  make run                 the whole evaluation of one stock kernel in a guest'
 	@echo '                           TARGET=6.12 another than the default, 6.18'
 	@echo '                           KERNEL=bzImage MODULES=DIR KDIR=DIR [KSRC=DIR] your own'
+	@echo '  make matrix              all targets, one table; goes on where it was stopped; TARGETS="6.12 6.18"'
 	@echo
 	@echo 'Build:'
-	@echo '  make modules             uplift.ko and uplift_fslist.ko, for the running kernel'
+	@echo '  make modules             uplift.ko, uplift_fslist.ko, uplift_llc.ko, for the running kernel'
 	@echo '                           KDIR=DIR another kernel: its headers or build directory'
-	@echo '                           KSRC=DIR its source tree: uplift_iomap.ko and uplift_epoll.ko, too'
+	@echo '                           KSRC=DIR its source tree: uplift_iomap.ko, uplift_epoll.ko, backports'
 	@echo '                           BTF=FILE its vmlinux or BTF, if neither in KDIR nor running'
 	@echo '                           V=1 show the commands'
 	@echo '  make modules-all         for every target, in the build root; TARGET=6.12 for one'
+	@echo
+	@echo 'Install (as root):'
+	@echo '  make install             the command, its manual, DKMS sources; DESTDIR=, prefix=/usr/local'
+	@echo '  make modules_install     what make modules built, for who goes without DKMS'
+	@echo '  make sign                sign what make modules built; KEY=FILE CERT=FILE, or NEW=1'
+	@echo '  make uninstall           leave nothing of all that behind'
+	@echo '  make package             Debian packages; built, installed and removed in a root of their own'
 	@echo
 	@echo 'Test (as root):'
 	@echo '  make test                everything below, for all targets; what CI runs'
@@ -73,6 +82,9 @@ setup:
 run: setup
 	@$(UPLIFT) lab evaluate $(TARGET) $(OWN)
 
+matrix: setup
+	@$(UPLIFT) lab matrix $(or $(TARGETS),$(TARGET))
+
 modules:
 	@test -e $(HEADERS)/Makefile || { \
 		echo "make modules: no kernel headers in $(HEADERS):" >&2; \
@@ -88,6 +100,26 @@ modules:
 			exit 2; }; }
 	$(MAKE) -C $(HEADERS) M=$(CURDIR) W=1 $(if $(KSRC),KSRC=$(abspath $(KSRC))) \
 		$(if $(BTF),BTF=$(abspath $(BTF))) $(if $(V),V=$(V)) modules
+
+# Recipes have the environment and nothing of make's own variables: see unexport.
+INSTALL := $(foreach name,DESTDIR prefix sbindir libdir mandir docdir completionsdir sysconfdir srcdir,$(if \
+	$($(name)),$(name)='$($(name))')) scripts/install
+
+install:
+	@$(INSTALL) install
+
+modules_install:
+	@$(INSTALL) modules
+
+uninstall:
+	@$(INSTALL) uninstall
+
+sign:
+	@scripts/sign $(if $(KEY),--key '$(KEY)') $(if $(CERT),--cert '$(CERT)') $(if $(KDIR),--kdir '$(KDIR)') \
+		$(if $(NEW),--new)
+
+package: setup
+	@$(UPLIFT) lab package $(TARGETS)
 
 modules-all: setup
 	@$(UPLIFT) lab build $(TARGETS) $(if $(V),--verbose)
@@ -115,7 +147,7 @@ clean:
 	@rm -rf $(addprefix $(BUILD)/,$(MADE))
 	@find Kbuild modules selftests -type f \( -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' \
 		-o -name '*.cmd' -o -name '.*.d' -o -name 'modules.order' -o -name 'Module.symvers' \) -delete
-	@rm -rf modules/*/gen
+	@rm -rf modules/*/gen modules/backports/*/gen
 	@rm -f Module.symvers modules.order .modules.order.cmd .Module.symvers.cmd .module-common.o ..module-common.o.cmd
 
 distclean: clean

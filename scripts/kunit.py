@@ -205,14 +205,12 @@ def kunit_argv(verb, args, objdir, tree):
     else:
         argv.append(f"--timeout={args.timeout}")
         if args.arch != "um":
-            # Not multi-threaded: there, code that is patched while another CPU runs it can
-            # trap when the patching is over (seen with QEMU 7.2 and 10.0, "Oops: int3").
-            argv += ["--qemu_args=-smp 2 -accel tcg,thread=single", "--kernel_args=panic=-1"]
+            argv += ["--qemu_args=-smp 2", "--kernel_args=panic=-1"]
         if smp_uml:
             argv += ["--kernel_args=ncpus=2", "--kernel_args=seccomp=on"]
         if args.seed:
             argv += [f"--kernel_args=uplift_{name}_kunit.seed={args.seed}"
-                     for name in ("fslist", "epoll", "iomap")]
+                     for name in ("fslist", "epoll", "iomap", "llc")]
         if args.filter:
             argv.append(args.filter)
     return argv
@@ -245,11 +243,10 @@ def make_bodies(args, objdir, tree):
 def run_kunit(verb, args, objdir, tree, extra=()):
     argv = kunit_argv(verb, args, objdir, tree)
     argv[4:4] = list(extra)
-    # Newer kunit.py ask for KVM first. A /dev/kvm that opens and then hangs the
-    # guest is common in virtual machines, and nothing here needs its speed.
-    binds = [("/dev/null", "/dev/kvm")] if os.path.exists("/dev/kvm") else []
+    # Where QEMU is looked for: in kunit/qemu, which has an accelerator of its own choice.
+    env = {"PATH": f"{paths.TOP / 'kunit/qemu'}:/usr/sbin:/usr/bin:/sbin:/bin"}
     with Heartbeat(f"kunit.py {verb}"):
-        return buildroot.run(argv, cwd=tree, binds=binds)
+        return buildroot.run(argv, cwd=tree, env=env)
 
 
 # --- what came out ---------------------------------------------------------------

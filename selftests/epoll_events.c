@@ -90,9 +90,11 @@ static bool has_int80(void)
 	return pid > 0 && waitpid(pid, &status, 0) == pid && !status;
 }
 
-/* Memory for events that ends where @end is: what follows cannot be written. */
-
-enum { END_PROT_NONE, END_UNMAPPED, END_READ_ONLY, ENDS };
+/*
+ * Memory for events that ends where @end is: what follows cannot be written. The
+ * hole is made last: a mapping that is made after it may come to lie in it.
+ */
+enum { END_PROT_NONE, END_READ_ONLY, END_UNMAPPED, ENDS };
 
 struct buffer {
 	char *map, *end;

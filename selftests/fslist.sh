@@ -75,7 +75,7 @@ find_ko()
 	for place in ${UPLIFT_KO_DIR:+"$UPLIFT_KO_DIR"} "$DIR" /modules \
 		     "$DIR/../modules/core" "$DIR/../modules/fslist" \
 		     "/lib/modules/$release/updates" "/lib/modules/$release/updates/dkms" \
-		     "/lib/modules/$release/extra"; do
+		     "/lib/modules/$release/updates/uplift" "/lib/modules/$release/extra"; do
 		for ko in "$place/$1.ko" "$place/$1.ko.xz"; do
 			[ -r "$ko" ] && echo "$ko" && return
 		done

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
 #
-# What epoll.sh and iomap.sh share; sourced by them with CHANGE and DIR set.
+# What epoll.sh, iomap.sh and llc.sh share; sourced with CHANGE and DIR set.
 # Loads uplift.ko and uplift_CHANGE.ko where they are, goes through the arms,
 # and leaves everything as it was. Where they are not there is the arm "off",
 # the kernel as it stands, and what needs another one is skipped.
@@ -32,18 +32,27 @@ is_loaded()
 	grep -q "^$1 " /proc/modules
 }
 
-# find_ko NAME: where NAME.ko is; a guest of the lab has it in /modules
+# find_ko NAME: where NAME.ko is; a guest of the lab has it in /modules. What DKMS packed is unpacked.
 find_ko()
 {
 	release=$(uname -r)
 	for place in ${UPLIFT_KO_DIR:+"$UPLIFT_KO_DIR"} "$DIR" /modules \
-		     "$DIR/../modules/core" "$DIR/../modules/$CHANGE" \
+		     "$DIR/../modules/core" "$DIR/../modules/$CHANGE" "$DIR/../modules/backports" \
 		     "/lib/modules/$release/updates" "/lib/modules/$release/updates/dkms" \
-		     "/lib/modules/$release/extra"; do
+		     "/lib/modules/$release/updates/uplift" "/lib/modules/$release/extra"; do
 		if [ -r "$place/$1.ko" ]; then
 			echo "$place/$1.ko"
 			return
 		fi
+		for packed in "$place/$1.ko.xz" "$place/$1.ko.zst" "$place/$1.ko.gz"; do
+			[ -r "$packed" ] || continue
+			case $packed in
+			*.xz)	xz -dc "$packed" ;;
+			*.zst)	zstd -qdc "$packed" ;;
+			*.gz)	gzip -dc "$packed" ;;
+			esac >"$TMP/$1.ko" && echo "$TMP/$1.ko"
+			return
+		done
 	done
 }
 
@@ -305,11 +314,11 @@ begin()
 	for module in "$MODULE" uplift_livepatch uplift; do
 		! is_loaded "$module" || skip_all "$module is loaded already: rmmod $module"
 	done
+	MOUNTED=''; FOLLOWER=''; OLD_FTRACE=''
+	TMP=$(mktemp -d) || exit 1
 	CORE_KO=$(find_ko uplift)
 	CHANGE_KO=$(find_ko "$MODULE")
 	LIVEPATCH_KO=$(find_ko uplift_livepatch)
-	MOUNTED=''; FOLLOWER=''; OLD_FTRACE=''
-	TMP=$(mktemp -d) || exit 1
 	trap cleanup EXIT
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP

@@ -40,4 +40,13 @@ have IOMAP_ITER_FBATCH linux/iomap.h '^[[:space:]]*struct folio_batch \*fbatch;'
 # struct folio_batch has a header of its own. Since 7.1; before, linux/pagevec.h.
 have FOLIO_BATCH_HEADER linux/folio_batch.h '^struct folio_batch '
 
+# x86: the topology code's number of a last-level cache. Since 6.7 in cpu_info,
+# with an inline function around it; before, an exported function.
+have X86_PER_CPU_LLC_ID ../arch/x86/include/asm/processor.h '^static inline u32 per_cpu_llc_id\('
+have X86_GET_LLC_ID ../arch/x86/include/asm/processor.h '^extern u16 get_llc_id\('
+
+# Cache-aware scheduling keeps its state of a process in a group that tasks
+# point to. Since 7.2.
+have SCHED_CACHE_GROUP linux/sched.h '^struct sched_cache_group \{$'
+
 echo

@@ -5,10 +5,16 @@ The format is small and stable (Documentation/bpf/btf.rst); reading it here spar
 new enough for the kernel under test.
 """
 
+import pathlib
+import re
 import struct
+import sys
 import zlib
 
-from csource import Problem
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
+
+import bzimage		# noqa: E402
+from csource import Problem		# noqa: E402
 
 _INT, _ARRAY, _STRUCT, _UNION, _ENUM, _FUNC, _FUNC_PROTO = 1, 3, 4, 5, 6, 12, 13
 _VAR, _DATASEC, _DECL_TAG, _ENUM64 = 14, 15, 17, 19
@@ -40,6 +46,11 @@ class Btf:
 
     def __init__(self, path):
         data = path.read_bytes()
+        if bzimage.is_image(data):
+            try:
+                data = bzimage.unpack(data)
+            except ValueError as problem:
+                raise Problem(f"{path} {problem}") from None
         if data[:4] == b"\x7fELF":
             data = section(data) or b""
         if data[:2] != b"\x9f\xeb":
@@ -85,6 +96,10 @@ class Btf:
             elif not name and self._types[kind][0] in (_STRUCT, _UNION):
                 yield from self._members(self._types[kind][1], base + offset // 8)
 
+    def structs(self):
+        """The names of all structs."""
+        return self._structs.keys()
+
     def layout(self, tag):
         """(size, [(member, offset), ...]) of struct tag, bit fields left out."""
         found = self._structs.get(tag, [])
@@ -92,3 +107,17 @@ class Btf:
         if len(layouts) != 1:
             raise Problem(f"{self.path}: {'no' if not layouts else 'more than one'} struct {tag} in the kernel's BTF")
         return layouts.pop()
+
+    def has(self, what):
+        """Is there "function NAME", "struct NAME" or "struct NAME.MEMBER"? ValueError for what is none of them."""
+        match = re.fullmatch(r"(function|struct) (\w+)(?:\.(\w+))?", what)
+        if not match or (match[1] == "function" and match[3]):
+            raise ValueError(f"'{what}' is neither 'function NAME' nor 'struct NAME[.MEMBER]'")
+        if match[1] == "function":
+            return match[2] in self.functions
+        if not match[3]:
+            return match[2] in self.structs()
+        try:
+            return match[3] in (member for member, _ in self.layout(match[2])[1])
+        except Problem:
+            return False

@@ -97,9 +97,13 @@ class _Reader:
         if "header" in arm:
             self.there(f"{key}.header", arm["header"])
         for one in ("patch", "reuse_patch"):
-            if one in arm:
-                self.table(f"{key}.{one}", arm[one], _PATCH)
-                self.there(f"{key}.{one}.file", arm[one]["file"])
+            if one not in arm:
+                continue
+            if arm[one] == []:
+                self.must(f"{key}.{one}", "a semantic patch, or a list of them for several forms of the function", [])
+            for form in arm[one] if isinstance(arm[one], list) else [arm[one]]:
+                self.table(f"{key}.{one}", form, _PATCH)
+                self.there(f"{key}.{one}.file", form["file"])
 
 
 def read(path):
@@ -119,3 +123,57 @@ def read(path):
     for name, arm in arms.items():
         reader.arm(name, arm, manifest)
     return manifest
+
+
+_VERDICTS = ("applicable", "native", "unaffected", "unsupported")
+_WORDS = ("a text in one line", lambda value: isinstance(value, str) and bool(value.strip()) and value.isprintable())
+
+
+def about(path):
+    """What the generator takes of a backport's about.toml: its title, and the rules that give the verdict."""
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise Problem(f"{path}: no such file; a backport has one, see docs/backport-guide.md") from None
+    except ValueError as error:
+        raise Problem(f"{path}: {error}") from None
+    reader = _Reader(path)
+    for key in ("title", "static"):
+        if key not in found:
+            raise Problem(f"{path}: no '{key}'")
+    if not _WORDS[1](found["title"]):
+        reader.must("title", _WORDS[0], found["title"])
+    if not isinstance(found["static"], list) or not found["static"]:
+        reader.must("static", "a list of rules, [[static]]", found["static"])
+    for rule in found["static"]:
+        if not isinstance(rule, dict) or len({"has", "lacks"} & set(rule)) != 1:
+            reader.must("static", "rules with either 'has' or 'lacks'", rule)
+        key = "has" if "has" in rule else "lacks"
+        reader.table("static", rule, ({key: _WORDS, "verdict": _WORDS, "says": _WORDS}, {}))
+        if rule["verdict"] not in _VERDICTS:
+            reader.must("static.verdict", "one of " + ", ".join(_VERDICTS), rule["verdict"])
+        if not re.fullmatch(r"(function|struct) \w+|struct \w+\.\w+|source \S.*", rule[key]):
+            reader.must(f"static.{key}", "'function NAME', 'struct NAME[.MEMBER]' or 'source WORDS OF THE FUNCTION'",
+                        rule[key])
+    return found
+
+
+def slice_of(top):
+    """Patterns of the files of a kernel's source that the manifests below modules/ take, for who unpacks only these."""
+    found = {"Makefile"}
+    for path in sorted([*(top / "modules").glob("*/*.toml"), *(top / "modules/backports").glob("*/manifest.toml")]):
+        if path.name == "about.toml":
+            continue
+        manifest = read(path)
+        found |= {manifest["source"], *manifest.get("reuse", {}).get("files", ())}
+        # what lies beside it and is included
+        found.add(f"{manifest['source'].rpartition('/')[0]}/*.h")
+    return sorted(found)
+
+
+if __name__ == "__main__":
+    import pathlib
+    try:
+        print(*slice_of(pathlib.Path(__file__).resolve().parents[2]), sep="\n")
+    except Problem as problem:
+        sys.exit(str(problem))

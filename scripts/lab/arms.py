@@ -8,8 +8,14 @@ epoll_wait; its CPU model has SMAP, which the counting one has not.
 
 import collections
 import json
+import pathlib
+import shlex
+import sys
 
-from . import buildroot, commands, guest, kmod, paths, plugins, say, selftests, targets
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from front import changes		# noqa: E402
+from . import buildroot, commands, guest, kmod, paths, plugins, say, selftests, targets	# noqa: E402
 
 ARMS = ("off", "null", "new", "batch", "off_again")
 READY = (1, 16, 256)
@@ -30,10 +36,10 @@ echo 1 >/proc/sys/vm/drop_caches
 
 LOAD = r"""
 dir=/sys/kernel/debug/uplift
-for module in uplift uplift_epoll uplift_iomap; do
+for module in uplift uplift_epoll uplift_iomap {backports}; do
 	[ ! -e /modules/$module.ko ] || insmod /modules/$module.ko 2>>/out/refused
 done
-for change in epoll iomap; do
+for change in epoll iomap {changes}; do
 	if [ -e $dir/$change/verdict ]; then
 		cat $dir/$change/verdict >/out/verdict.$change
 	else
@@ -46,7 +52,8 @@ MEASURE = FILES + LOAD + r"""
 # what the boot put off is done by then; sleeping costs nothing, as an idle guest's clock jumps
 sleep 10
 /selftests/epoll_bench --rounds {rounds} >/out/bench || exit
-/selftests/iomap_bench --rounds {rounds} /mnt/ext4/file /mnt/xfs/file >>/out/bench
+/selftests/iomap_bench --rounds {rounds} /mnt/ext4/file /mnt/xfs/file >>/out/bench || exit
+{more}
 """
 
 COUNT = LOAD + r"""
@@ -63,28 +70,56 @@ def _samples(result, what, target):
     return [json.loads(line) for line in (result.outdir / "bench").read_text().splitlines()]
 
 
+def backports():
+    """The backports that bring a program and its arguments: modules/backports/*/about.toml."""
+    return [change for change in changes.load().values() if change.backport and "bench" in change.about]
+
+
+def _script(text, rounds=0):
+    """MEASURE or COUNT with the backports in it."""
+    more = [f"/selftests/{change.about['bench']['program']} {shlex.join(change.about['bench'].get('arguments', ()))} "
+            f"--rounds {rounds} >/out/bench.{change.name} || exit" for change in backports()]
+    for word, value in (("{rounds}", str(rounds)), ("{marked}", str(MARKED)), ("{more}", "\n".join(more)),
+                        ("{backports}", " ".join(change.module for change in backports())),
+                        ("{changes}", " ".join(change.name for change in backports()))):
+        text = text.replace(word, value)
+    return text
+
+
 def verdicts(result):
     """{change: what its module said, a line or more}; '' where there is no module."""
     found = {}
-    for change in ("epoll", "iomap"):
+    for change in ("epoll", "iomap", *(change.name for change in backports())):
         path = result.outdir / f"verdict.{change}"
         found[change] = path.read_text(errors="replace").strip() if path.exists() else ""
     return found
 
 
 def measure(target, kos, tests, *, rounds=3, timeout=420):
-    """{"verdicts", "samples", "table": {operation: {arm: instructions}}}; the least of the rounds is the figure."""
+    """{"verdicts", "samples", "rounds": {operation: {arm: [instructions]}}, "table": the least of the rounds}."""
     buildroot.ensure("io")
-    result = guest.boot(target, MEASURE.replace("{rounds}", str(rounds)), files={"/selftests": tests}, kos=kos,
+    result = guest.boot(target, _script(MEASURE, rounds), files={"/selftests": tests}, kos=kos,
                         icount=True, modules=["brd", "ext4", "xfs"], programs=PROGRAMS, mem="1500M", timeout=timeout,
                         name=f"{target.name}-arms", quiet=True)
     samples = _samples(result, "measuring", target)
-    table = collections.defaultdict(dict)
+    rounds = {}
     for sample in samples:
         operation = f"epoll_wait {sample['ready']}" if sample["bench"] == "epoll" else f"read {sample['fs']}"
-        best = table[operation].get(sample["arm"])
-        table[operation][sample["arm"]] = sample["best"] if best is None else min(best, sample["best"])
-    return {"verdicts": verdicts(result), "samples": samples, "table": dict(table), "seconds": round(result.seconds, 1)}
+        rounds.setdefault(operation, {}).setdefault(sample["arm"], []).append(sample["best"])
+    ours = {}
+    for change in backports():
+        for line in (result.outdir / f"bench.{change.name}").read_text().splitlines():
+            sample = json.loads(line)
+            operation = change.about["bench"]["operation"].format(**sample)
+            ours.setdefault(change.name, {}).setdefault(operation, {}).setdefault(sample["arm"], []).append(
+                sample["best"])
+    return {"verdicts": verdicts(result), "samples": samples, "rounds": rounds, "table": least(rounds),
+            "backports": ours, "seconds": round(result.seconds, 1)}
+
+
+def least(rounds):
+    """{operation: {arm: the least of its rounds}}"""
+    return {operation: {arm: min(values) for arm, values in row.items()} for operation, row in rounds.items()}
 
 
 def count(target, kos, tests, *, timeout=300):
@@ -94,7 +129,7 @@ def count(target, kos, tests, *, timeout=300):
     record = paths.ensure(plugins.OUT) / f"{target.name}.insns"
     record.unlink(missing_ok=True)
     # Without retpolines an indirect call is one call; with them it is two, and the second calls nothing.
-    result = guest.boot(target, COUNT.replace("{marked}", str(MARKED)), files={"/selftests": tests}, kos=kos, smp=1,
+    result = guest.boot(target, _script(COUNT), files={"/selftests": tests}, kos=kos, smp=1,
                         accel="tcg", thread="single", append="nokaslr cryptomgr.notests mitigations=off",
                         plugins=[f"{plugin},out={record}"], timeout=timeout, name=f"{target.name}-insns", quiet=True)
     runs = _samples(result, "counting stac and calls", target)
@@ -129,6 +164,9 @@ def render(found):
     out.append(f"{'instructions':20}" + "".join(f"{arm:>11}" for arm in arms))
     for operation, row in found["table"].items():
         out.append(f"{operation:20}" + "".join(f"{row[arm]:11.1f}" if arm in row else f"{'-':>11}" for arm in arms))
+    for name, rounds in found.get("backports", {}).items():
+        out += [f"{name}, {operation}".ljust(28) + " ".join(f"{arm} {row[arm]:.1f}" for arm in arms if arm in row)
+                for operation, row in least(rounds).items()]
     for operation, row in found.get("counts", {}).items():
         events = int(operation.split()[-1])
         for what in ("stac", "lfence", "call"):

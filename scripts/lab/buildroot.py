@@ -31,7 +31,7 @@ IO = ["fio", "xfsprogs"]
 # A kernel from source (KUnit on UML and x86), static checks, and the programs that guests run.
 TEST = RUN + GCC12 + IO + """
     bc bison flex libelf-dev libssl-dev dpkg-dev patch rsync
-    sparse shellcheck codespell
+    sparse shellcheck codespell mandoc
     stress-ng
     """.split()
 
@@ -128,7 +128,7 @@ def ensure(*sets):
     with paths.lock("root"):
         have = _have()		# somebody else may have done it while we waited
         if not have:
-            _bootstrap(sorted(want))
+            bootstrap(paths.ROOT, sorted(want))
         elif not want <= have:
             _install(sorted(want - have))
         paths.write(paths.ROOT / _MARK, "\n".join(sorted(want | have)) + "\n")
@@ -154,18 +154,19 @@ def _tail(path, count=15):
     return "\n".join("    " + line for line in lines[-count:])
 
 
-def _bootstrap(packages):
-    log = paths.ensure(paths.BUILD / "root") / "mmdebstrap.log"
-    options = paths.BUILD / "root" / "apt.conf"
+def bootstrap(root, packages, *, manuals=False):
+    """Make a Debian 13 in a directory; manuals: with /usr/share/man and doc, as an installed system has them."""
+    log = paths.ensure(root.parent) / "mmdebstrap.log"
+    options = root.parent / "apt.conf"
     paths.write(options, apt.host_options() + 'APT::Install-Recommends "false";\nAcquire::Languages "none";\n'
                 'Acquire::Retries "3";\nAPT::Sandbox::User "root";\n')
     sources = _sources()
-    with say.doing(f"making the build root (Debian 13, {len(packages)} packages and what they need)"):
-        with paths.fresh_dir(paths.ROOT) as temp:
+    lean = [] if manuals else [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("man", "doc", "locale")]
+    with say.doing(f"making a root of Debian 13 ({len(packages)} packages and what they need)"):
+        with paths.fresh_dir(root) as temp:
             argv = ["mmdebstrap", "--mode=root", "--variant=apt", "--architectures=amd64", "--format=directory",
                     f"--aptopt={options}", f"--keyring={apt.keyring()}",
-                    "--dpkgopt=force-unsafe-io", "--dpkgopt=path-exclude=/usr/share/man/*",
-                    "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
+                    "--dpkgopt=force-unsafe-io", *lean,
                     # the lists stay: more packages are installed from them later
                     "--skip=cleanup/apt/lists", "--include=" + ",".join(packages),
                     SUITE, str(temp), "-"]
@@ -234,10 +235,11 @@ def _logged(argv, log, what, stdin=None, unshare=False):
         raise say.Problem(f"{what} failed ({log}):\n{_tail(log)}")
 
 
-def command(argv, cwd=None, binds=(), env=None):
+def command(argv, cwd=None, binds=(), env=None, root=None):
     """The host's command line and environment that run `argv` in the root, for those who need a Popen of their own.
 
     binds: host paths, seen under the same path inside, or (host path, path inside). The tree and build/ always are.
+    root: another one than the build root.
     Killing the process kills everything that it started inside.
     """
     pairs = []
@@ -255,7 +257,7 @@ def command(argv, cwd=None, binds=(), env=None):
               "TERM": os.environ.get("TERM", "dumb")}
     inside.update(env or {})
     return (["setpriv", "--pdeathsig", "KILL", *_unshare(), "--pid", "--fork", "--kill-child", "--",
-             "/bin/sh", "-c", _ENTER, "enter", str(paths.ROOT), str(cwd or paths.TOP), *pairs, "--",
+             "/bin/sh", "-c", _ENTER, "enter", str(root or paths.ROOT), str(cwd or paths.TOP), *pairs, "--",
              *(str(word) for word in argv)], inside)
 
 
@@ -272,13 +274,13 @@ def run(argv, cwd=None, binds=(), env=None, *, log=None, timeout=None, stdin=Non
     return result[0]
 
 
-def output(argv, cwd=None, binds=(), env=None, *, timeout=None):
+def output(argv, cwd=None, binds=(), env=None, *, timeout=None, root=None):
     """(exit status, stdout and stderr together) of a command in the root."""
-    return _popen(argv, cwd, binds, env, timeout, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return _popen(argv, cwd, binds, env, timeout, root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
-def _popen(argv, cwd, binds, env, timeout, **streams):
-    line, environment = command(argv, cwd, binds, env)
+def _popen(argv, cwd, binds, env, timeout, root=None, **streams):
+    line, environment = command(argv, cwd, binds, env, root)
     if streams.get("stdin") is None:
         streams["stdin"] = subprocess.DEVNULL
     try:

@@ -67,7 +67,7 @@ def _run(args):
 
 
 
-def _split_at_dashes(parser):
+def split_at_dashes(parser):
     """Keep what follows "--" out of argparse, which mixes it up with an optional TARGET; it goes to args.words."""
     inner = parser.parse_known_args
 
@@ -91,7 +91,7 @@ def register(commands_parser):
                     "are found by modprobe; none is loaded. The status is the script's, or 1 when the kernel "
                     "complained or the guest ended without a result.")
     commands.add_kernel_options(parser)
-    _split_at_dashes(parser)
+    split_at_dashes(parser)
     parser.add_argument("--script", metavar="FILE", help="run this script")
     parser.add_argument("--shell", action="store_true", help="a shell on this terminal (Ctrl-A X ends QEMU)")
     group = parser.add_argument_group("what the guest has")

@@ -131,7 +131,7 @@ def _root(args):
     return buildroot.run(words, cwd=args.cwd, stdin=sys.stdin)
 
 
-_CLEAN = {"modules": [paths.MODULES], "guest": [paths.GUEST], "kunit": [paths.KUNIT],
+_CLEAN = {"modules": [paths.MODULES], "guest": [paths.GUEST, paths.BUILD / "live"], "kunit": [paths.KUNIT],
           "targets": [paths.TARGETS], "source": [paths.SRC], "root": [paths.ROOT.parent],
           "cache": [paths.CACHE, paths.APT]}
 

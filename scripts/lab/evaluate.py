@@ -3,6 +3,7 @@
 
 import concurrent.futures
 import json
+import os
 import pathlib
 import re
 import sys
@@ -12,6 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from . import buildroot, commands, fslist, guest, kmod, paths, redirects, say, selftests, targets	# noqa: E402
 import report	# noqa: E402
+from front import dossier, form	# noqa: E402
 
 # What of a kernel's configuration decides whether and how the modules work, and what a read costs.
 CONFIG = ("CONFIG_KPROBES", "CONFIG_KALLSYMS_ALL", "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS",
@@ -32,25 +34,27 @@ def evaluate(target, accel=None):
     qemu = guest.Qemu()
     guest.choose_accel(target, qemu, False, None, accel)	# probes KVM if it has to, before the guests run at once
     buildroot.ensure("io")
-    with say.doing(f"evaluating {target.release} in guests, all at once (correctness, instruction counts)"):
-        correct, measured, equal, counted = _all(target, kos, tests, accel)
+    with say.doing(f"evaluating {target.release} in guests (correctness, instruction counts)"):
+        correct, measured, equal, same, counted = _all(target, kos, tests, accel)
     data = {
-        "format": report.FORMAT, "change": "fslist",
+        "format": report.FORMAT, "change": "fslist", "created": form.now(),
         "target": {"name": target.name, "release": target.release, "version": target.version,
                    "kernel": measured["kernel"], "config": _config(target), "provenance": target.provenance},
         "verdict": measured.pop("verdict"), "correctness": correct, "measurement": measured,
         "reproduce": f"make run TARGET={target.name}" if target.name in targets.TABLE
         else "scripts/uplift lab evaluate --kernel BZIMAGE --modules DIR --kdir DIR",
-        "sections": redirects.sections(counted, equal), "ok": correct["ok"] and equal["ok"],
+        "sections": [*redirects.sections(counted, equal), *redirects.of_backports(counted, same)],
+        "ok": correct["ok"] and equal["ok"] and same["ok"],
     }
     data["seconds"] = round(time.monotonic() - started, 1)
     return data
 
 
 def _all(target, kos, tests, accel):
-    """All guests at once: a loaded host slows instruction counting down, but cannot change a count."""
+    """All guests, as many at once as there are CPUs: a loaded host slows instruction counting down, but cannot change a
+    count; more of them, and a guest of several CPUs stalls for so long that its kernel complains."""
     progress = say.Progress("guests")
-    state = {"correctness": "booting", "counting": "booting", "epoll": "under way", "arms": "under way"}
+    state = dict.fromkeys(("correctness", "counting", "epoll", "backports", "arms"), "to come")
 
     def watch_correctness(line):
         result = re.match(r"(?:not )?ok (\d+) (?:- )?(\S+)", line)
@@ -71,16 +75,20 @@ def _all(target, kos, tests, accel):
     def shown():
         progress.show(", ".join(f"{key} {state[key]}" for key in state if key != "of"))
 
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+    with concurrent.futures.ThreadPoolExecutor(min(max(os.cpu_count() or 1, 2), 5)) as pool:
         jobs = [pool.submit(fslist.correctness, target, kos, tests, smp=2, env=_short(tests), accel=accel,
                             echo=watch_correctness),
                 pool.submit(fslist.measure, target, kos, tests, echo=watch_counting),
                 pool.submit(redirects.correctness, target, kos, tests, accel),
+                pool.submit(redirects.backports, target, kos, tests, accel),
                 pool.submit(redirects.evaluate, target, kos, tests)]
-        names = ("correctness", "counting", "epoll", "arms")
+        names = ("correctness", "counting", "epoll", "backports", "arms")
         try:
             left = dict(zip(jobs, names))
             while left:
+                for job, name in left.items():
+                    if job.running() and state[name] == "to come":
+                        state[name] = "under way"
                 done, _ = concurrent.futures.wait(left, timeout=1, return_when=concurrent.futures.FIRST_COMPLETED)
                 for job in done:
                     state[left.pop(job)] = "done"
@@ -121,11 +129,13 @@ def _evaluate(args):
     where = paths.ensure(paths.REPORT)
     paths.write(where / f"{target.release}.json", json.dumps(data, indent=1) + "\n")
     paths.write(where / f"{target.release}.txt", text)
+    paths.write(where / f"{target.release}.html", dossier.page(form.check(data)))
     if args.json:
         print(json.dumps(data, indent=1))
     else:
         sys.stdout.write(text)
-    say.note(f"this report: {where / target.release}.txt and .json")
+    say.note(f"this report: {where / target.release}.txt, .html and .json; for a list or KernelCI: "
+             "scripts/uplift report")
     return say.OK if data["ok"] else say.FAIL
 
 

@@ -10,18 +10,21 @@ import dataclasses
 import glob
 import hashlib
 import json
-import lzma
 import os
 import pathlib
 import re
 import shutil
 import struct
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 
-from . import apt, paths, say, targets
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
+
+import bzimage	# noqa: E402
+from . import apt, paths, say, targets	# noqa: E402
 
 WANT = ("image", "modules", "headers", "slice", "source")
 # What building and running our modules takes; "slice" is the part of the source that they are generated from.
@@ -350,21 +353,12 @@ def _unpack_source(file, directory, series):
 
 # ------------------------------------------------- headers against the image
 
-def vmlinux_of(bzimage):
+def vmlinux_of(path):
     """The ELF image inside a bzImage."""
-    data = pathlib.Path(bzimage).read_bytes()
-    if data[0x202:0x206] != b"HdrS":
-        raise say.Problem(f"{bzimage} is no x86 kernel image (bzImage)", say.USAGE)
-    start = (data[0x1f1] or 4) * 512 + 512
-    offset, length = struct.unpack_from("<II", data, 0x248)
-    payload = data[start + offset:start + offset + length]
-    if payload[:6] == b"\xfd7zXZ\0":
-        # the last four bytes are the kernel's own note of the size
-        return lzma.LZMADecompressor().decompress(payload)
-    if payload[:4] == b"\x28\xb5\x2f\xfd":
-        result = subprocess.run(["zstd", "-dcq"], input=payload, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        return result.stdout	# zstd, too, stumbles over the size at the end, after all is out
-    raise say.Problem(f"{bzimage} is compressed in a way that uplift does not know ({payload[:4].hex()})")
+    try:
+        return bzimage.unpack(pathlib.Path(path).read_bytes())
+    except ValueError as problem:
+        raise say.Problem(f"{path} {problem}", say.USAGE) from None
 
 
 def section_of(elf, wanted):
@@ -489,6 +483,8 @@ def _on_disk(name):
     there = {"image": base / "vmlinuz", "modules": base / "modules", "headers": base / "headers",
              "source": paths.SRC / name, "slice": base / "slice"}
     info["parts"] = {part: version for part, version in info["parts"].items() if there[part].exists()}
+    if "slice" in info["parts"] and set(slice_patterns()) - set(info.get("sliced", ())):
+        del info["parts"]["slice"]	# a change that came since takes more of the source
     return info
 
 
@@ -594,9 +590,10 @@ def _unpack(now, todo, info):
         info["parts"]["source"] = now.version
     if "slice" in todo:
         with paths.fresh_dir(base / "slice") as temp:
-            _unpack_slice(now.parts["slice"][0], name, temp, _SLICE)
+            _unpack_slice(now.parts["slice"][0], name, temp, slice_patterns())
             _check_source(now.parts["slice"][0], temp)
         info["parts"]["slice"] = now.version
+        info["sliced"] = slice_patterns()
     info["provenance"] = [dict(dataclasses.asdict(file), part=part) for part in WANT if part in info["parts"]
                           for file in now.parts[part]]
     if {"image", "headers"} <= set(info["parts"]) and todo & {"image", "headers", "modules"}:
@@ -606,8 +603,18 @@ def _unpack(now, todo, info):
 
 
 # What the modules' bodies are generated from, and upstream's tests of it: unpacking all takes longer and 1.7 GB.
-_SLICE = ("Makefile", "fs/eventpoll.c", "fs/dax.c", "fs/iomap/*", "tools/testing/selftests/filesystems/epoll/*",
-          "tools/testing/selftests/kselftest*.h", "tools/testing/selftests/kselftest/*")
+_SLICE = ("tools/testing/selftests/filesystems/epoll/*", "tools/testing/selftests/kselftest*.h",
+          "tools/testing/selftests/kselftest/*")
+
+
+def slice_patterns():
+    """_SLICE, and what the manifests of the changes name."""
+    sys.path.append(str(paths.TOP / "scripts/bodies"))
+    import manifests	# as the generator reads them
+    try:
+        return sorted({*_SLICE, *manifests.slice_of(paths.TOP)})
+    except manifests.Problem as problem:
+        raise say.Problem(str(problem)) from None
 
 # What the static checks use of a kernel's source.
 _TOOLS = ("tools/lib/python/*", "tools/docs/*", "scripts/checkpatch.pl", "scripts/spelling.txt",

@@ -14,7 +14,7 @@ import shutil
 from . import buildroot, fetch, paths, say, targets
 
 # What belongs to the modules; everything else of the tree does not change what is built.
-PARTS = ("Kbuild", "modules", "scripts/bodies")
+PARTS = ("Kbuild", "modules", "scripts/bodies", "scripts/bzimage.py")
 _BUILT = re.compile(r".*\.(?:o|ko|mod|mod\.c|cmd|d|a|tmp|order|pyc)$|.*_gen\.h$|Module\.symvers$|\..*")
 
 # Said of any module that is built from a headers package without vmlinux (6.1); not of what was built.

@@ -1,16 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """`uplift lab selftests`: selftests/ on stock kernels, in guests."""
 
+import argparse
+import concurrent.futures
 import json
 import os
 import re
 
-from . import buildroot, fetch, fslist, guest, kmod, paths, say, selftests, targets
+from . import buildroot, fetch, fslist, guest, kmod, llc, paths, say, selftests, targets
 
 # What a guest needs to run a script of selftests/, beside the modules and selftests/ itself.
 SCRIPTS = {
     "fslist": {},
+    "llc": {},
+    "abi": {},
+    "lockdown": {"env": {"LOCKDOWN": "1"}},
     "epoll": {},
+    "backports": {},
     "iomap": {"modules": ["brd", "ext4", "xfs"], "mem": "2G",
               "programs": ["/usr/bin/fio", "/usr/sbin/mkfs.xfs", "/usr/sbin/mkfs.ext4"]},
 }
@@ -78,6 +84,8 @@ def boot(target, kos, install, script, *, form="short", smp=2, env=None, accel=N
     program = upstream_test(target) if script == "epoll" else None
     if program:
         files["/selftests/epoll_wakeup_test"] = program
+    needs = {key: value for key, value in needs.items() if key != "env"}
+    env = SCRIPTS[script].get("env", {}) | (env or {})
     if "programs" in needs:
         buildroot.ensure("test" if script == "storm" else "io")
     result = guest.boot(target, f"exec /selftests/{script}.sh {arguments}", files=files, kos=kos, smp=smp, env=env,
@@ -86,7 +94,7 @@ def boot(target, kos, install, script, *, form="short", smp=2, env=None, accel=N
     return fslist.judge(result, smp, livepatch=script in _LIVEPATCHED)
 
 
-def run(name, form="short", smp=2, env=None, script="fslist", only=None):
+def run(name, install, form="short", smp=2, env=None, script="fslist", only=None):
     """What a script found on a target, with counts of every result at the bottom of the KTAP."""
     return run_on(fetch.fetch(name), targets.TABLE[name].expect, form, smp, env, script, only)
 
@@ -99,13 +107,15 @@ def run_on(target, expect, form="short", smp=2, env=None, script="fslist", only=
     @slow: so many times slower than a stock kernel
     """
     kos = list(kmod.build(target).values())
-    install = selftests.build()
     environment = (env or {}) | ({"ONLY": " ".join(only)} if only else {})
     timeout = (900 if form == "short" else 3600) * slow
-    with say.doing(f"selftests of {script} on {target.release}, {smp} CPUs") as doing:
+    where = "several layouts of CPUs" if script == "llc" else f"{smp} CPUs"
+    with say.doing(f"selftests of {script} on {target.release}, {where}") as doing:
         if script == "fslist":
             environment = {"EXPECT": expect, "PERMANENT": "1"} | environment
             found = fslist.correctness(target, kos, install, smp=smp, env=environment, form=form, timeout=timeout)
+        elif script == "llc":
+            found = llc.layouts_test(target, kos, install, form=form, env=env, only=only)
         else:
             found = boot(target, kos, install, script, form=form, smp=smp, env=environment, timeout=timeout,
                          append=append)
@@ -116,10 +126,10 @@ def run_on(target, expect, form="short", smp=2, env=None, script="fslist", only=
 _KINDS = ("passed", "failed", "skipped")
 
 
-def _one(name, script, args, only):
+def _one(name, install, script, args, only):
     """What one script found on one target, and a line about it."""
     try:
-        found = run(name, args.form, args.smp, script=script, only=only)
+        found = run(name, install, args.form, args.smp, script=script, only=only)
     except say.Skip as reason:
         found = {"ok": True, "skipped": str(reason), "problems": [], "counts": {}}
     except say.Problem as problem:
@@ -136,20 +146,43 @@ def _one(name, script, args, only):
     return found | row
 
 
+def _target(name, install, args, scripts):
+    """{script: what it found} on one target, one script after the other."""
+    return {script: _one(name, install, script, args, only) for script, only in scripts.items()}
+
+
+def _number(text):
+    """A number of things at once, from a command line."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"'{text}' is no number from 1 up")
+    return int(text)
+
+
 def _selftests(args):
     names = args.targets or list(targets.TABLE)
     for name in names:
         targets.spec(name)
-    scripts = chosen(args.only, selftests.build())
+    # Built once: what is copied into one guest must not be installed anew for another at the same time.
+    install = selftests.build()
+    scripts = chosen(args.only, install)
     report = {}
     total = dict.fromkeys(_KINDS, 0)
-    for name in names:
-        rows = report[name] = {script: _one(name, script, args, scripts[script]) for script in scripts}
-        row = {kind: sum(found[kind] for found in rows.values()) for kind in _KINDS}
-        print(f"selftests {name}: " + ", ".join(f"{row[kind]} {kind}" for kind in _KINDS), flush=True)
-        total = {kind: total[kind] + row[kind] for kind in _KINDS}
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        jobs = {pool.submit(_target, name, install, args, scripts): name for name in names}
+        try:
+            for job in concurrent.futures.as_completed(jobs):
+                name = jobs[job]
+                rows = report[name] = job.result()
+                row = {kind: sum(found[kind] for found in rows.values()) for kind in _KINDS}
+                print(f"selftests {name}: " + ", ".join(f"{row[kind]} {kind}" for kind in _KINDS), flush=True)
+                total = {kind: total[kind] + row[kind] for kind in _KINDS}
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            guest.stop_all()
+            raise
     if args.json:
         paths.write(args.json, json.dumps(report, indent=1) + "\n")
+    print("selftests: " + ", ".join(f"{total[kind]} {kind}" for kind in _KINDS), flush=True)
     if total["failed"]:
         return say.FAIL
     return say.OK if total["passed"] else say.SKIP
@@ -161,7 +194,9 @@ def register(commands):
                                  description="Run selftests/ on stock kernels, in guests.")
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="all when none is named")
     parser.add_argument("--form", choices=("short", "long"), default="short", help="how long (default: short)")
-    parser.add_argument("--smp", type=int, default=min(os.cpu_count() or 1, 4), metavar="N", help="CPUs of the guest")
+    parser.add_argument("--smp", type=int, default=min(os.cpu_count() or 1, 4), metavar="N", help="CPUs of the guest (llc has layouts)")
+    parser.add_argument("--jobs", type=_number, default=min(os.cpu_count() or 1, 4), metavar="N",
+                        help="targets at once (default: %(default)s)")
     parser.add_argument("--only", metavar="NAMES",
                         help=f"of these, blanks between: SCRIPT ({' '.join(SCRIPTS)}), SCRIPT:TEST, TEST")
     parser.add_argument("--json", metavar="FILE", help="write what was found there")

@@ -12,7 +12,9 @@ import tempfile
 from . import say
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("UPLIFT_BUILD") or TOP / "build").absolute()
+# Written by scripts/install; then what is made goes where such things go on a machine, and uninstalling removes it.
+INSTALLED = (TOP / "installed").exists()
+BUILD = pathlib.Path(os.environ.get("UPLIFT_BUILD") or ("/var/cache/uplift" if INSTALLED else TOP / "build")).absolute()
 
 APT = BUILD / "apt"
 CACHE = BUILD / "cache"
@@ -58,7 +60,7 @@ def write(path, text):
     ensure(path.parent)
     fd, temp = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with os.fdopen(fd, "w") as file:
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
             file.write(text)
         os.chmod(temp, 0o644)
         os.replace(temp, path)

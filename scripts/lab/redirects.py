@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What `make run` says of the changes that redirect a function: epoll and iomap."""
+"""What `make run` says of the changes that redirect a function: epoll, iomap and the backports."""
 
 from . import arms, kselftest
 
@@ -28,7 +28,23 @@ def correctness(target, kos, tests, accel=None, smp=2):
     """epoll.sh in every arm that there is."""
     found = kselftest.boot(target, kos, tests, "epoll", smp=smp, accel=accel,
                            env={"ONLY": CORRECT, "EPOLL_OPS": CORRECT_OPS})
-    return {key: found[key] for key in ("ok", "skipped", "problems", "summary")}
+    return {key: found[key] for key in ("ok", "skipped", "problems", "summary", "tests")}
+
+
+def backports(target, kos, tests, accel=None, smp=2):
+    """backports.sh: every backport, in every arm."""
+    found = kselftest.boot(target, kos, tests, "backports", smp=smp, accel=accel)
+    return {key: found[key] for key in ("ok", "skipped", "problems", "summary", "tests")}
+
+
+def _of(found, name):
+    """Of backports.sh's results those of one."""
+    tests = [test | {"name": test["name"].removeprefix(f"{name}_")} for test in found["tests"]
+             if test["name"].startswith(f"{name}_") or test["name"] == "kernel_log"]
+    counts = {word: sum(test["outcome"] == word for test in tests) for word in ("pass", "fail", "skip")}
+    # what is wrong with the whole is wrong with each
+    return found | {"tests": tests, "summary": f"{len(tests)} tests: {counts['pass']} passed, {counts['fail']} failed, "
+                    f"{counts['skip']} skipped"}
 
 
 def _row(label, cells):
@@ -65,12 +81,35 @@ def _counts(found, there):
     return lines
 
 
+def _verdict_lines(found, change):
+    verdict = found["verdicts"].get(change, "") or "not built (no source for it)"
+    return verdict, [f"Verdict: {verdict.splitlines()[0]}"] + [f"    {line}" for line in verdict.splitlines()[1:]]
+
+
+def of_backports(found, correct):
+    """Sections of the backports."""
+    for change in arms.backports():
+        rounds = found.get("backports", {}).get(change.name, {})
+        table = arms.least(rounds)
+        verdict, lines = _verdict_lines(found, change.name)
+        equal = _of(correct, change.name)
+        there = [arm for arm in ARMS if any(arm in row for row in table.values())]
+        lines += [f"Equality: {'passed' if equal['ok'] else 'FAILED'} - {equal['summary']}",
+                  *(f"    {problem}" for problem in equal["problems"]), "",
+                  _row("instructions per", [LABELS[arm] for arm in there])]
+        for operation, row in table.items():
+            lines.append(_row(operation, [f"{row[arm]:,.1f}" if arm in row else "-" for arm in there]))
+        lines += [f"{operation}: saved against null: {row['null'] - row['new']:+,.1f}"
+                  for operation, row in table.items() if {"null", "new"} <= set(row)]
+        yield {"title": change.title, "change": change.name, "lines": lines,
+               "verdict": verdict.split(":")[0].split("\n")[0], "table": table, "rounds": rounds, "correctness": equal}
+
+
 def sections(found, correct):
     """Sections of the report: {"title", "lines"}."""
     out = []
     for change, prefix in (("epoll", "epoll_wait"), ("iomap", "read")):
-        verdict = found["verdicts"].get(change, "") or "not built (no source for it)"
-        lines = [f"Verdict: {verdict.splitlines()[0]}"] + [f"    {line}" for line in verdict.splitlines()[1:]]
+        verdict, lines = _verdict_lines(found, change)
         rows = [row for operation, row in found["table"].items() if operation.startswith(prefix)]
         there = [arm for arm in ARMS if any(arm in row for row in rows)]
         if change == "epoll" and correct:
@@ -80,7 +119,9 @@ def sections(found, correct):
         if change == "epoll":
             lines += _counts(found, there)
         lines += _differences(found, prefix)
-        out.append({"title": TITLES[change], "lines": lines, "verdict": verdict.split(":")[0].split("\n")[0],
-                    "table": {operation: row for operation, row in found["table"].items()
-                              if operation.startswith(prefix)}})
+        ours = {key: {operation: row for operation, row in found.get(key, {}).items() if operation.startswith(prefix)}
+                for key in ("table", "rounds")}
+        out.append({"title": TITLES[change], "change": change, "lines": lines,
+                    "verdict": verdict.split(":")[0].split("\n")[0], **ours}
+                   | ({"correctness": correct} if change == "epoll" and correct else {}))
     return out

@@ -8,10 +8,11 @@ import struct
 import sys
 import tempfile
 import unittest
+from unittest import mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from lab import fetch, kmod, paths, say	# noqa: E402
+from lab import fetch, kmod, paths, say, targets	# noqa: E402
 
 
 def elf(name, content):
@@ -97,6 +98,31 @@ class Paths(unittest.TestCase):
     def test_sizes(self):
         self.assertEqual([say.size(count) for count in (7, 1500, 167_422_112, 2_500_000_000)],
                          ["7 B", "1.5 kB", "167 MB", "2.5 GB"])
+
+
+class Slice(unittest.TestCase):
+    """A change that comes later takes more of the source: what was unpacked before is not enough then."""
+
+    def on_disk(self, **more):
+        with tempfile.TemporaryDirectory() as where:
+            base = pathlib.Path(where)
+            (base / "6.12/slice").mkdir(parents=True)
+            (base / "6.12/vmlinuz").write_text("")
+            info = {"name": "6.12", "build": str(paths.BUILD), "parts": {"slice": "1", "image": "1"}} | more
+            with mock.patch.object(paths, "TARGETS", base), mock.patch.object(targets, "saved", lambda name: info):
+                return set(fetch._on_disk("6.12")["parts"])
+
+    def test_whole(self):
+        self.assertEqual(self.on_disk(sliced=fetch.slice_patterns()), {"slice", "image"})
+        self.assertEqual(self.on_disk(sliced=[*fetch.slice_patterns(), "more/*"]), {"slice", "image"})
+
+    def test_of_before(self):
+        self.assertEqual(self.on_disk(), {"image"})
+        self.assertEqual(self.on_disk(sliced=["Makefile"]), {"image"})
+
+    def test_every_source(self):
+        self.assertLessEqual({"Makefile", "fs/pipe.c", "fs/*.h", "fs/eventpoll.c", "fs/iomap/*.c"},
+                             set(fetch.slice_patterns()))
 
 
 class Compiler(unittest.TestCase):

@@ -8,7 +8,9 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import types
 import unittest
+from unittest import mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
@@ -166,6 +168,16 @@ class Topology(unittest.TestCase):
         self.assertEqual(self.args("llc4", 8)[0]["-smp"], "8,sockets=1,dies=4,cores=2")
         self.assertEqual(self.args("smt", 4)[0]["-smp"], "4,sockets=1,dies=2,cores=1,threads=2")
 
+    def test_nodes(self):
+        self.assertEqual(guest.node_args(None, 2, 1024), [])
+        self.assertEqual(guest.node_args("llc4", 16, 1024), [])
+        words = guest.node_args("numa", 8, 1024)
+        self.assertEqual(words[1::2], [
+            "memory-backend-ram,id=node0,size=512M", "node,nodeid=0,cpus=0-3,memdev=node0",
+            "memory-backend-ram,id=node1,size=512M", "node,nodeid=1,cpus=4-7,memdev=node1"])
+        with self.assertRaises(say.Problem):
+            guest.node_args("snc", 7, 1024)
+
     def test_bad(self):
         for name, smp in (("llc4", 6), ("smt", 6), ("uneven", 8), ("blah", 1), (None, 0), (None, 256), ("llc2", 3)):
             with self.subTest(name=name, smp=smp), self.assertRaises(say.Problem) as caught:
@@ -230,6 +242,41 @@ class Stream(unittest.TestCase):
                 self.assertIsNone(rc)
                 self.assertIn(why, reason)
         self.assertFalse((self.dir / "out").exists())
+
+
+class FaultOfEmulation(unittest.TestCase):
+    """A breakpoint that nobody set is looked at again on one thread; nothing else is."""
+
+    OOPS = "Oops: int3: 0000 [#1] SMP KASAN NOPTI"
+
+    def boot(self, *results):
+        """(what boot() returns, the options of each boot) when the boots end like this."""
+        given, left = [], list(results)
+
+        def once(_target, _script, **options):
+            given.append(options)
+            accel, oops = left.pop(0)
+            return guest.Result(console=pathlib.Path("/guests/6.12-x/console"), outdir=None, output=None, dmesg=None,
+                                accel=accel, oops=oops, rc=0)
+
+        with mock.patch.object(guest, "_boot", once), mock.patch.object(say, "_line"):
+            return guest.boot(types.SimpleNamespace(release="6.12"), "true", smp=2), given
+
+    def test_passes_on_one_thread(self):
+        result, given = self.boot(("TCG, multi-threaded", ["BUG: x", self.OOPS]), ("TCG, single-threaded", []))
+        self.assertTrue(result.ok)
+        self.assertEqual(given, [{"smp": 2}, {"smp": 2, "thread": "single", "name": "6.12-x-single"}])
+
+    def test_fails_on_one_thread_too(self):
+        result, given = self.boot(("TCG, multi-threaded", ["int3: 0000 [#1]"]), ("TCG, single-threaded", [self.OOPS]))
+        self.assertFalse(result.ok)
+        self.assertEqual(len(given), 2)
+
+    def test_anything_else_counts(self):
+        for accel, oops in (("TCG, multi-threaded", ["BUG: kernel NULL pointer"]), ("TCG, single-threaded", [self.OOPS]),
+                            ("KVM", [self.OOPS]), ("TCG, multi-threaded", ["WARNING: says int3: 0"])):
+            result, given = self.boot((accel, oops))
+            self.assertEqual((result.oops, len(given)), (oops, 1))
 
 
 if __name__ == "__main__":

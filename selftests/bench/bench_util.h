@@ -52,11 +52,13 @@ static inline long bench_syscall(long nr, long a, long b, long c, long d)
 
 /* What is measured: run() must return @want. */
 struct bench_op {
-	const char *bench;	/* epoll, iomap */
+	const char *bench;	/* epoll, iomap, syscall */
 	const char *name;
 	const char *detail;	/* more JSON members, each with a comma before it */
 	long (*run)(void);
 	long want;
+	/* Before each arm; NULL if what an arm leaves behind is nothing to the next. */
+	void (*set_up)(const struct bench_op *op);
 };
 
 static long bench_nothing(void)
@@ -196,6 +198,8 @@ static void bench_run(const char *change, const struct bench_op *ops, size_t cou
 					errno = -ret;
 					bench_die(&ops[i], arm);
 				}
+				if (ops[i].set_up)
+					ops[i].set_up(&ops[i]);
 				if (opt->marked)
 					bench_marked(&ops[i], arm, opt->marked);
 				else

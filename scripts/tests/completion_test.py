@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Tests of the completion: what bash offers for what is typed."""
+
+import os
+import pathlib
+import subprocess
+import tempfile
+import unittest
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+
+# What bash does when somebody types a line and presses Tab.
+ASK = r"""
+. "$1"; shift
+COMP_WORDS=("$@")
+COMP_CWORD=$(($# - 1))
+COMPREPLY=()
+_uplift
+printf '%s\n' "${COMPREPLY[@]}"
+"""
+
+
+class Completion(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        # by the name that people type
+        cls.bin = tempfile.TemporaryDirectory()
+        os.symlink(TOP / "scripts/uplift", pathlib.Path(cls.bin.name) / "uplift")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.bin.cleanup()
+
+    def offered(self, *words):
+        """What is offered for the last word of a line."""
+        found = subprocess.run(["bash", "--norc", "-c", ASK, "bash", TOP / "packaging/uplift.bash", "uplift", *words],
+                               cwd=TOP, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True,
+                               env=dict(os.environ, PATH=f"{self.bin.name}:{os.environ['PATH']}"))
+        self.assertEqual(found.stderr, "")
+        return set(found.stdout.split())
+
+    def test_commands(self):
+        self.assertIn("lab", self.offered(""))
+        self.assertEqual(self.offered("la"), {"lab"})
+        self.assertEqual(self.offered("lab", "sel"), {"selftests"})
+        self.assertLessEqual({"list", "fetch", "run", "cachelines"}, self.offered("lab", ""))
+
+    def test_nothing_is_made_up(self):
+        self.assertEqual(self.offered("lab", "nonsense"), set())
+        self.assertEqual(self.offered("lab", "run", "6.12", "--", "cat", ""), set())
+
+    def test_options(self):
+        self.assertLessEqual({"--script", "--shell", "--help", "-h", "--panic-on-warn"}, self.offered("lab", "run", "-"))
+        self.assertEqual(self.offered("lab", "run", "6.12", "--pa"), {"--panic-on-warn"})
+        self.assertEqual(self.offered("lab", "build", "-v"), {"-v"})
+
+    def test_values(self):
+        self.assertEqual(self.offered("lab", "run", "--accel", ""), {"auto", "kvm", "tcg"})
+        self.assertEqual(self.offered("lab", "selftests", "--form", "l"), {"long"})
+        self.assertIn("smt", self.offered("lab", "run", "--topology", ""))
+
+    def test_targets(self):
+        self.assertEqual(self.offered("lab", "run", "6.1"), {"6.1", "6.12", "6.18"})
+        self.assertEqual(self.offered("lab", "fetch", "6.12", "7"), {"7.1", "7.2", "7.3"})
+
+    def test_changes(self):
+        self.assertEqual(self.offered("probe", "pi"), {"pipepoll"})
+        self.assertLessEqual({"fslist", "iomap", "epoll"}, self.offered("bench", "--placebo", ""))
+
+    def test_files(self):
+        self.assertEqual(self.offered("lab", "run", "--script", "READ"), {"README.md"})
+
+
+if __name__ == "__main__":
+    unittest.main()

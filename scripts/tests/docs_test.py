@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The documents against the source: every command in uplift(8), every parameter and node in docs/ABI/testing."""
+
+import pathlib
+import re
+import subprocess
+import sys
+import unittest
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+
+
+def commands(*words):
+    """The commands that `uplift words... --help` lists."""
+    said = subprocess.run([sys.executable, "-B", TOP / "scripts/uplift", *words, "--help"], text=True, check=True,
+                          stdout=subprocess.PIPE).stdout
+    return set(re.findall(r"^    ([a-z][a-z-]*)(?: .*)?$", said.partition("positional arguments:")[2].partition("\n\n")[0],
+                          re.MULTILINE))
+
+
+class Manual(unittest.TestCase):
+    text = (TOP / "packaging/uplift.8").read_text()
+
+    def test_commands(self):
+        page = set(re.findall(r"^\.It Cm ([a-z-]+)$", self.text, re.MULTILINE))
+        for words in ((), ("lab",)):
+            found = commands(*words)
+            self.assertGreater(len(found), 0)
+            self.assertEqual(found - page, set(), "not in packaging/uplift.8")
+
+    def test_changes(self):
+        described = self.text.partition("The changes are")[2].partition("Each is a module")[0]
+        names = {path.parent.name for path in (TOP / "modules").rglob("about.toml")}
+        self.assertEqual(names - set(re.findall(r"^\.Cm (\w+)$", described, re.MULTILINE)), set(), "not in packaging/uplift.8")
+
+    def test_environment(self):
+        used = set()
+        for path in sorted((TOP / "scripts").rglob("*.py")):
+            if path.parent.name != "tests":
+                used |= set(re.findall(r'environ(?:\.get\(|\[)"(UPLIFT_\w+)"', path.read_text()))
+        self.assertGreater(len(used), 3)
+        self.assertEqual(used - set(re.findall(r"UPLIFT_\w+", self.text)), set(), "not in packaging/uplift.8")
+
+
+class Abi(unittest.TestCase):
+    """What can be seen in the source; selftests/abi.sh asks the running modules."""
+
+    entries = {}
+    for file in sorted((TOP / "docs/ABI/testing").iterdir()):
+        for entry in re.split(r"\n\n(?=What:)", file.read_text()):
+            for what in re.findall(r"^What:\s+(\S+)$", entry, re.MULTILINE):
+                entries[what] = entry
+
+    @staticmethod
+    def sources(module):
+        return {path: path.read_text() for path in sorted((TOP / "modules" / module).glob("*.c"))}
+
+    def test_parameters(self):
+        documented = {what for what in self.entries if what.startswith("/sys/module/")}
+        found = set()
+        for directory in sorted((TOP / "modules").iterdir()):
+            name = "uplift" if directory.name == "core" else f"uplift_{directory.name}"
+            for text in self.sources(directory.name).values():
+                for match in re.finditer(r"^module_param(?:_named)?\((\w+),[^;]*?(0\d+)\);", text, re.MULTILINE):
+                    path = f"/sys/module/{name}/parameters/{match[1]}"
+                    found.add(path)
+                    self.assertIn(path, self.entries, "not in docs/ABI/testing")
+                    mode = "(RO" if int(match[2], 8) & 0o222 == 0 else "(RW"
+                    self.assertIn(mode, self.entries[path])
+        self.assertEqual(documented - found, set(), "documented, and in no module")
+
+    def test_form(self):
+        for what, entry in self.entries.items():
+            for field in ("Date:", "KernelVersion:", "Description:"):
+                self.assertIn(field, entry, what)
+            if not what.endswith("/"):
+                self.assertRegex(entry, r"Description:\s+\((RO|RW)(, 0\d{3})?\) ", what)
+
+    def test_nodes(self):
+        for path, text in ((path, text) for directory in sorted((TOP / "modules").iterdir())
+                           for path, text in self.sources(directory.name).items()):
+            for name in re.findall(r'debugfs_create_file\("(\w+)"', text):
+                self.assertTrue(any(what.endswith(f"/{name}") for what in self.entries),
+                                f"{path}: {name} is not in docs/ABI/testing")
+
+
+if __name__ == "__main__":
+    unittest.main()

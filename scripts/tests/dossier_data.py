@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Reports for the tests: one as bench gives it, with noise from a fixed seed, and one as the lab's evaluation does."""
+
+import copy
+import random
+
+from front import changes, form
+
+MACHINE = {"release": "6.18.15-amd64", "version": "6.18.15-1", "arch": "x86_64", "config_from": "/boot/config",
+           "kernel": "Linux version 6.18.15-amd64 (build@host) (x86_64-linux-gnu-gcc-14 (Debian 14.2.0-19) 14.2.0, GNU ld "
+                     "(GNU Binutils) 2.44) #1 SMP", "config": {"CONFIG_KPROBES": "y", "CONFIG_LIVEPATCH": "n"},
+           "cpu": "A CPU <of> 3 GHz & more", "pinned": 3, "governor": "performance", "turbo": "off", "smt": "off",
+           "online": "0-3", "siblings": "3", "smap": True, "mitigations": {"spectre_v2": "Mitigation: IBRS"},
+           "hypervisor": "", "cmdline": "mitigations=auto", "lockdown": "none", "taint": 0, "taint_after": 12288}
+
+
+def samples(gain, rounds=30, noise=2.0, seed=1, arms=("off", "off_again", "null", "new"), base=1000.0):
+    """Figures of every arm, of which new saves `gain`."""
+    rng = random.Random(seed)
+    true = {"off": base - 8, "off_again": base - 8, "null": base, "new": base - gain, "batch": base - 2 * gain}
+    return {arm: [round(true[arm] + rng.gauss(0, noise), 2) for _ in range(rounds)] for arm in arms}
+
+
+def bench():
+    """A gain, a loss, nothing measurable; one change that is native."""
+    known = changes.load()
+    data = form.new(copy.deepcopy(MACHINE), "uplift bench") | {"created": "2026-11-21T08:00:00+00:00"}
+    epoll = form.entry(known["epoll"], {"kind": "applicable", "from": "module", "evidence": ["function: ep_send_events"]})
+    epoll["operations"] = [
+        form.operation("epoll_wait 1", samples(40, arms=("off", "off_again", "null", "new", "batch"))),
+        form.operation("epoll_wait 16", samples(0.0, seed=4)), form.operation("epoll_wait 256", samples(-60, seed=3))]
+    epoll["correctness"] = {"ok": False, "summary": "3 tests: 1 passed, 1 failed, 1 skipped", "problems": ["it broke"],
+                            "tests": [{"name": "events_off", "outcome": "pass", "reason": ""},
+                                      {"name": "events_new", "outcome": "fail", "reason": "an event <lost> | gone"},
+                                      {"name": "upstream", "outcome": "skip", "reason": "not built"}]}
+    fslist = form.entry(known["fslist"], {"kind": "native", "from": "module", "evidence": ["renders: a ready text"],
+                                          "errno": "EEXIST"})
+    iomap = form.entry(known["iomap"], {"kind": "unknown", "from": "btf", "evidence": ["not asked: no root"]})
+    data["changes"] = [fslist, iomap, epoll]
+    data["problems"] = ["epoll: no call went to the arm batch", "the machine is on fire"]
+    data["ok"] = False
+    return data
+
+
+def evaluation():
+    """As `make run` leaves it."""
+    def arm(pread, whole):
+        return {"pread_open_fd": {"instructions": pread, "rounds": [float(pread)] * 3},
+                "open_read_close": {"instructions": whole, "rounds": [float(whole)] * 3}}
+
+    rounds = {"epoll_wait 1": {"off": [732.0, 732.0], "null": [740.0, 740.0], "new": [725.0, 725.0],
+                               "batch": [709.0, 709.0], "off_again": [732.0, 732.0]}}
+    return {
+        "format": "uplift-evaluation/1", "change": "fslist", "created": "2026-11-21T08:00:00+00:00",
+        "target": {"name": "6.12", "release": "6.12.1-amd64", "version": "6.12.1-1", "kernel": "Linux version 6.12.1",
+                   "config": {"CONFIG_KPROBES": "y"}, "provenance": []},
+        "verdict": {"kind": "applicable", "evidence": ["show: filesystems_proc_show"]},
+        "correctness": {"ok": True, "skipped": None, "summary": "1 test: 1 passed", "problems": [], "counts": {},
+                        "taint": 12288, "cpus": 2, "accel": "TCG", "qemu": "10.0.1",
+                        "tests": [{"name": "load", "outcome": "pass", "reason": ""}],
+                        "console": "/c", "output": "/o", "seconds": 42.5},
+        "measurement": {"list": {"bytes": 297, "entries": 25}, "taint": 12288, "accel": "TCG, counting",
+                        "qemu": "10.0.1", "arms": {"off": arm(19086, 27309), "off_again": arm(19086, 27309),
+                                                   "uncached": arm(19089, 27355), "cached": arm(877, 7618)},
+                        "seconds": 12.25},
+        "reproduce": "make run TARGET=6.12", "seconds": 99.75, "ok": True,
+        "sections": [
+            {"title": "epoll", "change": "epoll", "verdict": "applicable",
+             "lines": ["Verdict: applicable", "    function: do_epoll_wait", "Equality: passed - 7 tests: 7 passed", ""],
+             "table": {name: {key: min(values) for key, values in row.items()} for name, row in rounds.items()},
+             "rounds": rounds},
+            {"title": "iomap", "verdict": "unaffected", "table": {"read xfs": {"off": 10.0, "off_again": 10.0}},
+             "lines": ["Verdict: unaffected: this kernel's iterators never had the fault", ""]}]}

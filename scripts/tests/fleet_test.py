@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Tests of scripts/fleet, and that autopkgtest, LAVA and tmt call it as it is."""
+
+import os
+import pathlib
+import re
+import subprocess
+import tempfile
+import unittest
+
+try:
+    import yaml
+except ImportError:
+    yaml = None
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+FLEET = TOP / "scripts/fleet"
+
+PASS = "#!/bin/sh\necho 1..2; echo ok 1 one; echo 'ok 2 - two # SKIP no disk'; exit 0\n"
+FAIL = "#!/bin/sh\necho 1..1; echo not ok 1 one; exit 1\n"
+SKIP = "#!/bin/sh\necho '1..0 # SKIP no module'; exit 4\n"
+
+
+class Fleet(unittest.TestCase):
+    def setUp(self):
+        self.dir = tempfile.TemporaryDirectory()
+        self.top = pathlib.Path(self.dir.name)
+        for name in ("bin", "tests"):
+            (self.top / name).mkdir()
+        # Everybody may test what it does with results; what loads modules is stubs here.
+        self.script("bin/id", "#!/bin/sh\necho 0\n")
+        self.script("bin/lava-test-case", f'#!/bin/sh\necho "$@" >>{self.top}/lava\n')
+        self.script("tests/redirect_lib.sh", "")
+
+    def tearDown(self):
+        self.dir.cleanup()
+
+    def script(self, name, text):
+        (self.top / name).write_text(text)
+        (self.top / name).chmod(0o755)
+
+    def run_fleet(self, *argv, **scripts):
+        for name, text in scripts.items():
+            self.script(f"tests/{name}.sh", text)
+        env = {"PATH": f"{self.top}/bin:/usr/sbin:/usr/bin:/sbin:/bin", "UPLIFT_KO_DIR": str(self.top)}
+        done = subprocess.run([FLEET, "--tests", self.top / "tests", "--results", self.top / "out", *argv], env=env,
+                              text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        return done.returncode, done.stdout
+
+    def test_pass(self):
+        code, text = self.run_fleet(abi=PASS, fslist=SKIP)
+        self.assertEqual(code, 0, text)
+        self.assertRegex(text, r"(?m)^1\.\.2$")
+        self.assertRegex(text, r"(?m)^ok 1 abi$")
+        self.assertRegex(text, r"(?m)^ok 2 fslist # SKIP no module$")
+        self.assertIn("1 passed, 0 failed, 1 skipped", text)
+        self.assertEqual((self.top / "lava").read_text(), "abi.one --result pass\nabi.two --result skip\n")
+        self.assertEqual((self.top / "out/abi.ktap").read_text(), "1..2\nok 1 one\nok 2 - two # SKIP no disk\n")
+
+    def test_fail(self):
+        code, text = self.run_fleet(abi=PASS, epoll=FAIL)
+        self.assertEqual(code, 1)
+        self.assertRegex(text, r"(?m)^not ok 2 epoll # status 1$")
+        self.assertIn("epoll.one --result fail\n", (self.top / "lava").read_text())
+
+    def test_died(self):
+        code, text = self.run_fleet(abi="#!/bin/sh\nkill -9 $$\n")
+        self.assertEqual(code, 1)
+        self.assertIn("not ok 1 abi # status 137", text)
+
+    def test_nothing_tested(self):
+        self.assertEqual(self.run_fleet(abi=SKIP)[0], 4)
+        self.assertEqual(self.run_fleet("--skip", "77", abi=SKIP)[0], 77)
+
+    def test_chosen(self):
+        code, text = self.run_fleet("epoll", abi=FAIL, epoll=PASS)
+        self.assertEqual(code, 0, text)
+        code, text = self.run_fleet("nonsense", abi=PASS)
+        self.assertEqual(code, 1)
+        self.assertIn("no nonsense.sh", text)
+
+    def test_usage(self):
+        for words in (("--nonsense",), ("--skip", "x"), ("--form", "middling"), ("--ksrc",)):
+            code, text = self.run_fleet(*words)
+            self.assertEqual(code, 2)
+            self.assertIn("usage: fleet", text)
+
+    def test_not_root(self):
+        self.script("bin/id", "#!/bin/sh\necho 1000\n")
+        code, text = self.run_fleet("--skip", "77", abi=PASS)
+        self.assertEqual(code, 77)
+        self.assertIn("1..0 # SKIP loading modules needs root", text)
+
+
+class Engines(unittest.TestCase):
+    """Whoever calls it names scripts and options that there are."""
+
+    options = set(re.findall(r"^#   (--[a-z]+)", FLEET.read_text(), re.MULTILINE))
+
+    def calls(self, text):
+        found = re.findall(r"scripts/fleet([^\n]*)", text)
+        self.assertTrue(found)
+        for call in found:
+            self.assertLessEqual(set(re.findall(r"--[a-z]+", call)), self.options)
+
+    def names(self, text):
+        return {name for name in text.split() if name}
+
+    def test_autopkgtest(self):
+        stanzas = [dict(re.findall(r"^(\S+):((?:[^\n]|\n )*)", re.sub(r"(?m)^#.*\n", "", stanza), re.MULTILINE))
+                   for stanza in (TOP / "debian/tests/control").read_text().split("\n\n")]
+        for stanza in stanzas:
+            for name in self.names(stanza["Tests"]):
+                self.assertTrue(os.access(TOP / "debian/tests" / name, os.X_OK), name)
+            packages = set(re.findall(r"^Package: (\S+)$", (TOP / "debian/control").read_text(), re.MULTILINE))
+            for name in re.findall(r"\buplift[a-z-]*", stanza["Depends"]):
+                self.assertIn(name, packages)
+            if "skippable" in stanza["Restrictions"]:
+                self.assertRegex((TOP / "debian/tests" / stanza["Tests"].strip()).read_text(), r"\b77\b")
+        self.calls((TOP / "debian/tests/selftests").read_text())
+
+    @unittest.skipUnless(yaml, "no python3-yaml here")
+    def test_lava(self):
+        path = TOP / "packaging/lava.yaml"
+        data = yaml.safe_load(path.read_text())
+        self.assertEqual(data["metadata"]["format"], "Lava-Test Test Definition 1.0")
+        for key in ("name", "description", "os", "scope"):
+            self.assertTrue(data["metadata"][key])
+        for value in data["params"].values():
+            self.assertIsInstance(value, str)	# LAVA makes variables of the shell of them
+        steps = "\n".join(data["run"]["steps"])
+        self.calls(steps)
+        self.assertLessEqual(set(re.findall(r"\$\{?([A-Z_]+)", steps)), set(data["params"]))
+
+    @unittest.skipUnless(yaml, "no python3-yaml here")
+    def test_tmt(self):
+        self.assertEqual((TOP / ".fmf/version").read_text().strip(), "1")
+        tests = yaml.safe_load((TOP / "packaging/tmt/tests.fmf").read_text())
+        plan = yaml.safe_load((TOP / "packaging/tmt/plan.fmf").read_text())
+        self.assertTrue((TOP / "packaging/tmt" / tests["test"].split()[0]).resolve().samefile(FLEET))
+        self.calls(tests["test"])
+        self.assertEqual(plan["discover"]["how"], "fmf")
+        self.assertIn(plan["discover"]["filter"].removeprefix("tag:"), tests["tag"])
+        children = {name: value for name, value in tests.items() if name.startswith("/")}
+        self.assertGreater(len(children), 3)
+        for name, child in children.items():
+            self.assertTrue((TOP / "selftests" / f"{child['environment']['SCRIPT']}.sh").exists(), name)
+            self.assertTrue(child["summary"])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Kernels side by side: what stands in the table, what is taken again, and that one that fails hides no other."""
+
+import contextlib
+import copy
+import io
+import json
+import pathlib
+import sys
+import tempfile
+import types
+import unittest
+from unittest import mock
+
+SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(SCRIPTS))
+
+from front import form, kcidb, matrix, report	# noqa: E402
+from lab import matrix as lab_matrix	# noqa: E402
+from lab import paths, say, targets	# noqa: E402
+from tests import dossier_data	# noqa: E402
+
+
+def whole():
+    """Two kernels, one failed, one that cannot be had."""
+    data = matrix.new("make matrix")
+    data["targets"] = {
+        "6.12": {"reference": False, "release": "6.12.1", "version": "6.12.1-1",
+                 "report": form.check(dossier_data.evaluation())},
+        "7.1": {"reference": False, "failed": "the guest <died> & left"},
+        "7.2": {"reference": True, "release": "7.2.1", "version": "7.2.1-1", "report": native()},
+        "7.3": {"reference": True, "skipped": "the mirror has none"}}
+    data["ok"] = False
+    return data
+
+
+def native():
+    evaluation = dossier_data.evaluation()
+    evaluation["verdict"]["kind"] = "native"
+    return form.check(evaluation)
+
+
+def cells(text, label):
+    """The cells of a row of text, which are two blanks apart."""
+    line = next(line for line in text.splitlines() if line.strip().startswith(label))
+    return [cell for cell in line.strip().split("  ") if cell]
+
+
+class Rendered(unittest.TestCase):
+    def test_text(self):
+        text = matrix.text(whole())
+        self.assertEqual([cell.strip() for cell in cells(text, "change")], ["change", "6.12", "7.1", "7.2*", "7.3*"])
+        self.assertEqual([cell.strip() for cell in cells(text, "fslist")],
+                         ["fslist", "applicable", "FAILED", "native", "skipped"])
+        self.assertEqual([cell.strip() for cell in cells(text, "pread, instr.")],
+                         ["pread, instr.", "19,086", "-", "19,086", "-"])
+        self.assertIn("the guest <died> & left", text)
+        self.assertIn("the mirror has none", text)
+
+    def test_all_forms_say_the_same(self):
+        for render in (matrix.text, matrix.markdown):
+            text = render(whole())
+            for word in ("6.12", "19,086", "877", "95.4%", "no measurable gain", "make matrix"):
+                self.assertIn(word, " ".join(text.split()), render)
+        page = matrix.page(whole())
+        self.assertIn("the guest &lt;died&gt; &amp; left", page)
+        for word in ("<script", "http://", "https://"):
+            self.assertNotIn(word, page)
+
+    def test_markdown_table(self):
+        lines = [line for line in matrix.markdown(whole()).splitlines() if line.startswith("|")]
+        self.assertEqual({line.count(" | ") for line in lines[:5]}, {4})
+
+    def test_nothing_but_failures(self):
+        data = matrix.new("make matrix")
+        data["targets"] = {"6.1": {"reference": False, "failed": "x"}}
+        for render in (matrix.text, matrix.markdown, matrix.page):
+            self.assertIn("6.1", render(data))
+
+    def test_wide_enough_for_six(self):
+        data = matrix.new("make matrix")
+        for name in targets.TABLE:
+            data["targets"][name] = {"reference": False, "release": name, "version": name,
+                                     "report": form.check(dossier_data.evaluation())}
+        self.assertEqual(len(cells(matrix.text(data), "change")), 7, "the table was turned round")
+
+
+class Reported(unittest.TestCase):
+    """uplift report takes it, too."""
+
+    def report(self, *words, data=None):
+        with tempfile.TemporaryDirectory() as where:
+            path = pathlib.Path(where) / "m.json"
+            path.write_text(json.dumps(data or whole()))
+            args = types.SimpleNamespace(file=str(path), text=None, md=None, html=None, kcidb=None, json=None,
+                                         origin="uplift", **{})
+            for word in words:
+                setattr(args, word, "-")
+            out = io.StringIO()
+            with contextlib.redirect_stdout(out):
+                code = report._report(args)
+            return code, out.getvalue()
+
+    def test_forms(self):
+        self.assertEqual(self.report(), (say.FAIL, matrix.text(whole())))
+        self.assertEqual(self.report("md")[1], matrix.markdown(whole()))
+        self.assertEqual(json.loads(self.report("json")[1])["format"], matrix.FORMAT)
+
+    def test_kcidb(self):
+        found = json.loads(self.report("kcidb")[1])
+        self.assertEqual(found["version"], kcidb.VERSION)
+        self.assertEqual(len(found["builds"]), len({build["id"] for build in found["builds"]}))
+        self.assertGreaterEqual(len(found["builds"]), 1)
+        self.assertEqual(len(found["tests"]), len({test["id"] for test in found["tests"]}))
+
+    def test_garbage(self):
+        for data in ({"format": matrix.FORMAT}, {"format": matrix.FORMAT, "targets": {}},
+                     {"format": matrix.FORMAT, "targets": {"6.1": {}}}, {"format": matrix.FORMAT, "targets": [1]},
+                     {"format": matrix.FORMAT, "targets": {"6.1": {"report": {"format": "x"}}}}):
+            with self.assertRaises(say.Problem) as caught:
+                self.report(data=data)
+            self.assertEqual(len(str(caught.exception).splitlines()), 1)
+
+
+class Resumed(unittest.TestCase):
+    def setUp(self):
+        temp = tempfile.TemporaryDirectory()
+        self.addCleanup(temp.cleanup)
+        self.where = pathlib.Path(temp.name) / "matrix"
+        self.where.mkdir()
+        self.evaluated = []
+        self.fails = set()
+
+        def evaluate(target, accel=None):
+            self.evaluated.append(target.name)
+            if target.name in self.fails:
+                raise say.Problem(f"{target.name} fell over")
+            if target.name == "7.1":
+                raise OSError(5, "I/O error")
+            return dossier_data.evaluation()
+
+        def fetch(name, want=()):
+            if name == "7.3":
+                raise say.Skip("gone from the archive")
+            return types.SimpleNamespace(name=name, release=f"{name}.1", version=f"{name}.1-1")
+        for where, name, what in ((lab_matrix.commands.fetch, "fetch", fetch), (lab_matrix.kmod, "build", lambda _: {}),
+                                  (lab_matrix.selftests, "build", lambda: self.where),
+                                  (lab_matrix.evaluate, "evaluate", evaluate),
+                                  (lab_matrix.buildroot, "ensure", lambda: None),
+                                  (lab_matrix, "state", lambda target, kos, tests: self.state),
+                                  (paths, "REPORT", self.where.parent)):
+            patch = mock.patch.object(where, name, what)
+            patch.start()
+            self.addCleanup(patch.stop)
+        self.state = "one"
+
+    def run_it(self, *names, again=False):
+        self.evaluated.clear()
+        args = types.SimpleNamespace(targets=list(names), accel=None, again=again, json=False)
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = lab_matrix._matrix(args)
+        return code, out.getvalue()
+
+    def test_taken_again(self):
+        self.assertEqual(self.run_it("6.1", "6.12")[0], say.OK)
+        self.assertEqual(self.evaluated, ["6.1", "6.12"])
+        code, text = self.run_it("6.1", "6.12", "6.18")
+        self.assertEqual((code, self.evaluated), (say.OK, ["6.18"]))
+        self.assertIn("6.12", text)
+        self.state = "another"
+        self.run_it("6.1")
+        self.assertEqual(self.evaluated, ["6.1"])
+        self.run_it("6.1", again=True)
+        self.assertEqual(self.evaluated, ["6.1"])
+
+    def test_one_that_fails(self):
+        self.fails = {"6.12"}
+        code, text = self.run_it("6.1", "6.12", "7.1", "7.3", "6.18")
+        self.assertEqual(self.evaluated, ["6.1", "6.12", "7.1", "6.18"])
+        self.assertEqual(code, say.FAIL)
+        self.assertEqual([cell.strip() for cell in cells(text, "fslist")],
+                         ["fslist", "applicable", "FAILED", "FAILED", "skipped", "applicable"])
+        # what failed is tried anew, what passed is kept
+        self.fails = set()
+        self.run_it("6.1", "6.12", "6.18")
+        self.assertEqual(self.evaluated, ["6.12"])
+
+    def test_stopped(self):
+        with mock.patch.object(lab_matrix.evaluate, "evaluate", side_effect=[dossier_data.evaluation(),
+                                                                             KeyboardInterrupt]):
+            with self.assertRaises(KeyboardInterrupt):
+                self.run_it("6.1", "6.12")
+        # what there was is in the table already, and kept
+        self.assertIn("6.1", (self.where.parent / "matrix.txt").read_text())
+        self.run_it("6.1", "6.12")
+        self.assertEqual(self.evaluated, ["6.12"])
+
+    def test_kept_is_broken(self):
+        self.run_it("6.1")
+        for text in ("", "{", "[]", '{"state": "one"}', '{"state": "one", "evaluation": {"ok": true}}', "null",
+                     '{"state": "one", "evaluation": {"ok": true, "format": "uplift-evaluation/1"}}'):
+            (self.where / "6.1.json").write_text(text)
+            self.run_it("6.1")
+            self.assertEqual(self.evaluated, ["6.1"], text)
+
+    def test_all_files(self):
+        self.run_it("6.1")
+        for suffix in ("txt", "md", "html", "json"):
+            self.assertTrue((self.where.parent / f"matrix.{suffix}").stat().st_size, suffix)
+        data = json.loads((self.where.parent / "matrix.json").read_text())
+        self.assertEqual(matrix.check(copy.deepcopy(data))["ok"], True)
+
+    def test_no_such_target(self):
+        with self.assertRaises(say.Problem) as caught:
+            self.run_it("6.1", "5.0")
+        self.assertEqual(caught.exception.code if hasattr(caught.exception, "code") else say.USAGE, say.USAGE)
+        self.assertEqual(self.evaluated, [])
+
+    def test_nothing_to_be_had(self):
+        self.assertEqual(self.run_it("7.3")[0], say.SKIP)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What tracking adds to a context switch.
+ *
+ * A token goes through pipes, to a peer and back: two switches, on the one CPU
+ * that there is. The peer is another process, or a thread of this one. Tracking
+ * is off, on, and off again; then, to compare, the sched_switch event of tracefs
+ * is on. See bench_util.h for what a sample is. Unlike in the other programs
+ * everybody is under the fair scheduler, as nobody else is tracked.
+ *
+ * usage: llc_bench [ROUNDS]
+ */
+#include <pthread.h>
+#include <signal.h>
+#include <sys/prctl.h>
+
+#include "kselftest.h"
+#include "bench_util.h"
+
+#define TRACK	"/sys/kernel/debug/uplift/llc/track"
+#define EVENT	"/sys/kernel/tracing/events/sched/sched_switch/enable"
+#define SIZE	20
+
+static int to_peer[2], from_peer[2];
+
+static long op_round_trip(void)
+{
+	char token = 'x';
+
+	bench_syscall(SYS_write, to_peer[1], (long)&token, 1, 0);
+	return bench_syscall(SYS_read, from_peer[0], (long)&token, 1, 0);
+}
+
+static void *peer(void *arg)
+{
+	char token;
+
+	while (bench_syscall(SYS_read, to_peer[0], (long)&token, 1, 0) == 1)
+		bench_syscall(SYS_write, from_peer[1], (long)&token, 1, 0);
+	return NULL;
+}
+
+static bool set(const char *path, const char *word)
+{
+	int fd = open(path, O_WRONLY);
+	bool ok = fd >= 0 && write(fd, word, 1) == 1;
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+static void measure(const struct bench_op *op, int rounds)
+{
+	static const struct {
+		const char *arm, *path;
+	} arms[] = {
+		{ "off" }, { "track", TRACK }, { "off_again" }, { "event", EVENT },
+	};
+	int round, i;
+
+	for (round = 0; round < rounds; round++) {
+		for (i = 0; i < 4; i++) {
+			if (arms[i].path && access(arms[i].path, W_OK))
+				continue;
+			if (arms[i].path && !set(arms[i].path, "1"))
+				bench_die(op, arms[i].path);
+			bench_sample(op, arms[i].arm, round, 50, SIZE);
+			if (arms[i].path && !set(arms[i].path, "0"))
+				bench_die(op, arms[i].path);
+		}
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct bench_op op = {
+		.bench = "llc", .name = "processes", .detail = "", .run = op_round_trip, .want = 1,
+	};
+	int rounds = argc > 1 ? atoi(argv[1]) : 3;
+	pthread_t thread;
+	pid_t child;
+
+	if (rounds < 1) {
+		fprintf(stderr, "usage: llc_bench [ROUNDS]\n");
+		return 2;
+	}
+	if (pipe(to_peer) || pipe(from_peer))
+		bench_die(&op, "pipe");
+	child = fork();
+	if (child < 0)
+		bench_die(&op, "fork");
+	if (!child) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		mlockall(MCL_CURRENT | MCL_FUTURE);
+		peer(NULL);
+		_exit(0);
+	}
+	mlockall(MCL_CURRENT | MCL_FUTURE);
+	measure(&op, rounds);
+	kill(child, SIGKILL);
+
+	op.name = "threads";
+	if (pthread_create(&thread, NULL, peer, NULL))
+		bench_die(&op, "pthread_create");
+	measure(&op, rounds);
+	return 0;
+}

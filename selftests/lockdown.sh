@@ -1,0 +1,98 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# What the README says of kernels that enforce signatures or are locked down.
+# Neither can be undone before the next boot, so only in a machine made for
+# tests: LOCKDOWN=1 says that this is one. Needs root.
+#
+# usage: lockdown.sh
+#
+# Environment:
+#   LOCKDOWN       1, or everything is skipped
+#   UPLIFT_KO_DIR  where the modules are (see find_ko in redirect_lib.sh)
+#   ONLY           names of the tests to run, as KTAP prints them (all)
+#
+# Exit: 0 pass, 1 fail, 2 usage, 4 skip. Output is KTAP.
+
+CHANGE=epoll
+DIR=$(cd "$(dirname "$0")" && pwd) || exit 1
+if [ ! -r "$DIR/redirect_lib.sh" ]; then
+	echo "lockdown.sh: no redirect_lib.sh beside it: install the selftests, and run it there" >&2
+	exit 2
+fi
+# shellcheck source=selftests/redirect_lib.sh
+. "$DIR/redirect_lib.sh"
+# shellcheck disable=SC2034 # printed by run_tests
+FORM=lockdown
+
+LOCK=/sys/kernel/security/lockdown
+ENFORCE=/sys/module/module/parameters/sig_enforce
+TESTS="lock readable arm_stays unload_off refused_locked refused_unsigned"
+
+# With one arm on and another module's off.
+test_lock()
+{
+	[ -e $LOCK ] || mount -t securityfs securityfs /sys/kernel/security 2>/dev/null
+	[ -w $LOCK ] || skip "this kernel has no lockdown: $LOCK" || return
+	need_module || return
+	FSLIST_KO=$(find_ko uplift_fslist)
+	[ -z "$FSLIST_KO" ] || load "$FSLIST_KO" || load "$FSLIST_KO" native=1 ||
+		complain "uplift_fslist.ko does not load: $(cat "$TMP/errno")" || return
+	into_arm null || return
+	[ "$(sed 's/.*\[\(.*\)\].*/\1/' $LOCK)" != none ] || echo integrity >$LOCK
+	LOCKED=1
+}
+
+need_lock()
+{
+	[ -n "$LOCKED" ] || skip "not locked"
+}
+
+test_readable()
+{
+	need_lock || return
+	for file in "$UPLIFT/verdict" "$UPLIFT/stats"; do
+		cat "$file" >"$TMP/text" && [ -s "$TMP/text" ] || complain "$file cannot be read" || return
+	done
+	[ ! -e /proc/filesystems_cached ] || cmp /proc/filesystems /proc/filesystems_cached ||
+		complain "the cached list is not the kernel's"
+}
+
+test_arm_stays()
+{
+	need_lock || return
+	! cat "$UPLIFT/arm" >"$TMP/text" 2>&1 || complain "the arm can be read" || return
+	! (echo off >"$UPLIFT/arm") 2>"$TMP/text" || complain "the arm can be set" || return
+	[ "$(stat_of arm)" = null ] || complain "the arm is $(stat_of arm)" || return
+	! rmmod $MODULE 2>/dev/null || complain "$MODULE went while its arm is on"
+}
+
+test_unload_off()
+{
+	need_lock || return
+	is_loaded uplift_fslist || skip "no uplift_fslist.ko here" || return
+	rmmod uplift_fslist
+}
+
+test_refused_locked()
+{
+	need_lock || return
+	[ -n "$FSLIST_KO" ] || skip "no uplift_fslist.ko here" || return
+	refused EPERM "$FSLIST_KO"
+}
+
+test_refused_unsigned()
+{
+	[ -w $ENFORCE ] || skip "no $ENFORCE" || return
+	[ -n "$FSLIST_KO" ] || skip "no uplift_fslist.ko here" || return
+	echo Y >$ENFORCE
+	refused EKEYREJECTED "$FSLIST_KO"
+}
+
+LOCKED='' FSLIST_KO=''
+[ "${LOCKDOWN:-}" = 1 ] || {
+	ktap_print_header
+	skip_all "LOCKDOWN=1 tests this; the machine then stays locked down until the next boot"
+}
+begin
+run_tests
