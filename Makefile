@@ -18,9 +18,10 @@ KERNEL ?=
 MODULES ?=
 ARCH ?= um
 V ?=
+COVERAGE ?=
 
 # The user's words for the scripts, not for a sub-make.
-unexport ARCH BTF KDIR KSRC TARGET TARGETS KERNEL MODULES V
+unexport ARCH BTF KDIR KSRC TARGET TARGETS KERNEL MODULES V COVERAGE
 MAKEOVERRIDES :=
 
 UPLIFT := scripts/uplift
@@ -67,6 +68,7 @@ help:
 	@echo '  make check               static checks: checkpatch, sparse, shellcheck, W=1 ...'
 	@echo '  make unit                unit tests of the scripts; needs neither root nor network'
 	@echo '  make kunit               KUnit suites; ARCH=um (default) or x86_64; TARGET= or KSRC='
+	@echo '                           COVERAGE=1 how many lines and branches they come to'
 	@echo '  make selftests           kselftests on stock kernels in guests; TARGET= for one'
 	@echo
 	@echo '  make torture             for hours: kernels with checkers, every allocation failing, everything at once'
@@ -125,7 +127,7 @@ modules-all: setup
 	@$(UPLIFT) lab build $(TARGETS) $(if $(V),--verbose)
 
 kunit: setup
-	@scripts/kunit.py --arch $(ARCH) $(if $(TARGET),--target $(TARGET)) $(if $(KSRC),--ksrc $(KSRC))
+	@scripts/kunit.py --arch $(ARCH) $(if $(COVERAGE),--coverage) $(if $(TARGET),--target $(TARGET)) $(if $(KSRC),--ksrc $(KSRC))
 
 selftests: setup
 	@$(UPLIFT) lab selftests $(TARGETS)

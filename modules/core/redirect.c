@@ -387,13 +387,18 @@ DEFINE_SHOW_ATTRIBUTE(stats);
  * Nothing is hooked yet.
  *
  * Context: process context, may sleep.
- * Return: 0; -ENOMEM; -ENOEXEC if there is no such function, or several, or it
- * cannot be traced. One line in the log says which.
+ * Return: 0; -ENOMEM; -EOPNOTSUPP without debugfs; -ENOEXEC if there is no such
+ * function, or several, or it cannot be traced. One line in the log says which.
  */
 int uplift_redirect_init(struct uplift_redirect *redirect)
 {
 	int err;
 
+	if (!debugfs_initialized()) {
+		pr_err("unsupported: %s(): no debugfs (CONFIG_DEBUG_FS, or debugfs=off on the command line), where arms are switched\n",
+		       redirect->function);
+		return -EOPNOTSUPP;
+	}
 	mutex_init(&redirect->lock);
 	INIT_DELAYED_WORK(&redirect->drain, redirect_drain_work);
 

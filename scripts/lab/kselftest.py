@@ -15,6 +15,9 @@ SCRIPTS = {
     "llc": {},
     "abi": {},
     "lockdown": {"env": {"LOCKDOWN": "1"}},
+    "refusals": {},
+    "privilege": {},
+    "fuzz": {},
     "epoll": {},
     "backports": {},
     "iomap": {"modules": ["brd", "ext4", "xfs"], "mem": "2G",
@@ -22,11 +25,13 @@ SCRIPTS = {
 }
 # Those that are run when they are named only.
 NAMED = {
+    "refusals_no_debugfs": {"script": "refusals", "append": "debugfs=off", "env": {"DEBUGFS": "off"}},
+    "refusals_no_mount": {"script": "refusals", "append": "debugfs=no-mount", "env": {"DEBUGFS": "no-mount"}},
     "fail": {"mem": "2G"},
     "storm": {"modules": ["brd", "ext4", "xfs", "minix", "bfs", "adfs", "qnx4"], "mem": "2G",
               "programs": ["/usr/bin/fio", "/usr/sbin/mkfs.xfs", "/usr/sbin/mkfs.ext4", "/usr/bin/stress-ng"]},
 }
-_LIVEPATCHED = ("iomap", "storm")	# uplift_livepatch.ko, which they load, taints
+_LIVEPATCHED = ("iomap", "storm", "refusals", "fail")	# uplift_livepatch.ko, which they load, taints
 
 UPSTREAM = "tools/testing/selftests/filesystems/epoll/epoll_wakeup_test.c"
 
@@ -51,7 +56,7 @@ def upstream_test(target):
 
 def tests_of(install, script):
     """The names of a script's tests, in its order."""
-    text = (install / f"{script}.sh").read_text()
+    text = (install / f"{(SCRIPTS | NAMED)[script].get('script', script)}.sh").read_text()
     return " ".join(re.findall(r'^TESTS="(?:\$TESTS )?([^"]*)"', text, re.MULTILINE)).split()
 
 
@@ -76,49 +81,49 @@ def chosen(only, install):
     return found
 
 
-def boot(target, kos, install, script, *, form="short", smp=2, env=None, accel=None, timeout=900, append=""):
-    """What a script other than fslist's found in a guest of the target."""
-    needs = (SCRIPTS | NAMED)[script]
+def boot(target, kos, install, script, *, form="short", smp=2, env=None, accel=None, timeout=900, **how):
+    """What a script other than fslist's found in a guest of the target. @how: more for guest.boot()."""
+    needs = dict((SCRIPTS | NAMED)[script])
+    env = needs.pop("env", {}) | (env or {})
+    file = needs.pop("script", script)
+    how["append"] = f"{how.get('append', '')} {needs.pop('append', '')}".strip()
     arguments = form if script in SCRIPTS else ""
     files = {"/selftests": install}
     program = upstream_test(target) if script == "epoll" else None
     if program:
         files["/selftests/epoll_wakeup_test"] = program
-    needs = {key: value for key, value in needs.items() if key != "env"}
-    env = SCRIPTS[script].get("env", {}) | (env or {})
     if "programs" in needs:
         buildroot.ensure("test" if script == "storm" else "io")
-    result = guest.boot(target, f"exec /selftests/{script}.sh {arguments}", files=files, kos=kos, smp=smp, env=env,
-                        accel=accel, timeout=timeout, append=append, name=f"{target.name}-{script}", quiet=True,
-                        **needs)
+    result = guest.boot(target, f"exec /selftests/{file}.sh {arguments}", files=files, kos=kos, smp=smp, env=env,
+                        accel=accel, timeout=timeout, name=f"{target.name}-{script}", quiet=True, **needs, **how)
     return fslist.judge(result, smp, livepatch=script in _LIVEPATCHED)
 
 
 def run(name, install, form="short", smp=2, env=None, script="fslist", only=None):
     """What a script found on a target, with counts of every result at the bottom of the KTAP."""
-    return run_on(fetch.fetch(name), targets.TABLE[name].expect, form, smp, env, script, only)
+    return run_on(fetch.fetch(name), install, targets.TABLE[name].expect, form, smp, env, script, only)
 
 
-def run_on(target, expect, form="short", smp=2, env=None, script="fslist", only=None, append="", slow=1):
+def run_on(target, install, expect, form="short", smp=2, env=None, script="fslist", only=None, append="", slow=1):
     """The same on a Target.
 
     @expect: the verdict about the filesystem list
     @append: words for the kernel's command line
-    @slow: so many times slower than a stock kernel
+    @slow: so many times slower than a stock kernel; emulated on one thread then, where nothing is the emulator's fault
     """
     kos = list(kmod.build(target).values())
     environment = (env or {}) | ({"ONLY": " ".join(only)} if only else {})
     timeout = (900 if form == "short" else 3600) * slow
+    how = {"append": append, "thread": "single" if slow > 1 else None}
     where = "several layouts of CPUs" if script == "llc" else f"{smp} CPUs"
     with say.doing(f"selftests of {script} on {target.release}, {where}") as doing:
         if script == "fslist":
             environment = {"EXPECT": expect, "PERMANENT": "1"} | environment
-            found = fslist.correctness(target, kos, install, smp=smp, env=environment, form=form, timeout=timeout)
+            found = fslist.correctness(target, kos, install, smp=smp, env=environment, form=form, timeout=timeout, **how)
         elif script == "llc":
-            found = llc.layouts_test(target, kos, install, form=form, env=env, only=only)
+            found = llc.layouts_test(target, kos, install, form=form, env=env, only=only, append=append, slow=slow)
         else:
-            found = boot(target, kos, install, script, form=form, smp=smp, env=environment, timeout=timeout,
-                         append=append)
+            found = boot(target, kos, install, script, form=form, smp=smp, env=environment, timeout=timeout, **how)
         doing.result = found["summary"]
     return found
 
