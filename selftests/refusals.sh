@@ -178,9 +178,9 @@ test_missing_symbol()
 {
 	need_modules && core || return
 	function=$(function_of_epoll) || return
-	edit uplift_epoll "$function" "${function%?}0" && refuses ENOEXEC "${function%?}0" "$EDITED" || return
+	edit uplift_epoll "$function" "${function%?}0" && refuses ENOEXEC "no symbol ${function%?}0" "$EDITED" || return
 	edit uplift_fslist filesystems_proc_show filesystems_proc_shov &&
-		refuses ENOEXEC filesystems_proc_shov "$EDITED" || return
+		refuses ENOEXEC "no function filesystems_proc_shov" "$EDITED" || return
 	edit uplift_fslist unregister_filesystem unregister_filesysten
 	ret=$?
 	[ $ret = 0 ] || return $ret
@@ -213,7 +213,7 @@ test_ambiguous_symbol()
 		END { for (name in n) if (n[name] > 1) print name }' /proc/kallsyms | sort | head -n 1)
 	[ -n "$twice" ] || skip "no name is short enough and there twice" || return
 	edit uplift_epoll "$function" "$twice" || return
-	refuses ENOEXEC "$twice" "$EDITED"
+	refuses ENOEXEC "more than one symbol $twice" "$EDITED"
 }
 
 # What may not be traced cannot be redirected.
