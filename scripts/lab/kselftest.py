@@ -28,6 +28,7 @@ NAMED = {
     "refusals_no_debugfs": {"script": "refusals", "append": "debugfs=off", "env": {"DEBUGFS": "off"}},
     "refusals_no_mount": {"script": "refusals", "append": "debugfs=no-mount", "env": {"DEBUGFS": "no-mount"}},
     "fail": {"mem": "2G"},
+    "cycles": {"arguments": True},
     "storm": {"modules": ["brd", "ext4", "xfs", "minix", "bfs", "adfs", "qnx4"], "mem": "2G",
               "programs": ["/usr/bin/fio", "/usr/sbin/mkfs.xfs", "/usr/sbin/mkfs.ext4", "/usr/bin/stress-ng"]},
 }
@@ -87,7 +88,7 @@ def boot(target, kos, install, script, *, form="short", smp=2, env=None, accel=N
     env = needs.pop("env", {}) | (env or {})
     file = needs.pop("script", script)
     how["append"] = f"{how.get('append', '')} {needs.pop('append', '')}".strip()
-    arguments = form if script in SCRIPTS else ""
+    arguments = form if script in SCRIPTS or needs.pop("arguments", False) else ""
     files = {"/selftests": install}
     program = upstream_test(target) if script == "epoll" else None
     if program:
