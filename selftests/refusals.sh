@@ -12,8 +12,7 @@
 #
 # Environment:
 #   UPLIFT_KO_DIR  where the modules are (see find_ko in redirect_lib.sh)
-#   DEBUGFS        off: this machine was booted with debugfs=off
-#                  no-mount: with debugfs=no-mount
+#   DEBUGFS        what this machine was booted with: debugfs=off or debugfs=no-mount
 #   ONLY           names of the tests to run, as KTAP prints them (all)
 #
 # Exit: 0 pass, 1 fail, 2 usage, 4 skip. Output is KTAP.
@@ -31,7 +30,7 @@ FORM=refusals
 TRACING=/sys/kernel/tracing
 
 TESTS="other_kernel other_configuration other_layout no_btf no_core no_kallsyms missing_symbol ambiguous_symbol"
-TESTS="$TESTS untraceable hooked_by_us hooked_by_livepatch wrong_words no_debugfs no_mount kernel_log"
+TESTS="$TESTS untraceable hooked_by_us hooked_by_livepatch wrong_words no_debugfs kernel_log"
 
 # What a refusal must leave alone.
 state()
@@ -313,7 +312,7 @@ test_wrong_words()
 # Where nothing can be shown or switched, what is shown and switched there refuses; the list goes without.
 test_no_debugfs()
 {
-	[ "$DEBUGFS" = off ] || skip "booted with debugfs" || return
+	[ -n "$DEBUGFS" ] || skip "booted with debugfs" || return
 	need_modules && core || return
 	for name in $(each uplift_epoll uplift_iomap uplift_llc); do
 		refuses EOPNOTSUPP "no debugfs" "$(find_ko "$name")" || return
@@ -323,19 +322,6 @@ test_no_debugfs()
 		complain "uplift_fslist: $(cat "$TMP/errno")" || return
 	cmp /proc/filesystems /proc/filesystems_cached || complain "the list differs" || return
 	rmmod uplift_fslist
-}
-
-# It is there for the kernel, and cannot be mounted: what is loaded does no harm, and can go.
-test_no_mount()
-{
-	[ "$DEBUGFS" = no-mount ] || skip "debugfs can be mounted" || return
-	need_modules && core || return
-	! mount -t debugfs debugfs $DEBUG 2>/dev/null || complain "debugfs can be mounted" || return
-	for name in $(each uplift_epoll uplift_fslist uplift_iomap uplift_llc); do
-		load "$(find_ko "$name")" || grep -qxE "EEXIST|EBUSY|ENODEV" "$TMP/errno" ||
-			complain "$name: $(cat "$TMP/errno")" || return
-		! is_loaded "$name" || rmmod "$name" || complain "$name stays" || return
-	done
 }
 
 : "${DEBUGFS:=}"

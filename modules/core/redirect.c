@@ -395,7 +395,7 @@ int uplift_redirect_init(struct uplift_redirect *redirect)
 	int err;
 
 	if (!debugfs_initialized()) {
-		pr_err("unsupported: %s(): no debugfs (CONFIG_DEBUG_FS, or debugfs=off on the command line), where arms are switched\n",
+		pr_err("unsupported: %s(): no debugfs (CONFIG_DEBUG_FS, or debugfs= on the command line), where arms are switched\n",
 		       redirect->function);
 		return -EOPNOTSUPP;
 	}

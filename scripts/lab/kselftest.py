@@ -25,8 +25,10 @@ SCRIPTS = {
 }
 # Those that are run when they are named only.
 NAMED = {
-    "refusals_no_debugfs": {"script": "refusals", "append": "debugfs=off", "env": {"DEBUGFS": "off"}},
-    "refusals_no_mount": {"script": "refusals", "append": "debugfs=no-mount", "env": {"DEBUGFS": "no-mount"}},
+    "refusals_no_debugfs": {"script": "refusals", "append": "debugfs=off",
+                            "env": {"DEBUGFS": "off", "ONLY": "no_debugfs kernel_log"}},
+    "refusals_no_mount": {"script": "refusals", "append": "debugfs=no-mount",
+                          "env": {"DEBUGFS": "no-mount", "ONLY": "no_debugfs kernel_log"}},
     "fail": {"mem": "2G"},
     "cycles": {"arguments": True},
     "storm": {"modules": ["brd", "ext4", "xfs", "minix", "bfs", "adfs", "qnx4"], "mem": "2G",
