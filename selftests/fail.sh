@@ -9,6 +9,7 @@
 # Environment:
 #   TORTURE        1, or everything is skipped
 #   FAIL_STEP      every N-th only (1)
+#   EXCUSED        a pattern: reports of the kernel's own about missing memory
 #   UPLIFT_KO_DIR  where the modules are (/modules)
 #   ONLY           names of the tests to run, as KTAP prints them (all)
 #

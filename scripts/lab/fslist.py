@@ -80,10 +80,11 @@ def correctness(target, kos, selftests, *, smp=2, env=None, timeout=600, accel=N
     return judge(result, smp)
 
 
-def judge(result, cpus, xfail=(), livepatch=False):
+def judge(result, cpus, xfail=(), livepatch=False, warned=False):
     """What a guest that ran a KTAP script is worth. The kernel's word counts more than the script's.
 
     @livepatch: the script loads uplift_livepatch.ko, which taints
+    @warned: so does a warning of the kernel's that was excused
     """
     text = result.output.read_text(errors="replace") if result.output.exists() else ""
     if result.rc is None:
@@ -98,7 +99,7 @@ def judge(result, cpus, xfail=(), livepatch=False):
     elif result.rc not in (0, 4):
         problems.append(f"the script ended with status {result.rc}")
     problems += report.problems
-    allowed = 4096 | 8192 | (32768 if livepatch else 0)
+    allowed = 4096 | 8192 | (32768 if livepatch else 0) | (512 if warned else 0)
     if result.taint is not None and result.taint & ~allowed:
         problems.append(f"the kernel is tainted {result.taint}: more than out of tree (4096) and unsigned (8192)"
                         + (" and live-patched (32768)" if livepatch else ""))

@@ -382,6 +382,27 @@ _COMPLAINT = re.compile(
 _PANIC = re.compile(_STAMP + r"Kernel panic - not syncing: (.*)")
 
 
+def without(text, excused):
+    """A kernel log without reports in which a pattern is found: from "cut here" to "end trace", or a lone call trace."""
+    kept, block, lone = [], None, False
+    for line in text.splitlines():
+        if "[ cut here ]" in line:
+            block = []
+        if block is not None:
+            block.append(line)
+            if "[ end trace " in line:
+                kept += [] if any(re.search(excused, said) for said in block) else block
+                block = None
+            continue
+        if re.search(excused, line):
+            lone = True
+        elif lone and "Call Trace:" in line:
+            lone = False
+            continue
+        kept.append(line)
+    return "\n".join(kept + (block or []))
+
+
 def complaints(text):
     """The lines of a kernel log or console that tell of a fault, each once."""
     found = collections.OrderedDict()
@@ -456,6 +477,7 @@ def boot(target, script, **options):
     @plugins: QEMU plugins (path,arguments)
     @env: variables for the script
     @echo: called with each line of the console as it comes
+    @excused: a pattern; a report of the kernel's in which it is found is what the script means to bring about
     @oops_panic, @warn_panic: end the guest at the first oops, or warning
     @keep: do not delete the initramfs
     @thread: of TCG: 'multi', a thread for each vCPU, or 'single'; by default what works
@@ -485,7 +507,7 @@ def fault_of_emulation(result):
 
 
 def _boot(target, script, *, files=None, modules=(), kos=(), programs=(), smp=None, icount=False, topology=None,
-          repeatable=False, append="", timeout=300, thread=None, mem=None, plugins=(), accel=None, qemu=None, name=None, env=None,
+          repeatable=False, excused=None, append="", timeout=300, thread=None, mem=None, plugins=(), accel=None, qemu=None, name=None, env=None,
           interactive=False, echo=None, oops_panic=True, warn_panic=False, quiet=False, keep=False):
     """One boot, as boot() says."""
     qemu = qemu if isinstance(qemu, Qemu) else Qemu(qemu)
@@ -553,7 +575,7 @@ def _boot(target, script, *, files=None, modules=(), kos=(), programs=(), smp=No
             _running.add(process)
             _watch(process, result, timeout, start, echo)
         result.seconds = time.monotonic() - start
-        _collect(result, rundir, stream, process.returncode)
+        _collect(result, rundir, stream, process.returncode, excused)
         if not keep:
             image.unlink()
     finally:
@@ -627,7 +649,7 @@ def _watch(process, result, timeout, start, echo):
                 pass
 
 
-def _collect(result, rundir, stream, code):
+def _collect(result, rundir, stream, code, excused=None):
     """Take the stream apart; read the console."""
     if not result.console.exists():
         result.console.write_bytes(b"")
@@ -636,7 +658,7 @@ def _collect(result, rundir, stream, code):
     text = result.console.read_bytes().decode(errors="replace")
     if result.dmesg.exists():
         text += "\n" + result.dmesg.read_text(errors="replace")
-    found = complaints(text)
+    found = complaints(without(text, excused) if excused else text)
     if result.timed_out:
         # what the NMI made it say is no fault of its own
         cut = next((number for number, line in enumerate(found)

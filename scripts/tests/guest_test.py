@@ -197,6 +197,26 @@ class Console(unittest.TestCase):
                 self.assertEqual(guest.complaints(f"x\n[    1.234567] {line}\n"), [line])
                 self.assertEqual(guest.complaints(f"half a line[   12.234567][  T123] {line}\r\n"), [line])
 
+    LOG = """\
+[    1.000000] fail_nth: vmalloc error: size 4096, vm_struct allocation failed
+[    1.000001] Call Trace:
+[    2.000000] ------------[ cut here ]------------
+[    2.000001] Failed to arm kprobe-ftrace at f+0x4/0x10 (error -12)
+[    2.000002] WARNING: CPU: 1 PID: 82 at arm_kprobe+0x301/0x390
+[    2.000003] Call Trace:
+[    2.000004] ---[ end trace 0000000000000000 ]---
+"""
+
+    def test_what_is_meant_is_no_complaint(self):
+        self.assertEqual(guest.complaints(guest.without(self.LOG, "vmalloc error|Failed to arm .*-12")), [])
+
+    def test_only_what_is_meant_is_excused(self):
+        other = "[    3.000000] ------------[ cut here ]------------\n[    3.000001] WARNING: at ours+0x1/0x2 [uplift]\n"
+        for more in (other, other + "[    3.000002] ---[ end trace 0000000000000000 ]---\n", "[    3.000000] Call Trace:\n"):
+            self.assertTrue(guest.complaints(guest.without(self.LOG + more, "vmalloc error|Failed to arm .*-12")), more)
+        self.assertIn("WARNING: CPU: 1 PID: 82 at arm_kprobe+0x301/0x390",
+                      guest.complaints(guest.without(self.LOG, "vmalloc error")))
+
     def test_no_complaints(self):
         for line in ("[    0.1] WARNING: no", "WARNING: said by a script",
                      "[    0.123456] Spectre V2 : WARNING: Unprivileged eBPF is enabled",
