@@ -460,11 +460,12 @@ def boot(target, script, **options):
     @keep: do not delete the initramfs
     @thread: of TCG: 'multi', a thread for each vCPU, or 'single'; by default what works
 
-    A guest that dies of a breakpoint nobody set is booted once more, on one thread: see fault_of_emulation().
+    A guest that dies of a breakpoint nobody set is booted once more, on one thread: see fault_of_emulation(). Not so if
+    the caller said what threads it needs.
     """
     result = _boot(target, script, **options)
     fault = fault_of_emulation(result)
-    if fault:
+    if fault and not options.get("thread"):
         first = result.console.parent
         say.warn(f"{target.release}: '{fault}', which multi-threaded emulation can cause by itself ({first}): once more "
                  "on one thread, where it cannot")

@@ -249,7 +249,7 @@ class FaultOfEmulation(unittest.TestCase):
 
     OOPS = "Oops: int3: 0000 [#1] SMP KASAN NOPTI"
 
-    def boot(self, *results):
+    def boot(self, *results, **options):
         """(what boot() returns, the options of each boot) when the boots end like this."""
         given, left = [], list(results)
 
@@ -260,7 +260,7 @@ class FaultOfEmulation(unittest.TestCase):
                                 accel=accel, oops=oops, rc=0)
 
         with mock.patch.object(guest, "_boot", once), mock.patch.object(say, "_line"):
-            return guest.boot(types.SimpleNamespace(release="6.12"), "true", smp=2), given
+            return guest.boot(types.SimpleNamespace(release="6.12"), "true", smp=2, **options), given
 
     def test_passes_on_one_thread(self):
         result, given = self.boot(("TCG, multi-threaded", ["BUG: x", self.OOPS]), ("TCG, single-threaded", []))
@@ -271,6 +271,10 @@ class FaultOfEmulation(unittest.TestCase):
         result, given = self.boot(("TCG, multi-threaded", ["int3: 0000 [#1]"]), ("TCG, single-threaded", [self.OOPS]))
         self.assertFalse(result.ok)
         self.assertEqual(len(given), 2)
+
+    def test_threads_that_the_caller_needs(self):
+        _, given = self.boot(("TCG, multi-threaded", [self.OOPS]), thread="multi")
+        self.assertEqual(len(given), 1)
 
     def test_anything_else_counts(self):
         for accel, oops in (("TCG, multi-threaded", ["BUG: kernel NULL pointer"]), ("TCG, single-threaded", [self.OOPS]),
