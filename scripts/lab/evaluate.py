@@ -11,7 +11,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from . import buildroot, commands, fslist, guest, kmod, paths, redirects, say, selftests, targets	# noqa: E402
+from . import at_once, buildroot, commands, fslist, guest, kmod, paths, redirects, say, selftests, targets	# noqa: E402
 import report	# noqa: E402
 from front import dossier, form	# noqa: E402
 
@@ -95,7 +95,7 @@ def _all(target, kos, tests, accel):
                 shown()
             return [job.result() for job in jobs]
         except BaseException:
-            guest.stop_all()
+            at_once.stop_all()
             raise
 
 

@@ -24,7 +24,7 @@ import subprocess
 import tarfile
 import time
 
-from . import initramfs, paths, say
+from . import at_once, initramfs, paths, say
 
 CONSOLE_LIMIT = 16 << 20	# bytes; a guest that writes more is out of control
 CPU = "Icelake-Server"		# has CPUID leaf 0x1f (dies), SMAP and SMEP
@@ -498,6 +498,7 @@ def _boot(target, script, *, files=None, modules=(), kos=(), programs=(), smp=No
           repeatable=False, append="", timeout=300, thread=None, mem=None, plugins=(), accel=None, qemu=None, name=None, env=None,
           interactive=False, echo=None, oops_panic=True, warn_panic=False, quiet=False, keep=False):
     """One boot, as boot() says."""
+    at_once.check()
     qemu = qemu if isinstance(qemu, Qemu) else Qemu(qemu)
     layout, cpus = topology_args(topology, smp, icount or repeatable)
     if icount and cpus != 1:
@@ -560,7 +561,7 @@ def _boot(target, script, *, files=None, modules=(), kos=(), programs=(), smp=No
                 process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT,
                                            env={**os.environ, **qemu.env}, preexec_fn=_die_with_parent,
                                            start_new_session=True)
-            _running.add(process)
+            at_once.add(process)
             _watch(process, result, timeout, start, echo)
         result.seconds = time.monotonic() - start
         _collect(result, rundir, stream, process.returncode)
@@ -568,7 +569,7 @@ def _boot(target, script, *, files=None, modules=(), kos=(), programs=(), smp=No
             image.unlink()
     finally:
         if process:
-            _running.discard(process)
+            at_once.remove(process)
             if process.poll() is None:
                 process.kill()
                 process.wait()
@@ -583,15 +584,6 @@ def _boot(target, script, *, files=None, modules=(), kos=(), programs=(), smp=No
 def _comma(path):
     """A path inside a QEMU option: a comma is written twice."""
     return str(path).replace(",", ",,")
-
-
-_running = set()
-
-
-def stop_all():
-    """End every guest of this process, whichever thread waits for it."""
-    for process in list(_running):
-        process.kill()
 
 
 def _watch(process, result, timeout, start, echo):
