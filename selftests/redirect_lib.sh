@@ -153,6 +153,24 @@ test_kernel_log()
 	no_faults
 }
 
+# What was allocated and nobody knows any more, where the kernel can tell.
+no_leaks()
+{
+	if [ ! -w $DEBUG/kmemleak ]; then
+		ktap_print_msg "this kernel does not look for leaks"
+		return 0
+	fi
+	# What is young may be on its way: it is looked at twice.
+	echo scan >$DEBUG/kmemleak
+	sleep 6
+	echo scan >$DEBUG/kmemleak
+	leaks=$(grep -c "^unreferenced object" $DEBUG/kmemleak)
+	ktap_print_msg "kmemleak: $leaks unreferenced objects"
+	[ "$leaks" != 0 ] || return 0
+	grep -v "^    [0-9a-f][0-9a-f] " $DEBUG/kmemleak | head -n 40 | sed 's/^/# /'
+	return 1
+}
+
 # Replaced by who has something to take down.
 cleanup_more()
 {

@@ -138,7 +138,7 @@ def check(data):
     if data["format"] == EVALUATION:
         try:
             data = of_evaluation(data)
-        except (KeyError, TypeError, AttributeError, IndexError) as problem:
+        except (KeyError, TypeError, AttributeError, IndexError, ArithmeticError) as problem:
             raise ValueError(f"an evaluation that is not whole: {type(problem).__name__}: {problem}") from None
     if data["format"] != FORMAT:
         raise ValueError(f"format '{data['format']}', this program reads {FORMAT} and {EVALUATION}")

@@ -80,7 +80,7 @@ def complained_by_itself(console):
     return bool(guest.complaints(console.partition("uplift: loading out-of-tree")[0]))
 
 
-def layout_test(target, kos, install, layout, form, env, only):
+def layout_test(target, kos, install, layout, form, env, only, append="", slow=1):
     """What llc.sh found in a guest of a layout."""
     smp, disagree = LAYOUTS[layout]
     _, cpus = guest.topology_args(layout, smp)
@@ -90,7 +90,8 @@ def layout_test(target, kos, install, layout, form, env, only):
     for attempt in (1, 2):
         result = guest.boot(target, f"exec /selftests/llc.sh {form}", files={"/selftests": install}, kos=kos, smp=smp,
                             topology=layout, env=environment, programs=["/usr/bin/lscpu"], thread="single",
-                            timeout=300 if form == "short" else 1800, name=f"{target.name}-llc-{layout}", quiet=True)
+                            timeout=(300 if form == "short" else 1800) * slow, append=append,
+                            name=f"{target.name}-llc-{layout}", quiet=True)
         # On a busy host an emulated guest may get the speed of its clock wrong by a factor, and stall or warn then.
         if attempt == 2 or not result.oops or not complained_by_itself(result.console.read_text(errors="replace")):
             return fslist.judge(result, cpus)
@@ -113,7 +114,7 @@ def no_debugfs_test(target, kos):
             "counts": {"pass": int(result.ok), "fail": int(not result.ok)}}
 
 
-def layouts_test(target, kos, install, form="short", env=None, only=None, layouts=None):
+def layouts_test(target, kos, install, form="short", env=None, only=None, layouts=None, append="", slow=1):
     """llc.sh in the layouts: one report of all, with a problem's layout in front of it."""
     layouts = layouts or (list(SHORT) if form == "short" else list(LAYOUTS))
 
@@ -124,7 +125,7 @@ def layouts_test(target, kos, install, form="short", env=None, only=None, layout
 
     jobs = {layout: functools.partial(layout_test, target, kos, install, layout, form,
                                       (LESS if form == "long" and layout != layouts[0] else {}) | (env or {}),
-                                      wanted(layout))
+                                      wanted(layout), append, slow)
             for layout in layouts if wanted(layout) != []}
     if form == "long" and not only:
         jobs["no debugfs"] = functools.partial(no_debugfs_test, target, kos)

@@ -275,5 +275,30 @@ class Qemu(unittest.TestCase):
         self.assertTrue(os.access(self.WRAPPER, os.X_OK))
 
 
+class Coverage(unittest.TestCase):
+    """What gcov says of one file in two kernels' objects, and what is none of ours."""
+
+    @staticmethod
+    def report(name, *lines):
+        return {"current_working_directory": "/obj", "files": [{"file": name, "lines": [
+            {"line_number": number, "count": count, "branches": [{"count": taken} for taken in branches]}
+            for number, count, branches in lines]}]}
+
+    def test_sums(self):
+        ours = "../tree/drivers/uplift/kunit/../modules/x/x_core.c"
+        reports = [self.report(ours, (1, 0, []), (2, 3, [3, 0])), self.report(ours, (1, 1, []), (2, 0, [0, 0])),
+                   self.report("../tree/include/linux/list.h", (1, 5, [])),
+                   self.report("../tree/drivers/uplift/kunit/x_kunit.c", (1, 5, [])),
+                   self.report("drivers/uplift/modules/x/gen/x_null.c", (1, 5, []))]
+        self.assertEqual(kunit.covered(reports, Path("/top")), {"modules/x/x_core.c": [2, 2, 2, 1]})
+
+    def test_too_little_is_a_complaint(self):
+        found = {"modules/x/x_core.c": [100, 89, 10, 8], "modules/x/x_text.c": [10, 1, 10, 1]}
+        with tempfile.TemporaryDirectory() as directory, mock.patch("builtins.print"), \
+                mock.patch.object(kunit, "gcov", lambda *_: []), mock.patch.object(kunit, "covered", lambda *_: found):
+            said = kunit.coverage(Path("/obj"), Path(directory))
+        self.assertEqual(said, ["coverage: modules/x/x_core.c: 89.0% of its lines ran, 90% at least are wanted"])
+
+
 if __name__ == "__main__":
     unittest.main()
