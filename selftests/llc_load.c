@@ -164,8 +164,8 @@ static bool parse_shape(const char *text, struct shape *shape)
 	shape->name = text;
 	shape->pairs = *end == 'p';
 	shape->sleeps = *end == 's';
-	return n >= 2 && (!*end || shape->pairs || shape->sleeps) && strlen(text) < 16 && shape->processes > 0 &&
-	       shape->threads > 0 && shape->threads <= MAX_THREADS &&
+	return n >= 2 && (!*end || shape->pairs || shape->sleeps) && strlen(text) < 16 &&
+	       shape->processes > 0 && shape->threads > 0 && shape->threads <= MAX_THREADS &&
 	       !(shape->pairs && shape->threads % 2);
 }
 
@@ -263,6 +263,7 @@ int main(int argc, char **argv)
 	}
 	return code;
 usage:
-	fprintf(stderr, "usage: llc_load [-t MS] [-i MS] [-o FILE] [-k KIB] PxT[p|s]...\n");
+	fprintf(stderr,
+		"usage: llc_load [-t MS] [-i MS] [-o FILE] [-k KIB] PxT[p|s]...\n");
 	return 2;
 }

@@ -584,6 +584,7 @@ int llc_predict_wait(struct llc_process *process, const void *who)
  */
 void llc_predict_waited(struct llc_process *process, unsigned int nr)
 {
+	/* After all that it has done here: nobody waits for it any more. */
 	smp_store_release(&process->waiter[nr], NULL);
 }
 

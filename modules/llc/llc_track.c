@@ -12,11 +12,14 @@
  * comes in the same jiffy as the one before.
  *
  * A process is an address space, as for cache-aware scheduling. It gets a slot
- * of the table when it first runs, and the table holds a
- * reference to its struct mm_struct (not to its memory), so that no other can
- * be taken for it. Slots of dead ones are collected every 50 ms.
+ * of the table when it first runs, and the table holds a reference to its struct
+ * mm_struct (not to its memory), so that no other can be taken for it. Slots of
+ * dead ones are collected every 50 ms.
  *
- * With tracking off no probe and no timer is there.
+ * Domains are compared by the thread that a tick has met, when it goes to user
+ * space: a task work, which is how the scheduler has it done.
+ *
+ * With tracking off no probe, no timer and no task work is there.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -200,13 +203,12 @@ static void track_switch(void *data, bool preempt, struct task_struct *prev,
 	if (!is_user(next, mm))
 		return llc_predict_idle(cpu);
 	process = llc_predict_find(&predict, mm);
-	if (process) {
+	if (process)
 		llc_predict_run(cpu, process->slot, is_fair(next), next->se.sum_exec_runtime);
-	} else if (llc_predict_has_room(&predict, get_nr_threads(next) > 1)) {
+	else if (llc_predict_has_room(&predict, get_nr_threads(next) > 1))
 		track_in(cpu, next, mm);
-	} else {
+	else
 		llc_predict_run(cpu, 0, is_fair(next), next->se.sum_exec_runtime);
-	}
 }
 
 static void track_migrate(void *data, struct task_struct *p, int to)
@@ -317,7 +319,7 @@ static void track_asked(struct callback_head *work)
 	local_irq_restore(flags);
 }
 
-/* Ask @p, which runs here, to compare when it goes to user space, which is what the scheduler does. */
+/* Ask @p, which runs here, to compare when it goes to user space, as the scheduler asks it. */
 static bool track_ask(struct llc_process *process, struct task_struct *p)
 {
 	struct callback_head *work;
@@ -567,7 +569,7 @@ void llc_track_init(void)
 	    !uplift_resolve("tick_sched_timer", &addr))
 		kernel_tick = addr;
 	if (!uplift_resolve("task_work_cancel_match", &addr)) {
-		static_call_update(llc_task_work_cancel, (typeof(&cancel_unknown))addr);
+		static_call_update(llc_task_work_cancel, (typeof(task_work_cancel_match) *)addr);
 		track_can_cancel = true;
 	}
 	for_each_kernel_tracepoint(visit_tracepoint, NULL);
@@ -676,7 +678,7 @@ static void track_forget(void)
 		if (p && static_call(llc_task_work_cancel)(p, track_is_work, &track_works[nr]))
 			llc_predict_waited(process, nr % LLC_WAITERS);
 		rcu_read_unlock();
-		/* What could not be cancelled runs now. */
+		/* What could not be cancelled runs now; pairs with llc_predict_waited(). */
 		while (smp_load_acquire(waiter))
 			schedule_timeout_uninterruptible(1);
 	}
