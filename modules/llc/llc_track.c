@@ -673,6 +673,8 @@ static void track_forget(void)
 		const void **waiter = &process->waiter[nr % LLC_WAITERS];
 		struct task_struct *p;
 
+		if (!READ_ONCE(*waiter))
+			continue;
 		rcu_read_lock();
 		p = (struct task_struct *)READ_ONCE(*waiter);
 		if (p && static_call(llc_task_work_cancel)(p, track_is_work, &track_works[nr]))
