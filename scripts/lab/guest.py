@@ -506,8 +506,7 @@ def boot(target, script, *, files=None, modules=(), kos=(), programs=(), smp=Non
             "-m", f"{mem}M", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-bios", "qboot.rom", "-kernel", str(target.vmlinuz), "-initrd", str(image),
             "-append", " ".join(line), *serial,
-            "-device", "virtio-serial-pci", "-chardev", f"file,id=result,path={_comma(stream)}",
-            "-device", "virtserialport,chardev=result,name=uplift.result"]
+            *_channel(stream, icount or repeatable)]
         for plugin in plugins:
             argv += ["-plugin", plugin]
         result.argv = argv
@@ -545,6 +544,14 @@ def boot(target, script, *, files=None, modules=(), kos=(), programs=(), smp=Non
 def _comma(path):
     """A path inside a QEMU option: a comma is written twice."""
     return str(path).replace(",", ",,")
+
+
+def _channel(stream, same):
+    """QEMU arguments for the way back. With an eventfd another thread of QEMU answers the guest's driver, some
+    instructions sooner or later: from there on no two boots would be the @same."""
+    return ["-device", "virtio-serial-pci" + (",ioeventfd=off" if same else ""),
+            "-chardev", f"file,id=result,path={_comma(stream)}",
+            "-device", "virtserialport,chardev=result,name=uplift.result"]
 
 
 _running = set()
