@@ -209,8 +209,7 @@ def _out(wanted, release):
     """Where what is measured is kept: looked at before it takes minutes."""
     out = pathlib.Path(wanted) if wanted else paths.REPORT / f"bench-{release}.json"
     try:
-        paths.write(out, "")
-        out.unlink()
+        paths.writable(out)
         return out
     except OSError as problem:
         if wanted:
