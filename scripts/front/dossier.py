@@ -21,9 +21,14 @@ COSTS = {"redirect": "The redirect itself costs (null against off; a shipped cha
 def number(value):
     """12345.678 -> '12,346'; with as many decimals as three digits take."""
     value = value + 0.0 if value else 0.0
-    if abs(value) >= 1000 or value == int(value):
+    if value == int(value):
         return f"{value:,.0f}"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+    # by what it would be rounded to: 999.98 is 1,000, and not 1000.0
+    if abs(round(value, 1)) >= 1000:
+        return f"{value:,.0f}"
+    if abs(round(value, 2)) >= 10:
+        return f"{value:.1f}"
+    return f"{value:.2f}"
 
 
 def percent(value):
@@ -331,7 +336,8 @@ body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(
 h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; border-bottom: 1px solid var(--line); }
 .wide { overflow-x: auto; } table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .8rem .25rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
-th { color: var(--soft); font-weight: 600; } .n { text-align: right; }
+th { color: var(--soft); font-weight: 600; } .n { text-align: right; white-space: nowrap; }
+th:first-child, td:first-child { min-width: 8rem; } figure { margin: 1rem 0; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; } dt { color: var(--soft); }
 dd { margin: 0; min-width: 0; } pre { background: var(--block); padding: .8rem; overflow-x: auto; font-size: 13px; }
 .applicable, .passed, .less { color: var(--good); } .FAILED, .MORE, .PROBLEM { color: var(--bad); font-weight: 600; }

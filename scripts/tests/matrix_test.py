@@ -57,6 +57,12 @@ class Rendered(unittest.TestCase):
         self.assertIn("the guest <died> & left", text)
         self.assertIn("the mirror has none", text)
 
+    def test_the_inspector(self):
+        text = matrix.text(whole())
+        for label, wanted in (("domains", "2 of 4 CPUs"), ("cache-aware scheduling", "absent"),
+                              ("switch, threads, instr.", "5,631"), ("tracking costs", "70.5")):
+            self.assertEqual([cell.strip() for cell in cells(text, label)], [label, wanted, "-", wanted, "-"])
+
     def test_all_forms_say_the_same(self):
         for render in (matrix.text, matrix.markdown):
             text = render(whole())
