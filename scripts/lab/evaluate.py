@@ -77,7 +77,7 @@ def _all(target, kos, tests, accel):
     def shown():
         progress.show(", ".join(f"{key} {state[key]}" for key in state if key != "of"))
 
-    with concurrent.futures.ThreadPoolExecutor(min(max(os.cpu_count() or 1, 2), 5)) as pool:
+    with guest.at_once(min(max(os.cpu_count() or 1, 2), 5)) as pool:
         jobs = [pool.submit(fslist.correctness, target, kos, tests, smp=2, env=_short(tests), accel=accel,
                             echo=watch_correctness),
                 pool.submit(fslist.measure, target, kos, tests, echo=watch_counting),
@@ -85,20 +85,17 @@ def _all(target, kos, tests, accel):
                 pool.submit(redirects.backports, target, kos, tests, accel),
                 pool.submit(redirects.evaluate, target, kos, tests),
                 pool.submit(inspector.evaluate, target, kos, tests, accel)]
-        try:
-            left = dict(zip(jobs, names))
-            while left:
-                for job, name in left.items():
-                    if job.running() and state[name] == "to come":
-                        state[name] = "under way"
-                done, _ = concurrent.futures.wait(left, timeout=1, return_when=concurrent.futures.FIRST_COMPLETED)
-                for job in done:
-                    state[left.pop(job)] = "done"
-                shown()
-            return [job.result() for job in jobs]
-        except BaseException:
-            guest.stop_all()
-            raise
+        left = dict(zip(jobs, names))
+        while left:
+            for job, name in left.items():
+                if job.running() and state[name] == "to come":
+                    state[name] = "under way"
+            done, _ = concurrent.futures.wait(left, timeout=1, return_when=concurrent.futures.FIRST_COMPLETED)
+            for job in done:
+                job.result()	# one that failed ends the others
+                state[left.pop(job)] = "done"
+            shown()
+        return [job.result() for job in jobs]
 
 
 def _short(tests):

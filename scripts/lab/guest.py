@@ -10,6 +10,8 @@ limits; a guest that runs into one is sent an NMI first, so that the console tel
 """
 
 import collections
+import concurrent.futures
+import contextlib
 import ctypes
 import dataclasses
 import hashlib
@@ -22,6 +24,7 @@ import shutil
 import signal
 import subprocess
 import tarfile
+import threading
 import time
 
 from . import initramfs, paths, say
@@ -518,10 +521,7 @@ def boot(target, script, *, files=None, modules=(), kos=(), programs=(), smp=Non
             process.wait()
         else:
             with open(rundir / "qemu.log", "wb") as log:
-                process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT,
-                                           env={**os.environ, **qemu.env}, preexec_fn=_die_with_parent,
-                                           start_new_session=True)
-            _running.add(process)
+                process = _start(argv, stdout=log, env={**os.environ, **qemu.env})
             _watch(process, result, timeout, start, echo)
         result.seconds = time.monotonic() - start
         _collect(result, rundir, stream, process.returncode)
@@ -555,12 +555,44 @@ def _channel(stream, same):
 
 
 _running = set()
+_starting = threading.Lock()
+_stopping = False
+
+
+def _start(argv, **more):
+    """QEMU, known to stop_all()."""
+    with _starting:
+        if _stopping:
+            raise say.Problem("stopped before the guest was started")
+        process = subprocess.Popen(argv, stdin=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=_die_with_parent,
+                                   start_new_session=True, **more)
+        _running.add(process)
+    return process
 
 
 def stop_all():
     """End every guest of this process, whichever thread waits for it."""
     for process in list(_running):
         process.kill()
+
+
+@contextlib.contextmanager
+def at_once(count):
+    """A pool of threads, for guests. What ends the block, Ctrl-C or a job's Problem, ends the guests that run, and no
+    other is started: neither by jobs that wait, nor by those that have one behind the other."""
+    global _stopping
+    pool = concurrent.futures.ThreadPoolExecutor(count)
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        with _starting:
+            _stopping = True
+        stop_all()
+        raise
+    finally:
+        pool.shutdown()
+        _stopping = False
 
 
 def _watch(process, result, timeout, start, echo):

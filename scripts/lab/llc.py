@@ -2,7 +2,6 @@
 """`uplift lab llc`: the inspector in guests. Is what it predicts what 7.2's scheduler does? And snapshots of guests."""
 
 import collections
-import concurrent.futures
 import dataclasses
 import json
 import pathlib
@@ -122,8 +121,7 @@ def layouts_test(target, kos, install, form="short", env=None, only=None, layout
             return only
         return [name for name in EVERYWHERE if not only or name in only]
 
-    pool = concurrent.futures.ThreadPoolExecutor(AT_ONCE)
-    try:
+    with guest.at_once(AT_ONCE) as pool:
         jobs = {layout: pool.submit(layout_test, target, kos, install, layout, form,
                                     (LESS if form == "long" and layout != layouts[0] else {}) | (env or {}),
                                     wanted(layout))
@@ -131,11 +129,6 @@ def layouts_test(target, kos, install, form="short", env=None, only=None, layout
         if form == "long" and not only:
             jobs["no debugfs"] = pool.submit(no_debugfs_test, target, kos)
         rows = {layout: job.result() for layout, job in jobs.items()}
-    except BaseException:
-        guest.stop_all()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
     total = {}
     for row in rows.values():
         for kind, number in row["counts"].items():
@@ -274,14 +267,8 @@ def validate(target, kos, install, *, workloads=WORKLOADS, rounds=1, length=1000
         return found
 
     layouts = list(dict.fromkeys(load.layout for load in workloads))
-    pool = concurrent.futures.ThreadPoolExecutor(AT_ONCE)
-    try:
+    with guest.at_once(AT_ONCE) as pool:
         parts = [job.result() for job in [pool.submit(one, layout) for layout in layouts]]
-    except BaseException:
-        guest.stop_all()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
     merged = {name: row for part in parts for name, row in part.items()}
     return {load.name: merged[load.name] for load in workloads}
 

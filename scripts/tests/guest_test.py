@@ -8,6 +8,8 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import threading
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -34,6 +36,46 @@ class Same(unittest.TestCase):
             self.assertEqual([word for word in words if word.startswith("virtio-serial-pci")],
                              ["virtio-serial-pci" + ",ioeventfd=off" * same])
             self.assertIn("file,id=result,path=/x/a,,b", words)
+
+
+class AtOnce(unittest.TestCase):
+    def stopped(self, end):
+        """What was started of six jobs of two guests each, two at once, where end() is called while the first run."""
+        started, running = [], threading.Event()
+
+        def job(number):
+            for one in range(2):
+                process = guest._start(["sleep", "60"], stdout=subprocess.DEVNULL)
+                started.append((number, one))
+                if len(started) == 2:
+                    running.set()
+                process.wait()
+                guest._running.discard(process)
+
+        before = time.monotonic()
+        with self.assertRaises((KeyboardInterrupt, say.Problem)), guest.at_once(2) as pool:
+            jobs = [pool.submit(job, number) for number in range(6)]
+            running.wait(20)
+            end()
+            for one in jobs:
+                one.result()
+        self.assertLess(time.monotonic() - before, 30)
+        return started
+
+    def test_ctrl_c_starts_no_other_guest(self):
+        # make run, stopped, ended the guests that ran and then started those that were still to come
+        def ctrl_c():
+            raise KeyboardInterrupt
+        self.assertEqual(sorted(self.stopped(ctrl_c)), [(0, 0), (1, 0)])
+
+    def test_the_next_may_start(self):
+        # a target that fails does not stop the others of a matrix
+        def fail():
+            raise say.Problem("broken")
+        self.stopped(fail)
+        with guest.at_once(2) as pool:
+            self.assertEqual(pool.submit(lambda: guest._start(["true"], stdout=subprocess.DEVNULL).wait()).result(), 0)
+        guest._running.clear()
 
 
 class Names(unittest.TestCase):
