@@ -3,8 +3,10 @@
 
 import argparse
 import concurrent.futures
+import contextlib
 import contextvars
 import os
+import subprocess
 import threading
 
 from . import say
@@ -37,20 +39,19 @@ class Group:
                     process.kill()
 
 
-def check():
-    """Ends the caller, if his group has ended: before a guest is made."""
-    group = _group.get()
-    if group and any(around.stopped for around in group.chain()):
-        raise say.Problem("not booted: another guest's failure, or Ctrl-C, ended those that ran beside it")
+def _ended(group):
+    return group is not None and any(around.stopped for around in group.chain())
 
 
-def add(process):
-    """A guest runs now."""
+def start(argv, **how):
+    """A guest's process, as subprocess.Popen() makes it; a Problem if the caller's group has ended."""
     group = _group.get()
     with _lock:
+        if _ended(group):
+            raise say.Problem("not started: another guest's failure, or Ctrl-C, ended those that ran beside it")
+        process = subprocess.Popen(argv, **how)
         _running[process] = group
-        if group and any(around.stopped for around in group.chain()):
-            process.kill()
+    return process
 
 
 def remove(process):
@@ -59,38 +60,46 @@ def remove(process):
         _running.pop(process, None)
 
 
-def stop_all():
-    """End every guest of this process, whichever thread waits for it."""
-    with _lock:
-        for process in _running:
-            process.kill()
+class Pool:
+    """Threads whose guests are of one group."""
+
+    def __init__(self, executor, group):
+        self.executor = executor
+        self.group = group
+
+    def submit(self, function, *args, **named):
+        """The Future of a call."""
+        return self.executor.submit(self._call, function, args, named)
+
+    def _call(self, function, args, named):
+        _group.set(self.group)		# a thread has a context of its own
+        return function(*args, **named)
+
+
+@contextlib.contextmanager
+def pool(limit):
+    """A Pool of `limit` threads. What ends the block, Ctrl-C or a job's Problem, ends the guests that run, and no other
+    is started: neither by jobs that wait, nor by those that have one behind the other."""
+    group = Group(_group.get())
+    with concurrent.futures.ThreadPoolExecutor(limit) as executor:
+        try:
+            yield Pool(executor, group)
+        except BaseException:
+            executor.shutdown(wait=False, cancel_futures=True)
+            group.stop()
+            raise
 
 
 def run(jobs, limit, done=None):
-    """{key: result} of `jobs`, {key: function}, `limit` of them at once.
-
-    done(key, result) is called here as each ends. If one raises, or on Ctrl-C, guests of the others are ended, and what
-    was raised goes on.
-    """
-    group = Group(_group.get())
-
-    def one(function):
-        _group.set(group)		# a thread has a context of its own
-        return function()
-
+    """{key: result} of `jobs`, {key: function}, `limit` of them at once; done(key, result) is called here as each ends."""
     results = {}
-    with concurrent.futures.ThreadPoolExecutor(limit) as pool:
-        try:
-            futures = {pool.submit(one, function): key for key, function in jobs.items()}
-            for future in concurrent.futures.as_completed(futures):
-                key = futures[future]
-                results[key] = future.result()
-                if done:
-                    done(key, results[key])
-        except BaseException:
-            group.stop()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    with pool(limit) as threads:
+        futures = {threads.submit(function): key for key, function in jobs.items()}
+        for future in concurrent.futures.as_completed(futures):
+            key = futures[future]
+            results[key] = future.result()
+            if done:
+                done(key, results[key])
     return results
 
 

@@ -498,7 +498,6 @@ def _boot(target, script, *, files=None, modules=(), kos=(), programs=(), smp=No
           repeatable=False, append="", timeout=300, thread=None, mem=None, plugins=(), accel=None, qemu=None, name=None, env=None,
           interactive=False, echo=None, oops_panic=True, warn_panic=False, quiet=False, keep=False):
     """One boot, as boot() says."""
-    at_once.check()
     qemu = qemu if isinstance(qemu, Qemu) else Qemu(qemu)
     layout, cpus = topology_args(topology, smp, icount or repeatable)
     if icount and cpus != 1:
@@ -545,8 +544,7 @@ def _boot(target, script, *, files=None, modules=(), kos=(), programs=(), smp=No
             "-m", f"{mem}M", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-bios", "qboot.rom", "-kernel", str(target.vmlinuz), "-initrd", str(image),
             "-append", " ".join(line), *serial,
-            "-device", "virtio-serial-pci", "-chardev", f"file,id=result,path={_comma(stream)}",
-            "-device", "virtserialport,chardev=result,name=uplift.result"]
+            *_channel(stream, icount or repeatable)]
         for plugin in plugins:
             argv += ["-plugin", plugin]
         result.argv = argv
@@ -558,10 +556,9 @@ def _boot(target, script, *, files=None, modules=(), kos=(), programs=(), smp=No
             process.wait()
         else:
             with open(rundir / "qemu.log", "wb") as log:
-                process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT,
-                                           env={**os.environ, **qemu.env}, preexec_fn=_die_with_parent,
-                                           start_new_session=True)
-            at_once.add(process)
+                process = at_once.start(argv, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT,
+                                        env={**os.environ, **qemu.env}, preexec_fn=_die_with_parent,
+                                        start_new_session=True)
             _watch(process, result, timeout, start, echo)
         result.seconds = time.monotonic() - start
         _collect(result, rundir, stream, process.returncode)
@@ -584,6 +581,14 @@ def _boot(target, script, *, files=None, modules=(), kos=(), programs=(), smp=No
 def _comma(path):
     """A path inside a QEMU option: a comma is written twice."""
     return str(path).replace(",", ",,")
+
+
+def _channel(stream, same):
+    """QEMU arguments for the way back. With an eventfd another thread of QEMU answers the guest's driver, some
+    instructions sooner or later: from there on no two boots would be the @same."""
+    return ["-device", "virtio-serial-pci" + (",ioeventfd=off" if same else ""),
+            "-chardev", f"file,id=result,path={_comma(stream)}",
+            "-device", "virtserialport,chardev=result,name=uplift.result"]
 
 
 def _watch(process, result, timeout, start, echo):

@@ -306,24 +306,28 @@ sleep 10
 """
 
 
-def cost(target, kos, install, rounds=5, timeout=420):
-    """{"processes" or "threads": {arm: instructions per switch}}; the least of the rounds."""
+def switches(target, kos, install, rounds=5, timeout=420):
+    """{"processes" or "threads": {arm: [instructions per switch, of each round]}}"""
     result = guest.boot(target, COST.replace("@ROUNDS@", str(rounds)), files={"/selftests": install}, kos=kos,
                         icount=True, timeout=timeout, name=f"{target.name}-llc-cost", quiet=True)
     if not result.ok:
         raise say.Problem(f"measuring on {target.name} failed: {result.problem()} ({result.console})")
-    return costs([json.loads(line) for line in (result.outdir / "bench").read_text().splitlines()])
+    return by_arm([json.loads(line) for line in (result.outdir / "bench").read_text().splitlines()])
 
 
-def costs(samples):
-    """The table of what llc_bench wrote."""
+def by_arm(samples):
+    """What llc_bench wrote, by operation and arm."""
     table = {}
     for sample in samples:
-        row = table.setdefault(sample["op"], {})
-        row[sample["arm"]] = min(row.get(sample["arm"], float("inf")), sample["best"] / SWITCHES)
+        table.setdefault(sample["op"], {}).setdefault(sample["arm"], []).append(sample["best"] / SWITCHES)
     if not table or any({"off", "track", "off_again"} - set(row) for row in table.values()):
         raise say.Problem("llc_bench did not measure all of off, track and off_again")
     return table
+
+
+def costs(by_arm_):
+    """{"processes" or "threads": {arm: instructions per switch}}; the least of the rounds."""
+    return {name: {arm: min(values) for arm, values in row.items()} for name, row in by_arm_.items()}
 
 
 def cheap(row):
@@ -349,7 +353,7 @@ def _cost(args):
     kos = list(kmod.build(target).values())
     install = selftests.build()
     with say.doing(f"counting what tracking costs on {target.release}"):
-        table = cost(target, kos, install, rounds=args.rounds or 5)
+        table = costs(switches(target, kos, install, args.rounds or 5))
     if args.json:
         print(json.dumps(table, indent=1))
     else:

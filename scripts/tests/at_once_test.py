@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Guests at once: ended together, and none but those that belong together."""
 
+import argparse
 import pathlib
 import sys
 import threading
+import time
 import unittest
 import unittest.mock
 
@@ -12,25 +14,16 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from lab import at_once, say	# noqa: E402
 
 
-class Guest:
-    """A process that runs until it is killed."""
-
-    def __init__(self):
-        self.killed = threading.Event()
-
-    def kill(self):
-        self.killed.set()
-
-    def live(self, seconds=10):
-        """True if it was killed."""
-        at_once.add(self)
-        try:
-            return self.killed.wait(seconds)
-        finally:
-            at_once.remove(self)
+def guest(seconds="60"):
+    """A guest's process, up to its end; its exit status."""
+    process = at_once.start(["sleep", seconds])
+    try:
+        return process.wait()
+    finally:
+        at_once.remove(process)
 
 
-class AtOnce(unittest.TestCase):
+class Run(unittest.TestCase):
     def test_results_and_limit(self):
         now, most, lock, seen = [0], [0], threading.Lock(), []
 
@@ -38,7 +31,7 @@ class AtOnce(unittest.TestCase):
             with lock:
                 now[0] += 1
                 most[0] = max(most[0], now[0])
-            threading.Event().wait(0.01)
+            time.sleep(0.01)
             with lock:
                 now[0] -= 1
             return number * number
@@ -49,44 +42,8 @@ class AtOnce(unittest.TestCase):
         self.assertLessEqual(most[0], 3)
         self.assertGreater(most[0], 1)
 
-    def test_a_failure_ends_the_others_and_starts_no_more(self):
-        up, later = threading.Event(), []
-
-        def lives():
-            up.set()
-            self.assertTrue(Guest().live())
-            at_once.check()		# as its next boot would
-            later.append("booted")
-
-        def fails():
-            up.wait(10)
-            raise say.Problem("broken")
-
-        with self.assertRaisesRegex(say.Problem, "broken"):
-            at_once.run({"lives": lives, "fails": fails, "third": lambda: later.append("third")}, 2)
-        self.assertEqual(later, [])
-
-    def test_ctrl_c_ends_all_levels(self):
-        guests, up = [Guest(), Guest()], threading.Semaphore(0)
-
-        def inner(guest):
-            up.release()
-            return guest.live()
-
-        def outer():
-            return at_once.run({n: (lambda g=guest: inner(g)) for n, guest in enumerate(guests)}, 2)
-
-        def stops():
-            up.acquire()
-            up.acquire()
-            raise KeyboardInterrupt
-
-        with self.assertRaises(KeyboardInterrupt):
-            at_once.run({"guests": outer, "person": stops}, 2)
-        self.assertTrue(all(guest.killed.is_set() for guest in guests))
-
     def test_a_failure_within_is_no_end_for_those_beside(self):
-        beside, failed = Guest(), threading.Event()
+        failed = threading.Event()
 
         def fails():
             try:
@@ -96,14 +53,73 @@ class AtOnce(unittest.TestCase):
             return "went on"
 
         def lives():
-            failed.wait(10)
-            return beside.live(0.05)
+            failed.wait(20)
+            return guest("0.05")
 
-        found = at_once.run({"fails": fails, "lives": lives}, 2)
-        self.assertEqual(found, {"fails": "went on", "lives": False})
+        self.assertEqual(at_once.run({"fails": fails, "lives": lives}, 2), {"fails": "went on", "lives": 0})
 
+    def test_ctrl_c_ends_all_levels(self):
+        begin, up, ended = time.monotonic(), threading.Semaphore(0), []
+
+        def inner():
+            up.release()
+            ended.append(guest())
+
+        def stops():
+            up.acquire()
+            up.acquire()
+            raise KeyboardInterrupt
+
+        with self.assertRaises(KeyboardInterrupt):
+            at_once.run({"guests": lambda: at_once.run({1: inner, 2: inner}, 2), "person": stops}, 2)
+        self.assertLess(time.monotonic() - begin, 30)
+        self.assertLessEqual(set(ended), {-9})
+
+
+class Pool(unittest.TestCase):
+    """What ends the block ends all that was to come."""
+
+    def stopped(self, end):
+        """What was started of six jobs of two guests each, two at once, where end() is called while the first run."""
+        started, lock, running = [], threading.Lock(), threading.Event()
+
+        def job(number):
+            for one in range(2):
+                process = at_once.start(["sleep", "60"])
+                with lock:
+                    started.append((number, one))
+                    if len(started) == 2:
+                        running.set()
+                process.wait()
+                at_once.remove(process)
+
+        begin = time.monotonic()
+        with self.assertRaises((KeyboardInterrupt, say.Problem)), at_once.pool(2) as pool:
+            jobs = [pool.submit(job, number) for number in range(6)]
+            running.wait(20)
+            end()
+            for one in jobs:
+                one.result()
+        self.assertLess(time.monotonic() - begin, 30)
+        return started
+
+    def test_ctrl_c_starts_no_other_guest(self):
+        # make run, stopped, ended the guests that ran and then started those that were still to come
+        def ctrl_c():
+            raise KeyboardInterrupt
+        self.assertEqual(sorted(self.stopped(ctrl_c)), [(0, 0), (1, 0)])
+
+    def test_the_next_may_start(self):
+        # a target that fails does not stop the others of a matrix
+        def fail():
+            raise say.Problem("broken")
+        self.stopped(fail)
+        with at_once.pool(2) as pool:
+            self.assertEqual(pool.submit(guest, "0").result(), 0)
+
+
+class Option(unittest.TestCase):
     def test_jobs_is_a_number(self):
-        import argparse
         parser = argparse.ArgumentParser()
         at_once.add_option(parser)
         self.assertEqual(parser.parse_args(["--jobs", "3"]).jobs, 3)
