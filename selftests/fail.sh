@@ -7,6 +7,7 @@
 # usage: fail.sh
 #
 # Environment:
+#   TORTURE        1, or everything is skipped
 #   FAIL_STEP      every N-th only (1)
 #   UPLIFT_KO_DIR  where the modules are (/modules)
 #   ONLY           names of the tests to run, as KTAP prints them (all)
@@ -36,6 +37,10 @@ test_leaks()
 	no_leaks
 }
 
+[ "${TORTURE:-}" = 1 ] || {
+	ktap_print_header
+	skip_all "TORTURE=1 tests this; not on a machine that is used for anything else"
+}
 begin
 # What was there before is not ours.
 [ ! -w $DEBUG/kmemleak ] || echo clear >$DEBUG/kmemleak

@@ -204,7 +204,8 @@ FIXTURE_SETUP(fail)
 	if (fail_fd < 0)
 		SKIP(return, "no " FAIL_NTH ": CONFIG_FAULT_INJECTION and CONFIG_FAILSLAB");
 	if (!module_init(&self->core, "uplift", "", UPLIFT))
-		SKIP(return, "no uplift.ko in %s: set UPLIFT_KO_DIR", getenv("UPLIFT_KO_DIR") ?: "/modules");
+		SKIP(return, "no uplift.ko in %s: set UPLIFT_KO_DIR",
+		     getenv("UPLIFT_KO_DIR") ?: "/modules");
 	for (i = 0; i < sizeof(settings) / sizeof(*settings); i++)
 		write_text(settings[i][0], settings[i][1]);
 	unload_all();

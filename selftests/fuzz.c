@@ -20,7 +20,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,7 +47,7 @@ struct file {
 
 struct thread {
 	pthread_t id;
-	uint64_t state;
+	unsigned long long state;
 	unsigned long done, failed;
 };
 
@@ -63,26 +62,26 @@ static char *nowhere;		/* a page that can be used, before one that cannot */
 static long page;
 
 /* splitmix64: the same everywhere. */
-static uint64_t rnd(struct thread *t)
+static unsigned long long rnd(struct thread *t)
 {
-	uint64_t z = t->state += 0x9e3779b97f4a7c15ull;
+	unsigned long long z = t->state += 0x9e3779b97f4a7c15ull;
 
 	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
 	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
 	return z ^ z >> 31;
 }
 
-static uint64_t below(struct thread *t, uint64_t n)
+static unsigned long below(struct thread *t, unsigned long n)
 {
 	return rnd(t) % n;
 }
 
 /* Mostly small, and now and then what overflows. */
-static int64_t rnd_offset(struct thread *t)
+static off_t rnd_offset(struct thread *t)
 {
-	static const int64_t odd[] = {
-		0, 1, 4095, 4096, 4097, INT_MAX, (int64_t)INT_MAX + 1, UINT_MAX, -1, -4096,
-		INT64_MAX, INT64_MAX - 1, INT64_MAX - 4096, INT64_MIN,
+	static const off_t odd[] = {
+		0, 1, 4095, 4096, 4097, INT_MAX, (off_t)INT_MAX + 1, UINT_MAX, -1, -4096,
+		LONG_MAX, LONG_MAX - 1, LONG_MAX - 4096, LONG_MIN,
 	};
 
 	switch (below(t, 4)) {
@@ -156,7 +155,7 @@ static bool may_fail(int err)
 
 static void read_at(struct thread *t, const struct file *file, int fd, char *buf)
 {
-	int64_t offset = rnd_offset(t);
+	off_t offset = rnd_offset(t);
 	size_t size = rnd_size(t);
 	ssize_t n = pread(fd, buf, size, offset);
 
@@ -254,9 +253,11 @@ static void operate(struct thread *t, const struct file *file, int fd, unsigned 
 			break;
 		at = below(t, 8192);
 		if (below(t, 2))
-			check(t, file, sendfile(pipes[1], fd, below(t, 2) ? &at : NULL, rnd_size(t)));
+			len = sendfile(pipes[1], fd, below(t, 2) ? &at : NULL, rnd_size(t));
 		else
-			check(t, file, splice(fd, NULL, pipes[1], NULL, rnd_size(t), SPLICE_F_NONBLOCK));
+			len = splice(fd, NULL, pipes[1], NULL, rnd_size(t),
+				     SPLICE_F_NONBLOCK);
+		check(t, file, (ssize_t)len);
 		close(pipes[0]);
 		close(pipes[1]);
 		break;
@@ -372,13 +373,13 @@ static void add(const char *path)
 		closedir(dir);
 }
 
-static unsigned long number(const char *text)
+static unsigned long to_count(const char *text)
 {
 	char *end;
 	unsigned long value = strtoul(text, &end, 0);
 
 	if (!*text || *end) {
-		fprintf(stderr, "fuzz: '%s' is no number\n", text);
+		fprintf(stderr, "fuzz: no number: '%s'\n", text);
 		exit(2);
 	}
 	return value;
@@ -388,20 +389,20 @@ int main(int argc, char **argv)
 {
 	static struct thread threads[THREADS_MAX];
 	unsigned long nr_threads = 4, done = 0, failed = 0;
-	uint64_t seed = time(NULL) * 1000003ull + getpid();
+	unsigned long long seed = time(NULL) * 1000003ull + getpid();
 	unsigned int i;
 	int opt;
 
 	while ((opt = getopt(argc, argv, "s:n:t:v")) != -1) {
 		switch (opt) {
 		case 's':
-			seed = number(optarg);
+			seed = to_count(optarg);
 			break;
 		case 'n':
-			operations = number(optarg);
+			operations = to_count(optarg);
 			break;
 		case 't':
-			nr_threads = number(optarg);
+			nr_threads = to_count(optarg);
 			break;
 		case 'v':
 			verbose = true;
@@ -411,7 +412,8 @@ int main(int argc, char **argv)
 		}
 	}
 	if (optind == argc || !nr_threads || nr_threads > THREADS_MAX) {
-		fprintf(stderr, "usage: fuzz [-s SEED] [-n OPERATIONS] [-t THREADS] [-v] PATH...\n");
+		fprintf(stderr,
+			"usage: fuzz [-s SEED] [-n OPERATIONS] [-t THREADS] [-v] PATH...\n");
 		return 2;
 	}
 	page = sysconf(_SC_PAGESIZE);
@@ -423,8 +425,8 @@ int main(int argc, char **argv)
 	memset(slots, 0xff, sizeof(slots));
 	for (; optind < argc; optind++)
 		add(argv[optind]);
-	printf("# seed %llu, %lu threads, %lu operations each, %u files\n", (unsigned long long)seed,
-	       nr_threads, operations, nr_files);
+	printf("# seed %llu, %lu threads, %lu operations each, %u files\n", seed, nr_threads,
+	       operations, nr_files);
 	fflush(stdout);
 
 	for (i = 0; i < nr_threads; i++) {

@@ -10,6 +10,7 @@
 # usage: storm.sh [SECONDS]
 #
 # Environment:
+#   TORTURE        1, or everything is skipped
 #   STORM_SECONDS  as the argument (60)
 #   UPLIFT_KO_DIR  where the modules are (see find_ko)
 #   STORM_JOBS     which of them, by name (all that can run here)
@@ -287,5 +288,9 @@ cleanup_more()
 	done
 }
 
+[ "${TORTURE:-}" = 1 ] || {
+	ktap_print_header
+	skip_all "TORTURE=1 tests this; not on a machine that is used for anything else"
+}
 begin
 run_tests

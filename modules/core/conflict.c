@@ -32,13 +32,14 @@ DEFINE_STATIC_CALL(uplift_ftrace_location, address_unknown);
 DEFINE_STATIC_CALL(uplift_ftrace_find_rec_direct, address_unknown);
 DEFINE_STATIC_CALL(uplift_get_kprobe, kprobe_unknown);
 
-/* Whose code is at an address. One that nobody knows is not told: the log may be read by anybody. */
+/* Whose code is at an address. One that nobody knows is not told: anybody may read the log. */
 static void name_code(char *name, size_t size, const char *what, const void *addr)
 {
 	char symbol[KSYM_SYMBOL_LEN];
 
 	snprintf(symbol, sizeof(symbol), "%ps", addr);
-	snprintf(name, size, "%s (%s)", what, strstarts(symbol, "0x") ? "code without a name" : symbol);
+	snprintf(name, size, "%s (%s)", what,
+		 strstarts(symbol, "0x") ? "code without a name" : symbol);
 }
 
 static const int *ftrace_switch;	/* the kernel's ftrace_enabled */

@@ -28,9 +28,9 @@ NAMED = {
                             "env": {"DEBUGFS": "off", "ONLY": "no_debugfs kernel_log"}},
     "refusals_no_mount": {"script": "refusals", "append": "debugfs=no-mount",
                           "env": {"DEBUGFS": "no-mount", "ONLY": "no_debugfs kernel_log"}},
-    "fail": {"mem": "2G"},
+    "fail": {"mem": "2G", "env": {"TORTURE": "1"}},
     "cycles": {"arguments": True},
-    "storm": {"modules": ["brd", "ext4", "xfs", "minix", "bfs", "adfs", "qnx4"], "mem": "2G",
+    "storm": {"env": {"TORTURE": "1"}, "modules": ["brd", "ext4", "xfs", "minix", "bfs", "adfs", "qnx4"], "mem": "2G",
               "programs": ["/usr/bin/fio", "/usr/sbin/mkfs.xfs", "/usr/sbin/mkfs.ext4", "/usr/bin/stress-ng"]},
 }
 _LIVEPATCHED = ("iomap", "storm", "refusals", "fail")	# uplift_livepatch.ko, which they load, taints
