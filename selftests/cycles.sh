@@ -10,7 +10,7 @@
 #   FORM           short or long, as the argument (short)
 #   CYCLES         of each module (short 20; long 10000)
 #   SWITCHES       of the arm under load (short 20; long 10000)
-#   UPLIFT_KO_DIR  where the modules are (see find_ko in redirect_lib.sh)
+#   UPLIFT_KO_DIR  where the modules are (see find_ko in lib.sh)
 #   ONLY           names of the tests to run, as KTAP prints them (all)
 #
 # Exit: 0 pass, 1 fail, 2 usage, 4 skip. Output is KTAP.

@@ -11,7 +11,7 @@
 #   FUZZ_SEED      a seed that was printed, to do the same again
 #   FUZZ_OPS       operations of each thread (short 3000; long 500000)
 #   FUZZ_THREADS   how many (4); with 1 a run repeats itself exactly
-#   UPLIFT_KO_DIR  where the modules are (see find_ko in redirect_lib.sh)
+#   UPLIFT_KO_DIR  where the modules are (see find_ko in lib.sh)
 #   ONLY           names of the tests to run, as KTAP prints them (all)
 #
 # Exit: 0 pass, 1 fail, 2 usage, 4 skip. Output is KTAP.

@@ -11,7 +11,7 @@
 # usage: refusals.sh
 #
 # Environment:
-#   UPLIFT_KO_DIR  where the modules are (see find_ko in redirect_lib.sh)
+#   UPLIFT_KO_DIR  where the modules are (see find_ko in lib.sh)
 #   DEBUGFS        what this machine was booted with: debugfs=off or debugfs=no-mount
 #   ONLY           names of the tests to run, as KTAP prints them (all)
 #

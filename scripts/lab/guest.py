@@ -24,7 +24,7 @@ import subprocess
 import tarfile
 import time
 
-from . import initramfs, paths, say
+from . import at_once, initramfs, paths, say
 
 CONSOLE_LIMIT = 16 << 20	# bytes; a guest that writes more is out of control
 CPU = "Icelake-Server"		# has CPUID leaf 0x1f (dies), SMAP and SMEP
@@ -482,28 +482,38 @@ def boot(target, script, **options):
     @keep: do not delete the initramfs
     @thread: of TCG: 'multi', a thread for each vCPU, or 'single'; by default what works
 
-    A guest that dies of a breakpoint nobody set is booted once more, on one thread: see fault_of_emulation().
+    A guest that fails by what the emulator did to it is booted once more: see fault_of_emulation().
     """
     result = _boot(target, script, **options)
-    fault = fault_of_emulation(result)
+    fault, instead = fault_of_emulation(result, options.get("thread"))
     if fault:
         first = result.console.parent
-        say.warn(f"{target.release}: '{fault}', which multi-threaded emulation can cause by itself ({first}): once more "
-                 "on one thread, where it cannot")
-        result = _boot(target, script, **options | {"thread": "single", "name": f"{first.name}-single"})
+        say.warn(f"{target.release}: '{fault}' is what emulation can do to a guest by itself ({first}): once more")
+        result = _boot(target, script, **options | instead | {"name": f"{first.name}-again"})
     return result
 
 
-def fault_of_emulation(result):
-    """What the kernel said when it met a breakpoint that nobody had set, if that can be the emulator's doing.
+def fault_of_emulation(result, thread=None):
+    """(what the kernel said, other options for boot()) if a guest failed and the emulator can be to blame; else (None, {}).
 
-    The kernel patches code by way of int3. When a vCPU translates code while another writes it, multi-threaded TCG can
-    keep the int3 for good; seen with QEMU 7.2 and 10.0, on loaded hosts. With one thread vCPUs take turns, and a kernel
-    or module that is at fault itself fails there again.
+    A breakpoint that nobody had set: the kernel patches code by way of int3. When a vCPU translates code while another
+    writes it, multi-threaded TCG can keep the int3 for good; seen with QEMU 7.2 and 10.0, on loaded hosts. With one
+    thread vCPUs take turns, and a kernel or module that is at fault itself fails there again. Not so if the caller asked
+    for a number of threads.
+
+    A clock that was calibrated while the host was busy elsewhere: it runs at a multiple of its speed (ten times was
+    seen), and minutes pass between two instructions.
     """
-    if "multi-threaded" not in result.accel:
-        return None
-    return next((line for line in result.oops if re.match(r"(?:Oops: )?int3: ", line)), None)
+    if result.ok or not result.accel.startswith("TCG"):
+        return None, {}
+    if "multi-threaded" in result.accel and not thread:
+        fault = next((line for line in result.oops if re.match(r"(?:Oops: )?int3: ", line)), None)
+        if fault:
+            return fault, {"thread": "single"}
+    clock = re.search(r"tsc: PIT calibration deviates from \w+: (\d+) (\d+)", result.console.read_text(errors="replace"))
+    if clock and not 0.8 < int(clock[1]) / int(clock[2]) < 1.25:
+        return clock[0], {}
+    return None, {}
 
 
 def _boot(target, script, *, files=None, modules=(), kos=(), programs=(), smp=None, icount=False, topology=None,
@@ -556,8 +566,7 @@ def _boot(target, script, *, files=None, modules=(), kos=(), programs=(), smp=No
             "-m", f"{mem}M", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-bios", "qboot.rom", "-kernel", str(target.vmlinuz), "-initrd", str(image),
             "-append", " ".join(line), *serial,
-            "-device", "virtio-serial-pci", "-chardev", f"file,id=result,path={_comma(stream)}",
-            "-device", "virtserialport,chardev=result,name=uplift.result"]
+            *_channel(stream, icount or repeatable)]
         for plugin in plugins:
             argv += ["-plugin", plugin]
         result.argv = argv
@@ -569,10 +578,9 @@ def _boot(target, script, *, files=None, modules=(), kos=(), programs=(), smp=No
             process.wait()
         else:
             with open(rundir / "qemu.log", "wb") as log:
-                process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT,
-                                           env={**os.environ, **qemu.env}, preexec_fn=_die_with_parent,
-                                           start_new_session=True)
-            _running.add(process)
+                process = at_once.start(argv, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT,
+                                        env={**os.environ, **qemu.env}, preexec_fn=_die_with_parent,
+                                        start_new_session=True)
             _watch(process, result, timeout, start, echo)
         result.seconds = time.monotonic() - start
         _collect(result, rundir, stream, process.returncode, excused)
@@ -580,7 +588,7 @@ def _boot(target, script, *, files=None, modules=(), kos=(), programs=(), smp=No
             image.unlink()
     finally:
         if process:
-            _running.discard(process)
+            at_once.remove(process)
             if process.poll() is None:
                 process.kill()
                 process.wait()
@@ -597,13 +605,12 @@ def _comma(path):
     return str(path).replace(",", ",,")
 
 
-_running = set()
-
-
-def stop_all():
-    """End every guest of this process, whichever thread waits for it."""
-    for process in list(_running):
-        process.kill()
+def _channel(stream, same):
+    """QEMU arguments for the way back. With an eventfd another thread of QEMU answers the guest's driver, some
+    instructions sooner or later: from there on no two boots would be the @same."""
+    return ["-device", "virtio-serial-pci" + (",ioeventfd=off" if same else ""),
+            "-chardev", f"file,id=result,path={_comma(stream)}",
+            "-device", "virtserialport,chardev=result,name=uplift.result"]
 
 
 def _watch(process, result, timeout, start, echo):

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """`uplift lab selftests`: selftests/ on stock kernels, in guests."""
 
-import argparse
-import concurrent.futures
+import functools
 import json
 import os
 import re
 
-from . import buildroot, fetch, fslist, guest, kmod, llc, paths, say, selftests, targets
+from . import at_once, buildroot, fetch, fslist, guest, kmod, llc, paths, say, selftests, targets
 
 # What a guest needs to run a script of selftests/, beside the modules and selftests/ itself.
 SCRIPTS = {
@@ -164,13 +163,6 @@ def _target(name, install, args, scripts):
     return {script: _one(name, install, script, args, only) for script, only in scripts.items()}
 
 
-def _number(text):
-    """A number of things at once, from a command line."""
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"'{text}' is no number from 1 up")
-    return int(text)
-
-
 def _selftests(args):
     names = args.targets or list(targets.TABLE)
     for name in names:
@@ -178,21 +170,15 @@ def _selftests(args):
     # Built once: what is copied into one guest must not be installed anew for another at the same time.
     install = selftests.build()
     scripts = chosen(args.only, install)
-    report = {}
     total = dict.fromkeys(_KINDS, 0)
-    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-        jobs = {pool.submit(_target, name, install, args, scripts): name for name in names}
-        try:
-            for job in concurrent.futures.as_completed(jobs):
-                name = jobs[job]
-                rows = report[name] = job.result()
-                row = {kind: sum(found[kind] for found in rows.values()) for kind in _KINDS}
-                print(f"selftests {name}: " + ", ".join(f"{row[kind]} {kind}" for kind in _KINDS), flush=True)
-                total = {kind: total[kind] + row[kind] for kind in _KINDS}
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            guest.stop_all()
-            raise
+
+    def ended(name, rows):
+        row = {kind: sum(found[kind] for found in rows.values()) for kind in _KINDS}
+        print(f"selftests {name}: " + ", ".join(f"{row[kind]} {kind}" for kind in _KINDS), flush=True)
+        total.update({kind: total[kind] + row[kind] for kind in _KINDS})
+
+    report = at_once.run({name: functools.partial(_target, name, install, args, scripts) for name in names}, args.jobs,
+                         ended)
     if args.json:
         paths.write(args.json, json.dumps(report, indent=1) + "\n")
     print("selftests: " + ", ".join(f"{total[kind]} {kind}" for kind in _KINDS), flush=True)
@@ -208,8 +194,7 @@ def register(commands):
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="all when none is named")
     parser.add_argument("--form", choices=("short", "long"), default="short", help="how long (default: short)")
     parser.add_argument("--smp", type=int, default=min(os.cpu_count() or 1, 4), metavar="N", help="CPUs of the guest (llc has layouts)")
-    parser.add_argument("--jobs", type=_number, default=min(os.cpu_count() or 1, 4), metavar="N",
-                        help="targets at once (default: %(default)s)")
+    at_once.add_option(parser)
     parser.add_argument("--only", metavar="NAMES",
                         help=f"of these, blanks between: SCRIPT ({' '.join(SCRIPTS)}), SCRIPT:TEST, TEST")
     parser.add_argument("--json", metavar="FILE", help="write what was found there")
