@@ -9,6 +9,7 @@
 # Environment:
 #   TORTURE        1, or everything is skipped
 #   FAIL_STEP      every N-th only (1)
+#   FAIL_OPTIONS   of fail_nth: -t TEST for one of its tests, -l lists them
 #   EXCUSED        a pattern: reports of the kernel's own about missing memory
 #   UPLIFT_KO_DIR  where the modules are (/modules)
 #   ONLY           names of the tests to run, as KTAP prints them (all)
@@ -24,13 +25,15 @@ fi
 # shellcheck source=selftests/redirect_lib.sh
 . "$DIR/redirect_lib.sh"
 
+: "${FAIL_OPTIONS:=}"
 TESTS="failures leaks kernel_log"
 
 test_failures()
 {
 	[ -e /proc/self/fail-nth ] || skip "no /proc/self/fail-nth: CONFIG_FAULT_INJECTION, CONFIG_FAILSLAB" || return
 	! is_loaded "$MODULE" || rmmod "$MODULE"
-	nested "$DIR/fail_nth"
+	# shellcheck disable=SC2086 # empty, or options
+	nested "$DIR/fail_nth" $FAIL_OPTIONS
 }
 
 test_leaks()

@@ -248,11 +248,6 @@ TEST_F_TIMEOUT(fail, load_fslist, TIMEOUT)
 	load_change(_metadata, &self->core, "uplift_fslist", "", FSLIST_CACHED);
 }
 
-TEST_F_TIMEOUT(fail, load_fslist_permanent, TIMEOUT)
-{
-	load_change(_metadata, &self->core, "uplift_fslist", "permanent=1", FSLIST_CACHED);
-}
-
 TEST_F_TIMEOUT(fail, load_epoll, TIMEOUT)
 {
 	load_change(_metadata, &self->core, "uplift_epoll", "", UPLIFT "/epoll");
