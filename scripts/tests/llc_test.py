@@ -694,6 +694,14 @@ class Module(unittest.TestCase):
                 mock.patch.object(os.path, "ismount", return_value=False):
             self.assertIn("mount -t debugfs", source.missing(self.dir / "llc", self.dir))
 
+    def test_tracking_is_refused(self):
+        """It said "Operation not supported", and no more."""
+        (self.dir / "domains.json").touch()
+        (self.dir / "track").symlink_to("/dev/full")
+        with mock.patch.object(source, "LLC", self.dir), \
+                self.assertRaisesRegex(say.Problem, r"cannot turn tracking on: No space .*log says why"):
+            source.track(True)
+
     def test_a_cpu_that_comes_meanwhile(self):
         given = snapshot("made-ids")
         before = model.machine((given.llc / "domains.json").read_text(), "x")
