@@ -50,6 +50,7 @@
 #include "llc_facts.h"
 #include "llc_spans.h"
 #include "llc_track.h"
+#include "threads.h"
 #include "uplift.h"
 
 #define MAX_PROCESSES	16384
@@ -272,7 +273,7 @@ static void track_footprint(struct llc_process *process, struct task_struct *p)
 
 	if (!llc_facts_numa() || get_nr_threads(p) > FEW_THREADS)
 		return;
-	for_each_thread(p, thread)
+	compat_for_each_thread(p, thread)
 		pages += track_pages(thread);
 	WRITE_ONCE(process->footprint, pages);
 }
@@ -490,7 +491,7 @@ static void track_footprints(void)
 
 		if (!process)
 			continue;
-		for_each_thread(leader, p)
+		compat_for_each_thread(leader, p)
 			pages += track_pages(p);
 		WRITE_ONCE(process->footprint, pages);
 	}

@@ -28,6 +28,9 @@ GCC12 = ["gcc-12"]
 # What makes and exercises the file systems that the iomap change is tried on.
 IO = ["fio", "xfsprogs"]
 
+# Workloads that users know, beside fio; sed and ls, which are linked with libselinux, any Debian has.
+LOADS = ["linux-perf", "rt-tests"]
+
 # A kernel from source (KUnit on UML and x86), static checks, and the programs that guests run.
 TEST = RUN + GCC12 + IO + """
     bc bison flex libelf-dev libssl-dev dpkg-dev patch rsync
@@ -35,7 +38,7 @@ TEST = RUN + GCC12 + IO + """
     stress-ng
     """.split()
 
-SETS = {"run": RUN, "gcc-12": GCC12, "io": RUN + IO, "test": TEST}
+SETS = {"run": RUN, "gcc-12": GCC12, "io": RUN + IO, "loads": RUN + IO + LOADS, "test": TEST}
 
 _MARK = "etc/uplift-packages"
 
@@ -117,7 +120,7 @@ def _have():
 
 
 def ensure(*sets):
-    """The root's path, with these sets of packages in it: "run" (default), "io", "test", "gcc-12"."""
+    """The root's path, with these sets of packages in it: "run" (default), "io", "loads", "test", "gcc-12"."""
     _need_root()
     paths.check()
     want = set()

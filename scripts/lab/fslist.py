@@ -72,11 +72,11 @@ def carried(target):
     return [name for name in FILESYSTEMS if modules.has(name)]
 
 
-def correctness(target, kos, selftests, *, smp=2, env=None, timeout=600, accel=None, form="short", echo=None):
-    """Run fslist.sh in a guest: {"ok", "summary", "problems", "tests", ...}."""
+def correctness(target, kos, selftests, *, smp=2, env=None, timeout=600, accel=None, form="short", echo=None, **how):
+    """Run fslist.sh in a guest: {"ok", "summary", "problems", "tests", ...}. @how: more for guest.boot()."""
     result = guest.boot(target, f"exec /selftests/fslist.sh {form}", files={"/selftests": selftests}, kos=kos,
                         modules=carried(target), smp=smp, env=env or {}, timeout=timeout, accel=accel, echo=echo,
-                        name=f"{target.name}-fslist", quiet=True)
+                        name=f"{target.name}-fslist", quiet=True, **how)
     return judge(result, smp)
 
 

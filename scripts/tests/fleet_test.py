@@ -30,7 +30,7 @@ class Fleet(unittest.TestCase):
         # Everybody may test what it does with results; what loads modules is stubs here.
         self.script("bin/id", "#!/bin/sh\necho 0\n")
         self.script("bin/lava-test-case", f'#!/bin/sh\necho "$@" >>{self.top}/lava\n')
-        self.script("tests/redirect_lib.sh", "")
+        self.script("tests/lib.sh", "")
 
     def tearDown(self):
         self.dir.cleanup()

@@ -8,7 +8,9 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import types
 import unittest
+from unittest import mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
@@ -24,6 +26,16 @@ kernel/fs/b.ko.xz: kernel/fs/a.ko.xz
 kernel/fs/broken.ko.xz: kernel/fs/gone.ko.xz
 kernel/fs/minix/minix.ko.xz:
 """
+
+
+class Same(unittest.TestCase):
+    def test_nobody_answers_in_his_own_time(self):
+        # QEMU's other thread did: counts of two boots differed by a quarter of an instruction, or by some
+        for same in (True, False):
+            words = guest._channel(pathlib.Path("/x/a,b"), same)
+            self.assertEqual([word for word in words if word.startswith("virtio-serial-pci")],
+                             ["virtio-serial-pci" + ",ioeventfd=off" * same])
+            self.assertIn("file,id=result,path=/x/a,,b", words)
 
 
 class Names(unittest.TestCase):
@@ -240,6 +252,60 @@ class Stream(unittest.TestCase):
                 self.assertIsNone(rc)
                 self.assertIn(why, reason)
         self.assertFalse((self.dir / "out").exists())
+
+
+class FaultOfEmulation(unittest.TestCase):
+    """What the emulator does to a guest is looked at again; nothing else is."""
+
+    OOPS = "Oops: int3: 0000 [#1] SMP KASAN NOPTI"
+    CLOCK = "[    0.020000] tsc: PIT calibration deviates from HPET: {} 2596181\n"
+
+    def boot(self, *results, console="", **options):
+        """(what boot() returns, the options of each boot) when the boots end like this."""
+        given, left = [], list(results)
+
+        def once(_target, _script, **options):
+            given.append(options)
+            accel, oops = left.pop(0)
+            return guest.Result(console=path, outdir=None, output=None, dmesg=None, accel=accel, oops=oops, rc=0)
+
+        with tempfile.TemporaryDirectory() as directory, mock.patch.object(guest, "_boot", once), \
+                mock.patch.object(say, "_line"):
+            path = pathlib.Path(directory) / "6.12-x/console"
+            path.parent.mkdir()
+            path.write_text(console)
+            return guest.boot(types.SimpleNamespace(release="6.12"), "true", smp=2, **options), given
+
+    def test_passes_on_one_thread(self):
+        result, given = self.boot(("TCG, multi-threaded", ["BUG: x", self.OOPS]), ("TCG, single-threaded", []))
+        self.assertTrue(result.ok)
+        self.assertEqual(given, [{"smp": 2}, {"smp": 2, "thread": "single", "name": "6.12-x-again"}])
+
+    def test_fails_on_one_thread_too(self):
+        result, given = self.boot(("TCG, multi-threaded", ["int3: 0000 [#1]"]), ("TCG, single-threaded", [self.OOPS]))
+        self.assertFalse(result.ok)
+        self.assertEqual(len(given), 2)
+
+    def test_threads_that_the_caller_needs(self):
+        _, given = self.boot(("TCG, multi-threaded", [self.OOPS]), thread="multi")
+        self.assertEqual(len(given), 1)
+
+    def test_clock_at_ten_times_its_speed(self):
+        stall = ["rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:"]
+        result, given = self.boot(("TCG, multi-threaded", stall), ("TCG, multi-threaded", []),
+                                  console=self.CLOCK.format(238118))
+        self.assertTrue(result.ok)
+        self.assertEqual(given, [{"smp": 2}, {"smp": 2, "name": "6.12-x-again"}])
+
+    def test_anything_else_counts(self):
+        for accel, oops, console in (
+                ("TCG, multi-threaded", ["BUG: kernel NULL pointer"], self.CLOCK.format(2590000)),
+                ("TCG, single-threaded", [self.OOPS], ""),
+                ("KVM", [self.OOPS], self.CLOCK.format(238118)),
+                ("TCG, multi-threaded", ["WARNING: says int3: 0"], ""),
+                ("TCG, multi-threaded", [], self.CLOCK.format(238118))):
+            result, given = self.boot((accel, oops), console=console)
+            self.assertEqual((result.oops, len(given)), (oops, 1))
 
 
 if __name__ == "__main__":

@@ -864,7 +864,7 @@ class Validation(unittest.TestCase):
     def test_cost(self):
         lines = [{"op": "processes", "arm": arm, "best": best} for arm, best in
                  (("off", 2000), ("off", 1990), ("track", 2130), ("off_again", 1990.8), ("event", 4200))]
-        row = lab_llc.costs(lines)["processes"]
+        row = lab_llc.costs(lab_llc.by_arm(lines))["processes"]
         self.assertEqual(row, {"off": 995, "track": 1065, "off_again": 995.4, "event": 2100})
         self.assertTrue(lab_llc.cheap(row))
         self.assertFalse(lab_llc.cheap(row | {"track": 1076}))
@@ -872,7 +872,7 @@ class Validation(unittest.TestCase):
         self.assertIn("70.0", lab_llc.cost_table({"processes": row}))
         for missing in (lines[:2], [], lines[2:]):
             with self.assertRaises(say.Problem):
-                lab_llc.costs(missing)
+                lab_llc.by_arm(missing)
 
     def test_table(self):
         row = self.rows(self.look(120, ("too-many-threads", "too-many-threads")))

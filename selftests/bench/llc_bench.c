@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 
 #include "kselftest.h"
 #include "bench_util.h"
@@ -20,6 +21,7 @@
 #define TRACK	"/sys/kernel/debug/uplift/llc/track"
 #define EVENT	"/sys/kernel/tracing/events/sched/sched_switch/enable"
 #define SIZE	20
+#define WARM_UP	1000
 
 static int to_peer[2], from_peer[2];
 
@@ -59,6 +61,10 @@ static void measure(const struct bench_op *op, int rounds)
 	};
 	int round, i;
 
+	/* On 6.1 the scheduler needs some hundred switches until each is like the last. */
+	for (i = 0; i < WARM_UP; i++)
+		if (op->run() != op->want)
+			bench_die(op, op->name);
 	for (round = 0; round < rounds; round++) {
 		for (i = 0; i < 4; i++) {
 			if (arms[i].path && access(arms[i].path, W_OK))
@@ -99,6 +105,9 @@ int main(int argc, char **argv)
 	mlockall(MCL_CURRENT | MCL_FUTURE);
 	measure(&op, rounds);
 	kill(child, SIGKILL);
+	/* As long as it has not gone it may still take the next token. */
+	if (waitpid(child, NULL, 0) != child)
+		bench_die(&op, "waitpid");
 
 	op.name = "threads";
 	if (pthread_create(&thread, NULL, peer, NULL))
