@@ -120,7 +120,7 @@ class Snapshot:
             raise model.Bad(f"{given} is no snapshot: it has no file 'format' (uplift llc capture DIR makes one)")
         version = read(self.root / "format").strip()
         if version != FORMAT:
-            raise model.Bad(f"{given}/format: '{model.plain(version):.20}', this uplift knows {FORMAT}: take the uplift that it "
+            raise model.Bad(f"{given}/format: '{version:.20}', this uplift knows {FORMAT}: take the uplift that it "
                             "was made with, or a later one")
         self.llc = self.root / "llc"
         words = read(self.root / "uname").split()
