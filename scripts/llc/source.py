@@ -120,7 +120,7 @@ class Snapshot:
             raise model.Bad(f"{given} is no snapshot: it has no file 'format' (uplift llc capture DIR makes one)")
         version = read(self.root / "format").strip()
         if version != FORMAT:
-            raise model.Bad(f"{given}/format: '{model.plain(version):.20}', this uplift knows {FORMAT}: take the uplift that it "
+            raise model.Bad(f"{given}/format: '{version:.20}', this uplift knows {FORMAT}: take the uplift that it "
                             "was made with, or a later one")
         self.llc = self.root / "llc"
         words = read(self.root / "uname").split()
@@ -213,10 +213,13 @@ def load():
 
 def track(on):
     """Turn tracking on or off."""
-    if why := missing():
-        raise say.Problem(f"cannot turn tracking {'on' if on else 'off'}: {why}")
-    with open(LLC / "track", "w") as file:
-        file.write("1\n" if on else "0\n")
+    cannot = f"cannot turn tracking {'on' if on else 'off'}: "
+    if why := missing(LLC):
+        raise say.Problem(cannot + why)
+    try:
+        (LLC / "track").write_text("1\n" if on else "0\n")
+    except OSError as error:
+        raise say.Problem(f"{cannot}{error.strerror} (the kernel's log says why)") from None
 
 
 # Both together.

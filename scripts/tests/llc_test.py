@@ -694,6 +694,14 @@ class Module(unittest.TestCase):
                 mock.patch.object(os.path, "ismount", return_value=False):
             self.assertIn("mount -t debugfs", source.missing(self.dir / "llc", self.dir))
 
+    def test_tracking_is_refused(self):
+        """It said "Operation not supported", and no more."""
+        (self.dir / "domains.json").touch()
+        (self.dir / "track").symlink_to("/dev/full")
+        with mock.patch.object(source, "LLC", self.dir), \
+                self.assertRaisesRegex(say.Problem, r"cannot turn tracking on: No space .*log says why"):
+            source.track(True)
+
     def test_a_cpu_that_comes_meanwhile(self):
         given = snapshot("made-ids")
         before = model.machine((given.llc / "domains.json").read_text(), "x")
@@ -727,7 +735,8 @@ class Command(unittest.TestCase):
                       ["--watch", "-1"], ["--watch", "nan"], ["--watch", "much"], ["track"], ["track", "maybe"],
                       ["capture"], ["capture", "/nonexistent/x"], ["capture", "/etc"], ["--from", "/etc"], ["--from", "/etc/passwd"],
                       ["--from", FIXTURES / "made-ids", "--svg", "/nonexistent/x.svg"],
-                      ["--from", FIXTURES / "made-ids", "--svg", "/etc"], ["nonsense"], ["--watch", "1", "--svg", "-"]):
+                      ["--from", FIXTURES / "made-ids", "--svg", "/etc"], ["nonsense"], ["--watch", "1", "--svg", "-"],
+                      ["--from", ""], ["--svg", ""]):
             with self.subTest(words=words):
                 code, out, err = uplift(*words)
                 self.assertEqual((code, out), (2, ""), err)
@@ -784,6 +793,23 @@ class Command(unittest.TestCase):
         with mock.patch.object(command.time, "sleep", nap), contextlib.redirect_stdout(out):
             self.assertEqual(command._watch(args, snapshot("made-ids")), say.OK)
         self.assertEqual(len([json.loads(line) for line in out.getvalue().splitlines()]), 3)
+
+
+    def test_watch_keeps_within_the_screen(self):
+        """A line that wraps would move what is below off the screen, again and again."""
+        class Terminal(io.StringIO):
+            def isatty(self):
+                return True
+
+        out = Terminal()
+        args = mock.Mock(watch=0.5, json=False, svg=None, all=False, ascii=False)
+        with mock.patch.object(command.time, "sleep", side_effect=KeyboardInterrupt), \
+                mock.patch.object(command.shutil, "get_terminal_size", return_value=os.terminal_size((60, 12))), \
+                contextlib.redirect_stdout(out):
+            command._watch(args, snapshot("made-processes"))
+        lines = out.getvalue().partition("\033[H")[2].partition("\033[J")[0].split("\033[K\n")
+        self.assertEqual(len(lines), 12)
+        self.assertLess(max(map(len, lines)), 60)
 
 
 class Validation(unittest.TestCase):
