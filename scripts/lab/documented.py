@@ -159,7 +159,7 @@ def _documented(args):
     kos = list(kmod.build(target).values())
     with say.doing(f"typing what the documents say, on {target.release}"):
         result = live.boot(target, [], kos=kos, tests=selftests.build(), count=True, name=f"{target.name}-documented",
-                           timeout=420, script=script())
+                           timeout=900, script=script())
     with say.doing("make modules"):
         make_modules(target)
     text = result.output.read_text(errors="replace") if result.output.exists() else ""
