@@ -441,7 +441,8 @@ def _megabytes(mem):
 
 def boot(target, script, *, files=None, modules=(), kos=(), programs=(), smp=None, icount=False, topology=None,
          repeatable=False, append="", timeout=300, thread=None, mem=None, plugins=(), accel=None, qemu=None, name=None, env=None,
-         interactive=False, echo=None, oops_panic=True, warn_panic=False, quiet=False, keep=False):
+         interactive=False, echo=None, oops_panic=True, warn_panic=False, quiet=False, keep=False,
+         efi=None):
     """Boot a target's kernel, run a script in it, bring back what it left in /out.
 
     @script: text, or the Path of an executable
@@ -462,6 +463,7 @@ def boot(target, script, *, files=None, modules=(), kos=(), programs=(), smp=Non
     @echo: called with each line of the console as it comes
     @oops_panic, @warn_panic: end the guest at the first oops, or warning
     @keep: do not delete the initramfs
+    @efi: (code, variables) of a firmware for Secure Boot; what it does to the variables is not kept
     """
     qemu = qemu if isinstance(qemu, Qemu) else Qemu(qemu)
     layout, cpus = topology_args(topology, smp, icount or repeatable)
@@ -507,7 +509,7 @@ def boot(target, script, *, files=None, modules=(), kos=(), programs=(), smp=Non
         stream = rundir / "result"
         argv = qemu.argv + layout + accel_args + [
             "-m", f"{mem}M", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-            "-bios", "qboot.rom", "-kernel", str(target.vmlinuz), "-initrd", str(image),
+            *_firmware(efi), "-kernel", str(target.vmlinuz), "-initrd", str(image),
             "-append", " ".join(line), *serial,
             *_channel(stream, icount or repeatable)]
         for plugin in plugins:
@@ -544,6 +546,16 @@ def boot(target, script, *, files=None, modules=(), kos=(), programs=(), smp=Non
 def _comma(path):
     """A path inside a QEMU option: a comma is written twice."""
     return str(path).replace(",", ",,")
+
+
+def _firmware(efi):
+    """QEMU arguments for the firmware: one that is quick, or a given EFI, whose variables only it may write."""
+    if efi is None:
+        return ["-bios", "qboot.rom"]
+    code, variables = map(_comma, efi)
+    return ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}",
+            "-drive", f"if=pflash,unit=1,format=raw,snapshot=on,file={variables}",
+            "-global", "driver=cfi.pflash01,property=secure,value=on"]
 
 
 def _channel(stream, same):
