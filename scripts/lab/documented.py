@@ -40,7 +40,7 @@ RUN = (
     (r"(scripts/)?uplift llc( capture DIR)?", "scripts/tests/llc_test.py", r"source\.capture"),
     (r"scripts/uplift llc --watch", "scripts/tests/llc_test.py", r"def test_watch_ends"),
     (r"(scripts/)?uplift lab llc( --cost)?", "scripts/lab/documented.py", r'"lab", "llc"'),
-    (r"scripts/uplift lab signed( 6\.12)?", "scripts/test", r'"lab", "signed"'),
+    (r"(scripts/)?uplift lab signed( 6\.12)?", "scripts/test", r'"lab", "signed"'),
     (r"scripts/uplift lab verdicts", "scripts/test", r'"lab", "verdicts"'),
     (r"(scripts/)?uplift lab live \S+ (--count )?-- (probe|bench)", "scripts/lab/documented.py", r"live\.boot\("),
     (r"uplift lab live", "scripts/lab/documented.py", r"live\.boot\("),
