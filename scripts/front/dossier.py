@@ -226,10 +226,17 @@ def blocks(data):
             yield "text", paragraph
 
 
+# A figure, with its interval; or what a gain is in a matrix.
+_FIGURE = re.compile(r"-?[\d,.]+( \[.*\]|%( MORE)?)?")
+
+
 def _numeric(head, rows):
-    """Which columns hold numbers, and stand to the right."""
-    return [column > 0 and all(re.fullmatch(r"-|-?[\d,.]+( \[.*\])?", row[column]) for row in rows)
-            for column in range(len(head))]
+    """Which columns hold figures, and stand to the right."""
+    def figures(column):
+        cells = [row[column] for row in rows]
+        return all(_FIGURE.fullmatch(cell) or cell in ("-", "none", "unclear") for cell in cells) and any(
+            _FIGURE.fullmatch(cell) for cell in cells)
+    return [column > 0 and figures(column) for column in range(len(head))]
 
 
 # As text, for a terminal or a mailing list.
@@ -314,6 +321,8 @@ def as_markdown(parts):
             right = ["---:" if is_number else "---" for is_number in _numeric(head, rows)]
             for row in (head, right, *rows):
                 cells = row if row is right else [_escape(cell) for cell in row]
+                # what belongs to the row above it
+                cells = [re.sub("^ +", lambda found: "&nbsp;" * len(found[0]), cells[0]), *cells[1:]]
                 lines.append("| " + " | ".join(cells) + " |")
         elif kind == "code":
             lines += [f"`{what[0]}`:", "", "```", *what[1].rstrip("\n").splitlines(), "```"]
@@ -336,7 +345,7 @@ body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(
 h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; border-bottom: 1px solid var(--line); }
 .wide { overflow-x: auto; } table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .8rem .25rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
-th { color: var(--soft); font-weight: 600; } .n { text-align: right; white-space: nowrap; }
+th { color: var(--soft); font-weight: 600; } .n { text-align: right; white-space: nowrap; } td.of { padding-left: 1.2rem; color: var(--soft); }
 th:first-child, td:first-child { min-width: 8rem; } figure { margin: 1rem 0; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; } dt { color: var(--soft); }
 dd { margin: 0; min-width: 0; } pre { background: var(--block); padding: .8rem; overflow-x: auto; font-size: 13px; }
@@ -385,7 +394,7 @@ def as_page(parts):
             cells = "".join(f"<th{' class=n' if is_number else ''}>{esc(cell)}</th>"
                             for cell, is_number in zip(head, numbers))
             body = "".join("<tr>" + "".join(
-                f'<td class="{"n" if is_number else _coloured(cell)}">{esc(cell)}</td>'
+                f'<td class="{"n" if is_number else "of" if cell.startswith(" ") else _coloured(cell)}">{esc(cell)}</td>'
                 for cell, is_number in zip(row, numbers)) + "</tr>" for row in rows)
             out.append(f'<div class="wide"><table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table></div>')
         elif kind == "code":

@@ -79,7 +79,8 @@ def _changes(tests, part):
         for what in dossier.COSTS:
             if operation.get(what):
                 tests.add(name, operation["name"], f"{what}_costs", status="DONE",
-                          number={"value": operation[what]["median"], "unit": f"{unit}/call"})
+                          number={"value": operation[what]["median"], "unit": f"{unit}/call"},
+                          comment=None if operation[what]["claim"] else "not measurable")
     for item in part.get("shows", ()):
         tests.add(name, "shows", item["name"], status="DONE", comment=item["text"])
 

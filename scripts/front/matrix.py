@@ -79,8 +79,8 @@ def _operation(data, parts, name):
         if any(found and arm in found["gains"] for found in per.values()):
             yield row(f"  {arm} saves", lambda found, arm=arm: _saved(found, arm))
     if any(found and found.get("tracking") for found in per.values()):
-        yield row("  tracking costs", lambda found: dossier.number(found["tracking"]["median"])
-                  if found.get("tracking") else "-")
+        yield row("  tracking costs", lambda found: "-" if not found.get("tracking") else
+                  dossier.number(found["tracking"]["median"]) if found["tracking"]["claim"] else "unclear")
 
 
 def _shown(data, parts):
@@ -133,7 +133,7 @@ def blocks(data):
     yield "head", "How to read it"
     yield "text", ("First line of an operation: the kernel as it is. null: its own code behind the hook, or in a node of "
                    "the same making. new: the change. Savings are those against null; \"none\" stands for "
-                   f"{stats.NONE}, - for what there is not.")
+                   f"{stats.NONE}, \"unclear\" where rounds do not agree, - for what there is not.")
     if any(found["unit"] == "instructions" for per in parts.values() for part in per.values()
            for found in part["operations"]):
         yield "text", ("Instructions: counted by an emulator, exact and the same on any host; a second round has to "

@@ -480,6 +480,7 @@ def boot(target, script, **options):
     @excused: a pattern; a report of the kernel's in which it is found is what the script means to bring about
     @oops_panic, @warn_panic: end the guest at the first oops, or warning
     @keep: do not delete the initramfs
+    @efi: (code, variables) of a firmware for Secure Boot; what it does to the variables is not kept
     @thread: of TCG: 'multi', a thread for each vCPU, or 'single'; by default what works
 
     A guest that fails by what the emulator did to it is booted once more: see fault_of_emulation().
@@ -517,8 +518,9 @@ def fault_of_emulation(result, thread=None):
 
 
 def _boot(target, script, *, files=None, modules=(), kos=(), programs=(), smp=None, icount=False, topology=None,
-          repeatable=False, excused=None, append="", timeout=300, thread=None, mem=None, plugins=(), accel=None, qemu=None, name=None, env=None,
-          interactive=False, echo=None, oops_panic=True, warn_panic=False, quiet=False, keep=False):
+          repeatable=False, excused=None, append="", timeout=300, thread=None, mem=None, plugins=(), accel=None,
+          qemu=None, name=None, env=None, interactive=False, echo=None, oops_panic=True, warn_panic=False, quiet=False,
+          keep=False, efi=None):
     """One boot, as boot() says."""
     qemu = qemu if isinstance(qemu, Qemu) else Qemu(qemu)
     layout, cpus = topology_args(topology, smp, icount or repeatable)
@@ -564,7 +566,7 @@ def _boot(target, script, *, files=None, modules=(), kos=(), programs=(), smp=No
         stream = rundir / "result"
         argv = qemu.argv + layout + accel_args + [
             "-m", f"{mem}M", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-            "-bios", "qboot.rom", "-kernel", str(target.vmlinuz), "-initrd", str(image),
+            *_firmware(efi), "-kernel", str(target.vmlinuz), "-initrd", str(image),
             "-append", " ".join(line), *serial,
             *_channel(stream, icount or repeatable)]
         for plugin in plugins:
@@ -603,6 +605,16 @@ def _boot(target, script, *, files=None, modules=(), kos=(), programs=(), smp=No
 def _comma(path):
     """A path inside a QEMU option: a comma is written twice."""
     return str(path).replace(",", ",,")
+
+
+def _firmware(efi):
+    """QEMU arguments for the firmware: one that is quick, or a given EFI, whose variables only it may write."""
+    if efi is None:
+        return ["-bios", "qboot.rom"]
+    code, variables = map(_comma, efi)
+    return ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}",
+            "-drive", f"if=pflash,unit=1,format=raw,snapshot=on,file={variables}",
+            "-global", "driver=cfi.pflash01,property=secure,value=on"]
 
 
 def _channel(stream, same):

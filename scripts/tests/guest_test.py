@@ -14,7 +14,7 @@ from unittest import mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from lab import guest, initramfs, say	# noqa: E402
+from lab import guest, initramfs, say, signed	# noqa: E402
 
 DEP = """\
 kernel/fs/xfs/xfs.ko.xz: kernel/lib/libcrc32c.ko.xz kernel/fs/netfs.ko.xz
@@ -36,6 +36,36 @@ class Same(unittest.TestCase):
             self.assertEqual([word for word in words if word.startswith("virtio-serial-pci")],
                              ["virtio-serial-pci" + ",ioeventfd=off" * same])
             self.assertIn("file,id=result,path=/x/a,,b", words)
+
+
+class Firmware(unittest.TestCase):
+    def test_which(self):
+        self.assertEqual(guest._firmware(None), ["-bios", "qboot.rom"])
+        words = guest._firmware((pathlib.Path("/a,b/code"), pathlib.Path("/vars")))
+        self.assertIn("if=pflash,unit=0,format=raw,readonly=on,file=/a,,b/code", words)
+        # the next boot finds the variables as they were
+        self.assertIn("if=pflash,unit=1,format=raw,snapshot=on,file=/vars", words)
+
+    def image(self, size, magic=0x20b):
+        pe, at = 0x80, 0x200
+        image = bytearray(at + size)
+        image[0x3c:0x40] = pe.to_bytes(4, "little")
+        image[pe:pe + 4] = b"PE\0\0"
+        image[pe + 24:pe + 26] = magic.to_bytes(2, "little")
+        table = pe + 24 + (112 if magic == 0x20b else 96) + 32
+        image[table:table + 8] = (at if size else 0).to_bytes(4, "little") + size.to_bytes(4, "little")
+        if size:
+            image[at:at + 8] = size.to_bytes(4, "little") + b"\0\2\2\0"
+            image[at + 8:] = b"m" * (size - 8)
+        return bytes(image)
+
+    def test_signature(self):
+        for magic in (0x10b, 0x20b):
+            self.assertEqual(signed.signature(self.image(24, magic)), b"m" * 16)
+            self.assertIsNone(signed.signature(self.image(0, magic)))
+        for bad in (b"", b"MZ" + bytes(100), self.image(24)[:0x90], self.image(24, 7)):
+            with self.assertRaises(say.Problem):
+                signed.signature(bad)
 
 
 class Names(unittest.TestCase):

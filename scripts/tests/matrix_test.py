@@ -63,6 +63,15 @@ class Rendered(unittest.TestCase):
                               ("switch, threads, instr.", "5,631"), ("tracking costs", "70.5")):
             self.assertEqual([cell.strip() for cell in cells(text, label)], [label, wanted, "-", wanted, "-"])
 
+    def test_rounds_that_do_not_agree(self):
+        # one cheap round of off made 1,284 instructions of 73
+        evaluation = dossier_data.evaluation()
+        evaluation["sections"][1]["rounds"]["switch, threads"]["off"] = [5249.5, 6461.0]
+        data = whole()
+        data["targets"]["6.12"]["report"] = form.check(evaluation)
+        self.assertEqual([cell.strip() for cell in cells(matrix.text(data), "tracking costs")],
+                         ["tracking costs", "unclear", "-", "70.5", "-"])
+
     def test_all_forms_say_the_same(self):
         for render in (matrix.text, matrix.markdown):
             text = render(whole())

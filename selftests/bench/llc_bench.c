@@ -21,7 +21,7 @@
 #define TRACK	"/sys/kernel/debug/uplift/llc/track"
 #define EVENT	"/sys/kernel/tracing/events/sched/sched_switch/enable"
 #define SIZE	20
-#define WARM_UP	1000
+#define WARM_UP	5000
 
 static int to_peer[2], from_peer[2];
 
@@ -61,7 +61,7 @@ static void measure(const struct bench_op *op, int rounds)
 	};
 	int round, i;
 
-	/* On 6.1 the scheduler needs some hundred switches until each is like the last. */
+	/* On 6.1 the scheduler needs some thousand switches until each is like the last. */
 	for (i = 0; i < WARM_UP; i++)
 		if (op->run() != op->want)
 			bench_die(op, op->name);
