@@ -1074,7 +1074,7 @@ TEST(busy_poll)
 
 			ASSERT_EQ(0, getsockname(arrived.fd, (struct sockaddr *)&to, &len));
 			ASSERT_EQ(1, sendto(fd[0], "x", 1, 0, (struct sockaddr *)&to, sizeof(to)));
-			/* A busy kernel leaves it to ksoftirqd, and of two CPUs' either is first. */
+			/* A busy kernel leaves it to ksoftirqd; of two CPUs' either is first. */
 			ASSERT_EQ(1, poll(&arrived, 1, 20000));
 		}
 		ASSERT_EQ(8, epoll_wait(ep, (void *)events, 16, 1));

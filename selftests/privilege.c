@@ -26,7 +26,7 @@
 
 #define NOBODY	65534
 
-enum who { ROOT, NOBODY_AT_ALL, NAMESPACE, WHOS };
+enum who { ROOT, NOBODY_AT_ALL, NAMESPACE, USERS };
 
 static const char *const who_names[] = { "root", "nobody", "root of a namespace" };
 static int bad;
@@ -109,11 +109,11 @@ static int look_as(const char *path, mode_t mode, enum who who)
 static void tell(const char *path, const struct stat *st)
 {
 	static const char *const words[] = { "-", "r", "w", "rw" };
-	const char *can[WHOS];
+	const char *can[USERS];
 	enum who who;
 	int found;
 
-	for (who = ROOT; who < WHOS; who++) {
+	for (who = ROOT; who < USERS; who++) {
 		found = look_as(path, st->st_mode, who);
 		can[who] = words[found & 3];
 		if (found & 4) {

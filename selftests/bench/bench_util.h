@@ -175,14 +175,7 @@ struct bench_options {
 #define BENCH_OPTIONS	{ .batches = 50, .size = 20, .rounds = 3, .marked = 0,	\
 			  .arms = "off null new batch off_again" }
 
-/* The options of struct bench_options, for getopt_long() and for a usage. */
-#define BENCH_LONG_OPTIONS						\
-	{ "arms", required_argument, NULL, 'a' },			\
-	{ "rounds", required_argument, NULL, 'R' },			\
-	{ "batches", required_argument, NULL, 'b' },			\
-	{ "batch-size", required_argument, NULL, 's' },			\
-	{ "marked", required_argument, NULL, 'm' },			\
-	{ "help", no_argument, NULL, 'h' }
+/* The options of struct bench_options in a usage. */
 #define BENCH_USAGE								\
 	"  --arms WORDS     arms, in this order (off null new batch off_again)\n"	\
 	"  --rounds N       rounds through all arms (3)\n"			\
@@ -205,7 +198,25 @@ static long bench_number(const char *text, long least, long most, void (*die_usa
 	return number;
 }
 
-/* What getopt_long() returned for one of BENCH_LONG_OPTIONS; anything else ends in the usage. */
+/* getopt_long() of @own options, up to one without a name, and those of struct bench_options. */
+static int bench_getopt(int argc, char **argv, const struct option *own)
+{
+	static struct option all[24] = {
+		{ "arms", required_argument, NULL, 'a' },
+		{ "rounds", required_argument, NULL, 'R' },
+		{ "batches", required_argument, NULL, 'b' },
+		{ "batch-size", required_argument, NULL, 's' },
+		{ "marked", required_argument, NULL, 'm' },
+		{ "help", no_argument, NULL, 'h' },
+	};
+	size_t at = 6;
+
+	for (; own->name && at < ARRAY_SIZE(all) - 1; own++)
+		all[at++] = *own;
+	return getopt_long(argc, argv, "", all, NULL);
+}
+
+/* What bench_getopt() returned, if it is not an own option; what is none ends in the usage. */
 static void bench_option(struct bench_options *opt, int c, void (*die_usage)(int status))
 {
 	switch (c) {

@@ -70,7 +70,6 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "ready", required_argument, NULL, 'e' },
-		BENCH_LONG_OPTIONS,
 		{ "getppid", no_argument, NULL, 'g' },
 		{ }
 	};
@@ -83,7 +82,7 @@ int main(int argc, char **argv)
 	size_t count = 0;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	while ((c = bench_getopt(argc, argv, options)) != -1) {
 		switch (c) {
 		case 'e':
 			snprintf(list, sizeof(list), "%s", optarg);

@@ -76,14 +76,13 @@ static __noreturn void die_usage(int status)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		BENCH_LONG_OPTIONS,
 		{ }
 	};
 	struct bench_options opt = BENCH_OPTIONS;
 	struct bench_op ops[MAX_FILES] = {};
 	int c, count;
 
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1)
+	while ((c = bench_getopt(argc, argv, options)) != -1)
 		bench_option(&opt, c, die_usage);
 	if (optind == argc || argc - optind > MAX_FILES)
 		die_usage(2);

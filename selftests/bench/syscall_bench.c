@@ -409,7 +409,6 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "change", required_argument, NULL, 'c' },
 		{ "op", required_argument, NULL, 'o' },
-		BENCH_LONG_OPTIONS,
 		{ "transcript", required_argument, NULL, 't' },
 		{ "calls", required_argument, NULL, 'n' },
 		{ }
@@ -423,7 +422,7 @@ int main(int argc, char **argv)
 	size_t count = 0, i;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	while ((c = bench_getopt(argc, argv, options)) != -1) {
 		switch (c) {
 		case 'c':
 			change = optarg;
