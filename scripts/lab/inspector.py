@@ -10,7 +10,7 @@ ROUNDS = 2
 # Enough to see a fault, few enough to wait for; `make selftests` has all of it.
 SHORT = {"ONLY": "load domains lscpu hotplug partition processes tracked tracking_is_free unloaded kernel_log",
          "HOTPLUG": "4", "PROCESSES": "20", "SWITCHES": "5"}
-LABELS = {"off": "off", "track": "tracking", "off_again": "off again", "event": "(event)"}
+LABELS = {"off": "off", "track": "tracking", "off_again": "off again"}
 OPERATIONS = {"processes": "switch, processes", "threads": "switch, threads"}
 
 # The machine's own files, then the selftest, which loads the module itself.
@@ -45,7 +45,7 @@ def evaluate(target, kos, tests, accel=None):
              "cas": dict(line.split(" ", 1) for line in left("cas").splitlines() if " " in line),
              "correctness": fslist.judge(result, CPUS), "rounds": {}}
     if found["domains"]:
-        found["rounds"] = llc.switches(target, kos, tests, ROUNDS)
+        found["rounds"] = llc.switches(target, kos, tests, ROUNDS, event=False)
     return found
 
 
@@ -97,9 +97,7 @@ def section(found):
         out += ["", _row("instructions per", [LABELS[arm] for arm in there])]
         for name, row in rounds.items():
             out.append(_row(name, [f"{min(row[arm]):,.1f}" if arm in row else "-" for arm in there]))
-        out += [f"{name}: tracking costs {min(row['track']) - min(row['off']):.1f}, the sched_switch event of tracefs "
-                f"{min(row['event']) - min(row['off']):.1f}" if "event" in row else
-                f"{name}: tracking costs {min(row['track']) - min(row['off']):.1f}" for name, row in rounds.items()]
+        out += [f"{name}: tracking costs {min(row['track']) - min(row['off']):.1f}" for name, row in rounds.items()]
     kept = ("ok", "skipped", "problems", "summary", "tests")
     return {"title": TITLE, "change": "llc", "lines": out, "verdict": lines[0].split(":")[0], "shows": shown,
             "table": {name: {arm: min(values) for arm, values in row.items()} for name, row in rounds.items()},

@@ -302,13 +302,14 @@ NOISE = 4	# of these: the best batches of two runs of one arm differ by up to 2
 COST = LOAD + r"""
 mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
 sleep 10
-/selftests/llc_bench @ROUNDS@ >/out/bench
+/selftests/llc_bench @EVENT@ @ROUNDS@ >/out/bench
 """
 
 
-def switches(target, kos, install, rounds=5, timeout=420):
-    """{"processes" or "threads": {arm: [instructions per switch, of each round]}}"""
-    result = guest.boot(target, COST.replace("@ROUNDS@", str(rounds)), files={"/selftests": install}, kos=kos,
+def switches(target, kos, install, rounds=5, event=True, timeout=420):
+    """{"processes" or "threads": {arm: [instructions per switch, of each round]}}; with what the event of tracefs costs"""
+    script = COST.replace("@ROUNDS@", str(rounds)).replace("@EVENT@", "" if event else "--no-event")
+    result = guest.boot(target, script, files={"/selftests": install}, kos=kos,
                         icount=True, timeout=timeout, name=f"{target.name}-llc-cost", quiet=True)
     if not result.ok:
         raise say.Problem(f"measuring on {target.name} failed: {result.problem()} ({result.console})")
