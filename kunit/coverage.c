@@ -12,4 +12,5 @@ static void coverage_dump(void)
 {
 	__gcov_dump();
 }
+
 __uml_exitcall(coverage_dump);

@@ -219,7 +219,7 @@ test_storm()
 	IOMAP_KO=$(find_ko_of uplift_iomap)
 	FSLIST_KO=$(find_ko_of uplift_fslist)
 	LLC_KO=$(find_ko_of uplift_llc)
-	modprobe brd rd_nr=2 rd_size=131072 2>/dev/null
+	modprobe brd rd_nr=2 rd_size=327680 2>/dev/null
 	if [ -n "$LIVEPATCH_KO" ] && [ -d /sys/kernel/livepatch ]; then
 		ensure_livepatch || return
 	fi

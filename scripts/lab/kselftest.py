@@ -33,7 +33,7 @@ NAMED = {
     "fail": {"stripped": True, "mem": "2G", "excused": _NO_MEMORY,
              "env": {"TORTURE": "1", "EXCUSED": _NO_MEMORY.replace(r"\(", "[(]").replace(r"\)", "[)]")}},
     "cycles": {"stripped": True, "arguments": True},
-    "storm": {"env": {"TORTURE": "1"}, "modules": ["brd", "ext4", "xfs", "minix", "bfs", "adfs", "qnx4"], "mem": "2G",
+    "storm": {"env": {"TORTURE": "1"}, "modules": ["brd", "ext4", "xfs", "minix", "bfs", "adfs", "qnx4"], "mem": "3G",
               "programs": ["/usr/bin/fio", "/usr/sbin/mkfs.xfs", "/usr/sbin/mkfs.ext4", "/usr/bin/stress-ng"]},
 }
 _LIVEPATCHED = ("iomap", "storm", "refusals", "fail")	# uplift_livepatch.ko, which they load, taints

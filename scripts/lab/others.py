@@ -54,7 +54,7 @@ all()
 @TESTS@
 }
 
-modprobe brd rd_nr=2 rd_size=131072 && modprobe ext4 && modprobe xfs || exit
+modprobe brd rd_nr=2 rd_size=327680 && modprobe ext4 && modprobe xfs || exit
 mkfs.ext4 -q -b 4096 /dev/ram0 && mkfs.xfs -q /dev/ram1 && mkdir -p /mnt/ext4 /mnt/xfs || exit
 mount -t ext4 /dev/ram0 /mnt/ext4 && mount -t xfs /dev/ram1 /mnt/xfs || exit
 ln -s /bin/bash /usr/bin/bash 2>/dev/null
