@@ -79,7 +79,7 @@ class AtOnce(unittest.TestCase):
                 started.append((number, one))
                 if len(started) == 2:
                     running.set()
-                process.wait()
+                process.communicate()
                 guest._running.discard(process)
 
         before = time.monotonic()
@@ -104,8 +104,10 @@ class AtOnce(unittest.TestCase):
             raise say.Problem("broken")
         self.stopped(fail)
         with guest.at_once(2) as pool:
-            self.assertEqual(pool.submit(lambda: guest._start(["true"], stdout=subprocess.DEVNULL).wait()).result(), 0)
-        guest._running.clear()
+            process = pool.submit(guest._start, ["true"], stdout=subprocess.DEVNULL).result()
+            process.communicate()	# here: it dies with the thread that started it
+        guest._running.discard(process)
+        self.assertEqual(process.returncode, 0)
 
 
 class Names(unittest.TestCase):
