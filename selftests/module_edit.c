@@ -57,7 +57,8 @@ int main(int argc, char **argv)
 		if (memcmp(data + at, argv[3], old_len) || (only_whole && !whole))
 			continue;
 		if (checksum) {
-			if (!memcmp(data + at - 4, "\0\0\0", 4) && memcmp(data + at - 8, "\0\0\0", 4)) {
+			if (!memcmp(data + at - 4, "\0\0\0", 4) &&
+			    memcmp(data + at - 8, "\0\0\0", 4)) {
 				data[at - 8] ^= 1;
 				found++;
 			}
