@@ -140,31 +140,29 @@ test_other_configuration()
 	refuses ENOEXEC "version magic" "$EDITED"
 }
 
-# The image's BTF is then not that of the build.
-test_other_layout()
+# other_btf SYMBOL WORDS: with a core for which the image's BTF begins at SYMBOL, changes refuse, with WORDS
+other_btf()
 {
 	need_modules && no_core || return
-	edit uplift __start_BTF __stop_BTF || return
+	edit uplift __start_BTF "$1" || return
 	load "$EDITED" || complain "the edited uplift.ko: $(cat "$TMP/errno")" || return
 	ret=0
 	for name in $(each uplift_epoll uplift_iomap); do
-		refuses ENOEXEC "built for another kernel" "$(find_ko "$name")" || ret=1
+		refuses ENOEXEC "$2" "$(find_ko "$name")" || ret=1
 	done
 	rmmod uplift
 	return $ret
 }
 
+# The image's BTF is then not that of the build.
+test_other_layout()
+{
+	other_btf __stop_BTF "built for another kernel"
+}
+
 test_no_btf()
 {
-	need_modules && no_core || return
-	edit uplift __start_BTF __start_BTG || return
-	load "$EDITED" || complain "the edited uplift.ko: $(cat "$TMP/errno")" || return
-	ret=0
-	for name in $(each uplift_epoll uplift_iomap); do
-		refuses ENOEXEC "no BTF" "$(find_ko "$name")" || ret=1
-	done
-	rmmod uplift
-	return $ret
+	other_btf __start_BTG "no BTF"
 }
 
 # The kernel has a line for each symbol that it does not find.
