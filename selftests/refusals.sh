@@ -264,6 +264,19 @@ second()
 	"$DIR/module_edit" -w "$EDITED" "$SECOND" "$1" "$2"
 }
 
+# either_refuses ARM WORDS OTHER WORDS: while one of two arms of a function is on, the other is refused, saying who is there
+either_refuses()
+{
+	echo null >"$1" || return
+	ret=0
+	arm_refused null "$3" "hooked by somebody else: $2" || ret=1
+	echo off >"$1" || ret=1
+	echo null >"$3" || ret=1
+	arm_refused null "$1" "hooked by somebody else: $4" || ret=1
+	echo off >"$3" || ret=1
+	return $ret
+}
+
 # A second module that redirects the same function, as somebody else's would.
 test_hooked_by_us()
 {
@@ -272,13 +285,8 @@ test_hooked_by_us()
 	load "$SECOND" || complain "the second module: $(cat "$TMP/errno")" || return
 	load "$CHANGE_KO" || complain "$MODULE: $(cat "$TMP/errno")" || return
 	ret=0
-	other=$DEBUG/uplift/epolk/arm
-	echo null >"$other" || ret=1
-	arm_refused null "$UPLIFT/arm" "hooked by somebody else: ftrace-direct user (uplift_epolk" || ret=1
-	echo off >"$other" || ret=1
-	echo null >"$UPLIFT/arm" || ret=1
-	arm_refused null "$other" "hooked by somebody else: ftrace-direct user (uplift_epoll" || ret=1
-	echo off >"$UPLIFT/arm" || ret=1
+	either_refuses "$DEBUG/uplift/epolk/arm" "ftrace-direct user (uplift_epolk" \
+		       "$UPLIFT/arm" "ftrace-direct user (uplift_epoll" || ret=1
 	loop_until 50 rmmod uplift_epolk 2>/dev/null || complain "the second module stays"
 	loop_until 50 ensure_unloaded 2>/dev/null
 	return $ret
@@ -294,13 +302,8 @@ test_hooked_by_livepatch()
 	load "$iomap" method=livepatch scripts=100 || skip "uplift_iomap refuses: $(cat "$TMP/errno")" || return
 	load "$SECOND" scripts=100 || complain "the second module: $(cat "$TMP/errno")" || return
 	ret=0
-	patched=$DEBUG/uplift/iomap/arm other=$DEBUG/uplift/iomak/arm
-	echo null >"$patched" || ret=1
-	arm_refused null "$other" "hooked by somebody else: live patch uplift_livepatch" || ret=1
-	echo off >"$patched" || ret=1
-	echo null >"$other" || ret=1
-	arm_refused null "$patched" "hooked by somebody else: ftrace-direct user (uplift_iomak" || ret=1
-	echo off >"$other" || ret=1
+	either_refuses "$DEBUG/uplift/iomap/arm" "live patch uplift_livepatch" \
+		       "$DEBUG/uplift/iomak/arm" "ftrace-direct user (uplift_iomak" || ret=1
 	for module in uplift_iomak uplift_iomap uplift_livepatch; do
 		loop_until 100 rmmod $module 2>/dev/null || complain "$module stays" || ret=1
 	done
