@@ -85,6 +85,28 @@ if grep '^uplift' /proc/modules || [ -z "$was" ]; then
 fi
 """
 
+# Whoever is not root gets what can be had so, and is told what takes root.
+NOBODY = """
+nobody()
+{
+	status=$1
+	shift
+	echo "== an ordinary user: $*"
+	python3 -c 'import os, sys; os.setgroups([]); os.setgid(65534); os.setuid(65534); os.execvp(sys.argv[1], sys.argv[1:])' \\
+		"$@" </dev/null >/out/typed 2>&1
+	was=$?
+	if [ $was != $status ] || ! grep -q 'root' /out/typed || grep -q Traceback /out/typed; then
+		echo "FAIL an ordinary user: $*: status $was"
+		tail -n 5 /out/typed
+		failed=1
+	fi
+}
+nobody 0 scripts/uplift probe
+nobody 0 scripts/uplift llc
+nobody 1 scripts/uplift doctor
+nobody 2 scripts/uplift bench --yes
+"""
+
 
 def found(name):
     """[(line, command, whether it stands in a block)] of a document."""
@@ -141,7 +163,7 @@ def script():
             lines += [f"echo '== {name}:{number}: {quoted}'", f"( {command} ) >/out/typed 2>&1 || {fine} ||",
                       f"\t{{ echo 'FAIL {name}:{number}: {quoted}'; tail -n 5 /out/typed; failed=1; }}"]
         lines += [f"{words} || failed=1" for words in after]
-    return "\n".join(["cd " + live.TREE, *lines, KILLED, "cat /proc/version", "exit $failed", ""])
+    return "\n".join(["cd " + live.TREE, *lines, NOBODY, KILLED, "cat /proc/version", "exit $failed", ""])
 
 
 def make_modules(target):

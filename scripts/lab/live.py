@@ -60,7 +60,7 @@ def _library():
 def _tree():
     """Our own tree, as far as the commands take it; one per state of the sources, as guests may run side by side."""
     top = paths.TOP
-    wanted = [top / "scripts/uplift", top / "scripts/report.py"]
+    wanted = [top / "scripts" / name for name in ("uplift", "report.py", "bzimage.py")]
     wanted += [path for part in ("lab", "front", "llc", "bodies") for path in sorted((top / "scripts" / part).glob("*.py"))]
     wanted += sorted(path for pattern in ("about.toml", "*.cocci") for place in ("*", "backports/*")
                      for path in (top / "modules").glob(f"{place}/{pattern}"))
@@ -121,7 +121,7 @@ def _live(args):
     if script is not None:
         script = re.sub(r"^#!.*\n", "", script)
     result = boot(target, words, kos=kos, tests=None if args.no_kos else selftests.build(), count=args.count,
-                  smp=args.smp, timeout=args.timeout, accel=args.accel, script=script)
+                  smp=args.smp, topology=args.topology, timeout=args.timeout, accel=args.accel, script=script)
     if result.output.exists():
         print(result.output.read_text(errors="replace"), end="", flush=True)
     say.note(f"{target.release}: {result.accel}, {result.seconds:.1f} s, "
@@ -145,6 +145,7 @@ def register(commands_):
     parser.add_argument("--script", metavar="FILE", help="run this sh script instead; $UPLIFT is the command")
     parser.add_argument("--no-kos", action="store_true", help="without our modules")
     parser.add_argument("--smp", type=int, metavar="N", help="vCPUs (1)")
+    parser.add_argument("--topology", metavar="NAME", help="layout of CPUs and caches: " + " ".join(guest.TOPOLOGIES))
     parser.add_argument("--accel", choices=("auto", "kvm", "tcg"), help="KVM or emulation (auto: KVM if a guest boots)")
     parser.add_argument("--timeout", type=float, default=1200, metavar="SECONDS", help="end it after that (1200)")
     parser.set_defaults(func=_live)
