@@ -88,6 +88,7 @@ def judge(result, cpus, xfail=(), livepatch=False, warned=False):
     """
     text = result.output.read_text(errors="replace") if result.output.exists() else ""
     if result.rc is None:
+        result.show_end()
         # the console has what was printed until the end
         text = result.console.read_text(errors="replace")
     report = tap.parse(text, xfail)

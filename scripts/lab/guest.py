@@ -75,6 +75,12 @@ class Result:
         text = self.console.read_bytes()[-16384:].decode(errors="replace")
         return [_clean(line) for line in text.splitlines() if line.strip()][-lines:]
 
+    def show_end(self):
+        """Tell how a guest without a result ended."""
+        say.warn(f"guest {self.console.parent.name}: {self.why}; the console's last lines ({self.console}):")
+        for text in self.tail():
+            say.note(f"    | {text}")
+
 
 # Processors.
 
@@ -601,10 +607,8 @@ def _boot(target, script, *, files=None, modules=(), kos=(), programs=(), smp=No
                 process.kill()
                 process.wait()
         lock.close()
-    if result.rc is None and (result.timed_out or not quiet):
-        say.warn(f"guest {rundir.name}: {result.why}; the console's last lines ({result.console}):")
-        for text in result.tail():
-            say.note(f"    | {text}")
+    if result.rc is None and not quiet:
+        result.show_end()
     return result
 
 
