@@ -64,7 +64,7 @@ help:
 	@echo '  make package             Debian packages; built, installed and removed in a root of their own'
 	@echo
 	@echo 'Test (as root):'
-	@echo '  make test                everything below, for all targets; what CI runs'
+	@echo '  make test                all down to selftests, for all targets; what CI runs'
 	@echo '  make check               static checks: checkpatch, sparse, shellcheck, W=1 ...'
 	@echo '  make unit                unit tests of the scripts; needs neither root nor network'
 	@echo '  make kunit               KUnit suites; ARCH=um (default) or x86_64; TARGET= or KSRC='
