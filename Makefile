@@ -64,7 +64,7 @@ help:
 	@echo '  make package             Debian packages; built, installed and removed in a root of their own'
 	@echo
 	@echo 'Test (as root):'
-	@echo '  make test                everything below, for all targets; what CI runs'
+	@echo '  make test                all down to selftests, for all targets; what CI runs'
 	@echo '  make check               static checks: checkpatch, sparse, shellcheck, W=1 ...'
 	@echo '  make unit                unit tests of the scripts; needs neither root nor network'
 	@echo '  make kunit               KUnit suites; ARCH=um (default) or x86_64; TARGET= or KSRC='
@@ -88,7 +88,7 @@ matrix: setup
 	@$(UPLIFT) lab matrix $(or $(TARGETS),$(TARGET))
 
 modules:
-	@test -e $(HEADERS)/Makefile || { \
+	@test -e "$(HEADERS)/Makefile" || { \
 		echo "make modules: no kernel headers in $(HEADERS):" >&2; \
 		echo "  apt-get install linux-headers-$$(uname -r), or make modules KDIR=DIR, or make modules-all" >&2; \
 		exit 2; }
@@ -100,12 +100,12 @@ modules:
 		command -v spatch >/dev/null || { \
 			echo 'make modules: KSRC needs spatch: apt-get install coccinelle; or go without KSRC' >&2; \
 			exit 2; }; }
-	$(MAKE) -C $(HEADERS) M=$(CURDIR) W=1 $(if $(KSRC),KSRC=$(abspath $(KSRC))) \
+	$(MAKE) -C "$(HEADERS)" M=$(CURDIR) W=1 $(if $(KSRC),KSRC=$(abspath $(KSRC))) \
 		$(if $(BTF),BTF=$(abspath $(BTF))) $(if $(V),V=$(V)) modules
 
 # Recipes have the environment and nothing of make's own variables: see unexport.
 INSTALL := $(foreach name,DESTDIR prefix sbindir libdir mandir docdir completionsdir sysconfdir srcdir,$(if \
-	$($(name)),$(name)='$($(name))')) scripts/install
+	$($(name)),$(name)='$(subst ','\'',$($(name)))')) scripts/install
 
 install:
 	@$(INSTALL) install

@@ -191,7 +191,7 @@ def check_noise():
     cpu = sorted(os.sched_getaffinity(0))[-1]
     says = (f"CPU {cpu}: governor {machine.governor(cpu)}, turbo {machine.turbo()}, "
             f"SMT {kos.read(machine.CPU / 'smt/control', 'unknown')}"
-            + (f"; a guest of {machine.hypervisor()}" if machine.hypervisor() else ""))
+            + (f"; guest: {machine.hypervisor()}" if machine.hypervisor() else ""))
     if machine.governor(cpu) in ("performance", "none visible") and machine.turbo() != "on":
         return OK, says, ""
     return NOTE, says, "cpupower frequency-set -g performance; bench measures noise either way"

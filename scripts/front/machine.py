@@ -88,7 +88,7 @@ def hypervisor():
         return ""
     name = read("/sys/hypervisor/type") or " ".join(filter(None, (read("/sys/class/dmi/id/sys_vendor"),
                                                                   read("/sys/class/dmi/id/product_name"))))
-    return name or "unnamed"
+    return name or "a virtual machine"
 
 
 def emulated():

@@ -3,6 +3,7 @@
 
 import json
 import os
+import pathlib
 import re
 import sys
 
@@ -47,6 +48,10 @@ def _report(args):
     forms = {"text": look.text, "md": look.markdown, "html": look.page,
              "json": lambda found: json.dumps(found, indent=1) + "\n",
              "kcidb": lambda found: json.dumps(_submission(found, args.origin), indent=1) + "\n"}
+    for name in forms:
+        where = getattr(args, name)
+        if where not in (None, "-") and not pathlib.Path(where).absolute().parent.is_dir():
+            raise say.Problem(f"--{name} {where}: there is no such directory", say.USAGE)
     wrote = False
     for name, render in forms.items():
         where = getattr(args, name)

@@ -6,8 +6,10 @@ QEMU 10. Commands enter it with private mount and process namespaces: nothing th
 outlives them, and no mount shows outside. The project's tree and build/ have the same path inside.
 """
 
+import contextlib
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 
@@ -210,6 +212,8 @@ def _install(packages):
 
 def _logged(argv, log, what, stdin=None, unshare=False):
     """A command of the host, its output to a log file; a failure shows the log's end."""
+    if not shutil.which(argv[0]):
+        raise say.Problem(f"no '{argv[0]}' here: run scripts/setup")
     if unshare:
         # what mmdebstrap mounts goes with it, even if it is killed
         argv = [*_unshare(), "--", *argv]
@@ -222,8 +226,9 @@ def _logged(argv, log, what, stdin=None, unshare=False):
         progress = say.Progress(what)
         try:
             if stdin:
-                process.stdin.write(stdin)
-                process.stdin.close()
+                # one that ended before it read has a status, and its reason in the log
+                with contextlib.suppress(BrokenPipeError), process.stdin:
+                    process.stdin.write(stdin)
             while True:
                 try:
                     code = process.wait(timeout=1)

@@ -119,9 +119,19 @@ def _map(args):
     return say.OK
 
 
-def _capture(args):
+def _of_here(args, name):
+    """A command for this machine: who asks for a drawing as well is told, and a snapshot is not taken for it."""
+    given = [option for option, value in (("--from", args.given), ("--svg", args.svg), ("--json", args.json or None),
+                                          ("--watch", args.watch), ("--all", args.all or None),
+                                          ("--ascii", args.ascii or None)) if value is not None]
+    if given:
+        raise model.Bad(f"{name} is done on this machine, and draws nothing: not with {' '.join(given)}")
     if args.load:
         source.load()
+
+
+def _capture(args):
+    _of_here(args, "capture")
     why = source.capture(args.directory, args.with_names)
     if why:
         say.warn(f"the snapshot has no more than sysfs: {why}")
@@ -132,8 +142,7 @@ def _capture(args):
 
 
 def _track(args):
-    if args.load:
-        source.load()
+    _of_here(args, "track")
     source.track(args.state == "on")
     return say.OK
 
@@ -170,5 +179,5 @@ def register(groups):
     sub = commands.add_parser("track", help="turn tracking of processes on or off",
                               description="Turn tracking of processes on or off. It costs something at every context "
                                           "switch while it is on, and nothing while it is off.")
-    sub.add_argument("state", choices=("on", "off"))
+    sub.add_argument("state", choices=("on", "off"), help="what it shall be")
     sub.set_defaults(func=_track)

@@ -18,7 +18,8 @@ import tempfile
 import weakref
 import zlib
 
-from lab import paths, say
+from front import kos
+from lab import initramfs, paths, say
 
 from . import model, sysfs
 
@@ -146,24 +147,21 @@ def loaded(root="/"):
     return (pathlib.Path(root) / "sys/module/uplift_llc").is_dir()
 
 
-def built(release=None, tops=None):
+def built(release=None, places=None):
     """{name: path} of the modules that are built for this kernel, and the releases of those built for others."""
     release = release or os.uname().release
-    places = tops or [paths.TOP / "modules/core", paths.TOP / "modules/llc", paths.MODULES / release / "modules/core",
-                      paths.MODULES / release / "modules/llc",
-                      *(pathlib.Path("/lib/modules") / release / name for name in ("updates", "updates/dkms", "extra"))]
     found, others = {}, set()
     for name in MODULES:
-        for place in places:
-            path = place / f"{name}.ko"
+        for path in (place / f"{name}.ko{packed}" for place in places or kos.places(release)
+                     for packed in ("", ".xz", ".gz", ".zst")):
             try:
-                match = re.search(rb"\0vermagic=(\S+) ", path.read_bytes())
-            except OSError:
+                magic = initramfs.modinfo(initramfs.decompress(path), "vermagic")
+            except say.Problem:
                 continue
-            if match and match[1].decode(errors="replace") == release:
+            if magic and magic[0].split()[0] == release:
                 found.setdefault(name, path)
-            elif match:
-                others.add(match[1].decode(errors="replace"))
+            elif magic:
+                others.add(magic[0].split()[0])
     return found, others
 
 
@@ -301,6 +299,9 @@ def capture(directory, with_names=False, llc=LLC, root="/"):
         raise model.Bad(f"{directory} is there already: name a new file")
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise model.Bad(f"{directory} is there already, and not empty: name a new directory")
+    if directory.exists() and directory.samefile(os.curdir):
+        # it would be replaced, and whoever is in it left in one that is gone
+        raise model.Bad(f"{directory} is where this runs: name a new directory")
     if not directory.absolute().parent.is_dir():
         raise model.Bad(f"no directory {directory.absolute().parent}")
     if packed:

@@ -8,6 +8,9 @@ import sys
 import unittest
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(TOP / "scripts"))
+
+from front import changes	# noqa: E402
 
 
 def commands(*words):
@@ -29,11 +32,22 @@ class Manual(unittest.TestCase):
     text = (TOP / "packaging/uplift.8").read_text()
 
     def test_commands(self):
-        page = set(re.findall(r"^\.It Cm ([a-z-]+)$", self.text, re.MULTILINE))
-        for words in ((), ("lab",)):
+        outer, _, rest = self.text.partition("\n.It Cm lab\n")
+        # two have the name llc: `uplift llc` stood for `uplift lab llc`
+        for words, page in (((), outer + "\n.It Cm lab\n"), (("lab",), rest.partition("\n.El\n")[0])):
             found = commands(*words)
             self.assertGreater(len(found), 0)
-            self.assertEqual(found - page, set(), "not in packaging/uplift.8")
+            self.assertEqual(found, set(re.findall(r"^\.It Cm ([a-z-]+)$", page, re.MULTILINE)), "packaging/uplift.8")
+
+    def test_verdicts(self):
+        for kind in changes.KINDS:
+            self.assertRegex(self.text, rf"(?m)^\.Cm {kind}( ,)?$")
+
+    def test_report_options(self):
+        synopsis = self.text.partition("\n.Cm report\n")[2].partition("\n.Nm\n")[0]
+        said = subprocess.run([sys.executable, "-B", TOP / "scripts/uplift", "report", "--help"], text=True, check=True,
+                              stdout=subprocess.PIPE).stdout
+        self.assertEqual(set(re.findall(r"Fl -(\w+)", synopsis)) | {"help"}, set(re.findall(r"^  (?:-h, )?--(\w+)", said, re.MULTILINE)))
 
     def test_changes(self):
         described = self.text.partition("The changes are")[2].partition("Each is a module")[0]

@@ -228,6 +228,15 @@ class Command(unittest.TestCase):
             self.assertEqual((done.returncode, done.stdout), (1, dossier.text(DATA)))
             self.assertTrue(self.run_(str(source), "--md", "-").stdout.startswith("# uplift: "))
 
+    def test_directories_are_not_made(self):
+        with tempfile.TemporaryDirectory() as directory:
+            source = pathlib.Path(directory) / "in.json"
+            source.write_text(json.dumps(DATA))
+            done = self.run_(str(source), "--md", directory + "/a.md", "--html", directory + "/new/a.html")
+            self.assertEqual((done.returncode, done.stdout, done.stderr.count("\n")), (say.USAGE, "", 1))
+            self.assertIn("no such directory", done.stderr)
+            self.assertEqual(list(pathlib.Path(directory).iterdir()), [source])
+
     def test_what_is_no_report(self):
         with tempfile.TemporaryDirectory() as directory:
             source = pathlib.Path(directory) / "in.json"

@@ -53,6 +53,52 @@ class Install(Scratch):
             self.assertEqual(listing(self.top), {})
             self.install("uninstall", **env)
 
+    def test_paths_as_people_write_them(self):
+        for env in ({"prefix": "/usr/"}, {"prefix": "//usr//", "srcdir": "/src//x/"}, {"prefix": "/"}):
+            self.install("install", **env)
+            self.assertGreater(len(listing(self.top)), 100)
+            self.install("uninstall", **env)
+            self.assertEqual(listing(self.top), {})
+        for name in ("prefix", "srcdir"):
+            code, text = run(TOP / "scripts/install", "install", DESTDIR=self.top, **{name: "usr"})
+            self.assertEqual((code, text), (1, f"install: {name}=usr: a path from / on is wanted\n"))
+        self.assertEqual(listing(self.top), {})
+
+    def test_destdir_from_here_and_with_a_quote(self):
+        (self.top / "it's here").mkdir()
+        for command in ((TOP / "scripts/install",), ("make", "-s", "-f", TOP / "Makefile", "-C", TOP)):
+            where = "it's here" if len(command) == 1 else self.top / "it's here"
+            env = {"DESTDIR": where} if len(command) == 1 else {}
+            words = [] if env else [f"DESTDIR={where}"]
+            self.assertEqual(run(*command, "install", *words, cwd=self.top, **env), (0, ""))
+            self.assertGreater(len(listing(self.top)), 100)
+            self.assertEqual(run(*command, "uninstall", *words, cwd=self.top, **env), (0, ""))
+            self.assertEqual(list(listing(self.top)), ["it's here"])
+
+    def test_stopped_half_way_can_be_removed(self):
+        tools = self.top / "tools"
+        tools.mkdir()
+        for what, tool, count in (("install", "mkdir", 2), ("install", "xargs", 1), ("install", "ln", 1),
+                                  ("again", "xargs", 2), ("again", "cp", 5), ("uninstall", "rmdir", 3)):
+            with self.subTest(what=what, tool=tool, count=count):
+                root = self.top / f"{what}-{tool}"
+                if what != "install":
+                    self.assertEqual(run(TOP / "scripts/install", "install", DESTDIR=root), (0, ""))
+                # Ctrl-C while the tool runs for the so many-th time
+                (tools / tool).write_text(f"""#!/bin/sh
+echo >>"{tools}/count"
+[ "$(wc -l <"{tools}/count")" -ne {count} ] || {{ kill -INT $PPID; exit 1; }}
+PATH=/usr/bin:/bin exec {tool} "$@"
+""")
+                (tools / tool).chmod(0o755)
+                code, text = run(TOP / "scripts/install", what.replace("again", "install"), DESTDIR=root,
+                                 PATH=f"{tools}:/usr/sbin:/usr/bin:/sbin:/bin")
+                (tools / tool).unlink()
+                (tools / "count").unlink()
+                self.assertNotEqual(code, 0, text)
+                self.assertEqual(run(TOP / "scripts/install", "uninstall", DESTDIR=root), (0, ""))
+                self.assertEqual(list(listing(root)), [])
+
     def test_what_others_have_stays(self):
         for name in ("usr/local/sbin/other", "usr/src/linux/Makefile", "etc/other.conf"):
             (self.top / name).parent.mkdir(parents=True, exist_ok=True)

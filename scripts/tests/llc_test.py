@@ -11,6 +11,7 @@ import copy
 import functools
 import io
 import json
+import lzma
 import os
 import pathlib
 import random
@@ -26,6 +27,7 @@ from unittest import mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
+from front import kos	# noqa: E402
 from lab import llc as lab_llc	# noqa: E402
 from lab import paths, say	# noqa: E402
 from llc import command, layout, model, source, svg, sysfs, text	# noqa: E402
@@ -641,6 +643,13 @@ class Capture(unittest.TestCase):
         with self.assertRaisesRegex(model.Bad, "no directory"):
             self.capture("no/such/place")
 
+    def test_not_where_it_runs(self):
+        """The directory was replaced, and the shell in it was left in one that is gone."""
+        (self.dir / "here").mkdir()
+        with contextlib.chdir(self.dir / "here"), self.assertRaisesRegex(model.Bad, "name a new directory"):
+            self.capture("here")
+        self.assertEqual(list((self.dir / "here").iterdir()), [])
+
     def test_without_the_module(self):
         shutil.rmtree(self.root / "llc")
         self.assertIn("not loaded", self.capture())
@@ -676,6 +685,17 @@ class Module(unittest.TestCase):
         self.assertEqual((set(found), others), ({"uplift"}, {"1.0.1"}))
         (self.dir / "uplift_llc.ko").write_bytes(b"")
         self.assertEqual(set(source.built("1.0", [self.dir])[0]), {"uplift"})
+
+    def test_found_where_probe_finds_them(self):
+        """`llc --load` said "make modules" of what DKMS had built, and compressed, and of UPLIFT_KO_DIR."""
+        for name in source.MODULES:
+            self.ko(name, "1.0")
+            path = self.dir / f"{name}.ko"
+            path.with_suffix(".ko.xz").write_bytes(lzma.compress(path.read_bytes()))
+            path.unlink()
+        with mock.patch.dict(os.environ, {"UPLIFT_KO_DIR": str(self.dir)}):
+            self.assertEqual(source.built("1.0"), ({name: self.dir / f"{name}.ko.xz" for name in source.MODULES}, set()))
+            self.assertEqual(source.built("1.0")[0], {name: kos.find(name, "1.0")[0] for name in source.MODULES})
 
     def test_says_what_to_type(self):
         here = {name: f"/x/{name}.ko" for name in source.MODULES}
@@ -736,7 +756,9 @@ class Command(unittest.TestCase):
                       ["capture"], ["capture", "/nonexistent/x"], ["capture", "/etc"], ["--from", "/etc"], ["--from", "/etc/passwd"],
                       ["--from", FIXTURES / "made-ids", "--svg", "/nonexistent/x.svg"],
                       ["--from", FIXTURES / "made-ids", "--svg", "/etc"], ["nonsense"], ["--watch", "1", "--svg", "-"],
-                      ["--from", ""], ["--svg", ""]):
+                      ["--from", ""], ["--svg", ""], ["--from", FIXTURES / "made-ids", "track", "on"],
+                      ["--from", FIXTURES / "made-ids", "capture", "x"], ["--json", "capture", "x"],
+                      ["--svg", "x.svg", "track", "off"], ["--watch", "1", "capture", "x"]):
             with self.subTest(words=words):
                 code, out, err = uplift(*words)
                 self.assertEqual((code, out), (2, ""), err)

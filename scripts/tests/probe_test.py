@@ -217,6 +217,18 @@ class Doctor(unittest.TestCase):
     def reading(self, **texts):
         return mock.patch.object(kos, "read", lambda path, default="": texts.get(pathlib.Path(path).name, default))
 
+    def test_a_guest_of_nobody_known(self):
+        def reading(**texts):
+            return mock.patch.object(machine, "read", lambda path, default="": texts.get(pathlib.Path(path).name, default))
+
+        with reading(cpuinfo="flags\t\t: fpu hypervisor"):
+            self.assertRegex(doctor.check_noise()[1], "; guest: a virtual machine$")
+        with reading(cpuinfo="flags\t\t: fpu hypervisor", sys_vendor="QEMU", product_name="Standard PC"):
+            self.assertRegex(doctor.check_noise()[1], "; guest: QEMU Standard PC$")
+            self.assertTrue(machine.emulated())
+        with reading(cpuinfo="flags\t\t: fpu"):
+            self.assertNotIn("guest", doctor.check_noise()[1])
+
     def test_found_missing(self):
         for texts, check in (({"ftrace_enabled": "0"}, doctor.check_ftrace), ({}, doctor.check_ftrace),
                              ({"modules_disabled": "1"}, doctor.check_loading),
