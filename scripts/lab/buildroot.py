@@ -28,6 +28,9 @@ GCC12 = ["gcc-12"]
 # What makes and exercises the file systems that the iomap change is tried on.
 IO = ["fio", "xfsprogs"]
 
+# sched/: the BPF part, its skeleton, and the library that loads it.
+SCHED = ["clang", "llvm", "bpftool", "libbpf-dev", "libelf-dev", "zlib1g-dev", "libzstd-dev"]
+
 # A kernel from source (KUnit on UML and x86), static checks, and the programs that guests run.
 TEST = RUN + GCC12 + IO + """
     bc bison flex libelf-dev libssl-dev dpkg-dev patch rsync
@@ -35,7 +38,7 @@ TEST = RUN + GCC12 + IO + """
     stress-ng
     """.split()
 
-SETS = {"run": RUN, "gcc-12": GCC12, "io": RUN + IO, "test": TEST}
+SETS = {"run": RUN, "gcc-12": GCC12, "io": RUN + IO, "sched": RUN + SCHED, "test": TEST}
 
 _MARK = "etc/uplift-packages"
 
