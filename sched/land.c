@@ -120,7 +120,7 @@ static void land_tick(struct usched *s, u64 now)
 
 		if (!proc.tgid)
 			continue;
-		if (land->record && proc.threads > 1) {
+		if (land->record) {
 			fprintf(land->record, "proc %d %u %d %d", at, proc.tgid, proc.threads,
 				proc.running);
 			for (i = 0; i < land->policy.nr_domains; i++)

@@ -358,8 +358,19 @@ static s32 home_of(struct land_ctx *t, s32 cpu)
 	return !is_domain(home) ? domain_at(cpu) : home;
 }
 
-/* An idle CPU, nearest first; or LAND_NONE. */
-static s32 pick_idle(const struct task_struct *p, struct land_ctx *t, s32 prev)
+static bool gathered(struct land_ctx *t)
+{
+	struct land_proc *proc = t ? proc_of(t) : NULL;
+
+	return proc && is_domain(proc->preferred);
+}
+
+/*
+ * An idle CPU, nearest first; or LAND_NONE. Whose process is gathered stays
+ * there when its turn has ended, unless others wait there, too: elsewhere it
+ * would only be until there is room again. Who wakes does not wait for that.
+ */
+static s32 pick_idle(const struct task_struct *p, struct land_ctx *t, s32 prev, bool turn_ended)
 {
 	s32 home = home_of(t, prev), cpu, other, i;
 
@@ -379,6 +390,8 @@ static s32 pick_idle(const struct task_struct *p, struct land_ctx *t, s32 prev)
 		count(LAND_SAME_DOMAIN);
 		return cpu;
 	}
+	if (turn_ended && gathered(t) && scx_bpf_dsq_nr_queued(home) <= imbalance)
+		return LAND_NONE;
 	other = idlest_other(home);
 	cpu = claim_in(p, other);
 	if (cpu < 0 && other >= 0 && p->nr_cpus_allowed < nr_cpus) {
@@ -482,7 +495,7 @@ s32 BPF_PROG(land_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flag
 
 	if (naive && !is_daemon(p) && !(p->flags & PF_KTHREAD))
 		return prev_cpu;
-	cpu = pick_idle(p, t, prev_cpu);
+	cpu = pick_idle(p, t, prev_cpu, false);
 	if (cpu >= 0) {
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_of(p), 0);
 		return cpu;
@@ -524,7 +537,7 @@ void BPF_PROG(land_enqueue, struct task_struct *p, u64 flags)
 		return;
 	}
 	if (!naive) {
-		cpu = pick_idle(p, t, at);
+		cpu = pick_idle(p, t, at, !(flags & (SCX_ENQ_WAKEUP | SCX_ENQ_REENQ)));
 		if (cpu >= 0) {
 			scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL_ON | cpu, slice_of(p), flags);
 			return;
