@@ -5,12 +5,13 @@ import json
 import os
 import re
 
-from . import buildroot, fetch, fslist, guest, kmod, llc, paths, say, selftests, targets
+from . import buildroot, fetch, fslist, guest, kmod, llc, paths, say, sched, selftests, targets
 
 # What a guest needs to run a script of selftests/, beside the modules and selftests/ itself.
 SCRIPTS = {
     "fslist": {},
     "llc": {},
+    "land": {},
     "abi": {},
     "lockdown": {"env": {"LOCKDOWN": "1"}},
     "epoll": {},
@@ -90,13 +91,15 @@ def run(name, form="short", smp=2, env=None, script="fslist", only=None):
     install = selftests.build()
     environment = (env or {}) | ({"ONLY": " ".join(only)} if only else {})
     timeout = 900 if form == "short" else 3600
-    where = "several layouts of CPUs" if script == "llc" else f"{smp} CPUs"
+    where = "several layouts of CPUs" if script in ("llc", "land") else f"{smp} CPUs"
     with say.doing(f"selftests of {script} on {target.release}, {where}") as doing:
         if script == "fslist":
             environment = {"EXPECT": targets.TABLE[name].expect, "PERMANENT": "1"} | environment
             found = fslist.correctness(target, kos, install, smp=smp, env=environment, form=form, timeout=timeout)
         elif script == "llc":
             found = llc.layouts_test(target, kos, install, form=form, env=env, only=only)
+        elif script == "land":
+            found = sched.layouts_test(target, install, form=form, env=env, only=only)
         else:
             found = boot(target, kos, install, script, form=form, smp=smp, env=environment, timeout=timeout)
         doing.result = found["summary"]

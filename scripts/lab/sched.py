@@ -4,7 +4,7 @@
 import hashlib
 import os
 
-from . import buildroot, guest, initramfs, kmod, paths, say, targets
+from . import buildroot, fslist, guest, initramfs, kmod, paths, say, targets
 
 SCHED = paths.TOP / "sched"
 PROGRAMS = ("uplift_land", "example_fifo", "example_llc")
@@ -52,3 +52,36 @@ def carried(directory, where="/sched"):
             files[f"/lib/x86_64-linux-gnu/{name}"] = library
             todo.append(library)
     return files
+
+
+# selftests/land.sh, in guests of 1, 2 and 4 caches; the short form in one of 2.
+
+LAYOUTS = {"llc2": 4, "llc1": 4, "llc4": 16, "smt": 8}
+
+
+def layout_test(target, install, layout, form="short", env=None, only=None):
+    """What land.sh found in a guest of a layout. The long form's guests have a clock of their own instructions."""
+    files = carried(build(target)) | {"/selftests": install}
+    environment = (env or {}) | ({"ONLY": " ".join(only)} if only else {})
+    environment |= {"REPEATABLE": "1"} if form == "long" else {}
+    result = guest.boot(target, f"exec /selftests/land.sh {form}", files=files, topology=layout, smp=LAYOUTS[layout],
+                        env=environment, repeatable=form == "long", timeout=300 if form == "short" else 3600,
+                        name=f"{target.name}-land-{layout}", quiet=True)
+    return fslist.judge(result, LAYOUTS[layout])
+
+
+def layouts_test(target, install, form="short", env=None, only=None):
+    """land.sh in the layouts: one report of all, with a problem's layout in front of it."""
+    supported(target)
+    rows = {layout: layout_test(target, install, layout, form, env, only)
+            for layout in (LAYOUTS if form == "long" else ["llc2"])}
+    total = {}
+    for row in rows.values():
+        for kind, number in row["counts"].items():
+            total[kind] = total.get(kind, 0) + number
+    skips = [row["skipped"] for row in rows.values()]
+    return {"ok": all(row["ok"] for row in rows.values()), "skipped": skips[0] if all(skips) else None,
+            "problems": [f"{layout}: {problem}" for layout, row in rows.items() for problem in row["problems"]],
+            "counts": total, "layouts": rows,
+            "summary": ", ".join(f"{number} {kind}" for kind, number in total.items() if number)
+            + f" in {len(rows)} layouts"}
