@@ -167,7 +167,7 @@ static const char usage[] =
 	"  --imb-pct N       percent by which domains may differ (20)\n"
 	"  --imbalance N     a CPU takes from another domain's queue when more wait (1)\n"
 	"  --slice-us N      a turn at nice 0 (5000)\n"
-	"  --stall-ms N      the kernel takes over when the daemon is not seen for so long (2000)\n"
+	"  --stall-ms N      the kernel takes over when the daemon is not seen for so long (5000)\n"
 	"  --status FILE     keep live figures there, as JSON\n"
 	"  --record FILE     write what was seen and decided, for the unit tests\n"
 	"  --kernel-only     the BPF part decides alone\n"

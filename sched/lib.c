@@ -482,7 +482,7 @@ int usched_run(const struct usched_ops *ops, const struct usched_options *option
 	if (options)
 		s->options = *options;
 	s->options.slice_us = s->options.slice_us ?: 5000;
-	s->options.stall_ms = s->options.stall_ms ?: 2000;
+	s->options.stall_ms = s->options.stall_ms ?: 5000;
 	s->options.imbalance = s->options.imbalance == UINT_MAX ? 0 : s->options.imbalance ?: 1;
 	verbose = s->options.verbose;
 	libbpf_set_print(on_print);

@@ -67,7 +67,7 @@ bool scx_bpf_task_set_slice(struct task_struct *p, u64 slice) __ksym;
 const volatile u32 nr_cpus = 1;
 const volatile u32 nr_domains = 1;
 const volatile u64 slice_ns = 5 * NSEC_PER_MSEC;
-const volatile u64 stall_ns = 2000 * NSEC_PER_MSEC;
+const volatile u64 stall_ns = 5000 * NSEC_PER_MSEC;
 /* A CPU takes from another domain's queue when more than so many wait there. */
 const volatile u32 imbalance = 1;
 /* Without the user-space half; only to see what it adds. */

@@ -73,7 +73,7 @@ struct usched_ops {
 /**
  * struct usched_options - how it is loaded; 0 is the default of each
  * @slice_us: a task's turn, where the callbacks do not say (5,000)
- * @stall_ms: without a sign of life from us the kernel takes over (2,000)
+ * @stall_ms: without a sign of life from us the kernel takes over (5,000)
  * @imbalance: a CPU takes from another domain's queue when more wait there (1);
  *	UINT_MAX for 0
  * @status: a file to keep the live figures in, as JSON; NULL for none

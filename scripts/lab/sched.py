@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """uplift_land in guests: build sched/ against a target's type information, carry it, compare schedulers."""
 
-import hashlib
+import json
 import os
+import pathlib
+import sys
 
-from . import buildroot, fslist, guest, initramfs, kmod, paths, say, targets
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from . import buildroot, fetch, fslist, guest, initramfs, kmod, live, paths, say, selftests, targets	# noqa: E402
+from front import schedtab	# noqa: E402
 
 SCHED = paths.TOP / "sched"
 PROGRAMS = ("uplift_land", "example_fifo", "example_llc")
@@ -70,11 +75,54 @@ def layout_test(target, install, layout, form="short", env=None, only=None):
     return fslist.judge(result, LAYOUTS[layout])
 
 
+# `uplift sched` itself, typed in a guest that has Python.
+COMMANDS = r"""
+set -e
+$UPLIFT sched load --yes -- --tolerance=3
+$UPLIFT sched show
+! $UPLIFT sched load --yes
+/selftests/sched_load -t 500 2x4 >/out/load &
+$UPLIFT sched trace /out/trace.json --seconds 0.5
+wait
+$UPLIFT sched show --json >/out/show.json
+$UPLIFT sched unload
+[ "$(cat /sys/kernel/sched_ext/state)" = disabled ]
+! $UPLIFT sched show
+! $UPLIFT sched unload
+$UPLIFT sched compare --yes --length 100 --json 2x2 >/out/compare.json
+[ "$(cat /sys/kernel/sched_ext/state)" = disabled ]
+"""
+
+
+def commands_test(target, install):
+    """That `uplift sched` does what it says."""
+    result = live.boot(target, [], tests=install, topology="llc2", script=COMMANDS, more=carried(build(target)),
+                       name=f"{target.name}-sched-commands")
+    problems = []
+    if not result.ok:
+        said = result.output.read_text(errors="replace").strip().splitlines() if result.output.exists() else []
+        problems = [f"uplift sched: {result.problem()}" + (f": {said[-1]}" if said else "") + f" ({result.console})"]
+    else:
+        trace = json.loads((result.outdir / "trace.json").read_text())["traceEvents"]
+        shown = schedtab.checked(json.loads((result.outdir / "show.json").read_text()), "show")
+        arms = {sample["arm"] for sample in json.loads((result.outdir / "compare.json").read_text())}
+        if not any(event["ph"] == "X" and event["name"].startswith("sched_load") for event in trace):
+            problems.append("uplift sched trace: the load is not in it")
+        if len(shown["domains"]) != 2 or not sum(domain["runs"] for domain in shown["domains"]):
+            problems.append("uplift sched show: not two domains in which something ran")
+        if not {"eevdf", "land"} <= arms:
+            problems.append(f"uplift sched compare: only {' '.join(arms)}")
+    return {"ok": not problems, "skipped": None, "problems": problems,
+            "counts": {"pass": int(not problems), "fail": int(bool(problems))}}
+
+
 def layouts_test(target, install, form="short", env=None, only=None):
     """land.sh in the layouts: one report of all, with a problem's layout in front of it."""
     supported(target)
     rows = {layout: layout_test(target, install, layout, form, env, only)
             for layout in (LAYOUTS if form == "long" else ["llc2"])}
+    if form == "long" and not only:
+        rows["commands"] = commands_test(target, install)
     total = {}
     for row in rows.values():
         for kind, number in row["counts"].items():
@@ -85,3 +133,125 @@ def layouts_test(target, install, form="short", env=None, only=None):
             "counts": total, "layouts": rows,
             "summary": ", ".join(f"{number} {kind}" for kind, number in total.items() if number)
             + f" in {len(rows)} layouts"}
+
+
+# Schedulers side by side, in a guest whose clock is its instructions: the same every time.
+
+COMPARE = r"""
+scx=/sys/kernel/sched_ext
+cas=/sys/kernel/debug/sched/llc_balancing
+load()
+{
+	for load in @LOADS@; do
+		/selftests/sched_load -t @LENGTH@ $load >/out/$1.$load || exit
+	done
+}
+up()
+{
+	for i in $(seq 600); do
+		[ "$(cat $scx/state)" = enabled ] && return
+		kill -0 $1 2>/dev/null || break
+		sleep 0.1
+	done
+	cat /out/$2.said
+	exit 1
+}
+scheduler()
+{
+	/sched/uplift_land --status /out/$1.status --gaps $2 >/out/$1.said 2>&1 &
+	daemon=$!
+	up $daemon $1
+	load $1
+	sleep 0.6
+	kill $daemon
+	wait $daemon || { cat /out/$1.said; exit 1; }
+}
+[ ! -e $cas ] || echo 0 >$cas/enabled || exit
+for arm in @ARMS@; do
+	case $arm in
+	eevdf)	load eevdf ;;
+	cas)	echo 1 >$cas/enabled && echo @TOLERANCE@ >$cas/aggr_tolerance || exit
+		load cas
+		echo 0 >$cas/enabled ;;
+	land)	scheduler land "--tolerance @TOLERANCE@" ;;
+	naive)	scheduler naive --naive ;;
+	esac
+done
+[ "$(cat $scx/state)" = disabled ]
+"""
+
+
+def compare(target, install, loads, arms, *, length=500, topology="llc4", tolerance=1, timeout=580):
+    """([{"arm", "load", ...} of sched_load], {arm: status of uplift_land}) of a guest."""
+    script = COMPARE
+    for key, value in (("LOADS", " ".join(loads)), ("ARMS", " ".join(arms)), ("LENGTH", length),
+                       ("TOLERANCE", tolerance)):
+        script = script.replace(f"@{key}@", str(value))
+    result = guest.boot(target, script, files=carried(build(target)) | {"/selftests": install}, topology=topology,
+                        repeatable=True, timeout=timeout, name=f"{target.name}-sched", quiet=True)
+    if not result.ok:
+        said = result.output.read_text(errors="replace").strip().splitlines() if result.output.exists() else []
+        raise say.Problem(f"comparing on {target.name} failed: {result.problem()}"
+                          + (f": {said[-1]}" if said else "") + f" ({result.console})")
+    samples = [{"arm": arm} | json.loads((result.outdir / f"{arm}.{load}").read_text())
+               for arm in arms for load in loads]
+    return samples, {arm: schedtab.checked(json.loads((result.outdir / f"{arm}.status").read_text()), arm)
+                     for arm in arms if (result.outdir / f"{arm}.status").exists()}
+
+
+def gaps(states):
+    """A line about the time that CPUs were idle while tasks waited for user space."""
+    return "".join(f"{schedtab.ARMS.get(arm, arm)}: CPUs idle while tasks waited for a decision: {state['gap_ns']:,} "
+                   f"instructions; {state['stats']['decided']:,} decisions, {state['stats']['wakes']:,} wakeups\n"
+                   for arm, state in states.items())
+
+
+def _sched(args):
+    names = args.targets or ["6.18", "7.2"]
+    for name in names:
+        targets.spec(name)
+    loads = args.loads.split() if args.loads else list(schedtab.LOADS)
+    guest.topology_args(args.topology)
+    if args.length < 50 or not 0 <= args.tolerance <= 100:
+        raise say.Problem("--length 50 at least, --tolerance 0 to 100", say.USAGE)
+    buildroot.ensure("sched")
+    report, done = {}, 0
+    for name in names:
+        try:
+            target = fetch.fetch(name)
+            supported(target)
+            arms = ["eevdf"] + ["cas"] * (targets.config_of(target).get("CONFIG_SCHED_CACHE") == "y") + ["land"]
+            arms += ["naive"] * args.naive
+            install = selftests.build()
+            with say.doing(f"comparing schedulers on {target.release}"):
+                samples, states = compare(target, install, loads, arms, length=args.length, topology=args.topology,
+                                          tolerance=args.tolerance, timeout=args.timeout)
+        except say.Skip as reason:
+            say.warn(f"skipped: {reason}")
+            continue
+        done += 1
+        report[name] = {"samples": samples, "states": states}
+        if not args.json:
+            print(f"{target.release}, {guest.TOPOLOGIES[args.topology].about}:")
+            print(schedtab.comparison(samples, "instructions") + gaps(states), end="")
+    if args.json:
+        print(json.dumps(report, indent=1))
+    return say.OK if done else say.SKIP
+
+
+def register(commands):
+    """Add `uplift lab sched`."""
+    parser = commands.add_parser(
+        "sched", help="uplift_land, EEVDF and cache-aware scheduling in guests: where loads run",
+        description="Run the loads of `uplift sched compare` in guests whose clock is their instructions, under each "
+                    "scheduler: where they ran, how much they did, and how long tasks waited. The same every time.")
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help="of those with sched_ext (6.18 and 7.2)")
+    parser.add_argument("--loads", metavar="LOADS", help="blanks between; default: " + " ".join(schedtab.LOADS))
+    parser.add_argument("--length", type=int, default=500, metavar="MS", help="of a load, in the guest's time (500)")
+    parser.add_argument("--topology", default="llc4", metavar="NAME", help="of the guest (llc4)")
+    parser.add_argument("--tolerance", type=int, default=1, metavar="N", help="aggr_tolerance (1)")
+    parser.add_argument("--naive", action="store_true",
+                        help="also with a round trip to user space for every task, to see what avoiding it is worth")
+    parser.add_argument("--timeout", type=float, default=3600, metavar="SECONDS", help="of a guest (3600)")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.set_defaults(func=_sched)
