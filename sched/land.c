@@ -178,8 +178,20 @@ static const char usage[] =
 	"\n"
 	"exit status: 0 ended, 1 failed or the kernel ended it, 2 usage, 4 no sched_ext here\n";
 
-enum { TOLERANCE = 256, IMB_PCT, IMBALANCE, SLICE_US, STALL_MS, STATUS, RECORD, KERNEL_ONLY, NAIVE,
-       GAPS, NO_GATHER, VERBOSE };
+enum {
+	TOLERANCE = 256,
+	IMB_PCT,
+	IMBALANCE,
+	SLICE_US,
+	STALL_MS,
+	STATUS,
+	RECORD,
+	KERNEL_ONLY,
+	NAIVE,
+	GAPS,
+	NO_GATHER,
+	VERBOSE,
+};
 
 static const struct option words[] = {
 	{ "tolerance", required_argument, NULL, TOLERANCE },
@@ -199,14 +211,15 @@ static const struct option words[] = {
 };
 
 /* A whole number within bounds, or the end with status 2. */
-static unsigned int number(const char *what, const char *text, unsigned long low, unsigned long high)
+static unsigned int within(const char *what, const char *text, unsigned long low,
+			   unsigned long high)
 {
 	char *end;
 	unsigned long value = strtoul(text, &end, 10);
 
 	if (end == text || *end || *text == '-' || value < low || value > high) {
-		fprintf(stderr, "uplift_land: --%s takes a number from %lu to %lu, not '%s'\n", what,
-			low, high, text);
+		fprintf(stderr, "uplift_land: --%s takes a number from %lu to %lu, not '%s'\n",
+			what, low, high, text);
 		exit(USCHED_USAGE);
 	}
 	return value;
@@ -223,21 +236,21 @@ int main(int argc, char **argv)
 	while ((opt = getopt_long(argc, argv, "h", words, NULL)) != -1) {
 		switch (opt) {
 		case TOLERANCE:
-			land.params.aggr_tolerance = number("tolerance", optarg, 0, 100);
+			land.params.aggr_tolerance = within("tolerance", optarg, 0, 100);
 			break;
 		case IMB_PCT:
-			land.params.imb_pct = number("imb-pct", optarg, 0, 1000);
+			land.params.imb_pct = within("imb-pct", optarg, 0, 1000);
 			break;
 		case IMBALANCE:
-			options.imbalance = number("imbalance", optarg, 0, 1000) ?: UINT_MAX;
+			options.imbalance = within("imbalance", optarg, 0, 1000) ?: UINT_MAX;
 			break;
 		case SLICE_US:
-			options.slice_us = number("slice-us", optarg, 100, 100000);
+			options.slice_us = within("slice-us", optarg, 100, 100000);
 			land.params.slice_us = options.slice_us;
 			break;
 		case STALL_MS:
 			/* the kernel's watchdog takes no more than 30 s */
-			options.stall_ms = number("stall-ms", optarg, 1000, 30000);
+			options.stall_ms = within("stall-ms", optarg, 1000, 30000);
 			break;
 		case STATUS:
 			options.status = optarg;
@@ -274,7 +287,8 @@ int main(int argc, char **argv)
 		}
 	}
 	if (optind < argc) {
-		fprintf(stderr, "uplift_land: '%s' is no option: --help lists them\n", argv[optind]);
+		fprintf(stderr, "uplift_land: '%s' is no option: --help lists them\n",
+			argv[optind]);
 		return USCHED_USAGE;
 	}
 	return usched_run(&land_ops, &options, &land);

@@ -154,7 +154,7 @@ static int check_kernel(struct usched *s)
 	btf__free(btf);
 	for (i = 0; i < sizeof(wanted) / sizeof(*wanted); i++) {
 		if (wanted[i].built_in && !wanted[i].there) {
-			say(s, "built for another kernel: %s() cannot be called here: build sched/ again, with this kernel's BTF",
+			say(s, "built for another kernel: %s() cannot be called here: build anew",
 			    wanted[i].name);
 			return USCHED_FAILED;
 		}
@@ -185,6 +185,7 @@ static void fill_topology(struct usched *s)
 		}
 	}
 	bss->domain_first[topo->nr_domains] = n;
+	bss->gap_idle = n;
 }
 
 static int on_task(void *arg, void *data, size_t size)
@@ -243,7 +244,8 @@ static int load(struct usched *s)
 	}
 	s->skel = sched_bpf__open();
 	if (!s->skel) {
-		say(s, "the BPF part cannot be opened: %s", *complaint ? complaint : strerror(errno));
+		say(s, "the BPF part cannot be opened: %s",
+		    *complaint ? complaint : strerror(errno));
 		return USCHED_FAILED;
 	}
 	s->skel->rodata->nr_cpus = cpus;
@@ -261,8 +263,8 @@ static int load(struct usched *s)
 	err = sched_bpf__load(s->skel);
 	if (err) {
 		complaint[strcspn(complaint, "\n")] = '\0';
-		say(s, "the kernel does not take the BPF part: %s%s (--verbose says more)", strerror(-err),
-		    *complaint ? complaint : "");
+		say(s, "the kernel does not take the BPF part: %s%s (--verbose says more)",
+		    strerror(-err), *complaint ? complaint : "");
 		return USCHED_FAILED;
 	}
 	s->procs = mmap(NULL, sizeof(*s->procs) * LAND_MAX_PROCS, PROT_READ | PROT_WRITE,
@@ -337,8 +339,9 @@ static void write_status(struct usched *s, bool ended)
 	to = fopen(path, "w");
 	if (!to)
 		return;
-	fprintf(to, "{\"format\": 1, \"name\": \"%s\", \"pid\": %d, \"running\": %s, \"pending\": %lld, \"gap_ns\": %llu,\n",
-		s->ops->name, getpid(), ended ? "false" : "true", (long long)bss->pending,
+	fprintf(to, "{\"format\": 1, \"name\": \"%s\", \"pid\": %d, \"running\": %s,", s->ops->name,
+		getpid(), ended ? "false" : "true");
+	fprintf(to, " \"pending\": %lld, \"gap_ns\": %llu,\n", (long long)bss->pending,
 		(unsigned long long)bss->gap_ns);
 	fprintf(to, " \"stats\": {");
 	for (i = 0; i < LAND_NR_STATS; i++)
@@ -356,12 +359,14 @@ static void write_status(struct usched *s, bool ended)
 				comma = ", ";
 			}
 		}
-		fprintf(to, "], \"online\": %d, \"idle\": %d, \"queued\": %lld, \"in\": %llu, \"out\": %llu, \"runs\": %llu, \"latency\": [",
-			domain->online, domain->idle, (long long)domain->queued,
+		fprintf(to, "], \"online\": %d, \"idle\": %d, \"queued\": %lld,", domain->online,
+			domain->idle, (long long)domain->queued);
+		fprintf(to, " \"in\": %llu, \"out\": %llu, \"runs\": %llu, \"latency\": [",
 			(unsigned long long)domain->in, (unsigned long long)domain->out,
 			(unsigned long long)domain->runs);
 		for (j = 0; j < LAND_BUCKETS; j++)
-			fprintf(to, "%s%llu", j ? ", " : "", (unsigned long long)domain->latency[j]);
+			fprintf(to, "%s%llu", j ? ", " : "",
+				(unsigned long long)domain->latency[j]);
 		fprintf(to, "]}");
 	}
 	fprintf(to, "]}\n");
@@ -395,8 +400,11 @@ static void look_at_cpus(struct usched *s)
 	if (s->hotplugs == bss->hotplugs)
 		return;
 	s->hotplugs = bss->hotplugs;
-	for (domain = 0; domain < s->topo.nr_domains; domain++)
-		s->topo.cpus[domain] = bss->domains[domain].online > 0 ? bss->domains[domain].online : 0;
+	for (domain = 0; domain < s->topo.nr_domains; domain++) {
+		s32 online = bss->domains[domain].online;
+
+		s->topo.cpus[domain] = online > 0 ? online : 0;
+	}
 	if (unknown_cpu(s))
 		s->hotplugged = true;
 }
@@ -425,7 +433,8 @@ static void loop(struct usched *s)
 			for (i = 0, ran = 0; i < s->topo.nr_domains; i++)
 				ran += bss->domains[i].runs;
 			/* nothing but ourselves: look less often */
-			sleep_ms = ran - before > 4 ? 10 : sleep_ms * 2 > LAZY_MS ? LAZY_MS : sleep_ms * 2;
+			sleep_ms = ran - before > 4 ? 10 : sleep_ms * 2;
+			sleep_ms = sleep_ms > LAZY_MS ? LAZY_MS : sleep_ms;
 			before = ran;
 			if (now >= status_at) {
 				status_at = now + STATUS_NS;
@@ -461,7 +470,8 @@ static int finish(struct usched *s)
 	s->link = NULL;
 	write_status(s, true);
 	if (why.end == USCHED_FAILED)
-		say(s, "the kernel ended it: %s%s%s", why.reason, *why.message ? ": " : "", why.message);
+		say(s, "the kernel ended it: %s%s%s", why.reason, *why.message ? ": " : "",
+		    why.message);
 	if (s->ops->exit)
 		s->ops->exit(s, &why);
 	return why.end;

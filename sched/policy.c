@@ -133,9 +133,10 @@ void policy_end(struct policy *policy)
 		s32 to = LAND_NONE, from = LAND_NONE;
 
 		for (i = 0; i < policy->nr_domains; i++) {
-			if (load[i] > (s64)policy->cpus[i] * ONE &&
-			    (from < 0 || load[i] * policy->cpus[from] > load[from] * policy->cpus[i]) &&
-			    leaver(policy, i))
+			if (load[i] <= (s64)policy->cpus[i] * ONE || !leaver(policy, i))
+				continue;
+			if (from < 0 ||
+			    load[i] * policy->cpus[from] > load[from] * policy->cpus[i])
 				from = i;
 		}
 		if (from < 0)

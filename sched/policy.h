@@ -75,8 +75,14 @@ struct policy_proc {
 
 /**
  * struct policy - all of it
- * @nr_domains, @cpus, @smt: the machine; @cpus are those online
- * @active: entries that were handed over in this epoch, @nr_active of them
+ * @params: the tunables
+ * @nr_domains: caches
+ * @cpus: by domain: CPUs that are online
+ * @smt: threads per core
+ * @length: of the epoch, nanoseconds
+ * @nr_active: how many entries were handed over in this epoch
+ * @active: which
+ * @procs: all entries
  */
 struct policy {
 	struct policy_params params;
@@ -117,6 +123,8 @@ void policy_order(const struct policy_params *params, struct land_task *tasks, u
  *
  * Where its process is gathered, else where it ran; but the domain with the
  * shortest queue per CPU where that is shorter by more than queue_imbalance.
+ *
+ * Return: the domain.
  */
 s32 policy_domain(const struct policy *policy, const struct land_task *task, const s64 *queued);
 

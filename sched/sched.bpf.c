@@ -33,21 +33,21 @@ char _license[] SEC("license") = "GPL";
 #define E2BIG		7
 #define ENOENT		2
 
-#define NOTE		(1ULL << 32)
-#define CPU_QUEUE(cpu)	(NOTE | (cpu))	/* tasks bound to a CPU */
-#define DAEMON_QUEUE	(2 * NOTE)
-#define SHARED_QUEUE	(2 * NOTE + 1)	/* for schedulers that have one for all CPUs */
+#define OURS		0x100000000ULL	/* above the domains' numbers */
+#define CPU_QUEUE(cpu)	(OURS | (cpu))	/* tasks bound to a CPU */
+#define DAEMON_QUEUE	(2 * OURS)
+#define SHARED_QUEUE	(2 * OURS + 1)	/* for schedulers that have one for all CPUs */
 
 s32 scx_bpf_create_dsq(u64 dsq_id, s32 node) __ksym;
 void scx_bpf_dsq_insert(struct task_struct *p, u64 dsq_id, u64 slice, u64 enq_flags) __ksym;
 void scx_bpf_dsq_insert_vtime(struct task_struct *p, u64 dsq_id, u64 slice, u64 vtime,
 			      u64 enq_flags) __ksym;
-u32 scx_bpf_dispatch_nr_slots(void) __ksym;
+__ksym u32 scx_bpf_dispatch_nr_slots(void);
 bool scx_bpf_dsq_move_to_local(u64 dsq_id) __ksym;
 s32 scx_bpf_dsq_nr_queued(u64 dsq_id) __ksym;
 bool scx_bpf_test_and_clear_cpu_idle(s32 cpu) __ksym;
 s32 scx_bpf_task_cpu(const struct task_struct *p) __ksym;
-u64 scx_bpf_now(void) __ksym;
+__ksym u64 scx_bpf_now(void);
 void scx_bpf_error_bstr(char *fmt, unsigned long long *data, u32 data_len) __ksym;
 struct task_struct *bpf_task_from_pid(s32 pid) __ksym;
 void bpf_task_release(struct task_struct *p) __ksym;
@@ -137,7 +137,8 @@ struct {
  * @slept: since it ran
  * @ready_at: when it became ready, 0 once it runs
  * @run_at: up to when its run time is accounted
- * @burst, @burst_now: see struct land_task; and of the one under way
+ * @burst: see struct land_task
+ * @burst_now: of the one under way
  */
 struct land_ctx {
 	u32 seq;
@@ -603,10 +604,12 @@ static long on_decision(struct bpf_dynptr *data, void *unused)
 	return !scx_bpf_dispatch_nr_slots();
 }
 
+/* Not const: the verifier takes what a kfunc may write to. */
+char stall_text[] = "the user-space half was not seen for %llu ms";
+
 /* Say once that the user-space half does not answer; the kernel's own scheduler takes over. */
 static void check_beat(u64 now)
 {
-	static char text[] = "the user-space half was not seen for %llu ms";
 	unsigned long long ms[1];
 
 	if (kernel_only || !daemon_pid)
@@ -618,7 +621,7 @@ static void check_beat(u64 now)
 	if (now < beat_at + stall_ns)
 		return;
 	ms[0] = (now - beat_at) / NSEC_PER_MSEC;
-	scx_bpf_error_bstr(text, ms, sizeof(ms));
+	scx_bpf_error_bstr(stall_text, ms, sizeof(ms));
 }
 
 /* Should a running task go to where its process is gathered? Claims a CPU there. */
@@ -646,7 +649,7 @@ SEC("struct_ops/land_dispatch")
 void BPF_PROG(land_dispatch, s32 cpu, struct task_struct *prev)
 {
 	u64 now = scx_bpf_now(), held = daemon_held;
-	s32 domain = domain_at(cpu), other, i;
+	s32 domain = domain_at(cpu), other, allowed, i;
 	struct cpu_ctx *c;
 	struct land_ctx *t;
 	u32 zero = 0;
@@ -679,8 +682,8 @@ void BPF_PROG(land_dispatch, s32 cpu, struct task_struct *prev)
 		other = (domain + i) % nr_domains;
 		if (other >= LAND_MAX_DOMAINS)
 			break;
-		if (scx_bpf_dsq_nr_queued(other) > (domains[DOMAIN(other)].online > 0 ? imbalance : 0) &&
-		    scx_bpf_dsq_move_to_local(other)) {
+		allowed = domains[DOMAIN(other)].online > 0 ? imbalance : 0;
+		if (scx_bpf_dsq_nr_queued(other) > allowed && scx_bpf_dsq_move_to_local(other)) {
 			count(LAND_STOLEN);
 			return;
 		}
@@ -790,9 +793,8 @@ void BPF_PROG(land_running, struct task_struct *p)
 		return;
 	__sync_fetch_and_add(&domains[DOMAIN(domain)].runs, 1);
 	if (t->ready_at) {
-		bucket = log2_of(now - t->ready_at);
-		if (bucket < LAND_BUCKETS)
-			__sync_fetch_and_add(&domains[DOMAIN(domain)].latency[WITHIN(bucket, LAND_BUCKETS)], 1);
+		bucket = WITHIN(log2_of(now - t->ready_at), LAND_BUCKETS);
+		__sync_fetch_and_add(&domains[DOMAIN(domain)].latency[bucket], 1);
 		t->ready_at = 0;
 	}
 	if (t->domain != domain) {

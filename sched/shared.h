@@ -29,7 +29,8 @@ typedef __s64 s64;
 
 /**
  * struct land_task - a task that became ready and found no idle CPU
- * @pid, @tgid: thread and process
+ * @pid: of the thread
+ * @tgid: of its process
  * @seq: comes back with the decision: one that is too late is not taken
  * @cpu: where it ran last
  * @domain: of that CPU
@@ -37,6 +38,7 @@ typedef __s64 s64;
  * @weight: 100 at nice 0
  * @wakeup: it slept; else its turn ended, or it is new
  * @restricted: it may not run on every CPU
+ * @pad: zero
  * @burst: nanoseconds that it computes from waking until sleeping, smoothed
  * @now: when it became ready
  */
@@ -57,8 +59,10 @@ struct land_task {
 
 /**
  * struct land_decision - what becomes of it
- * @pid, @seq: as they came
+ * @pid: as it came
+ * @seq: as it came
  * @domain: whose queue, or LAND_ANY
+ * @pad: not used
  * @deadline: its place there: the earliest runs first; nanoseconds, absolute
  * @slice: of its next turn, nanoseconds
  */
@@ -94,7 +98,8 @@ struct land_proc {
  * @idle: CPUs that are in their idle task
  * @online: CPUs that take tasks
  * @queued: tasks in its queue, when a CPU last looked
- * @in, @out: threads that came from and went to other domains
+ * @in: threads that came from other domains
+ * @out: threads that went there
  * @runs: turns that began here
  * @latency: of wakeups, from ready to running: counts by power of two
  */

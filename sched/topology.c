@@ -119,8 +119,10 @@ int topology_read(struct topology *topo, const char *root, unsigned int nr_cpus)
 	}
 	memset(topo, 0, sizeof(*topo));
 	topo->nr_cpus = nr_cpus;
-	for (cpu = 0; cpu < LAND_MAX_CPUS; cpu++)
-		topo->domain_of[cpu] = topo->sibling_of[cpu] = LAND_NONE;
+	for (cpu = 0; cpu < LAND_MAX_CPUS; cpu++) {
+		topo->domain_of[cpu] = LAND_NONE;
+		topo->sibling_of[cpu] = LAND_NONE;
+	}
 	snprintf(path, sizeof(path), CPU_DIR "/online", root);
 	if (!read_line(list, sizeof(list), path))
 		return -1;

@@ -41,7 +41,8 @@ enum usched_end {
  * struct usched_exit - why it ended
  * @end: in short
  * @code: of the kernel's, 0 otherwise
- * @reason, @message: the kernel's words; "" where it was not the kernel
+ * @reason: the kernel's words; "" where it was not the kernel
+ * @message: more of them
  */
 struct usched_exit {
 	enum usched_end end;

@@ -191,7 +191,7 @@ test_storm()
 last_cpu()
 {
 	TAKEN=
-	for cpu in $CPU/cpu[1-9]*; do
+	for cpu in "$CPU"/cpu[1-9]*; do
 		[ -w "$cpu/online" ] && TAKEN=${cpu##*cpu}
 	done
 	[ -n "$TAKEN" ] || skip "no CPU here can be taken offline"
@@ -237,7 +237,7 @@ test_hotplug_unknown()
 	work 2x2 || return
 	sleep 0.6
 	# the status has each CPU in a domain
-	grep -q "[^0-9]$TAKEN[],]" "$TMP/status" || complain "CPU $TAKEN is in no domain"
+	grep -q "[^0-9]${TAKEN}[],]" "$TMP/status" || complain "CPU $TAKEN is in no domain"
 	TAKEN=
 }
 

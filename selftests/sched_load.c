@@ -98,7 +98,8 @@ static void read_domains(void)
 			FILE *file;
 
 			snprintf(path, sizeof(path),
-				 "/sys/devices/system/cpu/cpu%d/cache/index%d/shared_cpu_list", cpu, leaf);
+				 "/sys/devices/system/cpu/cpu%d/cache/index%d/shared_cpu_list", cpu,
+				 leaf);
 			file = fopen(path, "r");
 			if (!file)
 				break;
@@ -198,12 +199,12 @@ static pid_t start(int threads)
 	return 0;
 }
 
-static void thread(void *(*function)(void *), void *arg)
+static void start_thread(void *(*function)(void *), void *arg)
 {
 	pthread_t id;
 
 	if (pthread_create(&id, NULL, function, arg)) {
-		fprintf(stderr, "sched_load: no thread\n");
+		fprintf(stderr, "sched_load: pthread_create fails\n");
 		_exit(1);
 	}
 }
@@ -251,9 +252,9 @@ static void shape(int processes, int threads, bool pairs)
 				_exit(1);
 			passings[i].in = pipes[i % 2][0];
 			passings[i].out = pipes[!(i % 2)][1];
-			/* The first thread works, too: so many threads, and none that only waits. */
+			/* The first thread works, too: none only waits. */
 			if (i)
-				thread(pairs ? passing : computing, &passings[i]);
+				start_thread(pairs ? passing : computing, &passings[i]);
 		}
 		pairs ? passing(&passings[0]) : computing(NULL);
 		_exit(1);
@@ -318,12 +319,12 @@ static void messages(int messengers, int each)
 	for (i = 0; i < messengers; i++) {
 		for (j = 0; j < each; j++) {
 			workers[i][j].wake = eventfd(0, 0);
-			thread(worker, &workers[i][j]);
+			start_thread(worker, &workers[i][j]);
 		}
 		all[i].number = i;
 		all[i].workers = each;
 		if (i)
-			thread(messenger, &all[i]);
+			start_thread(messenger, &all[i]);
 	}
 	messenger(&all[0]);
 }
@@ -370,10 +371,10 @@ static void groups(int number)
 				_exit(1);
 			in[i] = ends[0];
 			out[i] = ends[1];
-			thread(receiver, &in[i]);
+			start_thread(receiver, &in[i]);
 		}
 		for (i = 1; i < GROUP; i++)
-			thread(sender, out);
+			start_thread(sender, out);
 		sender(out);
 		_exit(1);
 	}
@@ -436,7 +437,7 @@ static void server(int threads, int clients)
 			epoll_ctl(polled, EPOLL_CTL_ADD, ends[i][0], &event);
 		}
 		for (i = 1; i < threads; i++)
-			thread(serving, NULL);
+			start_thread(serving, NULL);
 		serving(NULL);
 		_exit(1);
 	}
@@ -444,7 +445,7 @@ static void server(int threads, int clients)
 		if (start(4))
 			continue;
 		for (j = i + 1; j < clients && j < i + 4; j++)
-			thread(client, &ends[j][1]);
+			start_thread(client, &ends[j][1]);
 		client(&ends[i][1]);
 		_exit(1);
 	}
@@ -525,7 +526,7 @@ static void storm(int forks)
 
 	if (!start(cpus)) {
 		for (i = 1; i < cpus; i++)
-			thread(watched, NULL);
+			start_thread(watched, NULL);
 		watched(NULL);
 	}
 	if (start(1))
@@ -599,13 +600,15 @@ static void print(const char *load, unsigned long long length)
 	unsigned int n;
 	int i, j;
 
-	printf("{\"load\": \"%s\", \"ns\": %llu, \"ops\": %llu, \"longest_ns\": %llu, \"processes\": [", load,
-	       length, (unsigned long long)board->ops, (unsigned long long)board->longest);
+	printf("{\"load\": \"%s\", \"ns\": %llu, \"ops\": %llu, ", load, length,
+	       (unsigned long long)board->ops);
+	printf("\"longest_ns\": %llu, \"processes\": [", (unsigned long long)board->longest);
 	for (i = 0; i < board->slots; i++) {
 		struct slot *slot = &board->slot[i];
 
-		printf("%s{\"pid\": %d, \"threads\": %d, \"moves\": %llu, \"work\": [", i ? ", " : "",
-		       slot->pid, slot->threads, (unsigned long long)slot->moves);
+		printf("%s{\"pid\": %d, \"threads\": %d, ", i ? ", " : "", slot->pid,
+		       slot->threads);
+		printf("\"moves\": %llu, \"work\": [", (unsigned long long)slot->moves);
 		for (j = 0; j < domains; j++)
 			printf("%s%llu", j ? ", " : "", (unsigned long long)slot->work[j]);
 		printf("]}");
@@ -650,7 +653,8 @@ int main(int argc, char **argv)
 	}
 	if (optind != argc - 1 || length <= 0 || warm < 0)
 		goto usage;
-	board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		     0);
 	if (board == MAP_FAILED) {
 		perror("sched_load: mmap");
 		return 1;
@@ -671,6 +675,7 @@ int main(int argc, char **argv)
 	print(argv[optind], began);
 	return 0;
 usage:
-	fprintf(stderr, "usage: sched_load [-t MS] [-w MS] PxT[p]|messages:MxW|groups:G|server:SxC|build:J|storm:N\n");
+	fputs("usage: sched_load [-t MS] [-w MS] LOAD\n"
+	      "LOAD: PxT PxTp messages:MxW groups:G server:SxC build:J storm:N\n", stderr);
 	return 2;
 }

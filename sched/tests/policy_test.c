@@ -37,20 +37,24 @@ static bool wrong(const char *format, ...)
 	return false;
 }
 
-#define EXPECT(is, want) do {							\
-	long long __is = (is), __want = (want);					\
-										\
-	if (__is != __want)							\
-		return wrong("line %d: " #is " is %lld, not %lld", __LINE__, __is, __want); \
-} while (0)
+/* The first that does not hold is told; the case goes on. */
+static void expect(int line, const char *what, long long is, long long want)
+{
+	if (is != want && !*why)
+		wrong("line %d: %s is %lld, not %lld", line, what, is, want);
+}
+
+#define EXPECT(is, want) expect(__LINE__, #is, is, want)
 
 static void result(const char *name, bool ok)
 {
+	ok = ok && !*why;
 	printf("%sok %d %s\n", ok ? "" : "not ", ++number, name);
 	if (!ok) {
 		printf("# %s\n", why);
 		failed++;
 	}
+	*why = '\0';
 }
 
 /* --- a machine of four caches of four CPUs --- */
@@ -362,7 +366,7 @@ static bool tasks_go_where_their_process_is_gathered(void)
 
 /* --- caches, from files as sysfs has them --- */
 
-static char tree[] = "/tmp/policy_test.XXXXXX";
+static char tree[32];
 
 static bool put(const char *path, const char *text)
 {
@@ -384,7 +388,7 @@ static bool put(const char *path, const char *text)
 	return true;
 }
 
-static bool cache(int cpu, int index, int level, const char *type, const char *shared)
+static bool put_cache(int cpu, int index, int level, const char *type, const char *shared)
 {
 	char path[64], text[16];
 
@@ -412,9 +416,9 @@ static bool domains_follow_masks(void)
 	for (cpu = 0; cpu < 4; cpu++) {
 		snprintf(path, sizeof(path), "cpu%d/topology/thread_siblings_list", cpu);
 		if (!put(path, cpu % 2 ? "1,3" : "0,2") ||
-		    !cache(cpu, 0, 1, "Data", shared[cpu]) ||
-		    !cache(cpu, 1, 1, "Instruction", "0-3") ||
-		    !cache(cpu, 2, 3, "Unified", shared[cpu]))
+		    !put_cache(cpu, 0, 1, "Data", shared[cpu]) ||
+		    !put_cache(cpu, 1, 1, "Instruction", "0-3") ||
+		    !put_cache(cpu, 2, 3, "Unified", shared[cpu]))
 			return false;
 	}
 	EXPECT(topology_read(&topo, tree, 5), 0);
@@ -514,7 +518,8 @@ static bool replay_line(struct replay *r, char *line, int at)
 	if (!strncmp(line, "queued ", 7)) {
 		for (i = 0, rest = line + 7; i < r->nr_cpus; i++)
 			r->queued[i] = strtoll(rest, &rest, 10);
-		r->nr = r->next = 0;
+		r->nr = 0;
+		r->next = 0;
 		r->sorted = false;
 		return true;
 	}
@@ -539,8 +544,8 @@ static bool replay_line(struct replay *r, char *line, int at)
 		compared++;
 		if (next->pid != pid || chosen != domain ||
 		    policy_deadline(&policy.params, next) != now)
-			return wrong("line %d: task %d in %d, not %d in %d", at, next->pid, chosen, pid,
-				     domain);
+			return wrong("line %d: task %d in %d, not %d in %d", at, next->pid, chosen,
+				     pid, domain);
 		r->queued[chosen]++;
 		return true;
 	}
@@ -567,7 +572,7 @@ static bool replay(const char *path)
 	return ok && !compared ? wrong("nothing was decided in it") : ok;
 }
 
-static int stream(const struct dirent *entry)
+static int is_stream(const struct dirent *entry)
 {
 	const char *dot = strrchr(entry->d_name, '.');
 
@@ -608,7 +613,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: policy_test DIRECTORY\n");
 		return 2;
 	}
-	nr = scandir(argv[1], &names, stream, alphasort);
+	nr = scandir(argv[1], &names, is_stream, alphasort);
+	snprintf(tree, sizeof(tree), "/tmp/policy_test.XXXXXX");
 	if (nr <= 0 || !mkdtemp(tree)) {
 		fprintf(stderr, "policy_test: no streams in %s\n", argv[1]);
 		return 2;
