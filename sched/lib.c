@@ -319,6 +319,7 @@ static const char *const stat_names[LAND_NR_STATS] = {
 	[LAND_PASSED_UP] = "passed_up",
 	[LAND_DECIDED] = "decided",
 	[LAND_STALE] = "stale",
+	[LAND_TAKEN] = "taken",
 	[LAND_NO_ROOM] = "no_room",
 	[LAND_KERNEL] = "kernel",
 	[LAND_STOLEN] = "stolen",

@@ -42,12 +42,12 @@ s32 scx_bpf_create_dsq(u64 dsq_id, s32 node) __ksym;
 void scx_bpf_dsq_insert(struct task_struct *p, u64 dsq_id, u64 slice, u64 enq_flags) __ksym;
 void scx_bpf_dsq_insert_vtime(struct task_struct *p, u64 dsq_id, u64 slice, u64 vtime,
 			      u64 enq_flags) __ksym;
-__ksym u32 scx_bpf_dispatch_nr_slots(void);
+u32 scx_bpf_dispatch_nr_slots(void) __ksym;
 bool scx_bpf_dsq_move_to_local(u64 dsq_id) __ksym;
 s32 scx_bpf_dsq_nr_queued(u64 dsq_id) __ksym;
 bool scx_bpf_test_and_clear_cpu_idle(s32 cpu) __ksym;
 s32 scx_bpf_task_cpu(const struct task_struct *p) __ksym;
-__ksym u64 scx_bpf_now(void);
+u64 scx_bpf_now(void) __ksym;
 void scx_bpf_error_bstr(char *fmt, unsigned long long *data, u32 data_len) __ksym;
 struct task_struct *bpf_task_from_pid(s32 pid) __ksym;
 void bpf_task_release(struct task_struct *p) __ksym;
@@ -171,6 +171,20 @@ struct {
 	__type(key, u32);
 	__type(value, struct cpu_ctx);
 } cpu_ctxs SEC(".maps");
+
+/* Tasks that wait for a decision, oldest first; more than fit are only up there. */
+struct waiting {
+	s32 pid;
+	u32 seq;
+};
+
+#define MAX_WAITING	256
+
+struct {
+	__uint(type, BPF_MAP_TYPE_QUEUE);
+	__uint(max_entries, MAX_WAITING);
+	__type(value, struct waiting);
+} waiting SEC(".maps");
 
 /* When the user-space half was put into its queue; 0 where it is not there. */
 static u64 daemon_held;
@@ -438,6 +452,7 @@ static bool pass_up(struct task_struct *p, struct land_ctx *t, u64 flags)
 {
 	struct land_task *task;
 	u64 wake = BPF_RB_NO_WAKEUP;
+	struct waiting entry;
 
 	task = bpf_ringbuf_reserve(&tasks_up, sizeof(*task), 0);
 	if (!task) {
@@ -447,6 +462,8 @@ static bool pass_up(struct task_struct *p, struct land_ctx *t, u64 flags)
 	task->pid = p->pid;
 	task->tgid = p->tgid;
 	task->seq = ++t->seq;
+	entry.pid = task->pid;
+	entry.seq = task->seq;
 	task->cpu = scx_bpf_task_cpu(p);
 	task->domain = domain_at(task->cpu);
 	task->proc = t->proc;
@@ -467,6 +484,8 @@ static bool pass_up(struct task_struct *p, struct land_ctx *t, u64 flags)
 	}
 	count(LAND_PASSED_UP);
 	bpf_ringbuf_submit(task, wake);
+	if (!naive)
+		bpf_map_push_elem(&waiting, &entry, BPF_EXIST);
 	return true;
 }
 
@@ -604,6 +623,48 @@ static long on_decision(struct bpf_dynptr *data, void *unused)
 	return !scx_bpf_dispatch_nr_slots();
 }
 
+/*
+ * A CPU would go idle, and tasks wait for a decision: it does not wait for that.
+ * Those that are gathered elsewhere are left alone.
+ */
+static bool take_waiting(s32 cpu, s32 domain)
+{
+	struct waiting entry;
+	bool taken = false;
+	u32 tries;
+
+	bpf_for(tries, 0, MAX_WAITING) {
+		struct task_struct *p;
+		struct land_ctx *t;
+		bool elsewhere;
+
+		if (taken || pending <= 0 || bpf_map_pop_elem(&waiting, &entry))
+			break;
+		p = bpf_task_from_pid(entry.pid);
+		if (!p)
+			continue;
+		t = ctx_of(p);
+		if (t && t->seq == entry.seq && t->waits) {
+			elsewhere = gathered(t) && home_of(t, cpu) != domain;
+			if (elsewhere || !bpf_cpumask_test_cpu(cpu, p->cpus_ptr)) {
+				/* for the next CPU; this one has looked at enough */
+				bpf_map_push_elem(&waiting, &entry, BPF_EXIST);
+				if (tries > 16) {
+					bpf_task_release(p);
+					break;
+				}
+			} else if (__sync_lock_test_and_set(&t->waits, 0)) {
+				waiting_change(-1);
+				count(LAND_TAKEN);
+				scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_of(p), 0);
+				taken = true;
+			}
+		}
+		bpf_task_release(p);
+	}
+	return taken;
+}
+
 /* Not const: the verifier takes what a kfunc may write to. */
 char stall_text[] = "the user-space half was not seen for %llu ms";
 
@@ -706,6 +767,8 @@ void BPF_PROG(land_dispatch, s32 cpu, struct task_struct *prev)
 		set_slice(prev, slice_of(prev));
 		return;
 	}
+	if (!naive && pending > 0 && take_waiting(cpu, domain))
+		return;
 	/* Nothing is left: let it see that, and sleep. */
 	take_daemon();
 }
@@ -859,7 +922,7 @@ void BPF_PROG(land_update_idle, s32 cpu, bool idle)
 		look_again(cpu, CPU_QUEUE(cpu));
 	else if (scx_bpf_dsq_nr_queued(SHARED_QUEUE) > 0)
 		look_again(cpu, SHARED_QUEUE);
-	else if (pending > 0 && daemon_held)
+	else if (pending > 0 && !naive)
 		look_again(cpu, DAEMON_QUEUE);
 }
 

@@ -122,6 +122,7 @@ enum land_stat {
 	LAND_PASSED_UP,
 	LAND_DECIDED,
 	LAND_STALE,		/* decisions that came too late: the task was gone or queued anew */
+	LAND_TAKEN,		/* by a CPU that would have gone idle before a decision came */
 	LAND_NO_ROOM,		/* the ring was full: queued by the BPF part */
 	LAND_KERNEL,		/* kernel threads and tasks bound to a CPU */
 	LAND_STOLEN,		/* taken from another domain's queue */
