@@ -186,6 +186,8 @@ static void fill_topology(struct usched *s)
 	}
 	bss->domain_first[topo->nr_domains] = n;
 	bss->gap_idle = n;
+	for (cpu = 0; cpu < topo->nr_cpus; cpu++)
+		bss->gap_cpu[cpu] = topo->domain_of[cpu] != LAND_NONE;
 }
 
 static int on_task(void *arg, void *data, size_t size)

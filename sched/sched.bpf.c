@@ -94,6 +94,8 @@ u32 domain_first[LAND_MAX_DOMAINS + 1];
 s32 domain_cpus[LAND_MAX_CPUS];
 u8 cpu_online[LAND_MAX_CPUS];
 u8 cpu_idle[LAND_MAX_CPUS];
+/* The same for the gaps' account: a CPU that was claimed is on its way. */
+u32 gap_cpu[LAND_MAX_CPUS];
 /* Entries of procs that are taken. */
 u64 procs_used[LAND_MAX_PROCS / 64];
 
@@ -303,6 +305,13 @@ static void gap_change(s64 waiting, s64 idle)
 	bpf_spin_unlock(&gap->lock);
 }
 
+static void gap_cpu_change(s32 cpu, bool idle)
+{
+	if (measure_gaps && is_cpu(cpu) &&
+	    __sync_lock_test_and_set(&gap_cpu[CPU(cpu)], idle) != idle)
+		gap_change(0, idle ? 1 : -1);
+}
+
 static void waiting_change(s64 by)
 {
 	__sync_fetch_and_add(&pending, by);
@@ -316,7 +325,10 @@ static bool claim(const struct task_struct *p, s32 cpu)
 {
 	if (!is_cpu(cpu) || !cpu_idle[CPU(cpu)] || !cpu_online[CPU(cpu)])
 		return false;
-	return bpf_cpumask_test_cpu(cpu, p->cpus_ptr) && scx_bpf_test_and_clear_cpu_idle(cpu);
+	if (!bpf_cpumask_test_cpu(cpu, p->cpus_ptr) || !scx_bpf_test_and_clear_cpu_idle(cpu))
+		return false;
+	gap_cpu_change(cpu, false);
+	return true;
 }
 
 /* An idle CPU of a domain, whole cores first; or LAND_NONE. */
@@ -911,8 +923,8 @@ void BPF_PROG(land_update_idle, s32 cpu, bool idle)
 	if (cpu_idle[CPU(cpu)] != idle) {
 		cpu_idle[CPU(cpu)] = idle;
 		__sync_fetch_and_add(&domains[DOMAIN(domain)].idle, idle ? 1 : -1);
-		gap_change(0, idle ? 1 : -1);
 	}
+	gap_cpu_change(cpu, idle);
 	if (!idle)
 		return;
 	/* What was queued since this CPU looked was queued by somebody who saw no idle CPU. */
