@@ -28,7 +28,7 @@
 #define BATCH		1024
 #define EPOCH_NS	(10 * NSEC_PER_MSEC)
 #define STATUS_NS	(500 * NSEC_PER_MSEC)
-#define LAZY_MS		250	/* the longest sleep: it must stay well below stall_ms */
+#define LAZY_MS		50	/* the longest sleep: it must stay well below stall_ms */
 #define NAME_LEN	32	/* the kernel's SCX_OPS_NAME_LEN is 128 */
 #define SCX_DIR		"/sys/kernel/sched_ext"
 
