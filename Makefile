@@ -18,16 +18,17 @@ KERNEL ?=
 MODULES ?=
 ARCH ?= um
 V ?=
+COVERAGE ?=
 
 # The user's words for the scripts, not for a sub-make.
-unexport ARCH BTF KDIR KSRC TARGET TARGETS KERNEL MODULES V
+unexport ARCH BTF KDIR KSRC TARGET TARGETS KERNEL MODULES V COVERAGE
 MAKEOVERRIDES :=
 
 UPLIFT := scripts/uplift
 # As the scripts have it.
 BUILD := $(or $(UPLIFT_BUILD),build)
 MADE := modules guest kunit report selftests cachelines live bench sched package/src package/modules package/log
-GOT := apt cache root targets src kselftest package
+GOT := apt cache root targets src kselftest package debug
 SETUP := scripts/setup
 RUNNING := /lib/modules/$(shell uname -r)/build
 HEADERS := $(or $(KDIR),$(RUNNING))
@@ -35,8 +36,8 @@ OWN := $(if $(KERNEL),--kernel $(KERNEL)) $(if $(MODULES),--modules $(MODULES)) 
 	$(if $(KDIR),--kdir $(KDIR)) $(if $(KSRC),--ksrc $(KSRC))
 
 .DEFAULT_GOAL := help
-.PHONY: help run matrix test modules modules-all modules_install install uninstall sign package kunit selftests check unit \
-	setup clean distclean
+.PHONY: help run matrix test torture modules modules-all modules_install install uninstall sign package kunit selftests \
+	check unit setup clean distclean
 
 help:
 	@echo 'uplift: try recent upstream fast-path changes on the stock kernel you already ship'
@@ -67,7 +68,10 @@ help:
 	@echo '  make check               static checks: checkpatch, sparse, shellcheck, W=1 ...'
 	@echo '  make unit                unit tests of the scripts; needs neither root nor network'
 	@echo '  make kunit               KUnit suites; ARCH=um (default) or x86_64; TARGET= or KSRC='
+	@echo '                           COVERAGE=1 how many lines and branches they come to'
 	@echo '  make selftests           kselftests on stock kernels in guests; TARGET= for one'
+	@echo
+	@echo '  make torture             for hours: kernels with checkers, every allocation failing, everything at once'
 	@echo
 	@echo '  make clean               remove what was built; downloads and the build root stay'
 	@echo '  make distclean           remove all of build/'
@@ -123,7 +127,7 @@ modules-all: setup
 	@$(UPLIFT) lab build $(TARGETS) $(if $(V),--verbose)
 
 kunit: setup
-	@scripts/kunit.py --arch $(ARCH) $(if $(TARGET),--target $(TARGET)) $(if $(KSRC),--ksrc $(KSRC))
+	@scripts/kunit.py --arch $(ARCH) $(if $(COVERAGE),--coverage) $(if $(TARGET),--target $(TARGET)) $(if $(KSRC),--ksrc $(KSRC))
 
 selftests: setup
 	@$(UPLIFT) lab selftests $(TARGETS)
@@ -137,6 +141,9 @@ unit:
 
 test: setup
 	@TARGETS="$(TARGETS)" scripts/test
+
+torture: setup
+	@scripts/torture $(TARGETS)
 
 clean:
 	@rm -rf $(addprefix $(BUILD)/,$(MADE))

@@ -384,10 +384,31 @@ static int endless_iter(struct iomap_iter *iter, const struct iomap_ops *ops)
 	return 1;
 }
 
+/* What lies around the mappings is nobody's to change either. */
+static int other_flags_iter(struct iomap_iter *iter, const struct iomap_ops *ops)
+{
+	int ret = model_iter(iter, ops);
+
+	iter->flags ^= IOMAP_NOWAIT;
+	return ret;
+}
+
+static int other_private_iter(struct iomap_iter *iter, const struct iomap_ops *ops)
+{
+	int ret = model_iter(iter, ops);
+
+	iter->private = iter;
+	return ret;
+}
+
 static void comparison_with_nonsense(struct kunit *test)
 {
 	struct iomap_compared compared;
 
+	KUNIT_EXPECT_EQ(test, iomap_compare(iomap_iter, other_flags_iter, ~0U, 1, 100, &compared),
+			-EILSEQ);
+	KUNIT_EXPECT_EQ(test, iomap_compare(iomap_iter, other_private_iter, ~0U, 1, 100, &compared),
+			-EILSEQ);
 	KUNIT_EXPECT_EQ(test, iomap_compare(iomap_iter, refusing_iter, ~0U, 1, 1, &compared),
 			-EILSEQ);
 	KUNIT_EXPECT_EQ(test, iomap_compare(refusing_iter, iomap_iter, ~0U, 1, 1, &compared),
@@ -414,8 +435,64 @@ static void form_of_model(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, iomap_form_of(model_iter), IOMAP_FORM_LEAVES);
 }
 
+/* Each is wrong in one thing that the form depends on. */
+
+static int half_iter(struct iomap_iter *iter, const struct iomap_ops *ops)
+{
+	int ret = model_iter(iter, ops);
+
+	iter->iomap.length /= 2;
+	return ret;
+}
+
+static int more_iter(struct iomap_iter *iter, const struct iomap_ops *ops)
+{
+	int ret = model_iter(iter, ops);
+
+	if (!ret)
+		iter->len = 1;
+	return ret;
+}
+
+static int silent_iter(struct iomap_iter *iter, const struct iomap_ops *ops)
+{
+	if (!iter->iomap.length)
+		return model_iter(iter, ops);
+	iter->len = 0;
+	return 0;
+}
+
+static int beginning_iter(struct iomap_iter *iter, const struct iomap_ops *ops)
+{
+	if (!iter->iomap.length)
+		return model_iter(iter, ops);
+	ops->iomap_begin(iter->inode, iter->pos, SZ_4K, iter->flags, &iter->iomap, &iter->srcmap);
+	iter->len = 0;
+	return 0;
+}
+
+static int spoiling_iter(struct iomap_iter *iter, const struct iomap_ops *ops)
+{
+	int ret = model_iter(iter, ops);
+
+	if (!ret)
+		iter->srcmap.length = 1;
+	return ret;
+}
+
 static void form_of_nonsense(struct kunit *test)
 {
+	static iomap_iter_fn * const wrong[] = {
+		half_iter, more_iter, silent_iter, beginning_iter, spoiling_iter,
+	};
+	int i;
+
+	for (i = 0; i < 2 * ARRAY_SIZE(wrong); i++) {
+		model = (struct model){ .mistake = i & 1 ? LEAVES_FINISHED : 0 };
+		KUNIT_EXPECT_EQ_MSG(test, iomap_form_of(wrong[i / 2]), IOMAP_FORM_UNKNOWN, "%ps",
+				    wrong[i / 2]);
+	}
+	model = (struct model){};
 	KUNIT_EXPECT_EQ(test, iomap_form_of(refusing_iter), IOMAP_FORM_UNKNOWN);
 	KUNIT_EXPECT_EQ(test, iomap_form_of(endless_iter), IOMAP_FORM_UNKNOWN);
 	model.mistake = LEAVES_SRCMAP;

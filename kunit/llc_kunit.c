@@ -845,7 +845,7 @@ static void tick(struct scene *scene, unsigned int cpu, unsigned int threads)
 	preempt_disable();
 	llc_predict_settle(scene->predict, here, threads, scene->now);
 	llc_predict_account(here, scene->ran[cpu]);
-	if (llc_predict_tick(scene->predict, here))
+	if (llc_predict_tick(scene->predict, here, key_of(100)))
 		llc_predict_compare(scene->predict, here, threads, NULL, scene->now);
 	preempt_enable();
 }
@@ -1092,42 +1092,54 @@ static void predict_nothing_to_choose_from(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, process_in(scene, slot)->compared, 0);
 }
 
-/* A tick that ends the turn of a thread: it compares when it runs again, wherever that is. */
-static void predict_waits_for_its_turn(struct kunit *test)
+/* Was a thread on a CPU, after a jiffy in which it ran, asked to compare? */
+static bool asked_after_jiffy(struct scene *scene, unsigned int cpu, unsigned long thread)
+{
+	struct llc_cpu *here = scene->predict->cpu[cpu];
+	bool asked;
+
+	scene->ran[cpu] += 4 * MS;
+	scene->now++;
+	preempt_disable();
+	llc_predict_settle(scene->predict, here, 4, scene->now);
+	llc_predict_account(here, scene->ran[cpu]);
+	asked = llc_predict_tick(scene->predict, here, key_of(thread));
+	preempt_enable();
+	return asked;
+}
+
+/* A tick in a system call: the thread compares when that is over, wherever it then runs. */
+static void predict_waits_for_user_space(struct kunit *test)
 {
 	struct scene *scene = scene_new(test, 8, 4, 4);
-	struct llc_cpu *here = scene->predict->cpu[1];
 	unsigned int slot = enter(scene, 1, 1);
 	struct llc_process *process = process_in(scene, slot);
+	int nr;
 
 	put(scene, 1, slot, 4);
-	scene->ran[1] = 4 * MS;
-	scene->now = 1;
-	preempt_disable();
-	llc_predict_settle(scene->predict, here, 4, 1);
-	llc_predict_account(here, 4 * MS);
-	KUNIT_EXPECT_TRUE(test, llc_predict_tick(scene->predict, here));
+	KUNIT_EXPECT_TRUE(test, asked_after_jiffy(scene, 1, 100));
+	nr = llc_predict_wait(process, key_of(100));
+	KUNIT_ASSERT_GE(test, nr, 0);
 	/* Once per epoch, be it compared or not. */
-	KUNIT_EXPECT_FALSE(test, llc_predict_tick(scene->predict, here));
-	preempt_enable();
-	llc_predict_wait(process, key_of(100), here->epoch);
+	KUNIT_EXPECT_FALSE(test, asked_after_jiffy(scene, 1, 101));
 	KUNIT_EXPECT_EQ(test, process->cpu, -1);
-	KUNIT_EXPECT_TRUE(test, process->waiting);
 
-	/* Others of the process have not waited. */
-	KUNIT_EXPECT_FALSE(test, llc_predict_waited(process, key_of(101)));
-	KUNIT_EXPECT_TRUE(test, process->waiting);
-	KUNIT_EXPECT_TRUE(test, llc_predict_waited(process, key_of(100)));
-	KUNIT_EXPECT_FALSE(test, process->waiting);
-	KUNIT_EXPECT_FALSE(test, llc_predict_waited(process, key_of(100)));
+	/* It waits already: nobody was asked in this epoch, so that another thread is. */
+	KUNIT_EXPECT_FALSE(test, asked_after_jiffy(scene, 1, 100));
+	KUNIT_EXPECT_TRUE(test, asked_after_jiffy(scene, 1, 101));
 
 	put(scene, 1, 0, 4);
 	put(scene, 6, slot, 4);
 	preempt_disable();
-	llc_predict_compare(scene->predict, scene->predict->cpu[6], 4, NULL, 1);
+	llc_predict_compare(scene->predict, scene->predict->cpu[6], 4, NULL, scene->now);
 	preempt_enable();
+	llc_predict_waited(process, nr);
 	KUNIT_EXPECT_EQ(test, process->cpu, 1);
 	KUNIT_EXPECT_EQ(test, process->compared, 1);
+
+	/* And is asked again. */
+	scene->now += 2;
+	KUNIT_EXPECT_TRUE(test, asked_after_jiffy(scene, 6, 100));
 }
 
 /* Its first tick counts, unless the last CPU is in the same epoch already. */
@@ -1157,21 +1169,35 @@ static void predict_meets_the_new_at_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, process_in(scene, two)->compared, 1);
 }
 
+/* Threads that sleep in system calls for as long as they like. */
 static void predict_many_wait(struct kunit *test)
 {
 	struct scene *scene = scene_new(test, 8, 4, 4);
-	struct llc_process *process = process_in(scene, enter(scene, 1, 1));
-	unsigned int i, waited = 0;
+	unsigned int slot = enter(scene, 1, 1);
+	struct llc_process *process = process_in(scene, slot);
+	unsigned int i;
 
-	for (i = 1; i <= 2 * LLC_WAITERS + 1; i++)
-		llc_predict_wait(process, key_of(i), i);
-	for (i = 1; i <= 2 * LLC_WAITERS + 1; i++)
-		waited += llc_predict_waited(process, key_of(i));
-	/* No more than there is room for, the last one among them, and nobody is left behind. */
-	KUNIT_EXPECT_EQ(test, waited, LLC_WAITERS);
-	KUNIT_EXPECT_FALSE(test, process->waiting);
-	for (i = 0; i < LLC_WAITERS; i++)
-		KUNIT_EXPECT_NULL(test, process->waiter[i]);
+	put(scene, 1, slot, 4);
+	for (i = 0; i < LLC_WAITERS; i++) {
+		scene->now++;
+		KUNIT_EXPECT_TRUE(test, asked_after_jiffy(scene, 1, 100 + i));
+		KUNIT_EXPECT_EQ(test, llc_predict_wait(process, key_of(100 + i)), i);
+	}
+	/* The next one is asked, and finds no room to wait. */
+	scene->now++;
+	KUNIT_EXPECT_TRUE(test, asked_after_jiffy(scene, 1, 99));
+	KUNIT_EXPECT_EQ(test, llc_predict_wait(process, key_of(99)), -1);
+	llc_predict_waited(process, 3);
+	KUNIT_EXPECT_EQ(test, llc_predict_wait(process, key_of(99)), 3);
+
+	/* What they have to do lies in the slot, which nobody else gets before. */
+	put(scene, 1, 0, 4);
+	llc_predict_unlink(scene->predict, slot);
+	for (i = 0; i < LLC_WAITERS; i++) {
+		KUNIT_EXPECT_FALSE(test, llc_predict_recycle(scene->predict, slot));
+		llc_predict_waited(process, i);
+	}
+	KUNIT_EXPECT_TRUE(test, llc_predict_recycle(scene->predict, slot));
 }
 
 static void predict_scans_some_nodes_only(struct kunit *test)
@@ -1193,7 +1219,7 @@ static void predict_scans_some_nodes_only(struct kunit *test)
 	preempt_disable();
 	llc_predict_settle(scene->predict, here, 4, 1);
 	llc_predict_account(here, MS);
-	KUNIT_EXPECT_TRUE(test, llc_predict_tick(scene->predict, here));
+	KUNIT_EXPECT_TRUE(test, llc_predict_tick(scene->predict, here, key_of(100)));
 	llc_predict_compare(scene->predict, here, 4, &first, 1);
 	preempt_enable();
 	KUNIT_EXPECT_EQ(test, process_in(scene, slot)->cpu, 1);
@@ -1672,7 +1698,7 @@ static struct kunit_case llc_cases[] = {
 	KUNIT_CASE(predict_drops_the_stale),
 	KUNIT_CASE(predict_keeps_while_asleep),
 	KUNIT_CASE(predict_nothing_to_choose_from),
-	KUNIT_CASE(predict_waits_for_its_turn),
+	KUNIT_CASE(predict_waits_for_user_space),
 	KUNIT_CASE(predict_meets_the_new_at_once),
 	KUNIT_CASE(predict_many_wait),
 	KUNIT_CASE(predict_scans_some_nodes_only),

@@ -25,6 +25,9 @@
 #include <linux/string.h>
 #include <linux/wait.h>
 
+#include <asm/sections.h>
+
+#include "../modules/compat/ftrace.h"
 #include "../modules/core/body.h"
 #include "../modules/core/conflict.h"
 #include "../modules/core/count.h"
@@ -505,6 +508,25 @@ static void second_redirect_is_refused(struct kunit *test)
 	uplift_redirect_exit(other);
 }
 
+/*
+ * A trampoline of BPF's may be unknown to kallsyms. The log, which anybody may
+ * read, then had its address.
+ */
+static void hooker_without_a_name_told_an_address(struct kunit *test)
+{
+	/* Never called. In the reach of a call, and behind all that has a name. */
+	unsigned long nowhere = PAGE_ALIGN((unsigned long)_end) + PAGE_SIZE;
+	struct ftrace_ops ops = {};
+	char name[128] = "";
+
+	KUNIT_ASSERT_EQ(test, ftrace_set_filter_ip(&ops, redirect.addr, 0, 1), 0);
+	KUNIT_ASSERT_EQ(test, compat_ftrace_direct_register(&ops, nowhere), 0);
+	KUNIT_EXPECT_TRUE(test, uplift_conflict("uplift_tried", redirect.addr, name, sizeof(name)));
+	KUNIT_EXPECT_STREQ(test, name, "ftrace-direct user (code without a name)");
+	KUNIT_EXPECT_EQ(test, compat_ftrace_direct_unregister(&ops, nowhere), 0);
+	ftrace_free_filter(&ops);
+}
+
 static int probe_hits;
 
 static int probe_before(struct kprobe *probe, struct pt_regs *regs)
@@ -718,6 +740,7 @@ static struct kunit_case redirect_cases[] = {
 	KUNIT_CASE_SLOW(switching_under_callers),
 	KUNIT_CASE_SLOW(tasks_asleep_inside),
 	KUNIT_CASE(second_redirect_is_refused),
+	KUNIT_CASE(hooker_without_a_name_told_an_address),
 	KUNIT_CASE(probe_with_post_handler_is_refused),
 	KUNIT_CASE(probe_without_post_handler_goes_along),
 	KUNIT_CASE(ftrace_that_is_off),

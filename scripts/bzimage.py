@@ -4,6 +4,7 @@
 import lzma
 import struct
 import subprocess
+import zlib
 
 
 def is_image(data):
@@ -24,4 +25,6 @@ def unpack(data):
     if payload[:4] == b"\x28\xb5\x2f\xfd":
         result = subprocess.run(["zstd", "-dcq"], input=payload, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         return result.stdout	# zstd, too, stumbles over the size at the end, after all is out
+    if payload[:2] == b"\x1f\x8b":
+        return zlib.decompressobj(wbits=31).decompress(payload)
     raise ValueError(f"is compressed in a way that uplift does not know ({payload[:4].hex()})")

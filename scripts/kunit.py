@@ -30,6 +30,7 @@ from lab import buildroot, fetch, paths, say, targets   # noqa: E402
 
 ARCHES = ("um", "x86_64")
 # Changes whose bodies a suite has linked in, and the function that is lifted.
+LEAST = 90, 80	# per cent of a *_core.c's lines and branches, with --coverage
 BODIES = {"epoll": "do_epoll_wait", "iomap": "iomap_iter"}
 # Anything of this in the kernel's output fails the run, whatever the cases say.
 SPLAT = re.compile(
@@ -57,9 +58,10 @@ def declared_cases(files):
     return suites
 
 
-def configs(arch, debug=False):
+def configs(arch, debug=False, coverage=False):
     """The configurations that make up a kernel, in the order in which they count."""
-    return [".kunitconfig", f"{arch}.config"] + (["debug.config"] if debug else [])
+    return ([".kunitconfig", f"{arch}.config"] + (["debug.config"] if debug else [])
+            + (["coverage.config"] if coverage else []))
 
 
 def enabled(kunit_dir, arch):
@@ -194,21 +196,23 @@ def kunit_argv(verb, args, objdir, tree):
     argv = ["python3", "-B", "tools/testing/kunit/kunit.py", verb,
             f"--build_dir={objdir}", f"--arch={args.arch}"]
     top = Path("drivers/uplift/kunit")
-    argv += [f"--kunitconfig={top / name}" for name in configs(args.arch, args.debug)]
+    argv += [f"--kunitconfig={top / name}" for name in configs(args.arch, args.debug, args.coverage)]
     argv += [f"--kconfig_add=CONFIG_UPLIFT_{change.upper()}_KUNIT_TEST=n" for change in args.lacking]
     # UML has several CPUs from 7.2 on.
     smp_uml = args.arch == "um" and version_of(tree) >= (7, 2)
-    if smp_uml:
+    if smp_uml and not args.coverage:	# CPUs that count at once would lose counts
         argv.append("--kconfig_add=CONFIG_SMP=y")
+    if args.coverage:
+        # What UML's last link takes over, and nothing else has without LTO. libgcov and fs/seq_file.c both have a
+        # mangle_path(), which in the former nobody calls.
+        argv.append("--make_options=CC_FLAGS_LTO=--coverage -Wl,-z,muldefs")
     if verb == "build":
         argv.append(f"--jobs={args.jobs}")
     else:
         argv.append(f"--timeout={args.timeout}")
         if args.arch != "um":
-            # Not multi-threaded: there, code that is patched while another CPU runs it can
-            # trap when the patching is over (seen with QEMU 7.2 and 10.0, "Oops: int3").
-            argv += ["--qemu_args=-smp 2 -accel tcg,thread=single", "--kernel_args=panic=-1"]
-        if smp_uml:
+            argv += ["--qemu_args=-smp 2", "--kernel_args=panic=-1"]
+        if smp_uml and not args.coverage:
             argv += ["--kernel_args=ncpus=2", "--kernel_args=seccomp=on"]
         if args.seed:
             argv += [f"--kernel_args=uplift_{name}_kunit.seed={args.seed}"
@@ -245,11 +249,10 @@ def make_bodies(args, objdir, tree):
 def run_kunit(verb, args, objdir, tree, extra=()):
     argv = kunit_argv(verb, args, objdir, tree)
     argv[4:4] = list(extra)
-    # Newer kunit.py ask for KVM first. A /dev/kvm that opens and then hangs the
-    # guest is common in virtual machines, and nothing here needs its speed.
-    binds = [("/dev/null", "/dev/kvm")] if os.path.exists("/dev/kvm") else []
+    # Where QEMU is looked for: in kunit/qemu, which has an accelerator of its own choice.
+    env = {"PATH": f"{paths.TOP / 'kunit/qemu'}:/usr/sbin:/usr/bin:/sbin:/bin"}
     with Heartbeat(f"kunit.py {verb}"):
-        return buildroot.run(argv, cwd=tree, binds=binds)
+        return buildroot.run(argv, cwd=tree, env=env)
 
 
 # --- what came out ---------------------------------------------------------------
@@ -337,6 +340,71 @@ def judge(expected, result, log):
     return passed, skipped, complaints
 
 
+# --- coverage -------------------------------------------------------------------
+
+def covered(reports, top):
+    """{source: [lines, lines run, branches, branches taken]} from gcov's JSON, of our own .c files."""
+    lines, branches = {}, {}
+    for report in reports:
+        for file in report["files"]:
+            path = os.path.normpath(os.path.join(report["current_working_directory"], file["file"]))
+            name = path.partition("/drivers/uplift/")[2] or os.path.relpath(path, top)
+            if not re.fullmatch(r"modules/.*\.c", name) or "/gen/" in name:
+                continue
+            for line in file["lines"]:
+                key = name, line["line_number"]
+                lines[key] = lines.get(key, 0) + line["count"]
+                for number, branch in enumerate(line["branches"]):
+                    branches[*key, number] = branches.get((*key, number), 0) + branch["count"]
+    found = {}
+    for counts, at in ((lines, 0), (branches, 2)):
+        for (name, *_), count in counts.items():
+            row = found.setdefault(name, [0, 0, 0, 0])
+            row[at] += 1
+            row[at + 1] += bool(count)
+    return found
+
+
+def gcov(objdir, results):
+    """gcov's JSON reports of everything of ours that ran; the sources with counts go to results/coverage."""
+    data = sorted((objdir / "drivers/uplift").rglob("*.gcda"))
+    if not data:
+        raise say.Problem(f"the kernel left no counts in {objdir}/drivers/uplift: is it linked with --coverage?")
+    out = paths.ensure(results / "coverage")
+    status, text = buildroot.output(["gcov-14", "--branch-probabilities", "--hash-filenames", *data], cwd=out)
+    if status:
+        raise say.Problem(f"gcov: {text.strip().splitlines()[-1]}")
+    status, text = buildroot.output(["gcov-14", "--branch-probabilities", "--json-format", "--stdout", *data], cwd=out)
+    reports = []
+    for line in text.splitlines():
+        try:
+            reports.append(json.loads(line))
+        except ValueError:
+            continue
+    if status or not reports:
+        raise say.Problem(f"gcov left no report: {text.strip()[-200:]}")
+    return reports
+
+
+def coverage(objdir, results):
+    """Print how much of the pure logic ran; complaints where it is too little of a *_core.c."""
+    found = covered(gcov(objdir, results), paths.TOP)
+    complaints = []
+    cores = sorted(name for name in found if name.endswith("_core.c"))
+    if not cores:
+        complaints.append("coverage: no *_core.c was run")
+    print(f"{'':32} {'lines':>15} {'branches':>15}")
+    for name in cores + sorted(set(found) - set(cores)):
+        row = found[name]
+        shares = [100 * row[at + 1] / row[at] if row[at] else 100 for at in (0, 2)]
+        print(f"{name:32} {row[1]:4}/{row[0]:4} {shares[0]:4.0f}% {row[3]:4}/{row[2]:4} {shares[1]:4.0f}%")
+        for share, least, what in zip(shares, LEAST, ("lines", "branches")):
+            if name in cores and share < least:
+                complaints.append(f"coverage: {name}: {share:.1f}% of its {what} ran, {least}% at least are wanted")
+    paths.write(results / "coverage.json", json.dumps(found, indent=1) + "\n")
+    return complaints
+
+
 # --- the command -------------------------------------------------------------------
 
 def parse_args(argv):
@@ -354,6 +422,9 @@ def parse_args(argv):
     parser.add_argument("--debug", action="store_true",
                         help="with KASAN, lockdep, RCU and sleep checks and kmemleak; "
                         "implies --arch x86_64; builds for minutes")
+    parser.add_argument("--coverage", action="store_true",
+                        help="count which lines and branches ran, on um; fails where it is too "
+                        f"few of a *_core.c: {LEAST[0]}%% of lines, {LEAST[1]}%% of branches")
     parser.add_argument("--filter", metavar="GLOB", help="only these, as suite.case")
     parser.add_argument("--seed", type=int, metavar="N",
                         help="repeat the random script that printed this")
@@ -365,8 +436,13 @@ def parse_args(argv):
     parser.add_argument("--timeout", type=int, default=540, metavar="SECONDS",
                         help="for the kernel under test (default: %(default)s)")
     args = parser.parse_args(argv)
+    if args.debug and args.coverage:
+        parser.error("--debug and --coverage are kernels of their own")
     if args.debug:
         args.arch = "x86_64"
+    if args.coverage:
+        args.arch = "um"
+        args.seed = args.seed or 1	# the same lines each time
     return args
 
 
@@ -387,7 +463,7 @@ def main(argv=None):
     buildroot.ensure("test")
 
     tree = paths.KUNIT / f"{name}-tree"
-    work = paths.KUNIT / f"{name}-{args.arch}{'-debug' if args.debug else ''}"
+    work = paths.KUNIT / f"{name}-{args.arch}{'-debug' if args.debug else ''}{'-coverage' if args.coverage else ''}"
     objdir, results = work / "obj", work / "results"
 
     with paths.lock(f"kunit-{name}-tree"):
@@ -407,7 +483,7 @@ def main(argv=None):
 
         start = time.monotonic()
         raw_json, log_path = objdir / "uplift.json", objdir / "test.log"
-        for old in (raw_json, log_path):
+        for old in (raw_json, log_path, *objdir.rglob("drivers/uplift/**/*.gcda")):
             old.unlink(missing_ok=True)
         # Its exit status is not asked: it is 0 for some broken results.
         run_kunit("exec", args, objdir, tree, [f"--json={raw_json}"])
@@ -424,6 +500,8 @@ def main(argv=None):
         if args.json:
             paths.write(args.json, text)
         passed, skipped, complaints = judge(expected, json.loads(text), log)
+        if args.coverage:
+            complaints += coverage(objdir, results)
         if fingerprint(pristine) != before:
             complaints.append(f"{pristine}: changed while this ran; it has to stay pristine")
 
@@ -432,7 +510,7 @@ def main(argv=None):
     for complaint in complaints:
         print(f"FAIL {complaint}")
     total = sum(len(cases) for cases in expected.values())
-    print(f"kunit {name} {args.arch}{' debug' if args.debug else ''}: {passed} of {total} cases "
+    print(f"kunit {name} {args.arch}{' debug' if args.debug else ''}{' coverage' if args.coverage else ''}: {passed} of {total} cases "
           f"passed, {skipped} skipped, {len(complaints)} complaints; built in {built:.0f} s, "
           f"ran in {ran:.0f} s; results in {os.path.relpath(results)}")
     return 1 if complaints or not passed else 0

@@ -179,8 +179,12 @@ def main(argv):
         try:
             with open(name) as file:
                 sys.stdout.write(render(json.load(file)))
-        except (OSError, ValueError, KeyError) as error:
-            print(f"report: {name}: {error}", file=sys.stderr)
+        except OSError as error:
+            print(f"report: {name}: {error.strerror}", file=sys.stderr)
+            return 1
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, ArithmeticError, RecursionError) as error:
+            print(f"report: {name}: no whole evaluation: {type(error).__name__}: {' '.join(str(error).split())}",
+                  file=sys.stderr)
             return 1
     return 0
 

@@ -13,7 +13,7 @@
 # path that ends in / is a directory, which has 0755; <name> stands for any.
 #
 # Environment:
-#   UPLIFT_KO_DIR  where the modules are (see find_ko in redirect_lib.sh)
+#   UPLIFT_KO_DIR  where the modules are (see find_ko in lib.sh)
 #   ONLY           names of the tests to run, as KTAP prints them (all)
 #
 # Exit: 0 pass, 1 fail, 2 usage, 4 skip. Output is KTAP.

@@ -21,16 +21,14 @@
 # Runs under any POSIX shell, busybox included. Exit: 0 pass, 1 fail, 2 usage,
 # 4 skip. Output is KTAP; the programs' own results are nested in it.
 
+CHANGE=fslist
 DIR=$(cd "$(dirname "$0")" && pwd) || exit 1
-for helpers in "$DIR/ktap_helpers.sh" "$DIR/../kselftest/ktap_helpers.sh"; do
-	[ -r "$helpers" ] && break
-done
-if [ ! -r "$helpers" ]; then
-	echo "fslist.sh: no ktap_helpers.sh beside it: make -C selftests KSFT=DIR INSTALL_PATH=DIR install, and run it there" >&2
+if [ ! -r "$DIR/lib.sh" ]; then
+	echo "fslist.sh: no lib.sh beside it: install the selftests, and run it there" >&2
 	exit 2
 fi
-# shellcheck source=/dev/null
-. "$helpers"
+# shellcheck source=selftests/lib.sh
+. "$DIR/lib.sh"
 
 FORM=${1:-${FORM:-short}}
 case $FORM in
@@ -42,8 +40,6 @@ esac
 NATIVE_FILE=/proc/filesystems
 CACHED=/proc/filesystems_cached
 UNCACHED=/proc/filesystems_uncached
-DEBUG=/sys/kernel/debug
-FTRACE=/proc/sys/kernel/ftrace_enabled
 KPROBES=$DEBUG/kprobes/enabled
 EXPEDITED=/sys/kernel/rcu_expedited
 # Small, without dependencies, one line in the list each, and some of them a
@@ -57,43 +53,12 @@ TESTS="$TESTS missing_symbol foreign_symbol native_refused cycles unloaded kerne
 
 # Before anything is changed.
 
-skip_all()
-{
-	ktap_skip_all "$*"
-	exit "$KSFT_SKIP"
-}
-
-is_loaded()
-{
-	grep -q "^$1 " /proc/modules
-}
-
-# find_ko NAME: where NAME.ko is; a guest of the lab has it in /modules
-find_ko()
-{
-	release=$(uname -r)
-	for place in ${UPLIFT_KO_DIR:+"$UPLIFT_KO_DIR"} "$DIR" /modules \
-		     "$DIR/../modules/core" "$DIR/../modules/fslist" \
-		     "/lib/modules/$release/updates" "/lib/modules/$release/updates/dkms" \
-		     "/lib/modules/$release/updates/uplift" "/lib/modules/$release/extra"; do
-		for ko in "$place/$1.ko" "$place/$1.ko.xz"; do
-			[ -r "$ko" ] && echo "$ko" && return
-		done
-	done
-}
-
 ktap_print_header
 [ "$(id -u)" = 0 ] || skip_all "loading modules needs root"
 [ -r /proc/modules ] || skip_all "this kernel has no modules"
 for module in uplift_fslist uplift; do
 	! is_loaded $module || skip_all "$module is loaded already: rmmod uplift_fslist uplift"
 done
-CORE_KO=$(find_ko uplift)
-FSLIST_KO_FILE=$(find_ko uplift_fslist)
-if [ -z "$CORE_KO" ] || [ -z "$FSLIST_KO_FILE" ]; then
-	skip_all "no uplift.ko and uplift_fslist.ko: make modules, or set UPLIFT_KO_DIR"
-fi
-
 TMP=$(mktemp -d) || exit 1
 FOLLOWER=''; CHANGER=''; MOUNTED=''; OLD_FTRACE=''; OLD_KPROBES=''; OLD_EXPEDITED=''
 
@@ -127,6 +92,12 @@ trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
+CORE_KO=$(find_ko uplift)
+FSLIST_KO_FILE=$(find_ko uplift_fslist)
+if [ -z "$CORE_KO" ] || [ -z "$FSLIST_KO_FILE" ]; then
+	skip_all "no uplift.ko and uplift_fslist.ko: make modules, or set UPLIFT_KO_DIR"
+fi
+
 if [ ! -d $DEBUG/kprobes ] && ! grep -q " $DEBUG debugfs" /proc/mounts; then
 	if mount -t debugfs debugfs $DEBUG 2>/dev/null; then
 		MOUNTED=1
@@ -135,21 +106,6 @@ if [ ! -d $DEBUG/kprobes ] && ! grep -q " $DEBUG debugfs" /proc/mounts; then
 	fi
 fi
 
-# unpack FILE: a plain module of it, for insmod programs that cannot
-unpack()
-{
-	plain=$TMP/${1##*/}
-	plain=${plain%.[xgz][zs]*}
-	case $1 in
-	*.ko)	echo "$1" ;;
-	*.xz)	xz -dc "$1" >"$plain" && echo "$plain" ;;
-	*.gz)	gzip -dc "$1" >"$plain" && echo "$plain" ;;
-	*.zst)	zstd -qdc "$1" >"$plain" && echo "$plain" ;;
-	esac
-}
-
-CORE_KO=$(unpack "$CORE_KO")
-FSLIST_KO_FILE=$(unpack "$FSLIST_KO_FILE")
 for module in $FS_MODULES; do
 	! is_loaded "$module" || continue
 	ko=$(find "/lib/modules/$(uname -r)/" -name "$module.ko" -o -name "$module.ko.*" | head -n 1)
@@ -162,44 +118,10 @@ ONE_FS=$1
 ONE_FS_NAME=${ONE_FS##*/}
 ONE_FS_NAME=${ONE_FS_NAME%.ko}
 
-# The log, followed from here on: it may turn over in a long run.
-MARK="uplift selftest $$ begins"
-echo "$MARK" >/dev/kmsg
-cat /dev/kmsg >"$TMP/kmsg" 2>/dev/null &
-FOLLOWER=$!
+follow_log
 TAINT=$(cat /proc/sys/kernel/tainted)
 
-# Helpers of the tests. A test prints what is wrong and returns a status.
-
-complain()
-{
-	ktap_print_msg "$*"
-	return 1
-}
-
-loop_until()
-{
-	tries=$1
-	shift
-	while ! "$@"; do
-		tries=$((tries - 1))
-		[ $tries -gt 0 ] || return 1
-		sleep 0.1
-	done
-}
-
-# log_line TEXT: writes a line into the log and waits until it came round
-log_line()
-{
-	echo "$1" >/dev/kmsg
-	loop_until 50 grep -q ";$1\$" "$TMP/kmsg"
-}
-
-# log_since LINE: what the kernel logged after it, without stamps
-log_since()
-{
-	sed -e "1,/;$1\$/d" -e 's/^[^;]*;//' "$TMP/kmsg"
-}
+# Helpers of the tests.
 
 same_text()
 {
@@ -209,22 +131,6 @@ same_text()
 counter()
 {
 	sed -n "s/^$1 //p" $DEBUG/uplift/fslist/stats
-}
-
-# load FILE [PARAMETER...]: leaves the errno's name in $TMP/errno
-load()
-{
-	"$DIR/module_call" load "$@" >"$TMP/errno"
-}
-
-# refused ERRNO[|ERRNO] FILE [PARAMETER...]: loading must fail, with that
-refused()
-{
-	errno=$1
-	shift
-	! load "$@" || complain "${1##*/} loaded" || return
-	grep -qxE "$errno" "$TMP/errno" ||
-		complain "${1##*/} refused with $(cat "$TMP/errno"), not $errno"
 }
 
 # load_fslist [PARAMETER...]: with native=1 where that is needed
@@ -243,17 +149,6 @@ ensure_loaded()
 ensure_unloaded()
 {
 	! is_loaded uplift_fslist || rmmod uplift_fslist
-}
-
-# nested PROGRAM [ARGUMENT...]: its results one level down, its status kept
-nested()
-{
-	{
-		"$@" 2>&1
-		echo $? >"$TMP/status"
-	} | sed 's/^/  /'
-	read -r status <"$TMP/status"
-	return "$status"
 }
 
 # The tests.
@@ -282,9 +177,7 @@ test_load()
 	[ "$lines" = $((${#NATIVE} ? 2 : 1)) ] ||
 		complain "$lines lines in the log, one per load was expected" || return
 	same_text || complain "the texts differ" || return
-	is=$(cat /proc/sys/kernel/tainted)
-	[ "$is" = $((TAINT | 4096 | 8192)) ] ||
-		complain "tainted is $is, was $TAINT: more than out of tree (4096) and unsigned (8192)"
+	tainted_by_us
 }
 
 test_load_twice()
@@ -514,14 +407,7 @@ test_unloaded()
 
 test_kernel_log()
 {
-	kill -0 $FOLLOWER 2>/dev/null || complain "the log outran us: nothing known of it" || return
-	log_line "uplift selftest $$ log" || complain "the log does not come round" || return
-	log_since "$MARK" >"$TMP/log"
-	is=$(cat /proc/sys/kernel/tainted)
-	[ "$is" = $((TAINT | 4096 | 8192)) ] || complain "tainted is $is, was $TAINT" || return
-	! grep -E '^(WARNING:|BUG:|BUG |kernel BUG|Oops|general protection|Call Trace:|INFO: |-+\[ cut here|UBSAN|KASAN|KFENCE|refcount_t|list_(add|del) corruption|unable to handle|rcu: INFO)' \
-		"$TMP/log" >"$TMP/faults" ||
-		{ sed 's/^/# /' "$TMP/faults" | head -n 20; return 1; }
+	tainted_by_us && no_faults
 }
 
 test_permanent()
@@ -543,28 +429,15 @@ test_permanent()
 
 # Run them.
 
-# shellcheck disable=SC2086 # names without blanks
-set -- ${ONLY:-$TESTS}
-for test; do
-	case " $TESTS " in
-	*" $test "*) ;;
-	*) echo "fslist.sh: no test '$test'; there are: $TESTS" >&2; exit 2 ;;
-	esac
-done
+after_failure()
+{
+	unload_filesystems
+}
+
+check_only
 if [ -w $EXPEDITED ]; then
 	# Unloading a module waits for grace periods: shorter ones, more changes.
 	OLD_EXPEDITED=$(cat $EXPEDITED)
 	echo 1 >$EXPEDITED
 fi
-ktap_set_plan $#
-ktap_print_msg "$(uname -r), $FORM: $CHANGES changes, $CYCLES cycles, modules: $(echo "$FS_KOS" | sed 's,[^ ]*/,,g')"
-for test; do
-	"test_$test"
-	case $? in
-	0)	ktap_test_pass "$test" ;;
-	"$KSFT_SKIP") ktap_test_skip "$test" ;;
-	*)	ktap_test_fail "$test"
-		unload_filesystems ;;
-	esac
-done
-ktap_finished
+run_tests ": $CHANGES changes, $CYCLES cycles, modules: $(echo "$FS_KOS" | sed 's,[^ ]*/,,g')"

@@ -7,6 +7,7 @@
  *
  * SHAPE: PxT	P processes of T threads that compute all the time
  *	  PxTp	the same, in pairs that pass a token through pipes
+ *	  PxTs	that take some ticks in a system call, and then sleep in it
  *
  * -t MS	how long (1000)
  * -i MS	how often to look (20), and -o FILE where to put what was read: a
@@ -28,11 +29,12 @@
 #define MAX_PROCESSES	64
 #define MAX_THREADS	64
 #define PAGE		4096
+#define PIPE		(8 << 20)
 
 struct shape {
 	const char *name;
 	int processes, threads;
-	bool pairs;
+	bool pairs, sleeps;
 };
 
 struct worker {
@@ -89,10 +91,24 @@ static void *passing(void *arg)
 	return NULL;
 }
 
+/* Write more than the pipe takes, with one call. */
+static void *sleeping(void *arg)
+{
+	char *data = calloc(1, PIPE + PAGE);
+	int ends[2];
+
+	if (!data || pipe(ends) || fcntl(ends[1], F_SETPIPE_SZ, PIPE) < PIPE)
+		_exit(1);
+	if (write(ends[1], data, PIPE + PAGE) >= 0)
+		_exit(1);
+	return NULL;
+}
+
 /* One process; ends by being killed. */
 static void process(const struct shape *shape, int slot)
 {
 	static struct worker workers[MAX_THREADS];
+	void *(*work)(void *) = shape->sleeps ? sleeping : shape->pairs ? passing : computing;
 	unsigned long long rounds;
 	int i, pipes[2][2];
 	pthread_t thread;
@@ -116,10 +132,11 @@ static void process(const struct shape *shape, int slot)
 		workers[i].in = pipes[i % 2][0];
 		workers[i].out = pipes[!(i % 2)][1];
 		/* The first thread works, too: so many threads, and none that only waits. */
-		if (i && pthread_create(&thread, NULL, shape->pairs ? passing : computing,
-					&workers[i]))
+		if (i && pthread_create(&thread, NULL, work, &workers[i]))
 			_exit(1);
 	}
+	if (shape->sleeps)
+		sleeping(&workers[0]);
 	if (shape->pairs) {
 		char token;
 
@@ -146,8 +163,9 @@ static bool parse_shape(const char *text, struct shape *shape)
 
 	shape->name = text;
 	shape->pairs = *end == 'p';
-	return n >= 2 && (!*end || shape->pairs) && strlen(text) < 16 && shape->processes > 0 &&
-	       shape->threads > 0 && shape->threads <= MAX_THREADS &&
+	shape->sleeps = *end == 's';
+	return n >= 2 && (!*end || shape->pairs || shape->sleeps) && strlen(text) < 16 &&
+	       shape->processes > 0 && shape->threads > 0 && shape->threads <= MAX_THREADS &&
 	       !(shape->pairs && shape->threads % 2);
 }
 
@@ -245,6 +263,7 @@ int main(int argc, char **argv)
 	}
 	return code;
 usage:
-	fprintf(stderr, "usage: llc_load [-t MS] [-i MS] [-o FILE] [-k KIB] PxT[p]...\n");
+	fprintf(stderr,
+		"usage: llc_load [-t MS] [-i MS] [-o FILE] [-k KIB] PxT[p|s]...\n");
 	return 2;
 }

@@ -9,7 +9,7 @@
 #
 # Environment:
 #   LOCKDOWN       1, or everything is skipped
-#   UPLIFT_KO_DIR  where the modules are (see find_ko in redirect_lib.sh)
+#   UPLIFT_KO_DIR  where the modules are (see find_ko in lib.sh)
 #   ONLY           names of the tests to run, as KTAP prints them (all)
 #
 # Exit: 0 pass, 1 fail, 2 usage, 4 skip. Output is KTAP.
@@ -27,7 +27,7 @@ FORM=lockdown
 
 LOCK=/sys/kernel/security/lockdown
 ENFORCE=/sys/module/module/parameters/sig_enforce
-TESTS="lock readable arm_stays unload_off refused_locked refused_unsigned"
+TESTS="lock readable arm_stays unload_off refused_locked confidentiality refused_unsigned"
 
 # With one arm on and another module's off.
 test_lock()
@@ -79,6 +79,15 @@ test_refused_locked()
 	need_lock || return
 	[ -n "$FSLIST_KO" ] || skip "no uplift_fslist.ko here" || return
 	refused EPERM "$FSLIST_KO"
+}
+
+# The stricter of the two takes nothing more away.
+test_confidentiality()
+{
+	need_lock || return
+	echo confidentiality >$LOCK || return
+	[ "$(sed 's/.*\[\(.*\)\].*/\1/' $LOCK)" = confidentiality ] || complain "not locked: $(cat $LOCK)" || return
+	test_readable && test_arm_stays && test_refused_locked
 }
 
 test_refused_unsigned()

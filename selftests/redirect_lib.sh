@@ -1,125 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
 #
-# What epoll.sh, iomap.sh and llc.sh share; sourced with CHANGE and DIR set.
+# What the scripts of one change each share, beside lib.sh; sourced with CHANGE
+# and DIR set.
 # Loads uplift.ko and uplift_CHANGE.ko where they are, goes through the arms,
 # and leaves everything as it was. Where they are not there is the arm "off",
 # the kernel as it stands, and what needs another one is skipped.
 
-for helpers in "$DIR/ktap_helpers.sh" "$DIR/../kselftest/ktap_helpers.sh"; do
-	[ -r "$helpers" ] && break
-done
-if [ ! -r "$helpers" ]; then
-	echo "$CHANGE.sh: no ktap_helpers.sh beside it: make -C selftests KSFT=DIR INSTALL_PATH=DIR install, and run it there" >&2
-	exit 2
-fi
-# shellcheck source=/dev/null
-. "$helpers"
+# shellcheck source=selftests/lib.sh
+. "$DIR/lib.sh"
 
-DEBUG=/sys/kernel/debug
 UPLIFT=$DEBUG/uplift/$CHANGE
-FTRACE=/proc/sys/kernel/ftrace_enabled
 MODULE=uplift_$CHANGE
-
-skip_all()
-{
-	ktap_skip_all "$*"
-	exit "$KSFT_SKIP"
-}
-
-is_loaded()
-{
-	grep -q "^$1 " /proc/modules
-}
-
-# find_ko NAME: where NAME.ko is; a guest of the lab has it in /modules. What DKMS packed is unpacked.
-find_ko()
-{
-	release=$(uname -r)
-	for place in ${UPLIFT_KO_DIR:+"$UPLIFT_KO_DIR"} "$DIR" /modules \
-		     "$DIR/../modules/core" "$DIR/../modules/$CHANGE" "$DIR/../modules/backports" \
-		     "/lib/modules/$release/updates" "/lib/modules/$release/updates/dkms" \
-		     "/lib/modules/$release/updates/uplift" "/lib/modules/$release/extra"; do
-		if [ -r "$place/$1.ko" ]; then
-			echo "$place/$1.ko"
-			return
-		fi
-		for packed in "$place/$1.ko.xz" "$place/$1.ko.zst" "$place/$1.ko.gz"; do
-			[ -r "$packed" ] || continue
-			case $packed in
-			*.xz)	xz -dc "$packed" ;;
-			*.zst)	zstd -qdc "$packed" ;;
-			*.gz)	gzip -dc "$packed" ;;
-			esac >"$TMP/$1.ko" && echo "$TMP/$1.ko"
-			return
-		done
-	done
-}
-
-# A test prints what is wrong and returns a status.
-
-complain()
-{
-	ktap_print_msg "$*"
-	return 1
-}
-
-skip()
-{
-	ktap_print_msg "$*"
-	return "$KSFT_SKIP"
-}
-
-loop_until()
-{
-	tries=$1
-	shift
-	while ! "$@"; do
-		tries=$((tries - 1))
-		[ $tries -gt 0 ] || return 1
-		sleep 0.1
-	done
-}
-
-# log_line TEXT: writes a line into the log and waits until it came round
-log_line()
-{
-	echo "$1" >/dev/kmsg
-	loop_until 50 grep -q ";$1\$" "$TMP/kmsg"
-}
-
-# log_since LINE: what the kernel logged after it, without stamps
-log_since()
-{
-	sed -e "1,/;$1\$/d" -e 's/^[^;]*;//' "$TMP/kmsg"
-}
-
-# nested PROGRAM [ARGUMENT...]: its results one level down, its status kept
-nested()
-{
-	{
-		"$@" 2>&1
-		echo $? >"$TMP/status"
-	} | sed 's/^/  /'
-	read -r status <"$TMP/status"
-	return "$status"
-}
-
-# load FILE [PARAMETER...]: leaves the errno's name in $TMP/errno
-load()
-{
-	"$DIR/module_call" load "$@" >"$TMP/errno"
-}
-
-# refused ERRNO[|ERRNO] FILE [PARAMETER...]: loading must fail, with that
-refused()
-{
-	errno=$1
-	shift
-	! load "$@" || complain "${1##*/} loaded" || return
-	grep -qxE "$errno" "$TMP/errno" ||
-		complain "${1##*/} refused with $(cat "$TMP/errno"), not $errno"
-}
 
 stat_of()
 {
@@ -206,9 +98,7 @@ test_load()
 	ktap_print_msg "verdict: $(head -n 1 "$UPLIFT/verdict"), $(stat_of function) by $(stat_of method)"
 	[ "$(cat "$UPLIFT/arm")" = off ] || complain "an arm is on after loading" || return
 	[ "$(stat_of inside)" = 0 ] || complain "tasks inside: $(stat_of inside)" || return
-	is=$(cat /proc/sys/kernel/tainted)
-	[ "$is" = $((TAINT | 4096 | 8192)) ] ||
-		complain "tainted is $is, was $TAINT: more than out of tree (4096) and unsigned (8192)"
+	tainted_by_us
 }
 
 test_load_twice()
@@ -260,12 +150,25 @@ test_unloaded()
 
 test_kernel_log()
 {
-	kill -0 "$FOLLOWER" 2>/dev/null || complain "the log outran us: nothing known of it" || return
-	log_line "uplift selftest $$ log" || complain "the log does not come round" || return
-	log_since "$MARK" >"$TMP/log"
-	! grep -E '^(WARNING:|BUG:|BUG |kernel BUG|Oops|general protection|Call Trace:|INFO: |-+\[ cut here|UBSAN|KASAN|KFENCE|refcount_t|list_(add|del) corruption|unable to handle|rcu: INFO)' \
-		"$TMP/log" >"$TMP/faults" ||
-		{ sed 's/^/# /' "$TMP/faults" | head -n 20; return 1; }
+	no_faults
+}
+
+# What was allocated and nobody knows any more, where the kernel can tell.
+no_leaks()
+{
+	if [ ! -w $DEBUG/kmemleak ]; then
+		ktap_print_msg "this kernel does not look for leaks"
+		return 0
+	fi
+	# What is young may be on its way: it is looked at twice.
+	echo scan >$DEBUG/kmemleak
+	sleep 6
+	echo scan >$DEBUG/kmemleak
+	leaks=$(grep -c "^unreferenced object" $DEBUG/kmemleak)
+	ktap_print_msg "kmemleak: $leaks unreferenced objects"
+	[ "$leaks" != 0 ] || return 0
+	grep -v "^    [0-9a-f][0-9a-f] " $DEBUG/kmemleak | head -n 40 | sed 's/^/# /'
+	return 1
 }
 
 # Replaced by who has something to take down.
@@ -307,34 +210,7 @@ begin()
 	if ! grep -q " $DEBUG debugfs" /proc/mounts; then
 		mount -t debugfs debugfs $DEBUG 2>/dev/null && MOUNTED=1
 	fi
-	# The log, followed from here on: it may turn over in a long run.
-	MARK="uplift selftest $$ begins"
-	echo "$MARK" >/dev/kmsg
-	cat /dev/kmsg >"$TMP/kmsg" 2>/dev/null &
-	FOLLOWER=$!
+	follow_log
 	TAINT=$(cat /proc/sys/kernel/tainted)
 }
 
-# run_tests: those of ONLY, or TESTS
-run_tests()
-{
-	# shellcheck disable=SC2086 # names without blanks
-	set -- ${ONLY:-$TESTS}
-	for test; do
-		case " $TESTS " in
-		*" $test "*) ;;
-		*) echo "$CHANGE.sh: no test '$test'; there are: $TESTS" >&2; exit 2 ;;
-		esac
-	done
-	ktap_set_plan $#
-	ktap_print_msg "$(uname -r), $FORM"
-	for test; do
-		"test_$test"
-		case $? in
-		0)	ktap_test_pass "$test" ;;
-		"$KSFT_SKIP") ktap_test_skip "$test" ;;
-		*)	ktap_test_fail "$test" ;;
-		esac
-	done
-	ktap_finished
-}

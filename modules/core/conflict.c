@@ -8,6 +8,7 @@
  */
 #include <linux/errno.h>
 #include <linux/ftrace.h>
+#include <linux/kallsyms.h>
 #include <linux/kprobes.h>
 #include <linux/livepatch.h>
 #include <linux/mutex.h>
@@ -30,6 +31,16 @@ static struct kprobe *kprobe_unknown(void *addr)
 DEFINE_STATIC_CALL(uplift_ftrace_location, address_unknown);
 DEFINE_STATIC_CALL(uplift_ftrace_find_rec_direct, address_unknown);
 DEFINE_STATIC_CALL(uplift_get_kprobe, kprobe_unknown);
+
+/* Whose code is at an address. One that nobody knows is not told: anybody may read the log. */
+static void name_code(char *name, size_t size, const char *what, const void *addr)
+{
+	char symbol[KSYM_SYMBOL_LEN];
+
+	snprintf(symbol, sizeof(symbol), "%ps", addr);
+	snprintf(name, size, "%s (%s)", what,
+		 strstarts(symbol, "0x") ? "code without a name" : symbol);
+}
 
 static const int *ftrace_switch;	/* the kernel's ftrace_enabled */
 static struct list_head *live_patches;	/* klp_patches, under ... */
@@ -128,7 +139,7 @@ static bool probed(unsigned long site, char *name, size_t size)
 	rcu_read_lock();
 	probe = static_call(uplift_get_kprobe)((void *)site);
 	if (probe && probe->post_handler) {
-		snprintf(name, size, "kprobe with a post handler (%ps)", probe->post_handler);
+		name_code(name, size, "kprobe with a post handler", probe->post_handler);
 		found = true;
 	}
 	rcu_read_unlock();
@@ -151,7 +162,7 @@ bool uplift_conflict(const char *function, unsigned long site, char *name, size_
 
 	if (direct) {
 		/* Bit 0 says that the site jumps there. */
-		snprintf(name, size, "ftrace-direct user %ps", (void *)(direct & ~1UL));
+		name_code(name, size, "ftrace-direct user", (void *)(direct & ~1UL));
 		return true;
 	}
 	return live_patched(function, name, size) || probed(site, name, size);

@@ -58,6 +58,8 @@ static int __init uplift_init(void)
 	int err;
 
 	err = uplift_resolve_init();
+	if (err == -ENOMEM)
+		return err;
 	if (err) {
 		pr_err("cannot look up kernel symbols (%pe): CONFIG_KPROBES and CONFIG_KALLSYMS are needed, and a kernel with kallsyms_on_each_match_symbol()\n",
 		       ERR_PTR(err));

@@ -387,13 +387,18 @@ DEFINE_SHOW_ATTRIBUTE(stats);
  * Nothing is hooked yet.
  *
  * Context: process context, may sleep.
- * Return: 0; -ENOEXEC if there is no such function, or several, or it cannot be
- * traced. One line in the log says which.
+ * Return: 0; -ENOMEM; -EOPNOTSUPP without debugfs; -ENOEXEC if there is no such
+ * function, or several, or it cannot be traced. One line in the log says which.
  */
 int uplift_redirect_init(struct uplift_redirect *redirect)
 {
 	int err;
 
+	if (!debugfs_initialized()) {
+		pr_err("unsupported: %s(): no debugfs (CONFIG_DEBUG_FS, or debugfs= on the command line), where arms are switched\n",
+		       redirect->function);
+		return -EOPNOTSUPP;
+	}
 	mutex_init(&redirect->lock);
 	INIT_DELAYED_WORK(&redirect->drain, redirect_drain_work);
 
@@ -405,6 +410,8 @@ int uplift_redirect_init(struct uplift_redirect *redirect)
 	}
 	redirect->addr = uplift_ftrace_site(redirect->addr);
 	err = redirect->addr ? ftrace_set_filter_ip(&redirect->ops, redirect->addr, 0, 1) : -ENOENT;
+	if (err == -ENOMEM)
+		return err;
 	if (err) {
 		pr_err("unsupported: %s() cannot be traced in this kernel (%pe)\n",
 		       redirect->function, ERR_PTR(err));

@@ -41,7 +41,14 @@ DEFINE_STATIC_CALL(uplift_kallsyms_walk, kallsyms_walk_unknown);
  */
 int uplift_resolve_init(void)
 {
-	struct kprobe probe = { .symbol_name = "kallsyms_on_each_match_symbol" };
+	/*
+	 * Disabled: only its address is wanted. An armed one patches the kernel's
+	 * text, and taking it out again fails, with a warning, for lack of memory.
+	 */
+	struct kprobe probe = {
+		.symbol_name	= "kallsyms_on_each_match_symbol",
+		.flags		= KPROBE_FLAG_DISABLED,
+	};
 	int err;
 
 	err = register_kprobe(&probe);

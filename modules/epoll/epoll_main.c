@@ -41,9 +41,14 @@ static struct uplift_redirect epoll_redirect = {
  */
 static int __init epoll_probe(struct uplift_verdict *verdict)
 {
-	int words = uplift_calls_in(UPLIFT_EPOLL_FUNCTION, __put_user_nocheck_4);
-	int pointers = uplift_calls_in(UPLIFT_EPOLL_FUNCTION, __put_user_nocheck_8);
+	int words, pointers, err;
+	unsigned long addr;
 
+	err = uplift_bind("epoll", UPLIFT_EPOLL_FUNCTION, &addr);
+	if (err)
+		return err;
+	words = uplift_calls_in(UPLIFT_EPOLL_FUNCTION, __put_user_nocheck_4);
+	pointers = uplift_calls_in(UPLIFT_EPOLL_FUNCTION, __put_user_nocheck_8);
 	if (words < 0 || pointers < 0) {
 		pr_err("unsupported: cannot read the code of " UPLIFT_EPOLL_FUNCTION "() (%pe)\n",
 		       ERR_PTR(min(words, pointers)));

@@ -196,6 +196,8 @@ static int __init fslist_probe(struct uplift_verdict *verdict)
 	uplift_verdict_add(verdict, "show", "%s", name);
 
 	ret = fslist_renders_in_one_piece(&fslist_ops);
+	if (ret == -ENOMEM)
+		return ret;
 	if (ret < 0) {
 		pr_err("unsupported: cannot tell how %s() renders the list (%pe)\n",
 		       name, ERR_PTR(ret));

@@ -116,10 +116,12 @@ static int fslist_watch_entries(void)
 		err = uplift_resolve(name, &addr);
 		if (!err)
 			err = ftrace_set_filter_ip(&change_ops, addr, 0, 0);
+		if (err == -ENOMEM)
+			return err;
 		if (err) {
 			pr_err("cannot watch %s() (%pe): not one traceable function of that name\n",
 			       name, ERR_PTR(err));
-			return err == -ENOMEM ? err : -ENOEXEC;
+			return -ENOEXEC;
 		}
 	}
 

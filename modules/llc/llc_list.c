@@ -18,6 +18,7 @@
 #include "llc_list.h"
 #include "llc_show.h"
 #include "llc_track.h"
+#include "threads.h"
 
 /* Processes that come while memory for them is got. */
 #define LIST_SLACK	64
@@ -29,7 +30,7 @@ static struct task_struct *thread_with_mm(struct task_struct *leader)
 
 	if (READ_ONCE(leader->mm))
 		return leader;
-	for_each_thread(leader, p)
+	compat_for_each_thread(leader, p)
 		if (READ_ONCE(p->mm))
 			return p;
 	return NULL;

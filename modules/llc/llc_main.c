@@ -242,7 +242,7 @@ static int __init llc_init(void)
 	int err;
 
 	if (!debugfs_initialized()) {
-		pr_err("unsupported: no debugfs (CONFIG_DEBUG_FS, or debugfs=off on the command line), where there is nowhere to show anything\n");
+		pr_err("unsupported: no debugfs (CONFIG_DEBUG_FS, or debugfs= on the command line), where there is nowhere to show anything\n");
 		return -EOPNOTSUPP;
 	}
 	llc_facts_init();

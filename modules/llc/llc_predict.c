@@ -265,8 +265,6 @@ struct llc_process *llc_predict_add(struct llc_predict *p, struct llc_cpu *cpu, 
 	process->running_avg = 0;
 	process->footprint = 0;
 	process->compared = 0;
-	process->waiting = 0;
-	memset(process->waiter, 0, sizeof(process->waiter));
 	WRITE_ONCE(process->key, key);
 	/* Whoever finds it must find all of it. */
 	smp_store_release(head, process);
@@ -318,13 +316,17 @@ static void forget(struct llc_cpu *cpu, unsigned int slot)
  * @slot: nobody has found it since the end of a grace period
  *
  * Context: any; not together with itself.
- * Return: false if a CPU still runs the process; then it has to be tried again.
+ * Return: false if a CPU still runs the process, or a thread has yet to compare;
+ * then it has to be tried again.
  */
 bool llc_predict_recycle(struct llc_predict *p, unsigned int slot)
 {
 	unsigned long flags;
 	unsigned int nr;
 
+	for (nr = 0; nr < LLC_WAITERS; nr++)
+		if (READ_ONCE(p->process[slot].waiter[nr]))
+			return false;
 	for (nr = 0; nr < p->nr_cpus; nr++)
 		if (p->cpu[nr] && READ_ONCE(p->cpu[nr]->slot) == slot)
 			return false;
@@ -519,79 +521,71 @@ static void compare_domains(struct llc_predict *p, const struct llc_spans *spans
 	process->compared++;
 }
 
+static bool waits(const struct llc_process *process, const void *who)
+{
+	unsigned int nr;
+
+	for (nr = 0; nr < LLC_WAITERS; nr++)
+		if (READ_ONCE(process->waiter[nr]) == who)
+			return true;
+	return false;
+}
+
 /**
  * llc_predict_tick - a tick has met a process
  * @p: the prediction
  * @cpu: the CPU, this one, without interrupts; what ran there was settled and
  *	accounted
+ * @who: the thread that it has met; only compared
  *
- * Return: whether its domains are to be compared, by the thread that the tick
- * has met and before that goes on: llc_predict_compare() if it does now,
- * llc_predict_wait() if others run before.
+ * A thread that was asked and has not come to it is not asked again. Another one
+ * is, by its own tick.
+ *
+ * Return: whether the domains are to be compared, by that thread and when it
+ * next goes to user space: llc_predict_wait() until then, llc_predict_compare().
  */
-bool llc_predict_tick(struct llc_predict *p, struct llc_cpu *cpu)
+bool llc_predict_tick(struct llc_predict *p, struct llc_cpu *cpu, const void *who)
 {
 	const struct llc_spans *spans = rcu_dereference_sched(p->spans);
 	struct llc_process *process = &p->process[cpu->slot];
 
 	if (!cpu->slot || !spans || !spans->active)
 		return false;
-	if ((long)(READ_ONCE(process->epoch) - cpu->epoch) >= 0)
+	if ((long)(READ_ONCE(process->epoch) - cpu->epoch) >= 0 || waits(process, who))
 		return false;
 	WRITE_ONCE(process->epoch, cpu->epoch);
 	return true;
 }
 
 /**
- * llc_predict_wait - a thread is to compare the domains when it runs again
- * @process: its process
+ * llc_predict_wait - a thread is to compare the domains later
+ * @process: its process, of which it does not wait yet
  * @who: the thread; only compared
- * @epoch: now
- *
- * There is room for a few. If more wait than that they wait for each other, and
- * one comparison per epoch is all that is made anyway.
  *
  * Context: any.
+ * Return: its number there, or -1 if too many wait already.
  */
-void llc_predict_wait(struct llc_process *process, const void *who, unsigned long epoch)
+int llc_predict_wait(struct llc_process *process, const void *who)
 {
-	unsigned int i;
+	int nr;
 
-	for (i = 0; i < LLC_WAITERS; i++)
-		if (!cmpxchg(&process->waiter[i], NULL, who))
-			break;
-	if (i == LLC_WAITERS)
-		WRITE_ONCE(process->waiter[epoch % LLC_WAITERS], who);
-	/* After what it tells of, see llc_predict_waited(). */
-	smp_store_release(&process->waiting, 1);
+	for (nr = 0; nr < LLC_WAITERS; nr++)
+		if (!READ_ONCE(process->waiter[nr]) && !cmpxchg(&process->waiter[nr], NULL, who))
+			return nr;
+	return -1;
 }
 
 /**
- * llc_predict_waited - has a thread that runs again waited?
- * @process: its process, of which somebody waits
- * @who: the thread
+ * llc_predict_waited - a thread waits no more
+ * @process: its process
+ * @nr: what llc_predict_wait() returned
  *
  * Context: any.
- * Return: whether it is to compare the domains now.
  */
-bool llc_predict_waited(struct llc_process *process, const void *who)
+void llc_predict_waited(struct llc_process *process, unsigned int nr)
 {
-	bool waited = false, others = false;
-	unsigned int i;
-
-	/* Before looking, so that whoever comes meanwhile is seen here or sets it again. */
-	xchg(&process->waiting, 0);
-	for (i = 0; i < LLC_WAITERS; i++) {
-		const void *waiter = READ_ONCE(process->waiter[i]);
-
-		if (waiter && waiter == who)
-			waited |= cmpxchg(&process->waiter[i], waiter, NULL) == waiter;
-		else
-			others |= !!waiter;
-	}
-	if (others)
-		WRITE_ONCE(process->waiting, 1);
-	return waited;
+	/* After all that it has done here: nobody waits for it any more. */
+	smp_store_release(&process->waiter[nr], NULL);
 }
 
 /**

@@ -5,11 +5,11 @@
  * they are. Nothing is allocated while it runs.
  *
  * The rules are those of Linux 7.2 (kernel/sched/fair.c). Run time of a process
- * on a CPU, and of all processes there, is halved every epoch. Once an epoch,
- * after a tick and before it goes on, some thread of the process sums up for
- * each domain the shares that it has of its CPUs; if the tick ends its turn,
- * that is when its next one begins, maybe elsewhere. The process prefers the
- * best one if that has more than twice the sum of the one preferred so far. The
+ * on a CPU, and of all processes there, is halved every epoch. Once an epoch a
+ * tick asks some thread of the process, which sums up for each domain the shares
+ * that it has of its CPUs when it next goes to user space: at once, or when its
+ * system call ends, or its next turn begins, maybe elsewhere. The process prefers
+ * the best one if that has more than twice the sum of the one preferred so far. The
  * preference is dropped when no tick met the process for some epochs, when it
  * has one thread, when more threads run than the domain has room for, and when
  * its footprint exceeds the cache.
@@ -199,7 +199,7 @@ struct llc_cpu {
 	u64 dropped;
 } ____cacheline_aligned;
 
-#define LLC_WAITERS	4
+#define LLC_WAITERS	8
 
 /**
  * struct llc_process - a process, that is an address space
@@ -212,8 +212,7 @@ struct llc_cpu {
  * @running_avg: how many of its threads run at once, smoothed
  * @footprint: pages it uses, as NUMA balancing sees it
  * @compared: how often its domains were compared
- * @waiting: whether there is anybody in @waiter
- * @waiter: threads that are to compare its domains as soon as they run again
+ * @waiter: threads that were asked to compare its domains and have not yet
  */
 struct llc_process {
 	const void *key;
@@ -225,7 +224,6 @@ struct llc_process {
 	u64 running_avg;
 	unsigned long footprint;
 	unsigned int compared;
-	unsigned int waiting;
 	const void *waiter[LLC_WAITERS];
 } ____cacheline_aligned;
 
@@ -277,9 +275,9 @@ bool llc_predict_recycle(struct llc_predict *p, unsigned int slot);
 
 void llc_predict_settle(struct llc_predict *p, struct llc_cpu *cpu, unsigned int threads,
 			unsigned long now);
-bool llc_predict_tick(struct llc_predict *p, struct llc_cpu *cpu);
-void llc_predict_wait(struct llc_process *process, const void *who, unsigned long epoch);
-bool llc_predict_waited(struct llc_process *process, const void *who);
+bool llc_predict_tick(struct llc_predict *p, struct llc_cpu *cpu, const void *who);
+int llc_predict_wait(struct llc_process *process, const void *who);
+void llc_predict_waited(struct llc_process *process, unsigned int nr);
 void llc_predict_compare(struct llc_predict *p, struct llc_cpu *cpu, unsigned int threads,
 			 const unsigned long *scan, unsigned long now);
 u64 llc_predict_runtime(const struct llc_predict *p, unsigned int nr, unsigned int slot,

@@ -12,11 +12,14 @@
  * comes in the same jiffy as the one before.
  *
  * A process is an address space, as for cache-aware scheduling. It gets a slot
- * of the table when it first runs, and the table holds a
- * reference to its struct mm_struct (not to its memory), so that no other can
- * be taken for it. Slots of dead ones are collected every 50 ms.
+ * of the table when it first runs, and the table holds a reference to its struct
+ * mm_struct (not to its memory), so that no other can be taken for it. Slots of
+ * dead ones are collected every 50 ms.
  *
- * With tracking off no probe and no timer is there.
+ * Domains are compared by the thread that a tick has met, when it goes to user
+ * space: a task work, which is how the scheduler has it done.
+ *
+ * With tracking off no probe, no timer and no task work is there.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -25,7 +28,6 @@
 #include <linux/cpuhotplug.h>
 #include <linux/cpumask.h>
 #include <linux/hrtimer.h>
-#include <linux/irq_work.h>
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
 #include <linux/module.h>
@@ -36,7 +38,9 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/static_call.h>
 #include <linux/string.h>
+#include <linux/task_work.h>
 #include <linux/timer.h>
 #include <linux/topology.h>
 #include <linux/tracepoint.h>
@@ -46,7 +50,7 @@
 #include "llc_facts.h"
 #include "llc_spans.h"
 #include "llc_track.h"
-#include "resched.h"
+#include "threads.h"
 #include "uplift.h"
 
 #define MAX_PROCESSES	16384
@@ -83,14 +87,12 @@ MODULE_PARM_DESC(max_processes,
  * struct track_cpu - what a CPU's tick needs
  * @tick: its timer of high resolution; NULL until it has been seen
  * @timer: where there is none: in every tick, unless the CPU is idle
- * @work: compares domains, right after a switch
  * @nr: its number
  * @scan: for the nodes whose domains are compared
  */
 struct track_cpu {
 	struct hrtimer *tick;
 	struct timer_list timer;
-	struct irq_work work;
 	unsigned int nr;
 	cpumask_var_t scan;
 };
@@ -112,6 +114,20 @@ static unsigned long *track_dying;
 static const struct sched_class *kernel_fair __read_mostly;
 /* What the scheduler's tick is the function of. */
 static unsigned long kernel_tick __read_mostly;
+
+/* By slot, one for each that can wait: what it has to do. */
+static struct callback_head *track_works;
+
+static struct callback_head *cancel_unknown(struct task_struct *p,
+					    bool (*match)(struct callback_head *, void *),
+					    void *data)
+{
+	return NULL;
+}
+
+/* task_work_cancel_match(), which is not exported, as task_work_add() is. */
+DEFINE_STATIC_CALL(llc_task_work_cancel, cancel_unknown);
+static bool track_can_cancel __read_mostly;
 
 /* Whether a tracepoint tells of ticks, so that there are no timers. */
 static bool track_by_expiry;
@@ -135,13 +151,6 @@ static struct llc_process *track_add(struct llc_cpu *cpu, struct mm_struct *mm, 
 	return process;
 }
 
-/* @p, which compares domains if it has waited for that, but not under the lock of the queue. */
-static noinline void track_waited(struct llc_process *process, const struct task_struct *p)
-{
-	if (llc_predict_waited(process, p))
-		irq_work_queue(&this_cpu_ptr(&track_cpus)->work);
-}
-
 /* @p, which has @mm, runs on this CPU from now on. */
 static noinline void track_in(struct llc_cpu *cpu, struct task_struct *p, struct mm_struct *mm)
 {
@@ -150,8 +159,6 @@ static noinline void track_in(struct llc_cpu *cpu, struct task_struct *p, struct
 	if (!process)
 		process = track_add(cpu, mm, get_nr_threads(p) > 1);
 	llc_predict_run(cpu, process ? process->slot : 0, is_fair(p), p->se.sum_exec_runtime);
-	if (process && unlikely(READ_ONCE(process->waiting)))
-		track_waited(process, p);
 }
 
 static __always_inline bool is_user(const struct task_struct *p, const struct mm_struct *mm)
@@ -197,15 +204,12 @@ static void track_switch(void *data, bool preempt, struct task_struct *prev,
 	if (!is_user(next, mm))
 		return llc_predict_idle(cpu);
 	process = llc_predict_find(&predict, mm);
-	if (process) {
+	if (process)
 		llc_predict_run(cpu, process->slot, is_fair(next), next->se.sum_exec_runtime);
-		if (unlikely(READ_ONCE(process->waiting)))
-			return track_waited(process, next);
-	} else if (llc_predict_has_room(&predict, get_nr_threads(next) > 1)) {
+	else if (llc_predict_has_room(&predict, get_nr_threads(next) > 1))
 		track_in(cpu, next, mm);
-	} else {
+	else
 		llc_predict_run(cpu, 0, is_fair(next), next->se.sum_exec_runtime);
-	}
 }
 
 static void track_migrate(void *data, struct task_struct *p, int to)
@@ -269,7 +273,7 @@ static void track_footprint(struct llc_process *process, struct task_struct *p)
 
 	if (!llc_facts_numa() || get_nr_threads(p) > FEW_THREADS)
 		return;
-	for_each_thread(p, thread)
+	compat_for_each_thread(p, thread)
 		pages += track_pages(thread);
 	WRITE_ONCE(process->footprint, pages);
 }
@@ -292,13 +296,55 @@ static void track_footprint(struct llc_process *process, struct task_struct *p)
 
 #endif
 
+/* @p runs on this CPU, whose @here and @cpu are, without interrupts. */
+static void track_compare(struct track_cpu *here, struct llc_cpu *cpu, struct task_struct *p)
+{
+	track_footprint(&predict.process[cpu->slot], p);
+	llc_predict_compare(&predict, cpu, get_nr_threads(p), track_scan(here, cpu->slot), jiffies);
+}
+
+/* On the way to user space, or to its end; interrupts are on. */
+static void track_asked(struct callback_head *work)
+{
+	unsigned int nr = work - track_works;
+	struct mm_struct *mm = current->mm;
+	unsigned long flags;
+	struct llc_cpu *cpu;
+
+	local_irq_save(flags);
+	cpu = this_cpu_read(track_cpu);
+	/* It may be another process by now, which has not been met here yet. */
+	if (mm && cpu->counted && predict.process[cpu->slot].key == mm)
+		track_compare(this_cpu_ptr(&track_cpus), cpu, current);
+	llc_predict_waited(&predict.process[nr / LLC_WAITERS], nr % LLC_WAITERS);
+	local_irq_restore(flags);
+}
+
+/* Ask @p, which runs here, to compare when it goes to user space, as the scheduler asks it. */
+static bool track_ask(struct llc_process *process, struct task_struct *p)
+{
+	struct callback_head *work;
+	int nr;
+
+	if (!track_can_cancel)
+		return false;
+	nr = llc_predict_wait(process, p);
+	if (nr < 0)
+		return false;
+	work = &track_works[process->slot * LLC_WAITERS + nr];
+	init_task_work(work, track_asked);
+	/* Of no use any more if it exits. */
+	if (task_work_add(p, work, TWA_RESUME))
+		llc_predict_waited(process, nr);
+	return true;
+}
+
 /* Without interrupts, on the CPU that @here is of. */
 static void track_tick_here(struct track_cpu *here)
 {
 	struct llc_cpu *cpu = this_cpu_read(track_cpu);
 	struct task_struct *p = current;
 	unsigned int threads = get_nr_threads(p);
-	struct llc_process *process;
 	unsigned long now = jiffies;
 
 	if (!p->mm || p->flags & PF_KTHREAD)
@@ -310,26 +356,10 @@ static void track_tick_here(struct track_cpu *here)
 	/* It may have run since before the probes were there, or have got threads or a new mm. */
 	if (!cpu->counted || predict.process[cpu->slot].key != p->mm)
 		track_in(cpu, p, p->mm);
-	if (!cpu->counted || !llc_predict_tick(&predict, cpu))
+	if (!cpu->counted || !llc_predict_tick(&predict, cpu, p))
 		return;
-	process = &predict.process[cpu->slot];
-	track_footprint(process, p);
-	/* The scheduler compares on the way back to user space, but switches first. */
-	if (compat_will_resched())
-		llc_predict_wait(process, p, cpu->epoch);
-	else
-		llc_predict_compare(&predict, cpu, threads, track_scan(here, cpu->slot), now);
-}
-
-/* A thread that has waited runs again; it is interrupted as soon as that can be. */
-static void track_compare(struct irq_work *work)
-{
-	struct track_cpu *here = container_of(work, struct track_cpu, work);
-	struct llc_cpu *cpu = this_cpu_read(track_cpu);
-
-	if (cpu->nr == here->nr && cpu->counted)
-		llc_predict_compare(&predict, cpu, get_nr_threads(current),
-				    track_scan(here, cpu->slot), jiffies);
+	if (!track_ask(&predict.process[cpu->slot], p))
+		track_compare(here, cpu, p);
 }
 
 /* A timer of high resolution expires here, and has: a tick's does without interrupts. */
@@ -461,7 +491,7 @@ static void track_footprints(void)
 
 		if (!process)
 			continue;
-		for_each_thread(leader, p)
+		compat_for_each_thread(leader, p)
 			pages += track_pages(p);
 		WRITE_ONCE(process->footprint, pages);
 	}
@@ -539,6 +569,10 @@ void llc_track_init(void)
 	if (!uplift_resolve("tick_nohz_handler", &addr) ||
 	    !uplift_resolve("tick_sched_timer", &addr))
 		kernel_tick = addr;
+	if (!uplift_resolve("task_work_cancel_match", &addr)) {
+		static_call_update(llc_task_work_cancel, (typeof(task_work_cancel_match) *)addr);
+		track_can_cancel = true;
+	}
 	for_each_kernel_tracepoint(visit_tracepoint, NULL);
 }
 
@@ -554,6 +588,8 @@ static void track_free(void)
 	llc_predict_exit(&predict);
 	bitmap_free(track_dying);
 	track_dying = NULL;
+	kvfree(track_works);
+	track_works = NULL;
 	for_each_possible_cpu(cpu) {
 		free_cpumask_var(per_cpu_ptr(&track_cpus, cpu)->scan);
 		per_cpu(track_cpu, cpu) = NULL;
@@ -572,14 +608,15 @@ static int track_alloc(void)
 		return err;
 	spans = track_spans();
 	track_dying = bitmap_zalloc(predict.max_processes + 1, GFP_KERNEL);
-	if (!spans || !track_dying) {
+	track_works = kvcalloc((predict.max_processes + 1) * LLC_WAITERS, sizeof(*track_works),
+			       GFP_KERNEL);
+	if (!spans || !track_dying || !track_works) {
 		llc_spans_free(spans);
 		return -ENOMEM;
 	}
 	rcu_assign_pointer(predict.spans, spans);
 	for_each_possible_cpu(cpu) {
 		per_cpu_ptr(&track_cpus, cpu)->nr = cpu;
-		init_irq_work(&per_cpu_ptr(&track_cpus, cpu)->work, track_compare);
 		if (!zalloc_cpumask_var(&per_cpu_ptr(&track_cpus, cpu)->scan, GFP_KERNEL))
 			return -ENOMEM;
 		per_cpu(track_cpu, cpu) = predict.cpu[cpu];
@@ -618,20 +655,43 @@ static int track_attach(void)
 	return err;
 }
 
-/* No probe is left that could begin one. */
-static void track_compare_sync(void)
+static bool track_is_work(struct callback_head *work, void *data)
 {
-	int cpu;
+	return work == data;
+}
 
-	for_each_possible_cpu(cpu)
-		irq_work_sync(&per_cpu_ptr(&track_cpus, cpu)->work);
+/*
+ * No probe is left that could ask. Who was asked may sleep in a system call for
+ * long, and is told to forget it. A task that has yet to run such a work is
+ * freed a grace period after that at the earliest.
+ */
+static void track_forget(void)
+{
+	unsigned int nr, slots = predict.process ? predict.max_processes + 1 : 0;
+
+	for (nr = 0; nr < slots * LLC_WAITERS; nr++) {
+		struct llc_process *process = &predict.process[nr / LLC_WAITERS];
+		const void **waiter = &process->waiter[nr % LLC_WAITERS];
+		struct task_struct *p;
+
+		if (!READ_ONCE(*waiter))
+			continue;
+		rcu_read_lock();
+		p = (struct task_struct *)READ_ONCE(*waiter);
+		if (p && static_call(llc_task_work_cancel)(p, track_is_work, &track_works[nr]))
+			llc_predict_waited(process, nr % LLC_WAITERS);
+		rcu_read_unlock();
+		/* What could not be cancelled runs now; pairs with llc_predict_waited(). */
+		while (smp_load_acquire(waiter))
+			schedule_timeout_uninterruptible(1);
+	}
 }
 
 static void track_off(void)
 {
 	track_detach();
 	cpuhp_remove_state(track_hotplug);
-	track_compare_sync();
+	track_forget();
 	cancel_delayed_work_sync(&track_work);
 	tracking = false;
 	track_free();
@@ -674,7 +734,7 @@ static int track_on(void)
 
 out_detach:
 	track_detach();
-	track_compare_sync();
+	track_forget();
 out_free:
 	track_free();
 	return err;
@@ -706,6 +766,8 @@ int llc_track_set(bool on)
 void llc_track_exit(void)
 {
 	llc_track_set(false);
+	/* Who has compared may have been switched away from on its last steps in our code. */
+	synchronize_rcu_tasks();
 }
 
 /* --- reading --- */

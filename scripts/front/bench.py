@@ -209,8 +209,7 @@ def _out(wanted, release):
     """Where what is measured is kept: looked at before it takes minutes."""
     out = pathlib.Path(wanted) if wanted else paths.REPORT / f"bench-{release}.json"
     try:
-        paths.write(out, "")
-        out.unlink()
+        paths.writable(out)
         return out
     except OSError as problem:
         if wanted:
@@ -257,11 +256,11 @@ def run(wanted, options, data):
             part["correctness"] = selftest.run(change, options.tests)
             if part["correctness"] and not part["correctness"]["ok"]:
                 data["problems"].append(f"{change.name}: its selftests failed")
+        if "bench" not in change.about:
+            part["notes"].append("not measured: " + change.about.get("elsewhere", "its about.toml says no bench"))
+            continue
         if options.workloads and not change.about.get("workloads"):
             part["notes"].append("not measured: its about.toml names no workload")
-            continue
-        if "bench" not in change.about:
-            part["notes"].append("not measured: its about.toml says no bench")
             continue
         if verdict["from"] != "module" or not _can(change, verdict):
             part["notes"].append(f"not measured: {verdict['kind']}")

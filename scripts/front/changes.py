@@ -13,6 +13,7 @@ change is and how it is measured.
     excludes   options that must not be set
     upstream   { linux, title, author, commit, link }, as far as known
     workloads  what it is measured by that users know: names of workloads.py
+    elsewhere  of one that has no bench: why, and what to do instead
     bench      how it is measured, see bench.py: { program, arguments, operation, arms, calls | files, operations }
 """
 

@@ -12,16 +12,23 @@ import textwrap
 from . import changes, machine, plots, stats
 
 WIDTH = 79
-ARMS = {"off": "off", "off_again": "off again", "null": "null", "new": "new", "batch": "batch"}
+ARMS = {"off": "off", "off_again": "off again", "null": "null", "new": "new", "batch": "batch", "track": "tracking"}
 UNITS = {"ns": "ns", "instructions": "instr."}
+COSTS = {"redirect": "The redirect itself costs (null against off; a shipped change has none)",
+         "tracking": "Tracking costs (against off; nothing is attached until it is on)"}
 
 
 def number(value):
     """12345.678 -> '12,346'; with as many decimals as three digits take."""
     value = value + 0.0 if value else 0.0
-    if abs(value) >= 1000 or value == int(value):
+    if value == int(value):
         return f"{value:,.0f}"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+    # by what it would be rounded to: 999.98 is 1,000, and not 1000.0
+    if abs(round(value, 1)) >= 1000:
+        return f"{value:,.0f}"
+    if abs(round(value, 2)) >= 10:
+        return f"{value:.1f}"
+    return f"{value:.2f}"
 
 
 def percent(value):
@@ -53,7 +60,7 @@ def in_short(part):
     """What a change gains, in a cell: the arm new where there is one, best operation first."""
     found = [row for row in gains(part) if row[1] == "new"] or gains(part)
     if not found:
-        return "not measured"
+        return "nothing to gain: it shows" if part.get("shows") else "not measured"
     words = []
     for kind, word in (("loss", "MORE"), ("gain", "less")):
         rows = [row for row in found if row[2]["claim"] == kind]
@@ -79,8 +86,9 @@ def _cell(found, unit):
     return f"{number(found['median'])} [{number(found['low'])}, {number(found['high'])}]"
 
 
-def _cost(operation):
-    cost = operation.get("redirect")
+def _cost(operation, what):
+    """What an arm costs, in words; None where that was not measured."""
+    cost = operation.get(what)
     if not cost:
         return None
     unit = UNITS[operation["unit"]]
@@ -117,6 +125,8 @@ def _change(part):
         passed = [test["name"] for test in tests if test["outcome"] == "pass"]
         yield "list", ([f"passed: {', '.join(passed)}"] if passed else []) + [
             f"{test['outcome']} {test['name']}: {test['reason'] or 'no reason given'}" for test in odd]
+    if part.get("shows"):
+        yield "facts", [(item["name"][0].upper() + item["name"][1:], item["text"]) for item in part["shows"]]
     yield from _figures(part)
     for note in part.get("notes", ()):
         yield "text", note[0].upper() + note[1:] + "."
@@ -143,10 +153,10 @@ def _figures(part):
     if any(operation["gains"] for operation in operations):
         yield "table", ["against null", "", ""], [
             [f"{operation['name']}, {arm}", claim(gain, unit), gain["why"]] for operation, arm, gain in gains(part)]
-    costs = [(operation["name"], _cost(operation)) for operation in operations if operation.get("redirect")]
-    if costs:
-        yield "text", "The redirect itself costs (null against off; a shipped change has none): " + "; ".join(
-            f"{name}: {cost}" for name, cost in costs) + "."
+    for what, says in COSTS.items():
+        costs = [(operation["name"], _cost(operation, what)) for operation in operations if operation.get(what)]
+        if costs:
+            yield "text", f"{says}: " + "; ".join(f"{name}: {cost}" for name, cost in costs) + "."
     if not exact:
         for operation in operations:
             yield "plot", lambda operation=operation: plots.rounds(operation)
@@ -216,10 +226,17 @@ def blocks(data):
             yield "text", paragraph
 
 
+# A figure, with its interval; or what a gain is in a matrix.
+_FIGURE = re.compile(r"-?[\d,.]+( \[.*\]|%( MORE)?)?")
+
+
 def _numeric(head, rows):
-    """Which columns hold numbers, and stand to the right."""
-    return [column > 0 and all(re.fullmatch(r"-|-?[\d,.]+( \[.*\])?", row[column]) for row in rows)
-            for column in range(len(head))]
+    """Which columns hold figures, and stand to the right."""
+    def figures(column):
+        cells = [row[column] for row in rows]
+        return all(_FIGURE.fullmatch(cell) or cell in ("-", "none", "unclear") for cell in cells) and any(
+            _FIGURE.fullmatch(cell) for cell in cells)
+    return [column > 0 and figures(column) for column in range(len(head))]
 
 
 # As text, for a terminal or a mailing list.
@@ -304,6 +321,8 @@ def as_markdown(parts):
             right = ["---:" if is_number else "---" for is_number in _numeric(head, rows)]
             for row in (head, right, *rows):
                 cells = row if row is right else [_escape(cell) for cell in row]
+                # what belongs to the row above it
+                cells = [re.sub("^ +", lambda found: "&nbsp;" * len(found[0]), cells[0]), *cells[1:]]
                 lines.append("| " + " | ".join(cells) + " |")
         elif kind == "code":
             lines += [f"`{what[0]}`:", "", "```", *what[1].rstrip("\n").splitlines(), "```"]
@@ -326,7 +345,8 @@ body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(
 h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; border-bottom: 1px solid var(--line); }
 .wide { overflow-x: auto; } table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .8rem .25rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
-th { color: var(--soft); font-weight: 600; } .n { text-align: right; }
+th { color: var(--soft); font-weight: 600; } .n { text-align: right; white-space: nowrap; } td.of { padding-left: 1.2rem; color: var(--soft); }
+th:first-child, td:first-child { min-width: 8rem; } figure { margin: 1rem 0; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; } dt { color: var(--soft); }
 dd { margin: 0; min-width: 0; } pre { background: var(--block); padding: .8rem; overflow-x: auto; font-size: 13px; }
 .applicable, .passed, .less { color: var(--good); } .FAILED, .MORE, .PROBLEM { color: var(--bad); font-weight: 600; }
@@ -374,7 +394,7 @@ def as_page(parts):
             cells = "".join(f"<th{' class=n' if is_number else ''}>{esc(cell)}</th>"
                             for cell, is_number in zip(head, numbers))
             body = "".join("<tr>" + "".join(
-                f'<td class="{"n" if is_number else _coloured(cell)}">{esc(cell)}</td>'
+                f'<td class="{"n" if is_number else "of" if cell.startswith(" ") else _coloured(cell)}">{esc(cell)}</td>'
                 for cell, is_number in zip(row, numbers)) + "</tr>" for row in rows)
             out.append(f'<div class="wide"><table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table></div>')
         elif kind == "code":

@@ -8,7 +8,8 @@
         "redirect": {"function", "method"} where a function is redirected,
         "operations": [{"name", "unit": ns | instructions, "rounds", "arms": {arm: [a sample per round]},
             "summary": {arm: {"median", "low", "high"}}, "gains": {arm: stats.compare()},
-            "redirect": {"median", "low", "high"} a call},
+            "redirect", "tracking": {"median", "low", "high"} a call},
+        "shows": [{"name", "short": as short as a column is, "text"}] of what only looks, and changes nothing,
         "notes": [text]}]}
 """
 
@@ -23,7 +24,7 @@ from . import changes, stats
 
 FORMAT = "uplift-dossier/1"
 EVALUATION = "uplift-evaluation/1"
-ARMS = ("off", "off_again", "null", "new", "batch")
+ARMS = ("off", "off_again", "null", "new", "batch", "track")
 
 
 def now():
@@ -42,7 +43,7 @@ def entry(change, verdict):
     about = change.about
     return {"name": change.name, "title": change.title, "upstream": change.upstream(), "patches": change.patches(),
             "risk": about.get("risk", []), "by_hand": about.get("by_hand", []), "verdict": verdict,
-            "correctness": None, "redirect": {}, "operations": [], "notes": []}
+            "correctness": None, "redirect": {}, "operations": [], "shows": [], "notes": []}
 
 
 def operation(name, samples, unit="ns", calls=1, void=""):
@@ -52,7 +53,7 @@ def operation(name, samples, unit="ns", calls=1, void=""):
     compare = stats.compare_exact if exact else stats.compare
     found = {"name": name, "unit": unit, "rounds": min(map(len, there.values()), default=0), "arms": there,
              "summary": {arm: stats.summary(values, exact) for arm, values in there.items()}, "gains": {},
-             "redirect": None}
+             "redirect": None, "tracking": None}
     if not {"off", "off_again"} <= set(there):
         return found
     offs = there["off"], there["off_again"]
@@ -62,10 +63,15 @@ def operation(name, samples, unit="ns", calls=1, void=""):
     for gain in found["gains"].values() if void else ():
         gain.update(claim="none", why=void)
     if "null" in there and calls and not void:
-        cost = compare(there["off"], there["null"], *offs)
-        found["redirect"] = {key: value / calls for key, value in cost["saves"].items()} | {
-            "claim": cost["claim"] != "none"}
+        found["redirect"] = _cost(compare(there["off"], there["null"], *offs), calls)
+    if "track" in there and not void:
+        found["tracking"] = _cost(compare(there["off"], there["track"], *offs))
     return found
+
+
+def _cost(compared, calls=1):
+    """What an arm costs a call, beyond what comes without it."""
+    return {key: value / calls for key, value in compared["saves"].items()} | {"claim": compared["claim"] != "none"}
 
 
 def _figures(section, calls):
@@ -114,10 +120,11 @@ def of_evaluation(data):
                                    "evidence": evidence or [words], "from": "module"})
         equal = section.get("correctness") or _equality(section["lines"])
         part["correctness"] = equal
-        part["operations"] = _figures(section, known[name].about["bench"].get("calls", 0))
+        part["operations"] = _figures(section, known[name].about.get("bench", {}).get("calls", 0))
+        part["shows"] = section.get("shows", [])
         if part["verdict"]["kind"] not in ("applicable", "native"):
             # the stock kernel alone was counted
-            part["operations"] = [found for found in part["operations"] if found["gains"]]
+            part["operations"] = [found for found in part["operations"] if found["gains"] or found["tracking"]]
         out["changes"].append(part)
     return out
 
@@ -138,7 +145,7 @@ def check(data):
     if data["format"] == EVALUATION:
         try:
             data = of_evaluation(data)
-        except (KeyError, TypeError, AttributeError, IndexError) as problem:
+        except (KeyError, TypeError, AttributeError, IndexError, ArithmeticError) as problem:
             raise ValueError(f"an evaluation that is not whole: {type(problem).__name__}: {problem}") from None
     if data["format"] != FORMAT:
         raise ValueError(f"format '{data['format']}', this program reads {FORMAT} and {EVALUATION}")

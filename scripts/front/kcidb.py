@@ -8,6 +8,8 @@ a test for each verdict, each test of ours that ran, and each figure:
     uplift.<change>.tests.<test>                PASS, FAIL, SKIP
     uplift.<change>.<operation>.<arm>           DONE, the figure as number, with its unit
     uplift.<change>.<operation>.<arm>_saves     DONE, against null; the comment is what may be said of it
+    uplift.<change>.<operation>.<what>_costs    DONE, what the redirect, or tracking, costs a call
+    uplift.<change>.shows.<what>                DONE, the comment is what a change shows that only looks
     uplift.<change>                             ERROR where something went wrong in measuring
 """
 
@@ -74,9 +76,13 @@ def _changes(tests, part):
                       number={"value": gain["saves"]["median"], "unit": unit},
                       comment=dossier.claim(gain, unit) + (f": {gain['why']}" if gain["why"] else ""),
                       misc={"saves": gain["saves"], "percent": gain["percent"], "claim": gain["claim"]})
-        if operation.get("redirect"):
-            tests.add(name, operation["name"], "redirect_costs", status="DONE",
-                      number={"value": operation["redirect"]["median"], "unit": f"{unit}/call"})
+        for what in dossier.COSTS:
+            if operation.get(what):
+                tests.add(name, operation["name"], f"{what}_costs", status="DONE",
+                          number={"value": operation[what]["median"], "unit": f"{unit}/call"},
+                          comment=None if operation[what]["claim"] else "not measurable")
+    for item in part.get("shows", ()):
+        tests.add(name, "shows", item["name"], status="DONE", comment=item["text"])
 
 
 def submission(data, origin="uplift"):

@@ -10,7 +10,7 @@ from . import changes, dossier, form, stats
 
 FORMAT = "uplift-matrix/1"
 WIDE = 110		# columns that a table may take as text
-LABELS = {"off": "kernel", "null": "null", "new": "new", "batch": "batch"}
+LABELS = {"off": "kernel", "null": "null", "new": "new", "batch": "batch", "track": "tracking"}
 
 
 def new(reproduce):
@@ -78,6 +78,16 @@ def _operation(data, parts, name):
     for arm in ("new", "batch"):
         if any(found and arm in found["gains"] for found in per.values()):
             yield row(f"  {arm} saves", lambda found, arm=arm: _saved(found, arm))
+    if any(found and found.get("tracking") for found in per.values()):
+        yield row("  tracking costs", lambda found: "-" if not found.get("tracking") else
+                  dossier.number(found["tracking"]["median"]) if found["tracking"]["claim"] else "unclear")
+
+
+def _shown(data, parts):
+    """The rows of what a change shows, where it changes nothing."""
+    for name in dict.fromkeys(item["name"] for part in parts.values() for item in part.get("shows", ())):
+        yield [name] + [next((item["short"] for item in parts.get(target, {}).get("shows", ())
+                              if item["name"] == name), "-") for target in data["targets"]]
 
 
 def blocks(data):
@@ -109,18 +119,21 @@ def blocks(data):
         operations = list(dict.fromkeys(found["name"] for part in per.values() for found in part["operations"]))
         title = next(iter(per.values()))["title"]
         yield "head", f"{change}: {title}"
-        if not operations:
+        shown = list(_shown(data, per))
+        if shown:
+            yield "table", ["in a guest", *head[1:]], shown
+        if operations:
+            yield "table", ["per operation", *head[1:]], [row for name in operations
+                                                          for row in _operation(data, per, name)]
+        elif not shown:
             yield "text", "Nothing was measured."
-            continue
-        yield "table", ["per operation", *head[1:]], [row for name in operations
-                                                      for row in _operation(data, per, name)]
     yield "head", "The kernels"
     yield "facts", [(name, f"{target['release']}, {target['version']}" if target.get("release") else "not had")
                     for name, target in data["targets"].items()]
     yield "head", "How to read it"
     yield "text", ("First line of an operation: the kernel as it is. null: its own code behind the hook, or in a node of "
                    "the same making. new: the change. Savings are those against null; \"none\" stands for "
-                   f"{stats.NONE}, - for what there is not.")
+                   f"{stats.NONE}, \"unclear\" where rounds do not agree, - for what there is not.")
     if any(found["unit"] == "instructions" for per in parts.values() for part in per.values()
            for found in part["operations"]):
         yield "text", ("Instructions: counted by an emulator, exact and the same on any host; a second round has to "

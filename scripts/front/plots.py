@@ -4,8 +4,10 @@
 import html
 import math
 
-LABELS = {"off": "off", "off_again": "off again", "null": "null", "new": "new", "batch": "batch"}
-COLOURS = {"off": "off", "off_again": "off", "null": "null", "new": "new", "batch": "batch"}
+LABELS = {"off": "off", "off_again": "off again", "null": "null", "new": "new", "batch": "batch",
+          "track": "tracking"}
+COLOURS = {"off": "off", "off_again": "off", "null": "null", "new": "new", "batch": "batch",
+           "track": "batch"}
 WIDTH, LEFT, RIGHT, ROW, TOP = 760, 180, 24, 26, 30
 
 

@@ -25,8 +25,18 @@ _CLONE_NEWNS, _MS_BIND, _MS_REC, _MS_PRIVATE = 0x20000, 4096, 16384, 1 << 18
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+def _path():
+    return os.environ.get("PATH", "") + ":/usr/sbin:/sbin:/usr/bin:/bin"
+
+
 def _tool(name):
-    return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin:/usr/bin:/bin")
+    return shutil.which(name, path=_path())
+
+
+def _tools(name):
+    """All that there are of a name: the first may be another's, as busybox's."""
+    found = (shutil.which(name, path=directory) for directory in _path().split(":") if directory)
+    return list(dict.fromkeys(path for path in found if path))
 
 
 def _prepare(cpu, node):
@@ -184,12 +194,12 @@ class Exec(Workload):
 
     def _argv(self):
         for argv in self.PROGRAMS:
-            path = _tool(argv[0])
-            try:
-                if path and b"libselinux.so" in pathlib.Path(path).read_bytes():
-                    return [path, *argv[1:]]
-            except OSError:
-                pass
+            for path in _tools(argv[0]):
+                try:
+                    if b"libselinux.so" in pathlib.Path(path).read_bytes():
+                        return [path, *argv[1:]]
+                except OSError:
+                    pass
         return None
 
     def lacks(self):

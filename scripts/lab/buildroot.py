@@ -30,6 +30,11 @@ IO = ["fio", "xfsprogs"]
 
 # sched/: the BPF part, its skeleton, and the library that loads it.
 SCHED = ["clang", "llvm", "bpftool", "libbpf-dev", "libelf-dev", "zlib1g-dev", "libzstd-dev"]
+# Workloads that users know, beside fio; sed and ls, which are linked with libselinux, any Debian has.
+LOADS = ["linux-perf", "rt-tests"]
+
+# Secure Boot in a guest.
+EFI = ["ovmf", "python3-virt-firmware", "openssl"]
 
 # A kernel from source (KUnit on UML and x86), static checks, and the programs that guests run.
 TEST = RUN + GCC12 + IO + """
@@ -38,7 +43,8 @@ TEST = RUN + GCC12 + IO + """
     stress-ng
     """.split()
 
-SETS = {"run": RUN, "gcc-12": GCC12, "io": RUN + IO, "sched": RUN + SCHED, "test": TEST}
+SETS = {"run": RUN, "gcc-12": GCC12, "io": RUN + IO, "loads": RUN + IO + LOADS, "efi": RUN + EFI, "sched": RUN + SCHED,
+        "test": TEST}
 
 _MARK = "etc/uplift-packages"
 
@@ -120,7 +126,7 @@ def _have():
 
 
 def ensure(*sets):
-    """The root's path, with these sets of packages in it: "run" (default), "io", "test", "gcc-12"."""
+    """The root's path, with these sets of packages in it: "run" (default), "io", "loads", "efi", "test", "gcc-12"."""
     _need_root()
     paths.check()
     want = set()

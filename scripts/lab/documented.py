@@ -44,6 +44,7 @@ RUN = (
     (r"scripts/uplift sched (load|show --every|unload|compare|trace trace\.json)", "scripts/lab/sched.py",
      r"\$UPLIFT sched trace"),
     (r"scripts/uplift lab sched( --naive)?", "scripts/lab/sched.py", r"def _sched"),
+    (r"(scripts/)?uplift lab signed( 6\.12)?", "scripts/test", r'"lab", "signed"'),
     (r"scripts/uplift lab verdicts", "scripts/test", r'"lab", "verdicts"'),
     (r"(scripts/)?uplift lab live \S+ (--count )?-- (probe|bench)", "scripts/lab/documented.py", r"live\.boot\("),
     (r"uplift lab live", "scripts/lab/documented.py", r"live\.boot\("),
@@ -55,6 +56,10 @@ RUN = (
     (r"scripts/dkms-bodies check", "scripts/tests/install_test.py", r'"scripts/dkms-bodies", "check"'),
     (r"make (install|uninstall|modules_install|sign.*)", "scripts/tests/install_test.py", r"scripts/(install|sign)"),
     (r"(dkms install|mokutil|modprobe uplift_fslist).*", "scripts/lab/package.py", r"dkms"),
+    # hours: for people to start
+    (r"make torture", "scripts/torture", r"def steps"),
+    (r"scripts/uplift lab debug \S+", "scripts/torture", r"debugkernel\.\w+\("),
+    (r"scripts/uplift lab others \S+", "scripts/torture", r'"lab", "others"'),
     # minutes each: `uplift lab documented --long`
     (r"make run( TARGET=\S+)?( KERNEL=\S+ MODULES=\S+ KDIR=\S+)?", "scripts/lab/documented.py", r'"make", "run"'),
     (r"make matrix", "scripts/lab/documented.py", r'"make", "matrix"'),
@@ -163,7 +168,7 @@ def _documented(args):
     kos = list(kmod.build(target).values())
     with say.doing(f"typing what the documents say, on {target.release}"):
         result = live.boot(target, [], kos=kos, tests=selftests.build(), count=True, name=f"{target.name}-documented",
-                           timeout=420, script=script())
+                           timeout=900, script=script())
     with say.doing("make modules"):
         make_modules(target)
     text = result.output.read_text(errors="replace") if result.output.exists() else ""

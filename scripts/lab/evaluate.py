@@ -11,7 +11,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from . import buildroot, commands, fslist, guest, kmod, paths, redirects, say, selftests, targets	# noqa: E402
+from . import at_once, buildroot, commands, fslist, guest, inspector, kmod, paths, redirects, say, selftests, targets	# noqa: E402
 import report	# noqa: E402
 from front import dossier, form	# noqa: E402
 
@@ -35,7 +35,7 @@ def evaluate(target, accel=None):
     guest.choose_accel(target, qemu, False, None, accel)	# probes KVM if it has to, before the guests run at once
     buildroot.ensure("io")
     with say.doing(f"evaluating {target.release} in guests (correctness, instruction counts)"):
-        correct, measured, equal, same, counted = _all(target, kos, tests, accel)
+        correct, measured, equal, same, counted, shown = _all(target, kos, tests, accel)
     data = {
         "format": report.FORMAT, "change": "fslist", "created": form.now(),
         "target": {"name": target.name, "release": target.release, "version": target.version,
@@ -43,8 +43,9 @@ def evaluate(target, accel=None):
         "verdict": measured.pop("verdict"), "correctness": correct, "measurement": measured,
         "reproduce": f"make run TARGET={target.name}" if target.name in targets.TABLE
         else "scripts/uplift lab evaluate --kernel BZIMAGE --modules DIR --kdir DIR",
-        "sections": [*redirects.sections(counted, equal), *redirects.of_backports(counted, same)],
-        "ok": correct["ok"] and equal["ok"] and same["ok"],
+        "sections": [*redirects.sections(counted, equal), inspector.section(shown),
+                     *redirects.of_backports(counted, same)],
+        "ok": all(found["ok"] for found in (correct, equal, same, shown["correctness"]) if found),
     }
     data["seconds"] = round(time.monotonic() - started, 1)
     return data
@@ -54,7 +55,8 @@ def _all(target, kos, tests, accel):
     """All guests, as many at once as there are CPUs: a loaded host slows instruction counting down, but cannot change a
     count; more of them, and a guest of several CPUs stalls for so long that its kernel complains."""
     progress = say.Progress("guests")
-    state = dict.fromkeys(("correctness", "counting", "epoll", "backports", "arms"), "to come")
+    names = ("correctness", "counting", "epoll", "backports", "arms", "caches")
+    state = dict.fromkeys(names, "to come")
 
     def watch_correctness(line):
         result = re.match(r"(?:not )?ok (\d+) (?:- )?(\S+)", line)
@@ -75,28 +77,25 @@ def _all(target, kos, tests, accel):
     def shown():
         progress.show(", ".join(f"{key} {state[key]}" for key in state if key != "of"))
 
-    with concurrent.futures.ThreadPoolExecutor(min(max(os.cpu_count() or 1, 2), 5)) as pool:
+    with at_once.pool(min(max(os.cpu_count() or 1, 2), 5)) as pool:
         jobs = [pool.submit(fslist.correctness, target, kos, tests, smp=2, env=_short(tests), accel=accel,
                             echo=watch_correctness),
                 pool.submit(fslist.measure, target, kos, tests, echo=watch_counting),
                 pool.submit(redirects.correctness, target, kos, tests, accel),
                 pool.submit(redirects.backports, target, kos, tests, accel),
-                pool.submit(redirects.evaluate, target, kos, tests)]
-        names = ("correctness", "counting", "epoll", "backports", "arms")
-        try:
-            left = dict(zip(jobs, names))
-            while left:
-                for job, name in left.items():
-                    if job.running() and state[name] == "to come":
-                        state[name] = "under way"
-                done, _ = concurrent.futures.wait(left, timeout=1, return_when=concurrent.futures.FIRST_COMPLETED)
-                for job in done:
-                    state[left.pop(job)] = "done"
-                shown()
-            return [job.result() for job in jobs]
-        except BaseException:
-            guest.stop_all()
-            raise
+                pool.submit(redirects.evaluate, target, kos, tests),
+                pool.submit(inspector.evaluate, target, kos, tests, accel)]
+        left = dict(zip(jobs, names))
+        while left:
+            for job, name in left.items():
+                if job.running() and state[name] == "to come":
+                    state[name] = "under way"
+            done, _ = concurrent.futures.wait(left, timeout=1, return_when=concurrent.futures.FIRST_COMPLETED)
+            for job in done:
+                job.result()	# one that failed ends the others
+                state[left.pop(job)] = "done"
+            shown()
+        return [job.result() for job in jobs]
 
 
 def _short(tests):

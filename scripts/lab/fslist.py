@@ -72,18 +72,19 @@ def carried(target):
     return [name for name in FILESYSTEMS if modules.has(name)]
 
 
-def correctness(target, kos, selftests, *, smp=2, env=None, timeout=600, accel=None, form="short", echo=None):
-    """Run fslist.sh in a guest: {"ok", "summary", "problems", "tests", ...}."""
+def correctness(target, kos, selftests, *, smp=2, env=None, timeout=600, accel=None, form="short", echo=None, **how):
+    """Run fslist.sh in a guest: {"ok", "summary", "problems", "tests", ...}. @how: more for guest.boot()."""
     result = guest.boot(target, f"exec /selftests/fslist.sh {form}", files={"/selftests": selftests}, kos=kos,
                         modules=carried(target), smp=smp, env=env or {}, timeout=timeout, accel=accel, echo=echo,
-                        name=f"{target.name}-fslist", quiet=True)
+                        name=f"{target.name}-fslist", quiet=True, **how)
     return judge(result, smp)
 
 
-def judge(result, cpus, xfail=(), livepatch=False):
+def judge(result, cpus, xfail=(), livepatch=False, warned=False):
     """What a guest that ran a KTAP script is worth. The kernel's word counts more than the script's.
 
     @livepatch: the script loads uplift_livepatch.ko, which taints
+    @warned: so does a warning of the kernel's that was excused
     """
     text = result.output.read_text(errors="replace") if result.output.exists() else ""
     if result.rc is None:
@@ -98,7 +99,7 @@ def judge(result, cpus, xfail=(), livepatch=False):
     elif result.rc not in (0, 4):
         problems.append(f"the script ended with status {result.rc}")
     problems += report.problems
-    allowed = 4096 | 8192 | (32768 if livepatch else 0)
+    allowed = 4096 | 8192 | (32768 if livepatch else 0) | (512 if warned else 0)
     if result.taint is not None and result.taint & ~allowed:
         problems.append(f"the kernel is tainted {result.taint}: more than out of tree (4096) and unsigned (8192)"
                         + (" and live-patched (32768)" if livepatch else ""))

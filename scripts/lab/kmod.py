@@ -183,7 +183,21 @@ def build(target, *, ksrc=None, btf=None, verbose=False, warnings="error"):
                 clean(directory)	# or the next build would be silent about them
                 tail = "\n".join("    " + line for line in said[:25])
                 raise say.Problem(f"{len(said)} warnings in building for {release}:\n{tail}")
-        found = {path.stem.replace("-", "_"): path for path in sorted(directory.rglob("*.ko"))}
+        found = {path.stem.replace("-", "_"): path for path in sorted(directory.rglob("*.ko"))
+                 if path.parent.name != ".stripped"}
         if not found:
             raise say.Problem(f"the build for {release} made no module ({directory}/build.log)")
     return found
+
+
+def stripped(kos):
+    """Copies of modules without what debuggers read, a tenth of the size, for who loads them again and again."""
+    copies = []
+    for ko in kos:
+        copy = paths.ensure(ko.parent / ".stripped") / ko.name
+        if not copy.exists() or copy.stat().st_mtime < ko.stat().st_mtime:
+            code, text = buildroot.output(["strip", "--strip-debug", "-o", copy, ko])
+            if code:
+                raise say.Problem(f"strip {ko.name}: {text.strip()}")
+        copies.append(copy)
+    return copies

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """`uplift lab selftests`: selftests/ on stock kernels, in guests."""
 
+import functools
 import json
 import os
 import re
 
-from . import buildroot, fetch, fslist, guest, kmod, llc, paths, say, sched, selftests, targets
+from . import at_once, buildroot, fetch, fslist, guest, kmod, llc, paths, say, sched, selftests, targets
 
 # What a guest needs to run a script of selftests/, beside the modules and selftests/ itself.
 SCRIPTS = {
@@ -14,11 +15,29 @@ SCRIPTS = {
     "land": {},
     "abi": {},
     "lockdown": {"env": {"LOCKDOWN": "1"}},
+    "refusals": {},
+    "privilege": {},
+    "fuzz": {},
     "epoll": {},
     "backports": {},
     "iomap": {"modules": ["brd", "ext4", "xfs"], "mem": "2G",
               "programs": ["/usr/bin/fio", "/usr/sbin/mkfs.xfs", "/usr/sbin/mkfs.ext4"]},
 }
+# What the kernel itself says when memory fails it. Its own code that cannot arm a probe warns, and goes on without.
+_NO_MEMORY = r"vmalloc error: size|page allocation failure: order|Failed to arm kprobe-ftrace at .* \(error -12\)"
+# Those that are run when they are named only.
+NAMED = {
+    "refusals_no_debugfs": {"script": "refusals", "append": "debugfs=off",
+                            "env": {"DEBUGFS": "off", "ONLY": "no_debugfs kernel_log"}},
+    "refusals_no_mount": {"script": "refusals", "append": "debugfs=no-mount",
+                          "env": {"DEBUGFS": "no-mount", "ONLY": "no_debugfs kernel_log"}},
+    "fail": {"stripped": True, "mem": "2G", "excused": _NO_MEMORY,
+             "env": {"TORTURE": "1", "EXCUSED": _NO_MEMORY.replace(r"\(", "[(]").replace(r"\)", "[)]")}},
+    "cycles": {"stripped": True, "arguments": True},
+    "storm": {"env": {"TORTURE": "1"}, "modules": ["brd", "ext4", "xfs", "minix", "bfs", "adfs", "qnx4"], "mem": "3G",
+              "programs": ["/usr/bin/fio", "/usr/sbin/mkfs.xfs", "/usr/sbin/mkfs.ext4", "/usr/bin/stress-ng"]},
+}
+_LIVEPATCHED = ("iomap", "storm", "refusals", "fail")	# uplift_livepatch.ko, which they load, taints
 
 UPSTREAM = "tools/testing/selftests/filesystems/epoll/epoll_wakeup_test.c"
 
@@ -43,7 +62,7 @@ def upstream_test(target):
 
 def tests_of(install, script):
     """The names of a script's tests, in its order."""
-    text = (install / f"{script}.sh").read_text()
+    text = (install / f"{(SCRIPTS | NAMED)[script].get('script', script)}.sh").read_text()
     return " ".join(re.findall(r'^TESTS="(?:\$TESTS )?([^"]*)"', text, re.MULTILINE)).split()
 
 
@@ -54,54 +73,67 @@ def chosen(only, install):
     found = {}
     for word in only.split():
         script, colon, test = word.partition(":")
-        if script in SCRIPTS and not colon:
+        if script in SCRIPTS | NAMED and not colon:
             found[script] = None
             continue
-        having = [name for name in SCRIPTS if (not colon or name == script)
+        having = [name for name in SCRIPTS | NAMED if (not colon or name == script)
                   and (test if colon else word) in tests_of(install, name)]
         if not having:
             raise say.Problem(f"no test '{word}'; there are: " + "; ".join(
-                f"{name}: {' '.join(tests_of(install, name))}" for name in SCRIPTS), say.USAGE)
+                f"{name}: {' '.join(tests_of(install, name))}" for name in SCRIPTS | NAMED), say.USAGE)
         for name in having:
             if found.get(name, ()) is not None:
                 found.setdefault(name, []).append(test if colon else word)
     return found
 
 
-def boot(target, kos, install, script, *, form="short", smp=2, env=None, accel=None, timeout=900):
-    """What a script other than fslist's found in a guest of the target."""
-    needs = SCRIPTS[script]
+def boot(target, kos, install, script, *, form="short", smp=2, env=None, accel=None, timeout=900, **how):
+    """What a script other than fslist's found in a guest of the target. @how: more for guest.boot()."""
+    needs = dict((SCRIPTS | NAMED)[script])
+    env = needs.pop("env", {}) | (env or {})
+    file = needs.pop("script", script)
+    kos = kmod.stripped(kos) if needs.pop("stripped", False) else kos
+    how["append"] = f"{how.get('append', '')} {needs.pop('append', '')}".strip()
+    arguments = form if script in SCRIPTS or needs.pop("arguments", False) else ""
     files = {"/selftests": install}
     program = upstream_test(target) if script == "epoll" else None
     if program:
         files["/selftests/epoll_wakeup_test"] = program
-    needs = {key: value for key, value in needs.items() if key != "env"}
-    env = SCRIPTS[script].get("env", {}) | (env or {})
     if "programs" in needs:
-        buildroot.ensure("io")
-    result = guest.boot(target, f"exec /selftests/{script}.sh {form}", files=files, kos=kos, smp=smp, env=env,
-                        accel=accel, timeout=timeout, name=f"{target.name}-{script}", quiet=True, **needs)
-    return fslist.judge(result, smp, livepatch=script == "iomap")
+        buildroot.ensure("test" if script == "storm" else "io")
+    excused = needs.get("excused")
+    result = guest.boot(target, f"exec /selftests/{file}.sh {arguments}", files=files, kos=kos, smp=smp, env=env,
+                        accel=accel, timeout=timeout, name=f"{target.name}-{script}", quiet=True, **needs, **how)
+    return fslist.judge(result, smp, livepatch=script in _LIVEPATCHED, warned=bool(excused))
 
 
-def run(name, form="short", smp=2, env=None, script="fslist", only=None):
+def run(name, install, form="short", smp=2, env=None, script="fslist", only=None):
     """What a script found on a target, with counts of every result at the bottom of the KTAP."""
-    target = fetch.fetch(name)
+    return run_on(fetch.fetch(name), install, targets.TABLE[name].expect, form, smp, env, script, only)
+
+
+def run_on(target, install, expect, form="short", smp=2, env=None, script="fslist", only=None, append="", slow=1):
+    """The same on a Target.
+
+    @expect: the verdict about the filesystem list
+    @append: words for the kernel's command line
+    @slow: so many times slower than a stock kernel; emulated on one thread then, where nothing is the emulator's fault
+    """
     kos = list(kmod.build(target).values())
-    install = selftests.build()
     environment = (env or {}) | ({"ONLY": " ".join(only)} if only else {})
-    timeout = 900 if form == "short" else 3600
+    timeout = (900 if form == "short" else 3600) * slow
+    how = {"append": append, "thread": "single" if slow > 1 else None}
     where = "several layouts of CPUs" if script in ("llc", "land") else f"{smp} CPUs"
     with say.doing(f"selftests of {script} on {target.release}, {where}") as doing:
         if script == "fslist":
-            environment = {"EXPECT": targets.TABLE[name].expect, "PERMANENT": "1"} | environment
-            found = fslist.correctness(target, kos, install, smp=smp, env=environment, form=form, timeout=timeout)
+            environment = {"EXPECT": expect, "PERMANENT": "1"} | environment
+            found = fslist.correctness(target, kos, install, smp=smp, env=environment, form=form, timeout=timeout, **how)
         elif script == "llc":
-            found = llc.layouts_test(target, kos, install, form=form, env=env, only=only)
+            found = llc.layouts_test(target, kos, install, form=form, env=env, only=only, append=append, slow=slow)
         elif script == "land":
             found = sched.layouts_test(target, install, form=form, env=env, only=only)
         else:
-            found = boot(target, kos, install, script, form=form, smp=smp, env=environment, timeout=timeout)
+            found = boot(target, kos, install, script, form=form, smp=smp, env=environment, timeout=timeout, **how)
         doing.result = found["summary"]
     return found
 
@@ -109,10 +141,10 @@ def run(name, form="short", smp=2, env=None, script="fslist", only=None):
 _KINDS = ("passed", "failed", "skipped")
 
 
-def _one(name, script, args, only):
+def _one(name, install, script, args, only):
     """What one script found on one target, and a line about it."""
     try:
-        found = run(name, args.form, args.smp, script=script, only=only)
+        found = run(name, install, args.form, args.smp, script=script, only=only)
     except say.Skip as reason:
         found = {"ok": True, "skipped": str(reason), "problems": [], "counts": {}}
     except say.Problem as problem:
@@ -129,20 +161,30 @@ def _one(name, script, args, only):
     return found | row
 
 
+def _target(name, install, args, scripts):
+    """{script: what it found} on one target, one script after the other."""
+    return {script: _one(name, install, script, args, only) for script, only in scripts.items()}
+
+
 def _selftests(args):
     names = args.targets or list(targets.TABLE)
     for name in names:
         targets.spec(name)
-    scripts = chosen(args.only, selftests.build())
-    report = {}
+    # Built once: what is copied into one guest must not be installed anew for another at the same time.
+    install = selftests.build()
+    scripts = chosen(args.only, install)
     total = dict.fromkeys(_KINDS, 0)
-    for name in names:
-        rows = report[name] = {script: _one(name, script, args, scripts[script]) for script in scripts}
+
+    def ended(name, rows):
         row = {kind: sum(found[kind] for found in rows.values()) for kind in _KINDS}
         print(f"selftests {name}: " + ", ".join(f"{row[kind]} {kind}" for kind in _KINDS), flush=True)
-        total = {kind: total[kind] + row[kind] for kind in _KINDS}
+        total.update({kind: total[kind] + row[kind] for kind in _KINDS})
+
+    report = at_once.run({name: functools.partial(_target, name, install, args, scripts) for name in names}, args.jobs,
+                         ended)
     if args.json:
         paths.write(args.json, json.dumps(report, indent=1) + "\n")
+    print("selftests: " + ", ".join(f"{total[kind]} {kind}" for kind in _KINDS), flush=True)
     if total["failed"]:
         return say.FAIL
     return say.OK if total["passed"] else say.SKIP
@@ -155,6 +197,7 @@ def register(commands):
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="all when none is named")
     parser.add_argument("--form", choices=("short", "long"), default="short", help="how long (default: short)")
     parser.add_argument("--smp", type=int, default=min(os.cpu_count() or 1, 4), metavar="N", help="CPUs of the guest (llc has layouts)")
+    at_once.add_option(parser)
     parser.add_argument("--only", metavar="NAMES",
                         help=f"of these, blanks between: SCRIPT ({' '.join(SCRIPTS)}), SCRIPT:TEST, TEST")
     parser.add_argument("--json", metavar="FILE", help="write what was found there")

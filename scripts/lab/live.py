@@ -24,7 +24,7 @@ LEFT_OUT = {"test", "idlelib", "ensurepip", "pydoc_data", "turtledemo", "lib-dyn
 LIBRARIES = ("_ctypes", "_contextvars", "_decimal", "_lzma", "_bz2", "_hashlib", "_queue", "resource", "mmap", "termios")
 TREE = "/opt/uplift"
 PROGRAMS = ("/usr/sbin/mkfs.ext4", "/usr/sbin/mkfs.xfs")
-WORKLOADS = ("/usr/bin/fio",)
+WORKLOADS = ("/usr/bin/fio", "/usr/bin/perf", "/usr/bin/hackbench", "/usr/bin/sed")
 STOCK = ("brd", "ext4", "xfs")
 
 
@@ -92,7 +92,8 @@ def boot(target, words, *, kos=(), tests=None, count=False, smp=None, timeout=90
 
     @more: {path in the guest: file here}, beside our tree
     """
-    buildroot.ensure("io")
+    loads = "--workloads" in words
+    buildroot.ensure("loads" if loads else "io")
     files, programs = carried()
     files |= more or {}
     if tests:
@@ -105,7 +106,7 @@ def boot(target, words, *, kos=(), tests=None, count=False, smp=None, timeout=90
            "UPLIFT_EMULATED": str(int(guest.choose_accel(target, guest.Qemu(), count, None, accel)[0] != "KVM"))}
     if target.config:
         files[f"/boot/config-{target.release}"] = target.config
-    programs += [*PROGRAMS, *(WORKLOADS if "--workloads" in words else ())]
+    programs += [*PROGRAMS, *(WORKLOADS if loads else ())]
     return guest.boot(target, script, files=files, kos=kos, modules=STOCK, programs=programs, smp=smp, icount=count,
                       topology=topology, mem="2G", timeout=timeout, accel=accel, env=env, echo=echo,
                       append=append, name=name or f"{target.name}-live", quiet=True)

@@ -2,15 +2,15 @@
 """`uplift lab llc`: the inspector in guests. Is what it predicts what 7.2's scheduler does? And snapshots of guests."""
 
 import collections
-import concurrent.futures
 import dataclasses
+import functools
 import json
 import pathlib
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from . import buildroot, fetch, fslist, guest, kmod, paths, say, selftests, targets	# noqa: E402
+from . import at_once, buildroot, fetch, fslist, guest, kmod, paths, say, selftests, targets	# noqa: E402
 from llc import model, source	# noqa: E402
 
 # A guest has no Python: it sends what `uplift llc capture` would read, and the snapshot is made of it here.
@@ -80,7 +80,7 @@ def complained_by_itself(console):
     return bool(guest.complaints(console.partition("uplift: loading out-of-tree")[0]))
 
 
-def layout_test(target, kos, install, layout, form, env, only):
+def layout_test(target, kos, install, layout, form, env, only, append="", slow=1):
     """What llc.sh found in a guest of a layout."""
     smp, disagree = LAYOUTS[layout]
     _, cpus = guest.topology_args(layout, smp)
@@ -90,7 +90,8 @@ def layout_test(target, kos, install, layout, form, env, only):
     for attempt in (1, 2):
         result = guest.boot(target, f"exec /selftests/llc.sh {form}", files={"/selftests": install}, kos=kos, smp=smp,
                             topology=layout, env=environment, programs=["/usr/bin/lscpu"], thread="single",
-                            timeout=300 if form == "short" else 1800, name=f"{target.name}-llc-{layout}", quiet=True)
+                            timeout=(300 if form == "short" else 1800) * slow, append=append,
+                            name=f"{target.name}-llc-{layout}", quiet=True)
         # On a busy host an emulated guest may get the speed of its clock wrong by a factor, and stall or warn then.
         if attempt == 2 or not result.oops or not complained_by_itself(result.console.read_text(errors="replace")):
             return fslist.judge(result, cpus)
@@ -113,7 +114,7 @@ def no_debugfs_test(target, kos):
             "counts": {"pass": int(result.ok), "fail": int(not result.ok)}}
 
 
-def layouts_test(target, kos, install, form="short", env=None, only=None, layouts=None):
+def layouts_test(target, kos, install, form="short", env=None, only=None, layouts=None, append="", slow=1):
     """llc.sh in the layouts: one report of all, with a problem's layout in front of it."""
     layouts = layouts or (list(SHORT) if form == "short" else list(LAYOUTS))
 
@@ -122,20 +123,14 @@ def layouts_test(target, kos, install, form="short", env=None, only=None, layout
             return only
         return [name for name in EVERYWHERE if not only or name in only]
 
-    pool = concurrent.futures.ThreadPoolExecutor(AT_ONCE)
-    try:
-        jobs = {layout: pool.submit(layout_test, target, kos, install, layout, form,
-                                    (LESS if form == "long" and layout != layouts[0] else {}) | (env or {}),
-                                    wanted(layout))
-                for layout in layouts if wanted(layout) != []}
-        if form == "long" and not only:
-            jobs["no debugfs"] = pool.submit(no_debugfs_test, target, kos)
-        rows = {layout: job.result() for layout, job in jobs.items()}
-    except BaseException:
-        guest.stop_all()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
+    jobs = {layout: functools.partial(layout_test, target, kos, install, layout, form,
+                                      (LESS if form == "long" and layout != layouts[0] else {}) | (env or {}),
+                                      wanted(layout), append, slow)
+            for layout in layouts if wanted(layout) != []}
+    if form == "long" and not only:
+        jobs["no debugfs"] = functools.partial(no_debugfs_test, target, kos)
+    found = at_once.run(jobs, AT_ONCE)
+    rows = {layout: found[layout] for layout in jobs}
     total = {}
     for row in rows.values():
         for kind, number in row["counts"].items():
@@ -274,14 +269,7 @@ def validate(target, kos, install, *, workloads=WORKLOADS, rounds=1, length=1000
         return found
 
     layouts = list(dict.fromkeys(load.layout for load in workloads))
-    pool = concurrent.futures.ThreadPoolExecutor(AT_ONCE)
-    try:
-        parts = [job.result() for job in [pool.submit(one, layout) for layout in layouts]]
-    except BaseException:
-        guest.stop_all()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
+    parts = at_once.run({layout: functools.partial(one, layout) for layout in layouts}, AT_ONCE).values()
     merged = {name: row for part in parts for name, row in part.items()}
     return {load.name: merged[load.name] for load in workloads}
 
@@ -314,28 +302,33 @@ NOISE = 4	# of these: the best batches of two runs of one arm differ by up to 2
 COST = LOAD + r"""
 mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
 sleep 10
-/selftests/llc_bench @ROUNDS@ >/out/bench
+/selftests/llc_bench @EVENT@ @ROUNDS@ >/out/bench
 """
 
 
-def cost(target, kos, install, rounds=5, timeout=420):
-    """{"processes" or "threads": {arm: instructions per switch}}; the least of the rounds."""
-    result = guest.boot(target, COST.replace("@ROUNDS@", str(rounds)), files={"/selftests": install}, kos=kos,
+def switches(target, kos, install, rounds=5, event=True, timeout=420):
+    """{"processes" or "threads": {arm: [instructions per switch, of each round]}}; with what the event of tracefs costs"""
+    script = COST.replace("@ROUNDS@", str(rounds)).replace("@EVENT@", "" if event else "--no-event")
+    result = guest.boot(target, script, files={"/selftests": install}, kos=kos,
                         icount=True, timeout=timeout, name=f"{target.name}-llc-cost", quiet=True)
     if not result.ok:
         raise say.Problem(f"measuring on {target.name} failed: {result.problem()} ({result.console})")
-    return costs([json.loads(line) for line in (result.outdir / "bench").read_text().splitlines()])
+    return by_arm([json.loads(line) for line in (result.outdir / "bench").read_text().splitlines()])
 
 
-def costs(samples):
-    """The table of what llc_bench wrote."""
+def by_arm(samples):
+    """What llc_bench wrote, by operation and arm."""
     table = {}
     for sample in samples:
-        row = table.setdefault(sample["op"], {})
-        row[sample["arm"]] = min(row.get(sample["arm"], float("inf")), sample["best"] / SWITCHES)
+        table.setdefault(sample["op"], {}).setdefault(sample["arm"], []).append(sample["best"] / SWITCHES)
     if not table or any({"off", "track", "off_again"} - set(row) for row in table.values()):
         raise say.Problem("llc_bench did not measure all of off, track and off_again")
     return table
+
+
+def costs(by_arm_):
+    """{"processes" or "threads": {arm: instructions per switch}}; the least of the rounds."""
+    return {name: {arm: min(values) for arm, values in row.items()} for name, row in by_arm_.items()}
 
 
 def cheap(row):
@@ -361,7 +354,7 @@ def _cost(args):
     kos = list(kmod.build(target).values())
     install = selftests.build()
     with say.doing(f"counting what tracking costs on {target.release}"):
-        table = cost(target, kos, install, rounds=args.rounds or 5)
+        table = costs(switches(target, kos, install, args.rounds or 5))
     if args.json:
         print(json.dumps(table, indent=1))
     else:

@@ -18,7 +18,7 @@ from . import buildroot, commands, evaluate, kmod, paths, say, selftests, target
 from front import form, matrix	# noqa: E402
 
 # What decides what is found, beside kernel, modules and tests.
-MEASURES = ("arms", "evaluate", "fslist", "guest", "initramfs", "kselftest", "redirects")
+MEASURES = ("arms", "evaluate", "fslist", "guest", "initramfs", "inspector", "kselftest", "llc", "redirects")
 
 
 def state(target, kos, tests):

@@ -2,6 +2,7 @@
 """Where things are. Everything the lab makes is below BUILD."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import pathlib
@@ -54,10 +55,36 @@ def lock(name):
         yield
 
 
-def write(path, text):
-    """Replace a file's text in one go."""
+def special(path):
+    """Is it a device, a pipe or the like, which is written to, but never replaced?"""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def writable(path):
+    """Could write() write there? Raises OSError; what is there stays as it is."""
     path = pathlib.Path(path)
-    ensure(path.parent)
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if special(path):
+        if not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return
+    try:
+        with tempfile.TemporaryFile(dir=ensure(path.resolve().parent)):
+            pass
+    except OSError as problem:
+        # of the file that was asked for, not of ours
+        raise OSError(problem.errno, problem.strerror, str(path)) from None
+
+
+def write(path, text):
+    """Replace a file's text in one go. A link stays one, and so does a device."""
+    path = pathlib.Path(path)
+    writable(path)
+    if special(path):
+        path.write_text(text, encoding="utf-8")
+        return
+    path = path.resolve()
     fd, temp = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(fd, "w", encoding="utf-8") as file:

@@ -14,7 +14,6 @@ OK, FAIL, USAGE, SKIP = 0, 1, 2, 4
 
 _start = time.monotonic()
 _lock = threading.RLock()
-_steps = []		# (text, start) of the steps that are under way
 _live = False		# is there an unfinished progress line on the terminal?
 
 
@@ -60,35 +59,22 @@ def error(text):
     _line(f"uplift: {text}")
 
 
-def step(text):
-    """Long work begins. Steps nest; each is ended by done()."""
-    with _lock:
-        _steps.append((text, time.monotonic()))
-    note(f"{text} ...")
-
-
-def done(result="done"):
-    """The latest step is over; says how long it took."""
-    with _lock:
-        if not _steps:
-            return
-        text, start = _steps.pop()
-    note(f"{text}: {result}, {time.monotonic() - start:.1f} s")
-
-
 class doing:
-    """with say.doing("text"): ... - a step that is ended whatever happens."""
+    """with say.doing("text"): ... - a step that is ended whatever happens. Steps nest, and threads have their own."""
 
     def __init__(self, text):
         self.text = text
         self.result = "done"
+        self.start = 0.0
 
     def __enter__(self):
-        step(self.text)
+        self.start = time.monotonic()
+        note(f"{self.text} ...")
         return self
 
     def __exit__(self, kind, value, trace):
-        done(self.result if kind is None else "stopped" if kind is KeyboardInterrupt else "failed")
+        result = self.result if kind is None else "stopped" if kind is KeyboardInterrupt else "failed"
+        note(f"{self.text}: {result}, {time.monotonic() - self.start:.1f} s")
 
 
 def size(count):

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """`uplift lab verdicts`: does `uplift probe` give the right verdict for each change on each target?"""
 
+import functools
 import json
 
-from . import commands, kmod, live, paths, say, targets
+from . import at_once, commands, kmod, live, paths, say, targets
 
 # What is known of the targets otherwise: from reading their sources. The filesystem list's is in targets.py.
 EXPECT = {
@@ -59,22 +60,31 @@ def _verdicts(args):
     report = {}
     for name in args.targets or list(targets.TABLE):
         targets.spec(name)
-    for name in args.targets or list(targets.TABLE):
+
+    def one(name):
         try:
-            data = probe(name, args.accel)
-        except say.Skip as reason:
-            say.warn(f"skipped: {reason}")
-            skipped += 1
-            continue
+            return probe(name, args.accel), None
         except say.Problem as problem:
+            return None, problem
+
+    def ended(name, result):
+        nonlocal passed, failed, skipped
+        data, problem = result
+        if isinstance(problem, say.Skip):
+            say.warn(f"skipped: {problem}")
+            skipped += 1
+        elif problem:
             print(f"FAIL {name}: {problem}", flush=True)
             failed += 1
-            continue
-        report[name] = data
-        for change, kind, problem in judge(name, data):
-            print(f"{'FAIL' if problem else 'ok  '} {name:5} {change:8} {kind}" + (f": {problem}" if problem else ""),
-                  flush=True)
-            passed, failed = passed + (not problem), failed + bool(problem)
+        else:
+            report[name] = data
+            for change, kind, wrong in judge(name, data):
+                print(f"{'FAIL' if wrong else 'ok  '} {name:5} {change:8} {kind}" + (f": {wrong}" if wrong else ""),
+                      flush=True)
+                passed, failed = passed + (not wrong), failed + bool(wrong)
+
+    names = args.targets or list(targets.TABLE)
+    at_once.run({name: functools.partial(one, name) for name in names}, args.jobs, ended)
     if args.json:
         paths.write(args.json, json.dumps(report, indent=1) + "\n")
     print(f"verdicts: {passed} passed, {failed} failed, {skipped} skipped")
@@ -87,6 +97,7 @@ def register(commands_):
                                   description="Run `uplift probe` in a guest of every target, and hold the verdicts "
                                               "against what is known of these kernels.")
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="all when none is named")
+    at_once.add_option(parser)
     parser.add_argument("--accel", choices=("auto", "kvm", "tcg"), help="KVM or emulation (auto: KVM if a guest boots)")
     parser.add_argument("--json", metavar="FILE", help="write what probe said there")
     parser.set_defaults(func=_verdicts)

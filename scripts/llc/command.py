@@ -84,8 +84,9 @@ def _watch(args, given):
             drawn = _draw(args, given)
             if screen:
                 # home, each line cleared to its end, and what was below: no flicker
-                lines = drawn.splitlines()[:shutil.get_terminal_size().lines - 1]
-                sys.stdout.write("\033[H" + "".join(f"{line}\033[K\n" for line in lines) + "\033[J")
+                size = shutil.get_terminal_size()
+                sys.stdout.write("\033[H" + "".join(f"{line[:size.columns - 1]}\033[K\n"
+                                                    for line in drawn.splitlines()[:size.lines - 1]) + "\033[J")
             elif drawn:
                 sys.stdout.write(drawn if args.json or args.svg else f"{time.strftime('%H:%M:%S')}\n{drawn}\n")
             sys.stdout.flush()
@@ -97,6 +98,8 @@ def _watch(args, given):
 
 
 def _map(args):
+    if "" in (args.given, args.svg):
+        raise model.Bad("a name is wanted, not ''")
     if args.svg and args.json:
         raise model.Bad("--svg and --json: one at a time")
     if args.given and args.load:

@@ -14,6 +14,7 @@ from lab import say
 
 FORMAT = 1
 MOST = 65536		# CPU numbers are below; Linux has 8192 at most
+COUNT = 1 << 64		# what is counted is below
 REASONS = {
     "single-thread": "one thread only",
     "too-many-threads": "more running threads than fit",
@@ -26,11 +27,17 @@ REASONS = {
 }
 
 
+def plain(text):
+    """Somebody else's text (a process may call itself anything), fit for a terminal and for XML."""
+    return "".join(char if char.isprintable() else "?" for char in str(text))
+
+
 class Bad(say.Problem):
     """What was given cannot be used, and why."""
 
     def __init__(self, message):
-        super().__init__(message, say.USAGE)
+        # it may quote what was given, and ends on a terminal
+        super().__init__(plain(message), say.USAGE)
 
 
 def cpus_of(text, where):
@@ -66,11 +73,6 @@ def size_of(kib):
     return f"{round(kib / 1024, 1):g} MiB" if kib >= 1024 else f"{kib} KiB"
 
 
-def plain(text):
-    """Somebody else's text (a process may call itself anything), fit for a terminal and for XML."""
-    return "".join(char if char.isprintable() else "?" for char in str(text))
-
-
 class Fields:
     """A JSON object whose fields are asked for by type."""
 
@@ -93,8 +95,15 @@ class Fields:
 
     def number(self, key, optional=False, least=0):
         value = self.get(key, (int,), optional)
-        if value is not None and value < least:
-            raise Bad(f"{self.where}: '{key}' is {value}, which makes no sense")
+        if value is not None and not least <= value < COUNT:
+            raise Bad(f"{self.where}: '{key}' is {value if abs(value) < COUNT else 'huge'}, which makes no sense")
+        return value
+
+    def measure(self, key):
+        """What need not be whole, and may be missing."""
+        value = self.get(key, (int, float), optional=True)
+        if value is not None and not 0 <= value < COUNT:
+            raise Bad(f"{self.where}: '{key}' is not a number that makes sense")
         return value
 
     def text(self, key, optional=False, default=""):
@@ -200,6 +209,8 @@ def machine(text, where):
                     smt=fields.get("smt", (bool, type(None))), cas=fields.text("cas"),
                     no_domain=fields.cpus("no_domain"), disagreements=fields.texts("disagreements"),
                     source="uplift_llc")
+    if not found.online:
+        raise Bad(f"{where}: no CPU is online")
     if found.cas not in ("absent", "off", "on"):
         raise Bad(f"{where}: 'cas' is '{found.cas:.20}', not absent, off or on")
     seen, numbers = {}, set()
@@ -210,7 +221,7 @@ def machine(text, where):
             level=item.number("level", least=1), type=item.text("type"), size_kib=item.number("size_kib", True),
             ways=item.number("ways", True), line=item.number("line", True), nodes=item.cpus("nodes"),
             packages=item.cpus("packages"), dies=item.cpus("dies", True) or frozenset(),
-            ids={key: ids.text(key, True, None) if ids.data[key] is not None else None for key in ids.data},
+            ids={plain(key): ids.text(key, True, None) if ids.data[key] is not None else None for key in ids.data},
             sched_cpus=item.cpus("sched_cpus", True), disagreements=item.texts("disagreements"))
         if domain.number in numbers:
             raise Bad(f"{item.where}: domain {domain.number} is there twice")
@@ -275,9 +286,8 @@ def _verdict(fields):
     if fields is None:
         return None
     reason = fields.get("reason", (str, type(None)))
-    average = fields.get("running_avg", (int, float), optional=True)
     return Verdict(preferred=fields.number("preferred", True), reason=None if reason is None else plain(reason),
-                   footprint_kib=fields.number("footprint_kib", True), running_avg=average,
+                   footprint_kib=fields.number("footprint_kib", True), running_avg=fields.measure("running_avg"),
                    epoch=fields.number("epoch", True))
 
 
@@ -286,7 +296,7 @@ def processes(text, where):
     fields = document(text, where)
     found = Processes(tracking=fields.flag("tracking"), source=fields.text("source"),
                       tracked=fields.number("tracked", True) or 0, dropped=fields.number("dropped", True) or 0,
-                      epoch_ms=fields.get("epoch_ms", (int, float), optional=True),
+                      epoch_ms=fields.measure("epoch_ms"),
                       tolerance=fields.number("tolerance", True))
     for item in fields.objects("processes"):
         share = {}
@@ -325,7 +335,7 @@ def migrations(text, where):
     width = len(found.domains)
     if len(found.pairs) != width or not all(
             isinstance(row, list) and len(row) == width
-            and all(isinstance(count, int) and not isinstance(count, bool) and count >= 0 for count in row)
+            and all(isinstance(count, int) and not isinstance(count, bool) and 0 <= count < COUNT for count in row)
             for row in found.pairs):
         raise Bad(f"{where}: 'pairs' is not a table of {width} x {width} counts")
     return found

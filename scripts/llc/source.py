@@ -29,11 +29,15 @@ MODULES = ("uplift", "uplift_llc")	# in the order of loading
 FILES = ("verdict", "domains", "domains.json", "cpus", "cas", "processes", "processes.json", "migrations",
          "migrations.json", "track")
 MOST = 64 << 20		# bytes of a file that is read at all
+NAMES = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
+MOST_NAME = 65536	# bytes of a name in a tar file, and of what else is said about a file
 
 
 def read(path):
     """A file's text; Bad when it cannot be read."""
     try:
+        if path.exists() and not path.is_file():
+            raise model.Bad(f"{path} is no file")
         with open(path, "rb") as file:
             data = b""
             while len(data) <= MOST and (part := file.read(1 << 20)):
@@ -63,23 +67,34 @@ class Live:
         return sysfs.machine(self.root / "sys/devices/system", self.kernel)
 
 
+class Member(tarfile.TarInfo):
+    """A member of a tar file, but one with a name or the like so long that it is meant to fill the memory."""
+
+    @classmethod
+    def frombuf(cls, buf, encoding, errors):
+        member = super().frombuf(buf, encoding, errors)
+        if member.type in NAMES and member.size > MOST_NAME:
+            raise model.Bad("a name in it is too large: that is no snapshot")
+        return member
+
+
 def unpack(path, temp):
     """The regular files of a tar file, into a directory."""
     left = MOST
     try:
-        with tarfile.open(path) as tar:
+        with tarfile.open(path, tarinfo=Member) as tar:
             for member in tar:
                 parts = [part for part in member.name.split("/") if part not in ("", ".")]
-                if not member.isfile() or not parts:
-                    continue
                 left -= member.size + 512
                 # it is somebody else's file
                 if ".." in parts or member.size < 0 or left < 0:
                     raise model.Bad(f"{path}: {'too large' if left < 0 else 'leads elsewhere'}: that is no snapshot")
+                if not member.isfile() or not parts:
+                    continue
                 to = pathlib.Path(temp, *parts)
                 to.parent.mkdir(parents=True, exist_ok=True)
                 to.write_bytes(tar.extractfile(member).read())
-    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError):
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError, ValueError):
         raise model.Bad(f"{path}: neither a directory nor a whole tar file of one") from None
 
 
@@ -198,10 +213,13 @@ def load():
 
 def track(on):
     """Turn tracking on or off."""
-    if why := missing():
-        raise say.Problem(f"cannot turn tracking {'on' if on else 'off'}: {why}")
-    with open(LLC / "track", "w") as file:
-        file.write("1\n" if on else "0\n")
+    cannot = f"cannot turn tracking {'on' if on else 'off'}: "
+    if why := missing(LLC):
+        raise say.Problem(cannot + why)
+    try:
+        (LLC / "track").write_text("1\n" if on else "0\n")
+    except OSError as error:
+        raise say.Problem(f"{cannot}{error.strerror} (the kernel's log says why)") from None
 
 
 # Both together.
@@ -209,10 +227,21 @@ def track(on):
 def gather(source):
     """(Machine, Processes or None, Migrations or None): the module's word, placed by sysfs; or sysfs alone."""
     why = source.missing()
-    if why:
-        machine = source.system()
-        machine.notes.insert(0, why)
-        return machine, None, None
+    if not why:
+        try:
+            return _told(source)
+        except model.Bad:
+            # it may have been unloaded meanwhile
+            why = source.missing()
+            if not why:
+                raise
+    machine = source.system()
+    machine.notes.insert(0, why)
+    return machine, None, None
+
+
+def _told(source):
+    """What gather() returns, where the module is there."""
     for attempt in range(5):
         before = source.system()
         machine = model.machine(read(source.llc / "domains.json"), f"{source.llc}/domains.json")

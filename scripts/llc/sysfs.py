@@ -15,6 +15,9 @@ from . import model
 def small(path):
     """The text of a small file; None where there is none, or it does not answer."""
     try:
+        # a pipe in a snapshot would never answer
+        if not path.is_file():
+            return None
         with open(path, "rb") as file:
             return file.read(16384).decode(errors="replace")
     except OSError:
@@ -23,7 +26,7 @@ def small(path):
 
 def _word(path):
     text = small(path)
-    return None if text is None else text.strip()
+    return None if text is None else model.plain(text.strip()[:32])
 
 
 def _number(path):
@@ -67,9 +70,8 @@ def machine(base, kernel):
     found = model.Machine(kernel=kernel, possible=possible, online=online, source="sysfs")
     nodes = {}
     for path in sorted(base.glob("node/node[0-9]*")):
-        node = int(path.name[4:])
-        for cpu in _cpus(path / "cpulist", optional=True):
-            nodes[cpu] = node
+        if re.fullmatch(r"node\d{1,9}", path.name):
+            nodes |= dict.fromkeys(_cpus(path / "cpulist", optional=True), int(path.name[4:]))
     groups, caches = {}, {}
     dies = {}
     for cpu in sorted(online):

@@ -44,7 +44,7 @@ class Chosen(unittest.TestCase):
     def setUp(self):
         self.dir = tempfile.TemporaryDirectory()
         self.install = pathlib.Path(self.dir.name)
-        for script in kselftest.SCRIPTS:
+        for script in [*kselftest.SCRIPTS, *kselftest.NAMED]:
             (self.install / f"{script}.sh").write_text(f'TESTS="load {script}_one"\nTESTS="$TESTS unloaded"\n')
 
     def tearDown(self):
@@ -56,7 +56,7 @@ class Chosen(unittest.TestCase):
         self.assertEqual(chosen("epoll"), {"epoll": None})
         self.assertEqual(chosen("epoll:load iomap_one"), {"epoll": ["load"], "iomap": ["iomap_one"]})
         self.assertEqual(chosen("epoll epoll:load"), {"epoll": None})
-        self.assertEqual(chosen("unloaded"), {name: ["unloaded"] for name in kselftest.SCRIPTS})
+        self.assertEqual(chosen("unloaded"), {name: ["unloaded"] for name in kselftest.SCRIPTS | kselftest.NAMED})
         for word in ("nothing", "epoll:nothing", "epoll:iomap_one", "other:load"):
             with self.assertRaises(say.Problem):
                 chosen(word)

@@ -18,6 +18,13 @@ def commands(*words):
                           re.MULTILINE))
 
 
+class Version(unittest.TestCase):
+    def test_says_which_it_is(self):
+        said = subprocess.run([sys.executable, "-B", TOP / "scripts/uplift", "--version"], text=True, check=True,
+                              stdout=subprocess.PIPE).stdout
+        self.assertEqual(said, f"uplift {(TOP / 'VERSION').read_text()}")
+
+
 class Manual(unittest.TestCase):
     text = (TOP / "packaging/uplift.8").read_text()
 

@@ -69,5 +69,13 @@ def evaluation():
              "lines": ["Verdict: applicable", "    function: do_epoll_wait", "Equality: passed - 7 tests: 7 passed", ""],
              "table": {name: {key: min(values) for key, values in row.items()} for name, row in rounds.items()},
              "rounds": rounds},
+            {"title": "caches", "change": "llc", "verdict": "applicable",
+             "lines": ["Verdict: applicable", "    cas: absent", "Tests: passed - 2 tests: 2 passed; 4 CPUs", ""],
+             "shows": [{"name": "domains", "short": "2 of 4 CPUs", "text": "2, of CPUs 0-1; 2-3"},
+                       {"name": "cache-aware scheduling", "short": "absent", "text": "absent; it is predicted"}],
+             "correctness": {"ok": True, "skipped": None, "summary": "2 tests: 2 passed", "problems": [],
+                             "tests": [{"name": "domains", "outcome": "pass", "reason": ""}]},
+             "rounds": {"switch, threads": {"off": [5630.9, 5630.9], "track": [5701.4, 5701.4],
+                                            "off_again": [5630.9, 5630.9], "event": [6697.0, 6697.0]}}},
             {"title": "iomap", "verdict": "unaffected", "table": {"read xfs": {"off": 10.0, "off_again": 10.0}},
              "lines": ["Verdict: unaffected: this kernel's iterators never had the fault", ""]}]}

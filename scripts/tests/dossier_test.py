@@ -100,7 +100,8 @@ class Text(unittest.TestCase):
 
     def test_numbers(self):
         for value, said in ((12345.6, "12,346"), (0, "0"), (732.0, "732"), (12.34, "12.3"), (1.234, "1.23"),
-                            (-0.0, "0"), (-1.5, "-1.50")):
+                            (-0.0, "0"), (-1.5, "-1.50"), (999.98, "1,000"), (-999.96, "-1,000"), (9.996, "10.0"),
+                            (999.5, "999.5")):
             self.assertEqual(dossier.number(value), said)
         for value, said in ((3.14159, "3.1%"), (-95.84, "95.8%"), (0.671, "0.67%"), (0.0, "0.0%")):
             self.assertEqual(dossier.percent(value), said)
@@ -170,8 +171,8 @@ class Evaluation(unittest.TestCase):
 
     def test_all_changes(self):
         self.assertEqual([(part["name"], part["verdict"]["kind"]) for part in self.data["changes"]],
-                         [("fslist", "applicable"), ("epoll", "applicable"), ("iomap", "unaffected")])
-        self.assertEqual(self.data["changes"][2]["operations"], [])
+                         [("fslist", "applicable"), ("epoll", "applicable"), ("llc", "applicable"), ("iomap", "unaffected")])
+        self.assertEqual(self.data["changes"][3]["operations"], [])
         self.assertEqual(self.data["changes"][1]["correctness"]["summary"], "7 tests: 7 passed")
 
     def test_figures(self):
@@ -179,6 +180,13 @@ class Evaluation(unittest.TestCase):
         for wanted in ("18,212 instr. less, 95.4%", "15 instr. less, 2.0%", "31 instr. less, 4.2%", "8 instr. a call",
                        "make run TARGET=6.12", "never had the fault"):
             self.assertIn(wanted, text)
+
+    def test_the_inspector(self):
+        text = plain(dossier.text(self.data))
+        for wanted in ("Domains: 2, of CPUs 0-1; 2-3", "Cache-aware scheduling: absent; it is predicted",
+                       "switch, threads 5,631 5,631 5,701", "switch, threads: 70.5 instr. a call", "passed: domains"):
+            self.assertIn(wanted, text)
+        self.assertEqual(dossier.in_short(self.data["changes"][2]), "nothing to gain: it shows")
 
     def test_no_time(self):
         for seconds in ("42.5", "12.25", "99.75"):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Reading kernel images, keeping files whole, finding compilers."""
 
+import gzip
 import lzma
 import os
 import pathlib
@@ -56,6 +57,12 @@ class Image(unittest.TestCase):
         self.assertEqual(fetch.section_of(fetch.vmlinux_of(self.path), ".BTF"), b"types" * 100)
         self.assertIsNone(fetch.section_of(inner, ".other"))
         self.assertEqual(fetch.release_of(self.path), "6.1.0-1-amd64")
+
+    def test_image_of_a_kernel_that_was_built_by_oneself_was_unknown(self):
+        """gzip is what CONFIG_KERNEL_* has for who chooses nothing."""
+        inner = elf(".BTF", b"types" * 100)
+        self.path.write_bytes(bzimage(gzip.compress(inner) + struct.pack("<I", len(inner)), "6.18.15"))
+        self.assertEqual(fetch.section_of(fetch.vmlinux_of(self.path), ".BTF"), b"types" * 100)
 
     def test_no_image(self):
         self.path.write_bytes(b"hello" * 1000)

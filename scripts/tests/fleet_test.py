@@ -21,7 +21,7 @@ FAIL = "#!/bin/sh\necho 1..1; echo not ok 1 one; exit 1\n"
 SKIP = "#!/bin/sh\necho '1..0 # SKIP no module'; exit 4\n"
 
 
-class Fleet(unittest.TestCase):
+class Stubs(unittest.TestCase):
     def setUp(self):
         self.dir = tempfile.TemporaryDirectory()
         self.top = pathlib.Path(self.dir.name)
@@ -30,7 +30,7 @@ class Fleet(unittest.TestCase):
         # Everybody may test what it does with results; what loads modules is stubs here.
         self.script("bin/id", "#!/bin/sh\necho 0\n")
         self.script("bin/lava-test-case", f'#!/bin/sh\necho "$@" >>{self.top}/lava\n')
-        self.script("tests/redirect_lib.sh", "")
+        self.script("tests/lib.sh", "")
 
     def tearDown(self):
         self.dir.cleanup()
@@ -47,6 +47,8 @@ class Fleet(unittest.TestCase):
                               text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         return done.returncode, done.stdout
 
+
+class Fleet(Stubs):
     def test_pass(self):
         code, text = self.run_fleet(abi=PASS, fslist=SKIP)
         self.assertEqual(code, 0, text)
@@ -92,8 +94,42 @@ class Fleet(unittest.TestCase):
         self.assertIn("1..0 # SKIP loading modules needs root", text)
 
 
+class Tmt(Stubs):
+    """The line that tmt runs: its own words are pass, fail and error, and a skip has to be reported."""
+
+    def run_tmt(self, uid, words="/x"):
+        text = (TOP / "packaging/tmt/tests.fmf").read_text()
+        line = " ".join(re.search(r"(?m)^test: >-\n((?:    .*\n)+)", text)[1].split())
+        self.script("bin/id", f"#!/bin/sh\necho {uid}\n")
+        self.script("bin/tmt-report-result", f'#!/bin/sh\necho "$@" >>{self.top}/tmt\n')
+        env = {"PATH": f"{self.top}/bin:/usr/bin:/bin", "TMT_TEST_DATA": str(self.top / "data"), "TMT_TEST_NAME": "/t",
+               "SCRIPT": words}
+        done = subprocess.run(["/bin/sh", "-c", line], cwd=TOP / "packaging/tmt", env=env, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        reported = (self.top / "tmt").read_text() if (self.top / "tmt").exists() else ""
+        return done.returncode, reported, done.stdout
+
+    def test_a_skip_is_no_error(self):
+        self.assertEqual(self.run_tmt(1000)[:2], (0, "/t SKIP\n"))
+
+    def test_a_failure_is_one(self):
+        code, reported, said = self.run_tmt(0, "--no-such-option")
+        self.assertEqual((code, reported), (2, ""), said)
+
+
 class Engines(unittest.TestCase):
     """Whoever calls it names scripts and options that there are."""
+
+    def test_all_scripts_everywhere(self):
+        # llc came last, and neither tmt's plan nor LAVA's definition knew of it
+        text = FLEET.read_text()
+        scripts = set(re.search(r"(?m)^\tfor name in ([a-z ]+); do$", text)[1].split())
+        for name in scripts:
+            self.assertTrue((TOP / f"selftests/{name}.sh").exists(), name)
+        self.assertEqual(set(re.search(r"(?m)^# SCRIPT: ([a-z ]+) \(", text)[1].split()), scripts)
+        self.assertEqual(set(re.search(r"# of: ([a-z ]+);", (TOP / "packaging/lava.yaml").read_text())[1].split()), scripts)
+        self.assertEqual(set(re.findall(r"(?m)^        SCRIPT: (\w+)$", (TOP / "packaging/tmt/tests.fmf").read_text())),
+                         scripts)
 
     options = set(re.findall(r"^#   (--[a-z]+)", FLEET.read_text(), re.MULTILINE))
 

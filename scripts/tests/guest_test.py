@@ -8,11 +8,13 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import types
 import unittest
+from unittest import mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from lab import guest, initramfs, say	# noqa: E402
+from lab import guest, initramfs, say, signed	# noqa: E402
 
 DEP = """\
 kernel/fs/xfs/xfs.ko.xz: kernel/lib/libcrc32c.ko.xz kernel/fs/netfs.ko.xz
@@ -24,6 +26,46 @@ kernel/fs/b.ko.xz: kernel/fs/a.ko.xz
 kernel/fs/broken.ko.xz: kernel/fs/gone.ko.xz
 kernel/fs/minix/minix.ko.xz:
 """
+
+
+class Same(unittest.TestCase):
+    def test_nobody_answers_in_his_own_time(self):
+        # QEMU's other thread did: counts of two boots differed by a quarter of an instruction, or by some
+        for same in (True, False):
+            words = guest._channel(pathlib.Path("/x/a,b"), same)
+            self.assertEqual([word for word in words if word.startswith("virtio-serial-pci")],
+                             ["virtio-serial-pci" + ",ioeventfd=off" * same])
+            self.assertIn("file,id=result,path=/x/a,,b", words)
+
+
+class Firmware(unittest.TestCase):
+    def test_which(self):
+        self.assertEqual(guest._firmware(None), ["-bios", "qboot.rom"])
+        words = guest._firmware((pathlib.Path("/a,b/code"), pathlib.Path("/vars")))
+        self.assertIn("if=pflash,unit=0,format=raw,readonly=on,file=/a,,b/code", words)
+        # the next boot finds the variables as they were
+        self.assertIn("if=pflash,unit=1,format=raw,snapshot=on,file=/vars", words)
+
+    def image(self, size, magic=0x20b):
+        pe, at = 0x80, 0x200
+        image = bytearray(at + size)
+        image[0x3c:0x40] = pe.to_bytes(4, "little")
+        image[pe:pe + 4] = b"PE\0\0"
+        image[pe + 24:pe + 26] = magic.to_bytes(2, "little")
+        table = pe + 24 + (112 if magic == 0x20b else 96) + 32
+        image[table:table + 8] = (at if size else 0).to_bytes(4, "little") + size.to_bytes(4, "little")
+        if size:
+            image[at:at + 8] = size.to_bytes(4, "little") + b"\0\2\2\0"
+            image[at + 8:] = b"m" * (size - 8)
+        return bytes(image)
+
+    def test_signature(self):
+        for magic in (0x10b, 0x20b):
+            self.assertEqual(signed.signature(self.image(24, magic)), b"m" * 16)
+            self.assertIsNone(signed.signature(self.image(0, magic)))
+        for bad in (b"", b"MZ" + bytes(100), self.image(24)[:0x90], self.image(24, 7)):
+            with self.assertRaises(say.Problem):
+                signed.signature(bad)
 
 
 class Names(unittest.TestCase):
@@ -195,6 +237,26 @@ class Console(unittest.TestCase):
                 self.assertEqual(guest.complaints(f"x\n[    1.234567] {line}\n"), [line])
                 self.assertEqual(guest.complaints(f"half a line[   12.234567][  T123] {line}\r\n"), [line])
 
+    LOG = """\
+[    1.000000] fail_nth: vmalloc error: size 4096, vm_struct allocation failed
+[    1.000001] Call Trace:
+[    2.000000] ------------[ cut here ]------------
+[    2.000001] Failed to arm kprobe-ftrace at f+0x4/0x10 (error -12)
+[    2.000002] WARNING: CPU: 1 PID: 82 at arm_kprobe+0x301/0x390
+[    2.000003] Call Trace:
+[    2.000004] ---[ end trace 0000000000000000 ]---
+"""
+
+    def test_what_is_meant_is_no_complaint(self):
+        self.assertEqual(guest.complaints(guest.without(self.LOG, "vmalloc error|Failed to arm .*-12")), [])
+
+    def test_only_what_is_meant_is_excused(self):
+        other = "[    3.000000] ------------[ cut here ]------------\n[    3.000001] WARNING: at ours+0x1/0x2 [uplift]\n"
+        for more in (other, other + "[    3.000002] ---[ end trace 0000000000000000 ]---\n", "[    3.000000] Call Trace:\n"):
+            self.assertTrue(guest.complaints(guest.without(self.LOG + more, "vmalloc error|Failed to arm .*-12")), more)
+        self.assertIn("WARNING: CPU: 1 PID: 82 at arm_kprobe+0x301/0x390",
+                      guest.complaints(guest.without(self.LOG, "vmalloc error")))
+
     def test_no_complaints(self):
         for line in ("[    0.1] WARNING: no", "WARNING: said by a script",
                      "[    0.123456] Spectre V2 : WARNING: Unprivileged eBPF is enabled",
@@ -240,6 +302,60 @@ class Stream(unittest.TestCase):
                 self.assertIsNone(rc)
                 self.assertIn(why, reason)
         self.assertFalse((self.dir / "out").exists())
+
+
+class FaultOfEmulation(unittest.TestCase):
+    """What the emulator does to a guest is looked at again; nothing else is."""
+
+    OOPS = "Oops: int3: 0000 [#1] SMP KASAN NOPTI"
+    CLOCK = "[    0.020000] tsc: PIT calibration deviates from HPET: {} 2596181\n"
+
+    def boot(self, *results, console="", **options):
+        """(what boot() returns, the options of each boot) when the boots end like this."""
+        given, left = [], list(results)
+
+        def once(_target, _script, **options):
+            given.append(options)
+            accel, oops = left.pop(0)
+            return guest.Result(console=path, outdir=None, output=None, dmesg=None, accel=accel, oops=oops, rc=0)
+
+        with tempfile.TemporaryDirectory() as directory, mock.patch.object(guest, "_boot", once), \
+                mock.patch.object(say, "_line"):
+            path = pathlib.Path(directory) / "6.12-x/console"
+            path.parent.mkdir()
+            path.write_text(console)
+            return guest.boot(types.SimpleNamespace(release="6.12"), "true", smp=2, **options), given
+
+    def test_passes_on_one_thread(self):
+        result, given = self.boot(("TCG, multi-threaded", ["BUG: x", self.OOPS]), ("TCG, single-threaded", []))
+        self.assertTrue(result.ok)
+        self.assertEqual(given, [{"smp": 2}, {"smp": 2, "thread": "single", "name": "6.12-x-again"}])
+
+    def test_fails_on_one_thread_too(self):
+        result, given = self.boot(("TCG, multi-threaded", ["int3: 0000 [#1]"]), ("TCG, single-threaded", [self.OOPS]))
+        self.assertFalse(result.ok)
+        self.assertEqual(len(given), 2)
+
+    def test_threads_that_the_caller_needs(self):
+        _, given = self.boot(("TCG, multi-threaded", [self.OOPS]), thread="multi")
+        self.assertEqual(len(given), 1)
+
+    def test_clock_at_ten_times_its_speed(self):
+        stall = ["rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:"]
+        result, given = self.boot(("TCG, multi-threaded", stall), ("TCG, multi-threaded", []),
+                                  console=self.CLOCK.format(238118))
+        self.assertTrue(result.ok)
+        self.assertEqual(given, [{"smp": 2}, {"smp": 2, "name": "6.12-x-again"}])
+
+    def test_anything_else_counts(self):
+        for accel, oops, console in (
+                ("TCG, multi-threaded", ["BUG: kernel NULL pointer"], self.CLOCK.format(2590000)),
+                ("TCG, single-threaded", [self.OOPS], ""),
+                ("KVM", [self.OOPS], self.CLOCK.format(238118)),
+                ("TCG, multi-threaded", ["WARNING: says int3: 0"], ""),
+                ("TCG, multi-threaded", [], self.CLOCK.format(238118))):
+            result, given = self.boot((accel, oops), console=console)
+            self.assertEqual((result.oops, len(given)), (oops, 1))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 
 import hashlib
 import os
+import re
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -236,6 +238,66 @@ class Results(unittest.TestCase):
             self.assertTrue(suites["uplift_x"].endswith("\nok 1 uplift_x\n"))
             self.assertTrue(suites["uplift_y"].endswith("\nnot ok 1 uplift_y\n"))
             self.assertIn("    # b: 12 ns\n", suites["uplift_x"])
+
+
+class Qemu(unittest.TestCase):
+    """kunit.py's QEMU gets the accelerator that is right here, whichever ones kunit.py asks for."""
+
+    WRAPPER = paths.TOP / "kunit/qemu/qemu-system-x86_64"
+
+    def given(self, *words):
+        with tempfile.TemporaryDirectory() as directory:
+            real = Path(directory) / "qemu-system-x86_64"
+            real.write_text("#!/bin/sh\nfor word; do echo \"<$word>\"; done\n")
+            real.chmod(0o755)
+            wrapper = Path(directory) / "wrapper/qemu-system-x86_64"
+            wrapper.parent.mkdir()
+            wrapper.write_text(self.WRAPPER.read_text().replace("PATH=/usr/sbin", f"PATH={directory}:/usr/sbin"))
+            wrapper.chmod(0o755)
+            done = subprocess.run([wrapper, *words], text=True, capture_output=True, check=True)
+        return re.findall(r"<(.*)>", done.stdout)
+
+    def test_only_one_accelerator(self):
+        words = ["-nodefaults", "-append", "a b  'c'", "-accel", "kvm", "-accel", "hvf", "-accel", "tcg", "-smp", "2"]
+        self.assertEqual(self.given(*words), ["-accel", "tcg,thread=single", "-nodefaults", "-append", "a b  'c'",
+                                              "-smp", "2"])
+
+    def test_found_first(self):
+        seen = {}
+        args = kunit.parse_args(["--arch", "x86_64"])
+        args.lacking = []
+        with mock.patch.object(kunit.buildroot, "run", lambda argv, **given: seen.update(given) or 0), \
+                mock.patch.object(kunit, "version_of", lambda tree: (6, 18)), \
+                mock.patch.object(kunit, "Heartbeat", mock.MagicMock()):
+            kunit.run_kunit("exec", args, Path("/obj"), Path("/tree"))
+        first = seen["env"]["PATH"].split(":")[0]
+        self.assertEqual(Path(first), self.WRAPPER.parent)
+        self.assertTrue(os.access(self.WRAPPER, os.X_OK))
+
+
+class Coverage(unittest.TestCase):
+    """What gcov says of one file in two kernels' objects, and what is none of ours."""
+
+    @staticmethod
+    def report(name, *lines):
+        return {"current_working_directory": "/obj", "files": [{"file": name, "lines": [
+            {"line_number": number, "count": count, "branches": [{"count": taken} for taken in branches]}
+            for number, count, branches in lines]}]}
+
+    def test_sums(self):
+        ours = "../tree/drivers/uplift/kunit/../modules/x/x_core.c"
+        reports = [self.report(ours, (1, 0, []), (2, 3, [3, 0])), self.report(ours, (1, 1, []), (2, 0, [0, 0])),
+                   self.report("../tree/include/linux/list.h", (1, 5, [])),
+                   self.report("../tree/drivers/uplift/kunit/x_kunit.c", (1, 5, [])),
+                   self.report("drivers/uplift/modules/x/gen/x_null.c", (1, 5, []))]
+        self.assertEqual(kunit.covered(reports, Path("/top")), {"modules/x/x_core.c": [2, 2, 2, 1]})
+
+    def test_too_little_is_a_complaint(self):
+        found = {"modules/x/x_core.c": [100, 89, 10, 8], "modules/x/x_text.c": [10, 1, 10, 1]}
+        with tempfile.TemporaryDirectory() as directory, mock.patch("builtins.print"), \
+                mock.patch.object(kunit, "gcov", lambda *_: []), mock.patch.object(kunit, "covered", lambda *_: found):
+            said = kunit.coverage(Path("/obj"), Path(directory))
+        self.assertEqual(said, ["coverage: modules/x/x_core.c: 89.0% of its lines ran, 90% at least are wanted"])
 
 
 if __name__ == "__main__":

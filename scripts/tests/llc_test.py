@@ -310,6 +310,30 @@ class Sysfs(unittest.TestCase):
         with self.assertRaisesRegex(model.Bad, "no .*possible"):
             self.machine()
 
+    def test_an_id_that_moves_the_cursor(self):
+        for cpu in range(4):
+            self.cpu(cpu, "0-3", ident=f"\x1b[31m{cpu}")
+        said = text.render(self.machine())
+        self.assertTrue(said.replace("\n", "").isprintable(), said)
+        ElementTree.fromstring(svg.render(self.machine()).encode())
+
+    def test_a_directory_that_is_no_node(self):
+        for cpu in range(4):
+            self.cpu(cpu, "0-3")
+        self.put("node/node0x/cpulist", "0-3")
+        self.put("node/node1/cpulist", "0-3")
+        self.assertEqual(self.machine().domains[0].nodes, {1})
+
+    def test_a_pipe_does_not_hold_it_up(self):
+        for cpu in range(4):
+            self.cpu(cpu, "0-3")
+        (self.base / "cpu/cpu0/cache/index2/size").unlink()
+        os.mkfifo(self.base / "cpu/cpu0/cache/index2/size")
+        self.assertIsNone(self.machine().domains[0].size_kib)
+        os.mkfifo(self.base / "uname")
+        with self.assertRaisesRegex(model.Bad, "is no file"):
+            source.read(self.base / "uname")
+
     def test_module_and_sysfs_are_compared(self):
         for cpu in range(4):
             self.cpu(cpu, "0-1" if cpu < 2 else "2-3")
@@ -390,7 +414,9 @@ class Malformed(unittest.TestCase):
                    lambda data: data.update(cas="maybe"), lambda data: data.update(domains={}),
                    lambda data: data.update(domains=[1]), lambda data: data.update(online="0-16"),
                    lambda data: data.update(smt=1), lambda data: data.update(disagreements=None),
-                   lambda data: data["domains"].pop(), lambda data: data.pop("no_domain")]
+                   lambda data: data["domains"].pop(), lambda data: data.pop("no_domain"),
+                   lambda data: data.update(online="", domains=[]),
+                   first("size_kib", 10**400), first("domain", 10**400), first("level", 1 << 64)]
         before = (self.dir / "llc/domains.json").read_text()
         for number, change in enumerate(changes):
             with self.subTest(change=number):
@@ -404,6 +430,10 @@ class Malformed(unittest.TestCase):
         changes = [first("pid", "x"), first("pid", None), first("comm", 7), first("share", {}), first("share", [{}]),
                    first("share", [{"domain": 0, "permille": -1}]), first("scheduler", 3), first("scheduler", {}),
                    first("scheduler", {"preferred": "0", "reason": None}), first("wakeups", {"within": 1}),
+                   first("share", [{"domain": 0, "permille": 10**400}]), first("runtime_ns", 10**400),
+                   *(first("predicted", {"preferred": None, "reason": "off", "running_avg": number})
+                     for number in (float("nan"), float("inf"), -1, 10**400)),
+                   lambda data: data.update(epoch_ms=float("inf")),
                    lambda data: data.update(tracking=None), lambda data: data.update(processes=None)]
         before = (self.dir / "llc/processes.json").read_text()
         for number, change in enumerate(changes):
@@ -413,12 +443,29 @@ class Malformed(unittest.TestCase):
                 (self.dir / "llc/processes.json").write_text(before)
 
     def test_migrations_that_make_no_sense(self):
-        for pairs in ([], [[0]], [[0, 1, 2, 3]] * 3, [[0, 1, 2, "3"]] * 4, [[0, 1, 2, -3]] * 4, [0] * 4, None):
+        for pairs in ([], [[0]], [[0, 1, 2, 3]] * 3, [[0, 1, 2, "3"]] * 4, [[0, 1, 2, -3]] * 4, [0] * 4,
+                      [[0, 1, 2, 10**400]] * 4, None):
             with self.subTest(pairs=pairs):
                 before = (self.dir / "llc/migrations.json").read_text()
                 self.change("migrations.json", lambda data: data.update(pairs=pairs))
                 self.refused("migrations.json: ")
                 (self.dir / "llc/migrations.json").write_text(before)
+
+    def test_what_moves_the_cursor_is_not_repeated(self):
+        """Neither on the terminal nor in the picture, which would not be XML."""
+        for key in ("online", "cas", "kernel"):
+            before = (self.dir / "llc/domains.json").read_text()
+            self.change("domains.json", lambda data: data.update({key: "\x1b]0;title\x07"}))
+            try:
+                said = text.render(*source.gather(source.Snapshot(self.dir)))
+            except model.Bad as problem:
+                said = str(problem)
+            self.assertTrue(said.replace("\n", "").isprintable(), said)
+            (self.dir / "llc/domains.json").write_text(before)
+        self.change("domains.json", lambda data: data["domains"][0]["ids"].update({"\x01<": "3"}))
+        ElementTree.fromstring(svg.render(*source.gather(source.Snapshot(self.dir))).encode())
+        (self.dir / "format").write_text("\x1b[31m\n")
+        self.refused(r"'\?\[31m'")
 
     def test_garbled(self):
         """Random damage is refused or drawn, never a traceback."""
@@ -507,6 +554,39 @@ class Tar(unittest.TestCase):
     def test_too_large(self):
         with mock.patch.object(source, "MOST", 2000), self.assertRaisesRegex(model.Bad, "too large"):
             source.Snapshot(self.pack(("format", b"1\n"), ("x", b"x" * 2000)))
+
+
+    def extended(self, **headers):
+        path = self.dir / "p.tar"
+        with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
+            info = tarfile.TarInfo("x")
+            info.pax_headers = headers
+            tar.addfile(info)
+        return path
+
+    def test_name_with_a_zero(self):
+        with self.assertRaisesRegex(model.Bad, "nor a whole tar file"):
+            source.Snapshot(self.extended(path="a\0b"))
+
+    def test_name_that_fills_the_memory(self):
+        """tarfile reads the whole of it, and a few kilobytes of xz are gigabytes of it."""
+        with self.assertRaisesRegex(model.Bad, "a name in it is too large"):
+            source.Snapshot(self.extended(path="a/" * 40000))
+        path = self.dir / "q.tar"
+        with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as tar:
+            tar.addfile(tarfile.TarInfo("a/" * 40000))
+        with self.assertRaisesRegex(model.Bad, "a name in it is too large"):
+            source.Snapshot(path)
+
+    def test_too_large_and_no_file(self):
+        """What is left out has to be read, too."""
+        path = self.dir / "d.tar"
+        with tarfile.open(path, "w") as tar:
+            info = tarfile.TarInfo("x")
+            info.type, info.size = b"V", 1 << 40
+            tar.addfile(info)
+        with self.assertRaisesRegex(model.Bad, "too large"):
+            source.Snapshot(path)
 
 
 class Capture(unittest.TestCase):
@@ -614,6 +694,14 @@ class Module(unittest.TestCase):
                 mock.patch.object(os.path, "ismount", return_value=False):
             self.assertIn("mount -t debugfs", source.missing(self.dir / "llc", self.dir))
 
+    def test_tracking_is_refused(self):
+        """It said "Operation not supported", and no more."""
+        (self.dir / "domains.json").touch()
+        (self.dir / "track").symlink_to("/dev/full")
+        with mock.patch.object(source, "LLC", self.dir), \
+                self.assertRaisesRegex(say.Problem, r"cannot turn tracking on: No space .*log says why"):
+            source.track(True)
+
     def test_a_cpu_that_comes_meanwhile(self):
         given = snapshot("made-ids")
         before = model.machine((given.llc / "domains.json").read_text(), "x")
@@ -624,6 +712,21 @@ class Module(unittest.TestCase):
         self.assertEqual(views, [])
 
 
+    def test_unloaded_while_it_is_drawn(self):
+        """`--watch` goes on with what sysfs has."""
+        given = snapshot("snc")
+        views = ["", "it is gone"]
+        with mock.patch.object(given, "missing", side_effect=lambda: views.pop(0) if len(views) > 1 else views[0]), \
+                mock.patch.object(source, "read", side_effect=model.Bad("no domains.json")):
+            found, processes, migrations = source.gather(given)
+        self.assertEqual((found.source, processes, migrations), ("sysfs", None, None))
+        self.assertIn("it is gone", found.notes)
+        # what is there and makes no sense is not taken for that
+        with mock.patch.object(source, "read", side_effect=model.Bad("cut short")), \
+                self.assertRaisesRegex(model.Bad, "cut short"):
+            source.gather(given)
+
+
 class Command(unittest.TestCase):
     def test_usage(self):
         for words in (["--nonsense"], ["--from"], ["--from", "/nonexistent"],
@@ -632,7 +735,8 @@ class Command(unittest.TestCase):
                       ["--watch", "-1"], ["--watch", "nan"], ["--watch", "much"], ["track"], ["track", "maybe"],
                       ["capture"], ["capture", "/nonexistent/x"], ["capture", "/etc"], ["--from", "/etc"], ["--from", "/etc/passwd"],
                       ["--from", FIXTURES / "made-ids", "--svg", "/nonexistent/x.svg"],
-                      ["--from", FIXTURES / "made-ids", "--svg", "/etc"], ["nonsense"], ["--watch", "1", "--svg", "-"]):
+                      ["--from", FIXTURES / "made-ids", "--svg", "/etc"], ["nonsense"], ["--watch", "1", "--svg", "-"],
+                      ["--from", ""], ["--svg", ""]):
             with self.subTest(words=words):
                 code, out, err = uplift(*words)
                 self.assertEqual((code, out), (2, ""), err)
@@ -689,6 +793,23 @@ class Command(unittest.TestCase):
         with mock.patch.object(command.time, "sleep", nap), contextlib.redirect_stdout(out):
             self.assertEqual(command._watch(args, snapshot("made-ids")), say.OK)
         self.assertEqual(len([json.loads(line) for line in out.getvalue().splitlines()]), 3)
+
+
+    def test_watch_keeps_within_the_screen(self):
+        """A line that wraps would move what is below off the screen, again and again."""
+        class Terminal(io.StringIO):
+            def isatty(self):
+                return True
+
+        out = Terminal()
+        args = mock.Mock(watch=0.5, json=False, svg=None, all=False, ascii=False)
+        with mock.patch.object(command.time, "sleep", side_effect=KeyboardInterrupt), \
+                mock.patch.object(command.shutil, "get_terminal_size", return_value=os.terminal_size((60, 12))), \
+                contextlib.redirect_stdout(out):
+            command._watch(args, snapshot("made-processes"))
+        lines = out.getvalue().partition("\033[H")[2].partition("\033[J")[0].split("\033[K\n")
+        self.assertEqual(len(lines), 12)
+        self.assertLess(max(map(len, lines)), 60)
 
 
 class Validation(unittest.TestCase):
@@ -761,7 +882,7 @@ class Validation(unittest.TestCase):
     def test_cost(self):
         lines = [{"op": "processes", "arm": arm, "best": best} for arm, best in
                  (("off", 2000), ("off", 1990), ("track", 2130), ("off_again", 1990.8), ("event", 4200))]
-        row = lab_llc.costs(lines)["processes"]
+        row = lab_llc.costs(lab_llc.by_arm(lines))["processes"]
         self.assertEqual(row, {"off": 995, "track": 1065, "off_again": 995.4, "event": 2100})
         self.assertTrue(lab_llc.cheap(row))
         self.assertFalse(lab_llc.cheap(row | {"track": 1076}))
@@ -769,7 +890,7 @@ class Validation(unittest.TestCase):
         self.assertIn("70.0", lab_llc.cost_table({"processes": row}))
         for missing in (lines[:2], [], lines[2:]):
             with self.assertRaises(say.Problem):
-                lab_llc.costs(missing)
+                lab_llc.by_arm(missing)
 
     def test_table(self):
         row = self.rows(self.look(120, ("too-many-threads", "too-many-threads")))

@@ -23,7 +23,7 @@ from tests import dossier_data	# noqa: E402
 
 def whole():
     """Two kernels, one failed, one that cannot be had."""
-    data = matrix.new("make matrix")
+    data = matrix.new("make matrix") | {"created": "2026-11-21T08:00:00+00:00"}	# not now: made twice, it is the same
     data["targets"] = {
         "6.12": {"reference": False, "release": "6.12.1", "version": "6.12.1-1",
                  "report": form.check(dossier_data.evaluation())},
@@ -56,6 +56,21 @@ class Rendered(unittest.TestCase):
                          ["pread, instr.", "19,086", "-", "19,086", "-"])
         self.assertIn("the guest <died> & left", text)
         self.assertIn("the mirror has none", text)
+
+    def test_the_inspector(self):
+        text = matrix.text(whole())
+        for label, wanted in (("domains", "2 of 4 CPUs"), ("cache-aware scheduling", "absent"),
+                              ("switch, threads, instr.", "5,631"), ("tracking costs", "70.5")):
+            self.assertEqual([cell.strip() for cell in cells(text, label)], [label, wanted, "-", wanted, "-"])
+
+    def test_rounds_that_do_not_agree(self):
+        # one cheap round of off made 1,284 instructions of 73
+        evaluation = dossier_data.evaluation()
+        evaluation["sections"][1]["rounds"]["switch, threads"]["off"] = [5249.5, 6461.0]
+        data = whole()
+        data["targets"]["6.12"]["report"] = form.check(evaluation)
+        self.assertEqual([cell.strip() for cell in cells(matrix.text(data), "tracking costs")],
+                         ["tracking costs", "unclear", "-", "70.5", "-"])
 
     def test_all_forms_say_the_same(self):
         for render in (matrix.text, matrix.markdown):

@@ -26,13 +26,9 @@ class Fixture(unittest.TestCase):
         temp = tempfile.TemporaryDirectory()
         self.addCleanup(temp.cleanup)
         self.top = pathlib.Path(temp.name)
-        patch = mock.patch.object(workloads, "_tool", self.tool)
+        patch = mock.patch.object(workloads, "_path", lambda: str(self.top))
         patch.start()
         self.addCleanup(patch.stop)
-
-    def tool(self, name):
-        path = self.top / name
-        return str(path) if path.exists() else None
 
     def stub(self, name, script):
         path = self.top / name
@@ -106,6 +102,14 @@ class Tools(Fixture):
         self.stub("sed", "exit 1 # libselinux.so.1\n")
         with self.assertRaises(say.Problem):
             self.figures(workloads.KNOWN["exec"])
+
+    def test_exec_looks_behind_busybox(self):
+        # a guest's first sed is busybox, which reads no list; the next one does
+        for name, words in (("first", "no library here"), ("second", "libselinux.so.1")):
+            (self.top / name).mkdir()
+            self.stub(f"{name}/sed", f"exit 0 # {words}\n")
+        with mock.patch.object(workloads, "_path", lambda: f"{self.top}/first:{self.top}/second"):
+            self.assertEqual(workloads.KNOWN["exec"]._argv()[0], f"{self.top}/second/sed")
 
     def test_echo(self):
         (value,) = self.figures(workloads.KNOWN["echo"]).values()

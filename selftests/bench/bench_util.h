@@ -13,6 +13,8 @@
 #ifndef _BENCH_UTIL_H
 #define _BENCH_UTIL_H
 
+#include <getopt.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -172,6 +174,71 @@ struct bench_options {
 
 #define BENCH_OPTIONS	{ .batches = 50, .size = 20, .rounds = 3, .marked = 0,	\
 			  .arms = "off null new batch off_again" }
+
+/* The options of struct bench_options in a usage. */
+#define BENCH_USAGE								\
+	"  --arms WORDS     arms, in this order (off null new batch off_again)\n"	\
+	"  --rounds N       rounds through all arms (3)\n"			\
+	"  --batches N      batches, of which the best counts (50)\n"		\
+	"  --batch-size N   operations in a batch (20)\n"			\
+	"  --marked N       no measuring: N operations between markers, for the plugin\n"
+
+/* All of @text as a number from @least to @most; anything else is said, and ends in the usage. */
+static long bench_number(const char *text, long least, long most, void (*die_usage)(int status))
+{
+	char *end;
+	long number;
+
+	errno = 0;
+	number = strtol(text, &end, 10);
+	if (errno || end == text || *end || number < least || number > most) {
+		fprintf(stderr, "'%s' is no number from %ld to %ld\n", text, least, most);
+		die_usage(2);
+	}
+	return number;
+}
+
+/* getopt_long() of @own options, up to one without a name, and those of struct bench_options. */
+static int bench_getopt(int argc, char **argv, const struct option *own)
+{
+	static struct option all[24] = {
+		{ "arms", required_argument, NULL, 'a' },
+		{ "rounds", required_argument, NULL, 'R' },
+		{ "batches", required_argument, NULL, 'b' },
+		{ "batch-size", required_argument, NULL, 's' },
+		{ "marked", required_argument, NULL, 'm' },
+		{ "help", no_argument, NULL, 'h' },
+	};
+	size_t at = 6;
+
+	for (; own->name && at < ARRAY_SIZE(all) - 1; own++)
+		all[at++] = *own;
+	return getopt_long(argc, argv, "", all, NULL);
+}
+
+/* What bench_getopt() returned, if it is not an own option; what is none ends in the usage. */
+static void bench_option(struct bench_options *opt, int c, void (*die_usage)(int status))
+{
+	switch (c) {
+	case 'a':
+		opt->arms = optarg;
+		break;
+	case 'R':
+		opt->rounds = bench_number(optarg, 1, INT_MAX, die_usage);
+		break;
+	case 'b':
+		opt->batches = bench_number(optarg, 1, INT_MAX, die_usage);
+		break;
+	case 's':
+		opt->size = bench_number(optarg, 1, INT_MAX, die_usage);
+		break;
+	case 'm':
+		opt->marked = bench_number(optarg, 1, LONG_MAX, die_usage);
+		break;
+	default:
+		die_usage(c == 'h' ? 0 : 2);
+	}
+}
 
 /*
  * All operations in all arms that there are, in turn. An arm that @change does

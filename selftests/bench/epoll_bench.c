@@ -8,7 +8,6 @@
  * With --marked N each arm does N calls between markers, for the plugin that
  * counts stac, clac and calls (scripts/lab/plugin/insns.c).
  */
-#include <getopt.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
@@ -62,11 +61,7 @@ static __noreturn void die_usage(int status)
 	fprintf(status ? stderr : stdout,
 		"usage: epoll_bench [options]\n"
 		"  --ready N,...    ready eventfds (1,16,256)\n"
-		"  --arms WORDS     arms, in this order (off null new batch off_again)\n"
-		"  --rounds N       rounds through all arms (3)\n"
-		"  --batches N      batches, of which the best counts (50)\n"
-		"  --batch-size N   calls in a batch (20)\n"
-		"  --marked N       no measuring: N calls between markers, for the plugin\n"
+		BENCH_USAGE
 		"  --getppid        measure getppid(), too: what a system call costs\n");
 	exit(status);
 }
@@ -75,13 +70,7 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "ready", required_argument, NULL, 'e' },
-		{ "arms", required_argument, NULL, 'a' },
-		{ "rounds", required_argument, NULL, 'R' },
-		{ "batches", required_argument, NULL, 'b' },
-		{ "batch-size", required_argument, NULL, 's' },
-		{ "marked", required_argument, NULL, 'm' },
 		{ "getppid", no_argument, NULL, 'g' },
-		{ "help", no_argument, NULL, 'h' },
 		{ }
 	};
 	struct bench_options opt = BENCH_OPTIONS;
@@ -93,42 +82,24 @@ int main(int argc, char **argv)
 	size_t count = 0;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	while ((c = bench_getopt(argc, argv, options)) != -1) {
 		switch (c) {
 		case 'e':
 			snprintf(list, sizeof(list), "%s", optarg);
 			break;
-		case 'a':
-			opt.arms = optarg;
-			break;
-		case 'R':
-			opt.rounds = atoi(optarg);
-			break;
-		case 'b':
-			opt.batches = atoi(optarg);
-			break;
-		case 's':
-			opt.size = atoi(optarg);
-			break;
-		case 'm':
-			opt.marked = atol(optarg);
-			break;
 		case 'g':
 			getppid_too = true;
 			break;
-		case 'h':
-			die_usage(0);
-			break;
 		default:
-			die_usage(2);
+			bench_option(&opt, c, die_usage);
 		}
 	}
-	if (optind != argc || opt.rounds < 1 || opt.batches < 1 || opt.size < 1 || opt.marked < 0)
+	if (optind != argc)
 		die_usage(2);
 	for (word = strtok_r(list, ",", &rest); word; word = strtok_r(NULL, ",", &rest)) {
-		int n = atoi(word);
+		int n = bench_number(word, 1, MAX_READY, die_usage);
 
-		if (n < 1 || n > MAX_READY || count == ARRAY_SIZE(ops) - 1)
+		if (count == ARRAY_SIZE(ops) - 1)
 			die_usage(2);
 		snprintf(detail[count], sizeof(detail[count]), ",\"ready\":%d", n);
 		ops[count] = (struct bench_op){ "epoll", "epoll_wait", detail[count],

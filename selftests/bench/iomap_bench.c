@@ -3,7 +3,6 @@
  * What a 4 KiB direct read of a file costs: pread() with O_DIRECT at random
  * blocks of it, the same ones in every batch and arm. See bench_util.h.
  */
-#include <getopt.h>
 #include <stdalign.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -70,55 +69,22 @@ static __noreturn void die_usage(int status)
 {
 	fprintf(status ? stderr : stdout,
 		"usage: iomap_bench [options] FILE...\n"
-		"  --arms WORDS     arms, in this order (off null new batch off_again)\n"
-		"  --rounds N       rounds through all arms (3)\n"
-		"  --batches N      batches, of which the best counts (50)\n"
-		"  --batch-size N   reads in a batch (20)\n"
-		"  --marked N       no measuring: N reads between markers, for the plugin\n");
+		BENCH_USAGE);
 	exit(status);
 }
 
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "arms", required_argument, NULL, 'a' },
-		{ "rounds", required_argument, NULL, 'R' },
-		{ "batches", required_argument, NULL, 'b' },
-		{ "batch-size", required_argument, NULL, 's' },
-		{ "marked", required_argument, NULL, 'm' },
-		{ "help", no_argument, NULL, 'h' },
 		{ }
 	};
 	struct bench_options opt = BENCH_OPTIONS;
 	struct bench_op ops[MAX_FILES] = {};
 	int c, count;
 
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		switch (c) {
-		case 'a':
-			opt.arms = optarg;
-			break;
-		case 'R':
-			opt.rounds = atoi(optarg);
-			break;
-		case 'b':
-			opt.batches = atoi(optarg);
-			break;
-		case 's':
-			opt.size = atoi(optarg);
-			break;
-		case 'm':
-			opt.marked = atol(optarg);
-			break;
-		case 'h':
-			die_usage(0);
-			break;
-		default:
-			die_usage(2);
-		}
-	}
-	if (optind == argc || argc - optind > MAX_FILES || opt.rounds < 1 || opt.batches < 1 ||
-	    opt.size < 1 || opt.marked < 0)
+	while ((c = bench_getopt(argc, argv, options)) != -1)
+		bench_option(&opt, c, die_usage);
+	if (optind == argc || argc - optind > MAX_FILES)
 		die_usage(2);
 	for (count = 0; optind < argc; count++, optind++) {
 		files[count] = argv[optind];

@@ -12,7 +12,6 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
-#include <getopt.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -394,10 +393,7 @@ static __noreturn void die_usage(int status)
 		"       syscall_bench --transcript SEED [--calls N]\n"
 		"  --change NAME    whose arms are set\n"
 		"  --op NAME,...    what is measured, see below (all)\n"
-		"  --arms WORDS     arms, in this order (off null new off_again)\n"
-		"  --rounds N       rounds through all arms (3)\n"
-		"  --batches N      batches, of which the best counts (50)\n"
-		"  --batch-size N   operations in a batch (20)\n"
+		BENCH_USAGE
 		"  --transcript N   no measuring: do what the seed N says, and print sums of what\n"
 		"                   was seen\n"
 		"  --calls N        so many calls in each family (20000)\n"
@@ -413,13 +409,8 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "change", required_argument, NULL, 'c' },
 		{ "op", required_argument, NULL, 'o' },
-		{ "arms", required_argument, NULL, 'a' },
-		{ "rounds", required_argument, NULL, 'R' },
-		{ "batches", required_argument, NULL, 'b' },
-		{ "batch-size", required_argument, NULL, 's' },
 		{ "transcript", required_argument, NULL, 't' },
 		{ "calls", required_argument, NULL, 'n' },
-		{ "help", no_argument, NULL, 'h' },
 		{ }
 	};
 	struct bench_options opt = BENCH_OPTIONS;
@@ -431,8 +422,7 @@ int main(int argc, char **argv)
 	size_t count = 0, i;
 	int c;
 
-	opt.arms = "off null new off_again";
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	while ((c = bench_getopt(argc, argv, options)) != -1) {
 		switch (c) {
 		case 'c':
 			change = optarg;
@@ -440,32 +430,17 @@ int main(int argc, char **argv)
 		case 'o':
 			list = optarg;
 			break;
-		case 'a':
-			opt.arms = optarg;
-			break;
-		case 'R':
-			opt.rounds = atoi(optarg);
-			break;
-		case 'b':
-			opt.batches = atoi(optarg);
-			break;
-		case 's':
-			opt.size = atoi(optarg);
-			break;
 		case 't':
-			seed = atoll(optarg);
+			seed = bench_number(optarg, 0, LONG_MAX, die_usage);
 			break;
 		case 'n':
-			calls = strtoul(optarg, NULL, 10);
-			break;
-		case 'h':
-			die_usage(0);
+			calls = bench_number(optarg, 1, LONG_MAX, die_usage);
 			break;
 		default:
-			die_usage(2);
+			bench_option(&opt, c, die_usage);
 		}
 	}
-	if (optind != argc || opt.rounds < 1 || opt.batches < 1 || opt.size < 1 || !calls)
+	if (optind != argc)
 		die_usage(2);
 	if (seed >= 0) {
 		for (i = 0; i < ARRAY_SIZE(families); i++)

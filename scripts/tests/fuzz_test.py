@@ -1,0 +1,248 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Files from somewhere, spoiled at random: they are taken, or refused in one line; nothing else may happen.
+
+Manifests, snapshots of cache domains, reports of bench and of evaluations, KTAP. What is spoiled is a good one, mostly
+one value of its structure, else some of its bytes. FUZZ_ROUNDS=N takes N of each (40), FUZZ_SEED=N begins elsewhere (1);
+a failure says which seed does it again.
+"""
+
+import argparse
+import contextlib
+import copy
+import io
+import json
+import os
+import pathlib
+import random
+import re
+import shutil
+import sys
+import tempfile
+import unittest
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(TOP / "scripts"))
+sys.path.insert(0, str(TOP / "scripts/bodies"))
+
+import csource		# noqa: E402
+import manifests	# noqa: E402
+import report as evaluation_report	# noqa: E402
+from front import report as front_report	# noqa: E402
+from lab import say, tap	# noqa: E402
+from llc import command, source, svg, text	# noqa: E402
+from tests import dossier_data	# noqa: E402
+
+ROUNDS = int(os.environ.get("FUZZ_ROUNDS", "40"))
+SEED = int(os.environ.get("FUZZ_SEED", "1"))
+FIXTURES = TOP / "selftests/fixtures/llc"
+
+ODD = (None, True, False, 0, 1, -1, 2 ** 31, 2 ** 64, -2 ** 63, 10 ** 400, 0.5, float("nan"), float("inf"), "", "0", "0-3,8",
+       "0-", "-", "3-1", "0-99999999999", "\0", "\x1b[2J", "\ud800", "<b>&|`", "a" * 5000, "../../etc/passwd", [], {}, [[]],
+       [None], {"": None}, [[[[[[]]]]]])
+
+
+def places(value, path=()):
+    """The path of every value in a structure."""
+    yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield from places(item, (*path, key))
+
+
+def spoil(value, rng):
+    """The same structure with one to three things wrong."""
+    value = copy.deepcopy(value)
+    for _ in range(rng.choice((1, 1, 1, 2, 3))):
+        all_of_them = [path for path in places(value) if path]
+        if not all_of_them:
+            return value
+        *path, last = rng.choice(all_of_them)
+        inside = value
+        for key in path:
+            inside = inside[key]
+        how = rng.randrange(5)
+        if how == 0:
+            del inside[last]
+        elif how == 1 and isinstance(inside, list):
+            inside.append(copy.deepcopy(inside[last]))
+        elif how == 2 and isinstance(inside, dict):
+            inside[rng.choice(("", "format", "extra", "\n"))] = inside.pop(last)
+        elif how == 3:
+            there = value
+            for key in rng.choice(all_of_them):
+                there = there[key]
+            inside[last] = copy.deepcopy(there)
+        else:
+            inside[last] = copy.deepcopy(rng.choice(ODD))
+    return value
+
+
+def spoil_bytes(data, rng):
+    """The same bytes with some of them wrong, gone, or there again."""
+    data = bytearray(data)
+    for _ in range(rng.choice((1, 2, 8))):
+        at = rng.randrange(len(data) + 1)
+        how = rng.randrange(5)
+        if how == 0:
+            del data[at:]
+        elif how == 1:
+            del data[at:at + rng.randrange(1, 40)]
+        elif how == 2:
+            data[at:at] = data[at:at + rng.randrange(1, 40)]
+        elif how == 3 and at < len(data):
+            data[at] ^= 1 << rng.randrange(8)
+        else:
+            data[at:at + 1] = rng.choice((b"\0", b"\xff", b"\n", b"9" * 30, b'"', b"[", b"-", b"[" * 3000))
+    return bytes(data)
+
+
+class Fuzz(unittest.TestCase):
+    """rounds() gives a source of chance for each round; what is raised inside names its seed."""
+
+    def setUp(self):
+        temp = tempfile.TemporaryDirectory()
+        self.addCleanup(temp.cleanup)
+        self.dir = pathlib.Path(temp.name)
+
+    def each(self, function):
+        for seed in range(SEED, SEED + ROUNDS):
+            try:
+                with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+                    function(random.Random(f"{function.__name__} {seed}"))
+            except (say.Problem, csource.Problem) as problem:
+                said = str(problem)
+                self.assertTrue(said.strip(), f"FUZZ_SEED={seed} FUZZ_ROUNDS=1: refused without a word")
+                self.assertNotIn("\n", said.strip(), f"FUZZ_SEED={seed} FUZZ_ROUNDS=1: refused in several lines")
+            except Exception as error:
+                raise AssertionError(f"FUZZ_SEED={seed} FUZZ_ROUNDS=1: {type(error).__name__}: {error}") from error
+
+    def test_manifests(self):
+        good = sorted([*(TOP / "modules").glob("*/*.toml"), *(TOP / "modules/backports").glob("*/*.toml")])
+        self.assertTrue(good)
+
+        def manifest(rng):
+            path = rng.choice(good)
+            place = self.dir / path.parent.name
+            if not place.exists():
+                shutil.copytree(path.parent, place, ignore=shutil.ignore_patterns("gen", "*.o", "*.ko", "*.cmd"))
+            copied = place / path.name
+            copied.write_bytes(spoil_toml(path.read_text(), rng))
+            try:
+                (manifests.about if path.name == "about.toml" else manifests.read)(copied)
+            finally:
+                copied.write_bytes(path.read_bytes())
+
+        self.each(manifest)
+
+    def snapshot(self, rng):
+        """A good snapshot, copied."""
+        good = rng.choice(sorted(path for path in FIXTURES.iterdir() if path.suffix != ".txt"))
+        place = self.dir / f"snapshot{rng.random()}"
+        if good.is_dir():
+            shutil.copytree(good, place)
+        else:
+            place.mkdir()
+            source.unpack(good, place)
+            inside = list(place.iterdir())
+            if len(inside) == 1 and inside[0].is_dir():
+                place = inside[0]
+        return place
+
+    def drawn(self, given):
+        """All that is made of a snapshot."""
+        found = source.gather(source.Snapshot(given))
+        json.dumps(command.as_json(*found))
+        svg.render(*found, every=True)
+        for columns in (20, 80, 300):
+            text.render(*found, columns=columns, every=True, plain=columns == 80)
+
+    def test_snapshots(self):
+        def snapshot(rng):
+            place = self.snapshot(rng)
+            for _ in range(rng.choice((1, 1, 3))):
+                path = rng.choice(sorted(path for path in place.rglob("*") if path.is_file()))
+                if path.suffix == ".json" and rng.randrange(4):
+                    try:
+                        path.write_text(json.dumps(spoil(json.loads(path.read_text()), rng)), errors="surrogatepass")
+                    except ValueError:
+                        pass	# spoiled before
+                elif rng.randrange(4) == 0:
+                    path.unlink()
+                elif path.stat().st_size < 100 and rng.randrange(2):
+                    path.write_text(str(rng.choice(ODD)) + "\n", errors="surrogatepass")
+                else:
+                    path.write_bytes(spoil_bytes(path.read_bytes(), rng))
+            self.drawn(place)
+
+        self.each(snapshot)
+
+    def test_packed_snapshots(self):
+        good = sorted(FIXTURES.glob("*.tar.xz"))
+        self.assertTrue(good)
+
+        def packed(rng):
+            path = self.dir / "packed.tar.xz"
+            path.write_bytes(spoil_bytes(rng.choice(good).read_bytes(), rng))
+            self.drawn(path)
+
+        self.each(packed)
+
+    def test_reports(self):
+        good = (dossier_data.bench(), dossier_data.evaluation())
+        forms = ("text", "md", "html", "json", "kcidb")
+
+        def bench(rng):
+            path = self.dir / "report.json"
+            if rng.randrange(5):
+                path.write_text(json.dumps(spoil(rng.choice(good), rng)))
+            else:
+                path.write_bytes(spoil_bytes(json.dumps(rng.choice(good)).encode(), rng))
+            front_report._report(argparse.Namespace(file=str(path), origin="uplift", **dict.fromkeys(forms, "-")))
+
+        self.each(bench)
+
+    def test_evaluations(self):
+        def evaluation(rng):
+            path = self.dir / "evaluation.json"
+            path.write_text(json.dumps(spoil(dossier_data.evaluation(), rng)))
+            self.assertIn(evaluation_report.main(["report", str(path)]), (0, 1))
+
+        self.each(evaluation)
+
+    def test_ktap(self):
+        good = ("KTAP version 1\n1..2\n# 6.18, short\n  KTAP version 1\n  1..2\n  ok 1 one\n  not ok 2 two # SKIP why\n"
+                "ok 1 first\nok 2 second # SKIP not here\n# Totals: pass:1 fail:0 xfail:0 xpass:0 skip:1 error:0\n")
+
+        def ktap(rng):
+            report = tap.parse(spoil_bytes(good.encode(), rng).decode(errors="replace"))
+            report.summary()
+            counts = report.counts()
+            self.assertGreaterEqual(min(counts.values()), 0)
+
+        self.each(ktap)
+
+
+def spoil_toml(good, rng):
+    """A manifest with lines and values of it changed."""
+    if not rng.randrange(3):
+        return spoil_bytes(good.encode(), rng)
+    lines = good.splitlines()
+    for _ in range(rng.choice((1, 1, 2))):
+        at = rng.randrange(len(lines))
+        how = rng.randrange(4)
+        if how == 0:
+            del lines[at]
+        elif how == 1:
+            lines.insert(at, rng.choice(lines))
+        else:
+            odd = rng.choice(('""', "[]", "{}", "0", "-1", "1e400", "true", "nan", '"../.."', '["", 1]', "[{}]", '"a\\nb"',
+                              "1979-05-27", "[[[]]]", "99999999999999999999999"))
+            lines[at] = re.sub(r"=.*", lambda match: f"= {odd}", lines[at]) if "=" in lines[at] else odd
+        if not lines:
+            break
+    return "\n".join(lines).encode()
+
+
+if __name__ == "__main__":
+    unittest.main()

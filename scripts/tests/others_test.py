@@ -1,0 +1,57 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Other people's tests: what the guest wrote, and what of it is a difference."""
+
+import pathlib
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from lab import others		# noqa: E402
+
+TEXT = """\
+0 said proc.read ok 1 one
+0 said proc.read not ok 2 - two
+0 status proc.read 1
+1 said proc.read ok 1 one
+1 said proc.read not ok 2 - two
+1 status proc.read 1
+2 said proc.read ok 1 one # SKIP no reason
+2 said proc.read not ok 2 - two
+2 status proc.read 1
+0 said ftrace.basic1.tc [1] Basic trace file check	[PASS]
+0 status ftrace.basic1.tc 0
+1 said ftrace.basic1.tc [1] Basic trace file check	[UNRESOLVED]
+1 status ftrace.basic1.tc 0
+2 said ftrace.basic1.tc [1] Basic trace file check	[PASS]
+2 status ftrace.basic1.tc 0
+0 status stress-ng.vm 0
+1 status stress-ng.vm 0
+2 status stress-ng.vm 137
+0 status gone 4
+1 status gone 4
+"""
+
+
+class Compare(unittest.TestCase):
+    def test_what_differs(self):
+        turns = others.results(TEXT)
+        differ, wavering, same = others.compare(turns)
+        self.assertEqual(differ, [("proc.read: one", "pass", "pass", "skip"), ("stress-ng.vm", "pass", "pass", "no end"),
+                                  ("gone", "skip", "skip", "absent")])
+        self.assertEqual(wavering, [("ftrace.basic1.tc: Basic trace file check", "pass", "unresolved", "pass")])
+        self.assertEqual(same, ["proc.read: two", "proc.read", "ftrace.basic1.tc"])
+
+    def test_table_names_every_difference(self):
+        turns = others.results(TEXT)
+        differ, wavering, _ = others.compare(turns)
+        text = others.table({"turns": turns, "differ": differ, "wavering": wavering, "without": {"x": "not there"},
+                             "refused": ["uplift_iomap: unaffected"]})
+        for word in ("stress-ng.vm: pass, pass, no end", "now this and now that: ftrace", "left out: x: not there",
+                     "not loaded: uplift_iomap: unaffected"):
+            self.assertIn(word, text)
+
+
+if __name__ == "__main__":
+    unittest.main()

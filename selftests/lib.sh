@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh
+#
+# What all scripts here share; sourced with CHANGE and DIR set. Runs under any
+# POSIX shell, busybox included. A test is a function test_NAME that prints what
+# is wrong and returns a status: 0 pass, $KSFT_SKIP skip, anything else fail.
+
+for helpers in "$DIR/ktap_helpers.sh" "$DIR/../kselftest/ktap_helpers.sh"; do
+	[ -r "$helpers" ] && break
+done
+if [ ! -r "$helpers" ]; then
+	echo "$CHANGE.sh: no ktap_helpers.sh beside it: make -C selftests KSFT=DIR INSTALL_PATH=DIR install, and run it there" >&2
+	exit 2
+fi
+# shellcheck source=/dev/null
+. "$helpers"
+
+# shellcheck disable=SC2034 # of who sources this
+DEBUG=/sys/kernel/debug
+# shellcheck disable=SC2034
+FTRACE=/proc/sys/kernel/ftrace_enabled
+
+skip_all()
+{
+	ktap_skip_all "$*"
+	exit "$KSFT_SKIP"
+}
+
+is_loaded()
+{
+	grep -q "^$1 " /proc/modules
+}
+
+# unpack FILE: a plain module of it, for insmod programs that cannot
+unpack()
+{
+	plain=$TMP/${1##*/}
+	plain=${plain%.[xgz][zs]*}
+	case $1 in
+	*.ko)	echo "$1" ;;
+	*.xz)	xz -dc "$1" >"$plain" && echo "$plain" ;;
+	*.gz)	gzip -dc "$1" >"$plain" && echo "$plain" ;;
+	*.zst)	zstd -qdc "$1" >"$plain" && echo "$plain" ;;
+	esac
+}
+
+# find_ko NAME: where NAME.ko is; a guest of the lab has it in /modules. What DKMS packed is unpacked.
+find_ko()
+{
+	release=$(uname -r)
+	for place in ${UPLIFT_KO_DIR:+"$UPLIFT_KO_DIR"} "$DIR" /modules \
+		     "$DIR/../modules/core" "$DIR/../modules/$CHANGE" "$DIR/../modules/backports" \
+		     "/lib/modules/$release/updates" "/lib/modules/$release/updates/dkms" \
+		     "/lib/modules/$release/updates/uplift" "/lib/modules/$release/extra"; do
+		for ko in "$place/$1.ko" "$place/$1.ko.xz" "$place/$1.ko.zst" "$place/$1.ko.gz"; do
+			[ -r "$ko" ] || continue
+			unpack "$ko"
+			return
+		done
+	done
+}
+
+# What a test says.
+
+complain()
+{
+	ktap_print_msg "$*"
+	return 1
+}
+
+skip()
+{
+	ktap_print_msg "$*"
+	return "$KSFT_SKIP"
+}
+
+loop_until()
+{
+	tries=$1
+	shift
+	while ! "$@"; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || return 1
+		sleep 0.1
+	done
+}
+
+# nested PROGRAM [ARGUMENT...]: its results one level down, its status kept
+nested()
+{
+	{
+		"$@" 2>&1
+		echo $? >"$TMP/status"
+	} | sed 's/^/  /'
+	read -r status <"$TMP/status"
+	return "$status"
+}
+
+# The kernel's log.
+
+# follow_log: keeps what the kernel logs from here on, as its log may turn over in a long run
+follow_log()
+{
+	MARK="uplift selftest $$ begins"
+	echo "$MARK" >/dev/kmsg
+	cat /dev/kmsg >"$TMP/kmsg" 2>/dev/null &
+	FOLLOWER=$!
+}
+
+# log_line TEXT: writes a line into the log and waits until it came round
+log_line()
+{
+	echo "$1" >/dev/kmsg
+	loop_until 50 grep -q ";$1\$" "$TMP/kmsg"
+}
+
+# log_since LINE: what the kernel logged after it, without stamps
+log_since()
+{
+	sed -e "1,/;$1\$/d" -e 's/^[^;]*;//' "$TMP/kmsg"
+}
+
+# A log without the reports that EXCUSED, a pattern, is found in: what a test means to bring about.
+unexcused()
+{
+	awk -v excused="${EXCUSED:-}" '
+	excused == ""			{ print; next }
+	/\[ cut here \]/		{ inside = bad = 1; report = "" }
+	inside {
+		report = report $0 "\n"
+		if ($0 ~ excused)
+			bad = 0
+		if (/\[ end trace|---\[ end/) {
+			inside = 0
+			if (bad)
+				printf "%s", report
+		}
+		next
+	}
+	$0 ~ excused			{ alone = 1 }
+	alone && /^Call Trace:/		{ alone = 0; next }
+					{ print }
+	END				{ if (inside && bad) printf "%s", report }'
+}
+
+# no_faults: nothing in the log since it is followed tells of a fault
+no_faults()
+{
+	kill -0 "$FOLLOWER" 2>/dev/null || complain "the log outran us: nothing known of it" || return
+	log_line "uplift selftest $$ log" || complain "the log does not come round" || return
+	log_since "$MARK" | unexcused >"$TMP/log"
+	! grep -E '^(WARNING:|BUG:|BUG |kernel BUG|Oops|general protection|Call Trace:|INFO: |-+\[ cut here|UBSAN|KASAN|KFENCE|refcount_t|list_(add|del) corruption|unable to handle|rcu: INFO)' \
+		"$TMP/log" >"$TMP/faults" ||
+		{ sed 's/^/# /' "$TMP/faults" | head -n 20; return 1; }
+}
+
+# tainted_by_us: the taint is what it was when TAINT was read, and what an unsigned module from outside the tree adds
+tainted_by_us()
+{
+	ours=4096
+	# A kernel that knows no signatures (CONFIG_MODULE_SIG) does not miss one.
+	[ ! -e /sys/module/module/parameters/sig_enforce ] || ours=$((ours | 8192))
+	is=$(cat /proc/sys/kernel/tainted)
+	[ "$is" = $((TAINT | ours)) ] ||
+		complain "tainted is $is, was $TAINT: not what out of tree (4096) and unsigned (8192) make of it"
+}
+
+# Modules.
+
+# load FILE [PARAMETER...]: leaves the errno's name in $TMP/errno
+load()
+{
+	"$DIR/module_call" load "$@" >"$TMP/errno"
+}
+
+# refused ERRNO[|ERRNO] FILE [PARAMETER...]: loading must fail, with that
+refused()
+{
+	errno=$1
+	shift
+	! load "$@" || complain "${1##*/} loaded" || return
+	grep -qxE "$errno" "$TMP/errno" ||
+		complain "${1##*/} refused with $(cat "$TMP/errno"), not $errno"
+}
+
+# Replaced by who has to clean up after a test that failed.
+after_failure()
+{
+	:
+}
+
+# check_only: ONLY names tests that there are
+check_only()
+{
+	for test in ${ONLY:-$TESTS}; do
+		case " $TESTS " in
+		*" $test "*) ;;
+		*) echo "$CHANGE.sh: no test '$test'; there are: $TESTS" >&2; exit 2 ;;
+		esac
+	done
+}
+
+# run_tests [WORD...]: those of ONLY, or TESTS; the words tell what this run is like
+run_tests()
+{
+	check_only
+	about="$(uname -r), $FORM$*"
+	# shellcheck disable=SC2086 # names without blanks
+	set -- ${ONLY:-$TESTS}
+	ktap_set_plan $#
+	ktap_print_msg "$about"
+	for test; do
+		"test_$test"
+		case $? in
+		0)	ktap_test_pass "$test" ;;
+		"$KSFT_SKIP") ktap_test_skip "$test" ;;
+		*)	ktap_test_fail "$test"
+			after_failure ;;
+		esac
+	done
+	ktap_finished
+}
