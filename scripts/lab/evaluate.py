@@ -70,7 +70,7 @@ def _all(target, kos, tests, accel):
         shown()
 
     def watch_counting(line):
-        if line.startswith("uplift-guest: up"):
+        if line.startswith(guest.UP):
             state["counting"] = "under way"
         shown()
 

@@ -31,6 +31,7 @@ CPU = "Icelake-Server"		# has CPUID leaf 0x1f (dies), SMAP and SMEP
 # For counting: emulation counts each byte of a `rep movsb` or `rep stosb`, so a CPU that claims fast ones (ERMS, FSRM)
 # gets every copy and every cleared page counted byte by byte; and Icelake-Server is page-table isolated under TCG.
 COUNTING_CPU = "qemu64,-rdrand,-rdseed"
+UP = "uplift-guest: up"		# what its init says; nothing of ours has run before
 
 
 @dataclasses.dataclass
@@ -49,6 +50,7 @@ class Result:
     dmesg: pathlib.Path = None
     taint: int = None
     timed_out: bool = False
+    up: bool = False			# its init was reached
     oops: list = dataclasses.field(default_factory=list)
     why: str = ""
     accel: str = ""
@@ -260,7 +262,7 @@ ln -s /proc/self/fd /dev/fd
 ip link set lo up
 hostname guest
 exec </dev/null >/dev/console 2>&1
-echo "uplift-guest: up"
+echo "@UP@"
 . /uplift/env
 cd /root
 if [ -e /uplift/interactive ]; then
@@ -345,7 +347,7 @@ def _image(target, script, files, modules, kos, programs, env, interactive, outs
         archive.dir(name)
     archive.text("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n")
     archive.text("etc/group", "root:x:0:\nnogroup:x:65534:\n")
-    archive.text("init", INIT.replace("@OUTSIZE@", outsize), 0o755)
+    archive.text("init", INIT.replace("@OUTSIZE@", outsize).replace("@UP@", UP), 0o755)
     if interactive:
         archive.text("uplift/interactive", "")
     if isinstance(script, pathlib.Path):
@@ -504,9 +506,13 @@ def fault_of_emulation(result, thread=None):
 
     A clock that was calibrated while the host was busy elsewhere: it runs at a multiple of its speed (ten times was
     seen), and minutes pass between two instructions.
+
+    A kernel that never got to its init, where nothing of ours has run yet: seen once, on a loaded host.
     """
     if result.ok or not result.accel.startswith("TCG"):
         return None, {}
+    if result.timed_out and not result.up:
+        return result.why, {"thread": "single"} if "multi-threaded" in result.accel and not thread else {}
     if "multi-threaded" in result.accel and not thread:
         fault = next((line for line in result.oops if re.match(r"(?:Oops: )?int3: ", line)), None)
         if fault:
@@ -595,7 +601,7 @@ def _boot(target, script, *, files=None, modules=(), kos=(), programs=(), smp=No
                 process.kill()
                 process.wait()
         lock.close()
-    if not quiet and result.rc is None:
+    if result.rc is None and (result.timed_out or not quiet):
         say.warn(f"guest {rundir.name}: {result.why}; the console's last lines ({result.console}):")
         for text in result.tail():
             say.note(f"    | {text}")
@@ -625,9 +631,14 @@ def _channel(stream, same):
             "-device", "virtserialport,chardev=result,name=uplift.result"]
 
 
-def _watch(process, result, timeout, start, echo):
-    """Wait for QEMU; pass on the console; end it when it takes too long or says too much."""
-    at, rest, ending = 0, "", None
+def _up_within(timeout):
+    """Seconds in which init has to be reached: it takes 4, or 60 beside a dozen others."""
+    return min(timeout, max(180, timeout / 5))
+
+
+def _watch(process, result, timeout, start, echo, patience=5):
+    """Wait for QEMU; pass on the console; end it, in `patience` seconds, when it takes too long or says too much."""
+    at, rest, ending, up = 0, "", None, False
     while True:
         try:
             process.wait(0.05)
@@ -655,11 +666,14 @@ def _watch(process, result, timeout, start, echo):
         elif size > CONSOLE_LIMIT:
             result.why = f"the console was flooded: more than {say.size(CONSOLE_LIMIT)}"
             process.kill()
-            ending = now + 5
-        elif now - start > timeout:
+            ending = now + patience
+        elif not up and size and _is_up(result.console):
+            up = True
+        elif now - start > (timeout if up else _up_within(timeout)):
             result.timed_out = True
-            result.why = f"no end within {timeout:g} s"
-            ending = now + 5
+            result.why = f"no end within {timeout:g} s" if up else \
+                f"the kernel did not reach its init within {_up_within(timeout):g} s"
+            ending = now + patience
             try:
                 # unknown_nmi_panic: the console then tells where each CPU was
                 process.stdin.write(b"nmi\n")
@@ -668,10 +682,15 @@ def _watch(process, result, timeout, start, echo):
                 pass
 
 
+def _is_up(console):
+    return UP.encode() in console.read_bytes()
+
+
 def _collect(result, rundir, stream, code, excused=None):
     """Take the stream apart; read the console."""
     if not result.console.exists():
         result.console.write_bytes(b"")
+    result.up = _is_up(result.console)
     rc, taint, why = _unpack(stream, rundir)
     result.taint = taint
     text = result.console.read_bytes().decode(errors="replace")
@@ -699,7 +718,7 @@ def _collect(result, rundir, stream, code, excused=None):
             result.why = f"the guest's kernel panicked: {panic[1].strip()}"
         elif code:
             result.why = f"QEMU ended with status {code}: {said[-1] if said else 'it said nothing'}"
-        elif "uplift-guest: up" not in text:
+        elif not result.up:
             result.why = "the guest ended before its init was up"
         else:
             result.why = f"the guest ended without a result ({why})"

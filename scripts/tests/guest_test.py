@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 import types
 import unittest
 from unittest import mock
@@ -316,8 +317,9 @@ class FaultOfEmulation(unittest.TestCase):
 
         def once(_target, _script, **options):
             given.append(options)
-            accel, oops = left.pop(0)
-            return guest.Result(console=path, outdir=None, output=None, dmesg=None, accel=accel, oops=oops, rc=0)
+            accel, oops, *hung = left.pop(0)
+            return guest.Result(console=path, outdir=None, output=None, dmesg=None, accel=accel, oops=oops,
+                                rc=None if hung else 0, timed_out=bool(hung), up="up" in hung, why="".join(hung))
 
         with tempfile.TemporaryDirectory() as directory, mock.patch.object(guest, "_boot", once), \
                 mock.patch.object(say, "_line"):
@@ -346,6 +348,38 @@ class FaultOfEmulation(unittest.TestCase):
                                   console=self.CLOCK.format(238118))
         self.assertTrue(result.ok)
         self.assertEqual(given, [{"smp": 2}, {"smp": 2, "name": "6.12-x-again"}])
+
+    def test_hung_before_init(self):
+        # CI: a stock kernel hung at its boot; the test that it was to run was failed for it, after 900 s
+        result, given = self.boot(("TCG, multi-threaded", [], "hung"), ("TCG, single-threaded", []))
+        self.assertTrue(result.ok)
+        self.assertEqual(given[1], {"smp": 2, "thread": "single", "name": "6.12-x-again"})
+        result, given = self.boot(("TCG, single-threaded", [], "hung"), ("TCG, single-threaded", [], "hung"))
+        self.assertIsNone(result.rc)
+        self.assertEqual(len(given), 2)
+
+    def test_hung_later(self):
+        for accel, why in (("TCG, multi-threaded", "up"), ("KVM", "hung")):
+            result, given = self.boot((accel, [], why))
+            self.assertEqual((result.rc, len(given)), (None, 1))
+
+    def watched(self, *lines, timeout):
+        """(why, seconds) of a process that writes lines to its console and hangs."""
+        with tempfile.TemporaryDirectory() as directory, mock.patch.object(guest, "_up_within", lambda _: 0.3):
+            console = pathlib.Path(directory) / "console"
+            console.write_text("".join(f"{line}\r\n" for line in lines))
+            result = guest.Result(console=console)
+            start = time.monotonic()
+            with subprocess.Popen(["sleep", "60"], stdin=subprocess.PIPE) as process:
+                guest._watch(process, result, timeout, start, None, patience=0)
+            return result.why, time.monotonic() - start
+
+    def test_time_to_init_is_limited(self):
+        why, seconds = self.watched("[    0.1] Linux version", timeout=40)
+        self.assertIn("did not reach its init within 0.3 s", why)
+        self.assertLess(seconds, 20)
+        why, seconds = self.watched("[    0.1] Linux version", guest.UP, timeout=1)
+        self.assertEqual(why, "no end within 1 s")
 
     def test_anything_else_counts(self):
         for accel, oops, console in (
