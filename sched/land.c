@@ -172,7 +172,7 @@ static const char usage[] =
 	"  --record FILE     write what was seen and decided, for the unit tests\n"
 	"  --kernel-only     the BPF part decides alone\n"
 	"  --naive           every task goes up and wakes the daemon: to compare with\n"
-	"  --gaps            measure how long CPUs were idle while tasks waited for a decision\n"
+	"  --gaps            measure how long CPUs were idle while tasks were ready\n"
 	"  --no-gather       order only, no domains\n"
 	"  --verbose         what libbpf and the verifier say\n"
 	"\n"

@@ -25,6 +25,10 @@
 /* wants the types of the above */
 #include "sched.skel.h"
 
+#if LIBBPF_MAJOR_VERSION == 1 && LIBBPF_MINOR_VERSION < 3
+#error "libbpf 1.3 or newer is needed, as Debian 13 has it"
+#endif
+
 #define BATCH		1024
 #define EPOCH_NS	(10 * NSEC_PER_MSEC)
 #define STATUS_NS	(500 * NSEC_PER_MSEC)
@@ -48,12 +52,17 @@ struct usched {
 	struct land_task batch[BATCH];
 };
 
-static volatile sig_atomic_t stopping;
+static sig_atomic_t stopping;
 static char complaint[1024];
 
 static void on_signal(int signal)
 {
-	stopping = 1;
+	__atomic_store_n(&stopping, 1, __ATOMIC_RELAXED);
+}
+
+static bool is_stopping(void)
+{
+	return __atomic_load_n(&stopping, __ATOMIC_RELAXED);
 }
 
 static u64 now_ns(void)
@@ -122,8 +131,11 @@ struct wanted {
 #define BUILT_SLICE false
 #endif
 
-/* A function that the kernel lists and programs cannot call has no tag. */
-static int check_kernel(struct usched *s)
+/*
+ * Says so if it was. A function that the kernel lists and programs cannot call
+ * has no tag. It takes as long as loading: asked for where that failed.
+ */
+static bool built_for_another(struct usched *s)
 {
 	struct wanted wanted[] = {
 		{ "scx_bpf_kick_cpu", BUILT_KICK, false },
@@ -133,10 +145,8 @@ static int check_kernel(struct usched *s)
 	struct btf *btf = btf__load_vmlinux_btf();
 	unsigned int i, id;
 
-	if (!btf) {
-		say(s, "the kernel shows no type information: CONFIG_DEBUG_INFO_BTF is off");
-		return USCHED_SKIPPED;
-	}
+	if (!btf)
+		return false;
 	for (id = 1; id < btf__type_cnt(btf); id++) {
 		const struct btf_type *type = btf__type_by_id(btf, id);
 		const char *name;
@@ -156,10 +166,10 @@ static int check_kernel(struct usched *s)
 		if (wanted[i].built_in && !wanted[i].there) {
 			say(s, "built for another kernel: %s() cannot be called here: build anew",
 			    wanted[i].name);
-			return USCHED_FAILED;
+			return true;
 		}
 	}
-	return USCHED_STOPPED;
+	return false;
 }
 
 /* --- loading --- */
@@ -227,13 +237,14 @@ static int load(struct usched *s)
 		say(s, "this kernel has no sched_ext (CONFIG_SCHED_CLASS_EXT)");
 		return USCHED_SKIPPED;
 	}
+	if (access("/sys/kernel/btf/vmlinux", F_OK)) {
+		say(s, "the kernel shows no type information: CONFIG_DEBUG_INFO_BTF is off");
+		return USCHED_SKIPPED;
+	}
 	if (geteuid()) {
 		say(s, "must run as root: it loads BPF programs");
 		return USCHED_USAGE;
 	}
-	err = check_kernel(s);
-	if (err)
-		return err;
 	if (read_text(SCX_DIR "/root/ops", text, sizeof(text))) {
 		say(s, "another scheduler is loaded: %s", text);
 		return USCHED_FAILED;
@@ -265,8 +276,9 @@ static int load(struct usched *s)
 	err = sched_bpf__load(s->skel);
 	if (err) {
 		complaint[strcspn(complaint, "\n")] = '\0';
-		say(s, "the kernel does not take the BPF part: %s%s (--verbose says more)",
-		    strerror(-err), *complaint ? complaint : "");
+		if (!built_for_another(s))
+			say(s, "the kernel does not take the BPF part: %s%s%s; see --verbose",
+			    strerror(-err), *complaint ? ": " : "", complaint);
 		return USCHED_FAILED;
 	}
 	s->procs = mmap(NULL, sizeof(*s->procs) * LAND_MAX_PROCS, PROT_READ | PROT_WRITE,
@@ -344,8 +356,9 @@ static void write_status(struct usched *s, bool ended)
 		return;
 	fprintf(to, "{\"format\": 1, \"name\": \"%s\", \"pid\": %d, \"running\": %s,", s->ops->name,
 		getpid(), ended ? "false" : "true");
-	fprintf(to, " \"pending\": %lld, \"gap_ns\": %llu,\n", (long long)bss->pending,
-		(unsigned long long)bss->gap_ns);
+	fprintf(to, " \"pending\": %lld, \"gap_ns\": %llu, \"gap_any_ns\": %llu,\n",
+		(long long)bss->pending, (unsigned long long)bss->gap_ns,
+		(unsigned long long)bss->gap_any_ns);
 	fprintf(to, " \"stats\": {");
 	for (i = 0; i < LAND_NR_STATS; i++)
 		fprintf(to, "%s\"%s\": %llu", i ? ", " : "", stat_names[i],
@@ -420,8 +433,9 @@ static void loop(struct usched *s)
 	struct ring *ring = ring_buffer__ring(s->up, 0);
 	struct epoll_event event;
 	unsigned int i;
+	s64 busy;
 
-	while (!stopping && !s->hotplugged && !bss->exit_kind) {
+	while (!is_stopping() && !s->hotplugged && !bss->exit_kind) {
 		__atomic_fetch_add(&bss->daemon_beats, 1, __ATOMIC_RELAXED);
 		s->nr = 0;
 		ring_buffer__consume(s->up);
@@ -433,10 +447,15 @@ static void loop(struct usched *s)
 			look_at_cpus(s);
 			if (s->ops->tick)
 				s->ops->tick(s, now);
-			for (i = 0, ran = 0; i < s->topo.nr_domains; i++)
+			for (i = 0, ran = 0, busy = 0; i < s->topo.nr_domains; i++) {
 				ran += bss->domains[i].runs;
-			/* nothing but ourselves: look less often */
-			sleep_ms = ran - before > 4 ? 10 : sleep_ms * 2;
+				busy += bss->domains[i].online - bss->domains[i].idle;
+			}
+			/*
+			 * Nothing but ourselves: look less often. A thread that computes
+			 * all the time begins no turns, and is seen by its CPU.
+			 */
+			sleep_ms = busy > 1 || ran - before > 4 ? 10 : sleep_ms * 2;
 			sleep_ms = sleep_ms > LAZY_MS ? LAZY_MS : sleep_ms;
 			before = ran;
 			if (now >= status_at) {
@@ -463,7 +482,7 @@ static int finish(struct usched *s)
 	struct usched_exit why = { USCHED_STOPPED, 0, "", "" };
 
 	/* An unload by us ends with a kind of its own, and no message. */
-	if (bss->exit_kind && !stopping) {
+	if (bss->exit_kind && !is_stopping()) {
 		why.end = USCHED_FAILED;
 		why.code = bss->exit_code;
 		why.reason = bss->exit_reason;
@@ -517,14 +536,14 @@ int usched_run(const struct usched_ops *ops, const struct usched_options *option
 		s->down = NULL;
 		s->procs = NULL;
 		s->link = NULL;
-	} while (end == USCHED_STOPPED && s->hotplugged && !stopping);
+	} while (end == USCHED_STOPPED && s->hotplugged && !is_stopping());
 	free(s);
 	return end;
 }
 
 void usched_stop(struct usched *s)
 {
-	stopping = 1;
+	__atomic_store_n(&stopping, 1, __ATOMIC_RELAXED);
 }
 
 void *usched_data(struct usched *s)

@@ -104,8 +104,8 @@ u64 stats[LAND_NR_STATS];
 /* Tasks that wait for a decision. */
 s64 pending;
 
-u64 gap_ns, gap_last;
-s64 gap_idle, gap_waiting;
+u64 gap_ns, gap_any_ns, gap_last;
+s64 gap_idle, gap_up, gap_any;
 u32 exit_kind;
 s64 exit_code;
 char exit_reason[64];
@@ -136,7 +136,7 @@ struct {
  * @proc: entry of its process, or LAND_NONE
  * @move_to: an idle CPU that was claimed for it, or LAND_NONE
  * @domain: where it ran last
- * @slept: since it ran
+ * @gap: for the gaps' account: GAP_ANY it is ready and on its way nowhere, GAP_UP it went up
  * @ready_at: when it became ready, 0 once it runs
  * @run_at: up to when its run time is accounted
  * @burst: see struct land_task
@@ -148,7 +148,7 @@ struct land_ctx {
 	s32 proc;
 	s32 move_to;
 	s32 domain;
-	u32 slept;
+	u32 gap;
 	u64 ready_at;
 	u64 run_at;
 	u64 burst;
@@ -269,7 +269,16 @@ static u64 slice_of(const struct task_struct *p)
 	return slice > 4 * slice_ns ? 4 * slice_ns : slice;
 }
 
-/* Two sums that change by turns of one lock: what is idle, what waits. */
+/*
+ * The gaps' account: CPUs that are idle, and claimed for nobody, while tasks are
+ * ready and have no CPU: whichever are fewer, summed up over time. Once for the
+ * tasks that went up, from then until they run or a CPU is claimed for them; and
+ * once for all. Those that may not run everywhere are left out, as who is idle
+ * may be of no use to them. Sums that change by turns of one lock.
+ */
+#define GAP_ANY	1
+#define GAP_UP	2
+
 struct gap_lock {
 	struct bpf_spin_lock lock;
 };
@@ -281,26 +290,28 @@ struct {
 	__type(value, struct gap_lock);
 } gap_locks SEC(".maps");
 
-static void gap_change(s64 waiting, s64 idle)
+static void gap_change(s64 any, s64 up, s64 idle)
 {
 	u64 now = scx_bpf_now();
 	struct gap_lock *gap;
-	s64 both;
+	s64 both, both_up;
 	u32 zero = 0;
 
-	if (!measure_gaps)
-		return;
 	gap = bpf_map_lookup_elem(&gap_locks, &zero);
 	if (!gap)
 		return;
 	bpf_spin_lock(&gap->lock);
-	both = gap_waiting < gap_idle ? gap_waiting : gap_idle;
+	both = gap_any < gap_idle ? gap_any : gap_idle;
+	both_up = gap_up < gap_idle ? gap_up : gap_idle;
 	if (now > gap_last) {
 		if (both > 0 && gap_last)
-			gap_ns += both * (now - gap_last);
+			gap_any_ns += both * (now - gap_last);
+		if (both_up > 0 && gap_last)
+			gap_ns += both_up * (now - gap_last);
 		gap_last = now;
 	}
-	gap_waiting += waiting;
+	gap_any += any;
+	gap_up += up;
 	gap_idle += idle;
 	bpf_spin_unlock(&gap->lock);
 }
@@ -309,13 +320,24 @@ static void gap_cpu_change(s32 cpu, bool idle)
 {
 	if (measure_gaps && is_cpu(cpu) &&
 	    __sync_lock_test_and_set(&gap_cpu[CPU(cpu)], idle) != idle)
-		gap_change(0, idle ? 1 : -1);
+		gap_change(0, 0, idle ? 1 : -1);
+}
+
+static void gap_task_change(struct land_ctx *t, u32 gap)
+{
+	u32 was;
+
+	if (!measure_gaps)
+		return;
+	was = __sync_lock_test_and_set(&t->gap, gap);
+	if (was != gap)
+		gap_change((s64)!!(gap & GAP_ANY) - !!(was & GAP_ANY),
+			   (s64)!!(gap & GAP_UP) - !!(was & GAP_UP), 0);
 }
 
 static void waiting_change(s64 by)
 {
 	__sync_fetch_and_add(&pending, by);
-	gap_change(by, 0);
 }
 
 /* --- idle CPUs --- */
@@ -455,6 +477,8 @@ static void queue_here(struct task_struct *p, struct land_ctx *t, s32 domain, u6
 {
 	u64 late = t ? t->burst : 0;
 
+	if (t && p->nr_cpus_allowed >= nr_cpus)
+		gap_task_change(t, GAP_ANY);
 	if (late > 30 * NSEC_PER_MSEC)
 		late = 30 * NSEC_PER_MSEC;
 	scx_bpf_dsq_insert_vtime(p, domain, slice_of(p), scx_bpf_now() + late, flags);
@@ -490,6 +514,8 @@ static bool pass_up(struct task_struct *p, struct land_ctx *t, u64 flags)
 		t->waits = 1;
 		waiting_change(1);
 	}
+	if (!task->restricted)
+		gap_task_change(t, GAP_ANY | GAP_UP);
 	if (naive || daemon_sleeps) {
 		wake = BPF_RB_FORCE_WAKEUP;
 		count(LAND_WAKES);
@@ -571,6 +597,7 @@ void BPF_PROG(land_enqueue, struct task_struct *p, u64 flags)
 	if (!naive) {
 		cpu = pick_idle(p, t, at, !(flags & (SCX_ENQ_WAKEUP | SCX_ENQ_REENQ)));
 		if (cpu >= 0) {
+			gap_task_change(t, 0);
 			scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL_ON | cpu, slice_of(p), flags);
 			return;
 		}
@@ -584,17 +611,19 @@ void BPF_PROG(land_dequeue, struct task_struct *p, u64 flags)
 {
 	struct land_ctx *t = ctx_of(p);
 
-	if (is_daemon(p))
+	if (is_daemon(p)) {
 		daemon_held = 0;
-	else if (t && __sync_lock_test_and_set(&t->waits, 0))
-		waiting_change(-1);
+	} else if (t) {
+		if (__sync_lock_test_and_set(&t->waits, 0))
+			waiting_change(-1);
+		gap_task_change(t, 0);
+	}
 }
 
 /* A decision: on an idle CPU of the domain, else into its queue. */
-static void place(struct task_struct *p, struct land_decision *what)
+static void place(struct task_struct *p, struct land_ctx *t, struct land_decision *what)
 {
 	s32 domain = what->domain, cpu;
-
 	bool any = domain == LAND_ANY;
 
 	if (!is_domain(domain) ||
@@ -603,11 +632,13 @@ static void place(struct task_struct *p, struct land_decision *what)
 	cpu = claim_in(p, domain);
 	if (cpu < 0 && any)
 		cpu = claim_in(p, idlest_other(domain));
-	if (cpu >= 0)
+	if (cpu >= 0) {
+		gap_task_change(t, 0);
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL_ON | cpu, what->slice, 0);
-	else
+	} else {
 		scx_bpf_dsq_insert_vtime(p, any ? SHARED_QUEUE : domain, what->slice,
 					 what->deadline, 0);
+	}
 }
 
 static long on_decision(struct bpf_dynptr *data, void *unused)
@@ -627,7 +658,7 @@ static long on_decision(struct bpf_dynptr *data, void *unused)
 	if (t && t->seq == what.seq && __sync_lock_test_and_set(&t->waits, 0)) {
 		waiting_change(-1);
 		count(LAND_DECIDED);
-		place(p, &what);
+		place(p, t, &what);
 	} else {
 		count(LAND_STALE);
 	}
@@ -667,6 +698,7 @@ static bool take_waiting(s32 cpu, s32 domain)
 				}
 			} else if (__sync_lock_test_and_set(&t->waits, 0)) {
 				waiting_change(-1);
+				gap_task_change(t, 0);
 				count(LAND_TAKEN);
 				scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_of(p), 0);
 				taken = true;
@@ -864,6 +896,7 @@ void BPF_PROG(land_running, struct task_struct *p)
 	if (!t)
 		return;
 	t->run_at = now;
+	gap_task_change(t, 0);
 	if (!is_domain(domain))
 		return;
 	__sync_fetch_and_add(&domains[DOMAIN(domain)].runs, 1);
@@ -988,6 +1021,7 @@ void BPF_PROG(land_exit_task, struct task_struct *p, struct scx_exit_task_args *
 		return;
 	if (__sync_lock_test_and_set(&t->waits, 0))
 		waiting_change(-1);
+	gap_task_change(t, 0);
 	if (proc && __sync_fetch_and_add(&proc->threads, -1) == 1) {
 		proc->running = 0;
 		proc->preferred = LAND_NONE;

@@ -113,11 +113,13 @@ static void read_domains(void)
 	}
 }
 
+/* Nobody reads it, which a compiler must not know. */
+__thread unsigned int work_state = 1;
+
 /* A fixed amount of computing: about 20,000 instructions. */
 static void work(void)
 {
-	static __thread volatile unsigned int state = 1;
-	unsigned int x = state;
+	unsigned int x = work_state;
 	int i, cpu, domain;
 
 	for (i = 0; i < 3300; i++) {
@@ -125,7 +127,7 @@ static void work(void)
 		x ^= x >> 17;
 		x ^= x << 5;
 	}
-	state = x;
+	work_state = x;
 	cpu = sched_getcpu();
 	domain = cpu >= 0 && cpu < MAX_CPUS ? domain_of[cpu] : 0;
 	if (mine && atomic_load_explicit(&board->counting, memory_order_relaxed)) {

@@ -45,14 +45,13 @@ def program():
     """uplift_land, built for the running kernel."""
     own = os.environ.get("UPLIFT_SCHED_DIR")
     release = os.uname().release
-    places = [pathlib.Path(own)] if own else []
-    places += [paths.BUILD / "sched" / release, paths.TOP / "sched", pathlib.Path("/usr/libexec/uplift"),
-               pathlib.Path("/usr/local/libexec/uplift")]
-    for place in places:
+    for place in [pathlib.Path(own)] if own else [paths.BUILD / "sched" / release]:
         if os.access(place / "uplift_land", os.X_OK):
             return place / "uplift_land"
-    raise say.Problem(f"uplift_land is not built: make -C sched O={paths.BUILD}/sched/{release} (it takes clang, bpftool, "
-                      "libbpf-dev and libelf-dev), or set UPLIFT_SCHED_DIR to where it is")
+    if own:
+        raise say.Problem(f"no uplift_land in {own}, which UPLIFT_SCHED_DIR names", say.USAGE)
+    raise say.Problem(f"uplift_land is not built for {release}: make -C {paths.TOP / 'sched'} (it takes gcc, clang, bpftool, "
+                      "libbpf-dev, libelf-dev and zlib1g-dev), or set UPLIFT_SCHED_DIR to where it is")
 
 
 def status():
@@ -69,10 +68,11 @@ def start(words):
     """Start uplift_land; it is loaded when this returns."""
     if name := loaded():
         raise say.Problem(f"a scheduler is loaded already: {name}")
+    land = program()
     paths.ensure(RUN)
     STATUS.unlink(missing_ok=True)
     with open(LOG, "w") as log:
-        daemon = subprocess.Popen([program(), "--status", STATUS, *words], stdin=subprocess.DEVNULL, stdout=log,
+        daemon = subprocess.Popen([land, "--status", STATUS, *words], stdin=subprocess.DEVNULL, stdout=log,
                                   stderr=log, start_new_session=True)
     for _ in range(600):
         if daemon.poll() is not None:

@@ -200,10 +200,10 @@ def compare(target, install, loads, arms, *, length=500, topology="llc4", tolera
 
 
 def gaps(states):
-    """A line about the time that CPUs were idle while tasks waited for user space."""
-    return "".join(f"{schedtab.ARMS.get(arm, arm)}: CPUs idle while tasks waited for a decision: {state['gap_ns']:,} "
-                   f"instructions; {state['stats']['decided']:,} decisions, {state['stats']['wakes']:,} wakeups\n"
-                   for arm, state in states.items())
+    """A line about the time that CPUs were idle while tasks were ready: those that went up to user space, and all."""
+    return "".join(f"{schedtab.ARMS.get(arm, arm)}: CPUs idle while tasks waited that went up: {state['gap_ns']:,} "
+                   f"instructions, any task: {state['gap_any_ns']:,}; {state['stats']['passed_up']:,} tasks passed up, "
+                   f"{state['stats']['wakes']:,} wakeups\n" for arm, state in states.items())
 
 
 def _sched(args):

@@ -10,18 +10,19 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
 
 SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 TOP = SCRIPTS.parent
 sys.path.insert(0, str(SCRIPTS))
 
-from front import schedtab	# noqa: E402
-from lab import say, sched	# noqa: E402
+from front import sched as command, schedtab	# noqa: E402
+from lab import paths, say, sched	# noqa: E402
 
 
 def status(runs=10, pid=7, latency=None):
     latency = latency or [0] * 32
-    return {"format": 1, "name": "uplift_land", "pid": pid, "running": True, "pending": 2, "gap_ns": 0,
+    return {"format": 1, "name": "uplift_land", "pid": pid, "running": True, "pending": 2, "gap_ns": 0, "gap_any_ns": 0,
             "stats": {"same_cpu": 3, "sibling": 0, "same_domain": 1, "other_domain": 1, "passed_up": 8, "wakes": 1},
             "domains": [{"cpus": [0, 1, 2, 8], "online": 4, "idle": 1, "queued": 5, "in": 2, "out": 1, "runs": runs,
                          "latency": latency}]}
@@ -86,9 +87,9 @@ class Tables(unittest.TestCase):
         self.assertRegex(text, r"1,000 +2,000 +3,000")
 
     def test_gaps(self):
-        state = {"gap_ns": 1000, "stats": {"decided": 5, "wakes": 1}}
-        self.assertEqual(sched.gaps({"land": state}), "uplift_land: CPUs idle while tasks waited for a decision: 1,000 "
-                         "instructions; 5 decisions, 1 wakeups\n")
+        state = {"gap_ns": 1000, "gap_any_ns": 2500, "stats": {"passed_up": 5, "wakes": 1}}
+        self.assertEqual(sched.gaps({"land": state}), "uplift_land: CPUs idle while tasks waited that went up: 1,000 "
+                         "instructions, any task: 2,500; 5 tasks passed up, 1 wakeups\n")
 
 
 class Trace(unittest.TestCase):
@@ -126,6 +127,27 @@ class Command(unittest.TestCase):
                 found = self.run_it(*words)
                 self.assertEqual(found.returncode, 4)
                 self.assertIn("no sched_ext", found.stderr)
+
+
+class Program(unittest.TestCase):
+    """Where uplift_land is looked for, and what is said where it is not."""
+
+    def test_not_built(self):
+        with tempfile.TemporaryDirectory() as temp, unittest.mock.patch.object(paths, "BUILD", pathlib.Path(temp)), \
+                unittest.mock.patch.dict(os.environ):
+            os.environ.pop("UPLIFT_SCHED_DIR", None)
+            with self.assertRaisesRegex(say.Problem, rf"not built for \S+: make -C {TOP}/sched "):
+                command.program()
+            land = pathlib.Path(temp) / "sched" / os.uname().release / "uplift_land"
+            land.parent.mkdir(parents=True)
+            land.write_text("#!/bin/sh\n")
+            land.chmod(0o755)
+            self.assertEqual(command.program(), land)
+
+    def test_where_it_was_said_to_be(self):
+        with unittest.mock.patch.dict(os.environ, {"UPLIFT_SCHED_DIR": "/no/such"}):
+            with self.assertRaisesRegex(say.Problem, "no uplift_land in /no/such"):
+                command.program()
 
 
 class Source(unittest.TestCase):
