@@ -103,6 +103,8 @@ struct land_domain domains[LAND_MAX_DOMAINS];
 u64 stats[LAND_NR_STATS];
 /* Tasks that wait for a decision. */
 s64 pending;
+/* Tasks in the queue of a domain whose process is gathered nowhere: any CPU may take them. */
+s64 loose_in[LAND_MAX_DOMAINS], loose;
 
 u64 gap_ns, gap_any_ns, gap_last;
 s64 gap_idle, gap_up, gap_any;
@@ -136,6 +138,7 @@ struct {
  * @proc: entry of its process, or LAND_NONE
  * @move_to: an idle CPU that was claimed for it, or LAND_NONE
  * @domain: where it ran last
+ * @loose: the domain in whose queue it is counted as gathered nowhere, or LAND_NONE
  * @gap: for the gaps' account: GAP_ANY it is ready and on its way nowhere, GAP_UP it went up
  * @ready_at: when it became ready, 0 once it runs
  * @run_at: up to when its run time is accounted
@@ -148,6 +151,7 @@ struct land_ctx {
 	s32 proc;
 	s32 move_to;
 	s32 domain;
+	s32 loose;
 	u32 gap;
 	u64 ready_at;
 	u64 run_at;
@@ -414,6 +418,12 @@ static bool gathered(struct land_ctx *t)
 	return proc && is_domain(proc->preferred);
 }
 
+/* Is it to wait at home for room, rather than go where a CPU is idle? */
+static bool stays(struct land_ctx *t, s32 home)
+{
+	return gathered(t) && scx_bpf_dsq_nr_queued(home) <= imbalance;
+}
+
 /*
  * An idle CPU, nearest first; or LAND_NONE. Whose process is gathered stays
  * there when its turn has ended, unless others wait there, too: elsewhere it
@@ -439,7 +449,7 @@ static s32 pick_idle(const struct task_struct *p, struct land_ctx *t, s32 prev, 
 		count(LAND_SAME_DOMAIN);
 		return cpu;
 	}
-	if (turn_ended && gathered(t) && scx_bpf_dsq_nr_queued(home) <= imbalance)
+	if (turn_ended && stays(t, home))
 		return LAND_NONE;
 	other = idlest_other(home);
 	cpu = claim_in(p, other);
@@ -472,7 +482,30 @@ static void look_again(s32 cpu, u64 queue)
 
 /* --- queueing --- */
 
-/* Into the queue of a domain, by the BPF part alone. */
+/* Into the queue of a domain: who is gathered nowhere is counted, until it leaves it. */
+static void into_queue(struct task_struct *p, struct land_ctx *t, s32 domain, u64 slice,
+		       u64 deadline, u64 flags)
+{
+	if (t && !gathered(t) && p->nr_cpus_allowed >= nr_cpus) {
+		t->loose = domain;
+		__sync_fetch_and_add(&loose_in[DOMAIN(domain)], 1);
+		__sync_fetch_and_add(&loose, 1);
+	}
+	scx_bpf_dsq_insert_vtime(p, domain, slice, deadline, flags);
+}
+
+static void out_of_queue(struct land_ctx *t)
+{
+	s32 domain = t->loose;
+
+	if (domain < 0)
+		return;
+	t->loose = LAND_NONE;
+	__sync_fetch_and_add(&loose_in[DOMAIN(domain)], -1);
+	__sync_fetch_and_add(&loose, -1);
+}
+
+/* By the BPF part alone. */
 static void queue_here(struct task_struct *p, struct land_ctx *t, s32 domain, u64 flags)
 {
 	u64 late = t ? t->burst : 0;
@@ -481,7 +514,7 @@ static void queue_here(struct task_struct *p, struct land_ctx *t, s32 domain, u6
 		gap_task_change(t, GAP_ANY);
 	if (late > 30 * NSEC_PER_MSEC)
 		late = 30 * NSEC_PER_MSEC;
-	scx_bpf_dsq_insert_vtime(p, domain, slice_of(p), scx_bpf_now() + late, flags);
+	into_queue(p, t, domain, slice_of(p), scx_bpf_now() + late, flags);
 }
 
 static bool pass_up(struct task_struct *p, struct land_ctx *t, u64 flags)
@@ -571,6 +604,8 @@ void BPF_PROG(land_enqueue, struct task_struct *p, u64 flags)
 		enqueue_daemon(p, flags);
 		return;
 	}
+	if (t)
+		out_of_queue(t);
 	if (t && t->move_to >= 0) {
 		cpu = t->move_to;
 		t->move_to = LAND_NONE;
@@ -617,10 +652,14 @@ void BPF_PROG(land_dequeue, struct task_struct *p, u64 flags)
 		if (__sync_lock_test_and_set(&t->waits, 0))
 			waiting_change(-1);
 		gap_task_change(t, 0);
+		out_of_queue(t);
 	}
 }
 
-/* A decision: on an idle CPU of the domain, else into its queue. */
+/*
+ * A decision: on an idle CPU of the domain; on one elsewhere that went idle
+ * meanwhile, unless it is to wait; else into the domain's queue.
+ */
 static void place(struct task_struct *p, struct land_ctx *t, struct land_decision *what)
 {
 	s32 domain = what->domain, cpu;
@@ -630,14 +669,15 @@ static void place(struct task_struct *p, struct land_ctx *t, struct land_decisio
 	    domains[DOMAIN(domain)].online <= 0)
 		domain = domain_at(scx_bpf_task_cpu(p));
 	cpu = claim_in(p, domain);
-	if (cpu < 0 && any)
+	if (cpu < 0 && (any || !stays(t, domain)))
 		cpu = claim_in(p, idlest_other(domain));
 	if (cpu >= 0) {
 		gap_task_change(t, 0);
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL_ON | cpu, what->slice, 0);
+	} else if (any) {
+		scx_bpf_dsq_insert_vtime(p, SHARED_QUEUE, what->slice, what->deadline, 0);
 	} else {
-		scx_bpf_dsq_insert_vtime(p, any ? SHARED_QUEUE : domain, what->slice,
-					 what->deadline, 0);
+		into_queue(p, t, domain, what->slice, what->deadline, 0);
 	}
 }
 
@@ -787,7 +827,8 @@ void BPF_PROG(land_dispatch, s32 cpu, struct task_struct *prev)
 		other = (domain + i) % nr_domains;
 		if (other >= LAND_MAX_DOMAINS)
 			break;
-		allowed = domains[DOMAIN(other)].online > 0 ? imbalance : 0;
+		allowed = domains[DOMAIN(other)].online > 0 && loose_in[DOMAIN(other)] <= 0 ?
+			  imbalance : 0;
 		if (scx_bpf_dsq_nr_queued(other) > allowed && scx_bpf_dsq_move_to_local(other)) {
 			count(LAND_STOLEN);
 			return;
@@ -897,6 +938,7 @@ void BPF_PROG(land_running, struct task_struct *p)
 		return;
 	t->run_at = now;
 	gap_task_change(t, 0);
+	out_of_queue(t);
 	if (!is_domain(domain))
 		return;
 	__sync_fetch_and_add(&domains[DOMAIN(domain)].runs, 1);
@@ -950,6 +992,7 @@ SEC("struct_ops/land_update_idle")
 void BPF_PROG(land_update_idle, s32 cpu, bool idle)
 {
 	s32 domain = domain_at(cpu);
+	u32 i;
 
 	if (!is_cpu(cpu) || !is_domain(domain))
 		return;
@@ -961,14 +1004,23 @@ void BPF_PROG(land_update_idle, s32 cpu, bool idle)
 	if (!idle)
 		return;
 	/* What was queued since this CPU looked was queued by somebody who saw no idle CPU. */
-	if (scx_bpf_dsq_nr_queued(domain) > 0)
+	if (scx_bpf_dsq_nr_queued(domain) > 0) {
 		look_again(cpu, domain);
-	else if (scx_bpf_dsq_nr_queued(CPU_QUEUE(cpu)) > 0)
+	} else if (scx_bpf_dsq_nr_queued(CPU_QUEUE(cpu)) > 0) {
 		look_again(cpu, CPU_QUEUE(cpu));
-	else if (scx_bpf_dsq_nr_queued(SHARED_QUEUE) > 0)
+	} else if (scx_bpf_dsq_nr_queued(SHARED_QUEUE) > 0) {
 		look_again(cpu, SHARED_QUEUE);
-	else if (pending > 0 && !naive)
+	} else if (pending > 0 && !naive) {
 		look_again(cpu, DAEMON_QUEUE);
+	} else if (loose > 0) {
+		bpf_for(i, 0, nr_domains) {
+			if (i >= LAND_MAX_DOMAINS ||
+			    (loose_in[DOMAIN(i)] > 0 && scx_bpf_dsq_nr_queued(i) > 0))
+				break;
+		}
+		if (i < nr_domains)
+			look_again(cpu, i);
+	}
 }
 
 /* --- tasks, CPUs and the whole coming and going --- */
@@ -1003,6 +1055,7 @@ s32 BPF_PROG(land_init_task, struct task_struct *p, struct scx_init_task_args *a
 	t->proc = LAND_NONE;
 	t->move_to = LAND_NONE;
 	t->domain = LAND_NONE;
+	t->loose = LAND_NONE;
 	/* it is not known yet: behind those that are known to compute briefly */
 	t->burst = 2 * NSEC_PER_MSEC;
 	if (!(p->flags & PF_KTHREAD))
@@ -1022,6 +1075,7 @@ void BPF_PROG(land_exit_task, struct task_struct *p, struct scx_exit_task_args *
 	if (__sync_lock_test_and_set(&t->waits, 0))
 		waiting_change(-1);
 	gap_task_change(t, 0);
+	out_of_queue(t);
 	if (proc && __sync_fetch_and_add(&proc->threads, -1) == 1) {
 		proc->running = 0;
 		proc->preferred = LAND_NONE;
