@@ -95,10 +95,8 @@ static void land_enqueue(struct usched *s, struct land_task *tasks, unsigned int
 				policy_domain(&land->policy, &tasks[i], queued),
 				(unsigned long long)deadline);
 		}
-		/* No room: it stays with the BPF part, which asks for it again or gives up. */
-		if (!usched_dispatch(s, &tasks[i], deadline,
-				     policy_slice(&land->params, &tasks[i])))
-			break;
+		/* there is room for all that come at once */
+		usched_dispatch(s, &tasks[i], deadline, policy_slice(&land->params, &tasks[i]));
 	}
 }
 
@@ -168,6 +166,7 @@ static const char usage[] =
 	"  --imbalance N     a CPU takes from another domain's queue when more wait (1)\n"
 	"  --slice-us N      a turn at nice 0 (5000)\n"
 	"  --stall-ms N      the kernel takes over when the daemon is not seen for so long (5000)\n"
+	"  --ring-kb N       of the two rings, a power of two (1024)\n"
 	"  --status FILE     keep live figures there, as JSON\n"
 	"  --record FILE     write what was seen and decided, for the unit tests\n"
 	"  --kernel-only     the BPF part decides alone\n"
@@ -184,6 +183,7 @@ enum {
 	IMBALANCE,
 	SLICE_US,
 	STALL_MS,
+	RING_KB,
 	STATUS,
 	RECORD,
 	KERNEL_ONLY,
@@ -199,6 +199,7 @@ static const struct option words[] = {
 	{ "imbalance", required_argument, NULL, IMBALANCE },
 	{ "slice-us", required_argument, NULL, SLICE_US },
 	{ "stall-ms", required_argument, NULL, STALL_MS },
+	{ "ring-kb", required_argument, NULL, RING_KB },
 	{ "status", required_argument, NULL, STATUS },
 	{ "record", required_argument, NULL, RECORD },
 	{ "kernel-only", no_argument, NULL, KERNEL_ONLY },
@@ -251,6 +252,14 @@ int main(int argc, char **argv)
 		case STALL_MS:
 			/* the kernel's watchdog takes no more than 30 s */
 			options.stall_ms = within("stall-ms", optarg, 1000, 30000);
+			break;
+		case RING_KB:
+			options.ring_kb = within("ring-kb", optarg, 4, 65536);
+			if (options.ring_kb & (options.ring_kb - 1)) {
+				fprintf(stderr, "uplift_land: --ring-kb takes a power of two, not %u\n",
+					options.ring_kb);
+				return USCHED_USAGE;
+			}
 			break;
 		case STATUS:
 			options.status = optarg;

@@ -50,6 +50,9 @@ struct usched {
 	bool full, hotplugged;
 	u32 hotplugs;
 	struct land_task batch[BATCH];
+	/* decisions that found no room in the ring, oldest first */
+	unsigned int nr_late;
+	struct land_decision late[BATCH];
 };
 
 static sig_atomic_t stopping;
@@ -229,6 +232,7 @@ static void set_name(struct usched *s)
 static int load(struct usched *s)
 {
 	const struct usched_options *options = &s->options;
+	LIBBPF_OPTS(bpf_test_run_opts, run);
 	char text[128];
 	unsigned int i;
 	int err, cpus;
@@ -270,15 +274,21 @@ static int load(struct usched *s)
 	s->skel->rodata->naive = options->naive;
 	s->skel->rodata->measure_gaps = options->gaps;
 	s->skel->struct_ops.land_ops->timeout_ms = options->stall_ms;
+	bpf_map__set_max_entries(s->skel->maps.tasks_up, options->ring_kb * 1024);
+	bpf_map__set_max_entries(s->skel->maps.decisions_down, options->ring_kb * 1024);
 	set_name(s);
 	fill_topology(s);
-	s->skel->bss->daemon_pid = getpid();
 	err = sched_bpf__load(s->skel);
 	if (err) {
 		complaint[strcspn(complaint, "\n")] = '\0';
 		if (!built_for_another(s))
 			say(s, "the kernel does not take the BPF part: %s%s%s; see --verbose",
 			    strerror(-err), *complaint ? ": " : "", complaint);
+		return USCHED_FAILED;
+	}
+	err = bpf_prog_test_run_opts(bpf_program__fd(s->skel->progs.land_daemon), &run);
+	if (err) {
+		say(s, "the BPF part does not run: %s", strerror(-err));
 		return USCHED_FAILED;
 	}
 	s->procs = mmap(NULL, sizeof(*s->procs) * LAND_MAX_PROCS, PROT_READ | PROT_WRITE,
@@ -340,6 +350,24 @@ static const char *const stat_names[LAND_NR_STATS] = {
 	[LAND_GATHERED] = "gathered",
 	[LAND_WAKES] = "wakes",
 };
+
+/* What is written first, and renamed. Says so if it cannot be written. */
+static bool status_path(struct usched *s, char *path, size_t size)
+{
+	FILE *to;
+
+	if (snprintf(path, size, "%s.new", s->options.status) >= (int)size) {
+		say(s, "the name of the status file is too long");
+		return false;
+	}
+	to = fopen(path, "w");
+	if (!to || fclose(to)) {
+		say(s, "%s cannot be written: %s", s->options.status, strerror(errno));
+		return false;
+	}
+	unlink(path);
+	return true;
+}
 
 static void write_status(struct usched *s, bool ended)
 {
@@ -425,6 +453,29 @@ static void look_at_cpus(struct usched *s)
 		s->hotplugged = true;
 }
 
+static bool send(struct usched *s, const struct land_decision *what)
+{
+	struct land_decision *slot = user_ring_buffer__reserve(s->down, sizeof(*slot));
+
+	if (!slot)
+		return false;
+	*slot = *what;
+	user_ring_buffer__submit(s->down, slot);
+	return true;
+}
+
+/* True once nothing is left over; CPUs that look for work make room. */
+static bool send_late(struct usched *s)
+{
+	unsigned int sent = 0;
+
+	while (sent < s->nr_late && send(s, &s->late[sent]))
+		sent++;
+	s->nr_late -= sent;
+	memmove(s->late, s->late + sent, s->nr_late * sizeof(*s->late));
+	return !s->nr_late;
+}
+
 static void loop(struct usched *s)
 {
 	u64 now, tick_at = 0, status_at = 0, ran = 0, before = 0;
@@ -433,12 +484,16 @@ static void loop(struct usched *s)
 	struct ring *ring = ring_buffer__ring(s->up, 0);
 	struct epoll_event event;
 	unsigned int i;
+	bool late;
 	s64 busy;
 
 	while (!is_stopping() && !s->hotplugged && !bss->exit_kind) {
 		__atomic_fetch_add(&bss->daemon_beats, 1, __ATOMIC_RELAXED);
 		s->nr = 0;
-		ring_buffer__consume(s->up);
+		/* Tasks stay in their ring while decisions do not get into theirs. */
+		late = !send_late(s);
+		if (!late)
+			ring_buffer__consume(s->up);
 		if (s->nr)
 			s->ops->enqueue(s, s->batch, s->nr);
 		now = now_ns();
@@ -463,7 +518,7 @@ static void loop(struct usched *s)
 				write_status(s, false);
 			}
 		}
-		if (s->nr && !s->options.naive) {
+		if (late || (s->nr && !s->options.naive)) {
 			/* Held by the BPF part until a CPU has nothing else to do. */
 			sched_yield();
 			continue;
@@ -503,6 +558,7 @@ int usched_run(const struct usched_ops *ops, const struct usched_options *option
 {
 	struct sigaction action = { .sa_handler = on_signal };
 	struct usched *s = calloc(1, sizeof(*s));
+	char path[PATH_MAX];
 	int end;
 
 	if (!s) {
@@ -515,15 +571,21 @@ int usched_run(const struct usched_ops *ops, const struct usched_options *option
 		s->options = *options;
 	s->options.slice_us = s->options.slice_us ?: 5000;
 	s->options.stall_ms = s->options.stall_ms ?: 5000;
+	s->options.ring_kb = s->options.ring_kb ?: 1024;
 	s->options.imbalance = s->options.imbalance == UINT_MAX ? 0 : s->options.imbalance ?: 1;
 	verbose = s->options.verbose;
 	libbpf_set_print(on_print);
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGHUP, &action, NULL);
+	if (s->options.status && !status_path(s, path, sizeof(path))) {
+		free(s);
+		return USCHED_USAGE;
+	}
 	do {
 		s->hotplugged = false;
 		s->hotplugs = 0;
+		s->nr_late = 0;
 		end = load(s);
 		if (end == USCHED_STOPPED) {
 			loop(s);
@@ -553,16 +615,18 @@ void *usched_data(struct usched *s)
 
 bool usched_dispatch(struct usched *s, const struct land_task *task, u64 deadline, u64 slice)
 {
-	struct land_decision *what = user_ring_buffer__reserve(s->down, sizeof(*what));
+	struct land_decision what = {
+		.pid = task->pid,
+		.seq = task->seq,
+		.deadline = deadline,
+		.slice = slice ?: s->options.slice_us * 1000ULL,
+	};
 
-	if (!what)
+	if (s->nr_late == BATCH)
 		return false;
-	what->pid = task->pid;
-	what->seq = task->seq;
-	what->domain = s->ops->pick_domain ? s->ops->pick_domain(s, task) : task->domain;
-	what->deadline = deadline;
-	what->slice = slice ?: s->options.slice_us * 1000ULL;
-	user_ring_buffer__submit(s->down, what);
+	what.domain = s->ops->pick_domain ? s->ops->pick_domain(s, task) : task->domain;
+	if (s->nr_late || !send(s, &what))
+		s->late[s->nr_late++] = what;
 	return true;
 }
 

@@ -46,6 +46,7 @@ u32 scx_bpf_dispatch_nr_slots(void) __ksym;
 bool scx_bpf_dsq_move_to_local(u64 dsq_id) __ksym;
 s32 scx_bpf_dsq_nr_queued(u64 dsq_id) __ksym;
 bool scx_bpf_test_and_clear_cpu_idle(s32 cpu) __ksym;
+u32 scx_bpf_reenqueue_local(void) __ksym;
 s32 scx_bpf_task_cpu(const struct task_struct *p) __ksym;
 u64 scx_bpf_now(void) __ksym;
 void scx_bpf_error_bstr(char *fmt, unsigned long long *data, u32 data_len) __ksym;
@@ -253,6 +254,20 @@ static s32 domain_at(s32 cpu)
 static bool is_daemon(const struct task_struct *p)
 {
 	return p->pid == daemon_pid;
+}
+
+/*
+ * May it run on this CPU only: by its affinity, or because it has migration
+ * disabled, which a domain's queue knows nothing of? A program like this one may
+ * have disabled it for the task that is current.
+ */
+static bool bound(const struct task_struct *p)
+{
+	if (p->nr_cpus_allowed == 1)
+		return true;
+	if (p->migration_disabled == 1)
+		return bpf_get_current_task_btf() != p;
+	return p->migration_disabled;
 }
 
 static void set_slice(struct task_struct *p, u64 slice)
@@ -486,7 +501,7 @@ static void look_again(s32 cpu, u64 queue)
 static void into_queue(struct task_struct *p, struct land_ctx *t, s32 domain, u64 slice,
 		       u64 deadline, u64 flags)
 {
-	if (t && !gathered(t) && p->nr_cpus_allowed >= nr_cpus) {
+	if (!gathered(t) && p->nr_cpus_allowed >= nr_cpus) {
 		t->loose = domain;
 		__sync_fetch_and_add(&loose_in[DOMAIN(domain)], 1);
 		__sync_fetch_and_add(&loose, 1);
@@ -505,16 +520,20 @@ static void out_of_queue(struct land_ctx *t)
 	__sync_fetch_and_add(&loose, -1);
 }
 
+/* Who computes briefly first; nobody is set back by more than 30 ms, so that everybody's turn comes. */
+static u64 deadline_of(struct land_ctx *t)
+{
+	u64 late = t->burst;
+
+	return scx_bpf_now() + (late > 30 * NSEC_PER_MSEC ? 30 * NSEC_PER_MSEC : late);
+}
+
 /* By the BPF part alone. */
 static void queue_here(struct task_struct *p, struct land_ctx *t, s32 domain, u64 flags)
 {
-	u64 late = t ? t->burst : 0;
-
-	if (t && p->nr_cpus_allowed >= nr_cpus)
+	if (p->nr_cpus_allowed >= nr_cpus)
 		gap_task_change(t, GAP_ANY);
-	if (late > 30 * NSEC_PER_MSEC)
-		late = 30 * NSEC_PER_MSEC;
-	into_queue(p, t, domain, slice_of(p), scx_bpf_now() + late, flags);
+	into_queue(p, t, domain, slice_of(p), deadline_of(t), flags);
 }
 
 static bool pass_up(struct task_struct *p, struct land_ctx *t, u64 flags)
@@ -620,13 +639,13 @@ void BPF_PROG(land_enqueue, struct task_struct *p, u64 flags)
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_of(p), flags);
 		return;
 	}
-	if (p->nr_cpus_allowed == 1) {
+	if (bound(p)) {
 		count(LAND_KERNEL);
 		if (claim(p, at))
 			scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_of(p), flags);
 		else
-			scx_bpf_dsq_insert_vtime(p, CPU_QUEUE(at), slice_of(p),
-						 scx_bpf_now() + t->burst, flags);
+			scx_bpf_dsq_insert_vtime(p, CPU_QUEUE(at), slice_of(p), deadline_of(t),
+						 flags);
 		return;
 	}
 	if (!naive) {
@@ -842,7 +861,7 @@ void BPF_PROG(land_dispatch, s32 cpu, struct task_struct *prev)
 			return;
 		}
 		t = ctx_of(prev);
-		if (t && prev->nr_cpus_allowed > 1) {
+		if (t && !bound(prev)) {
 			t->move_to = claim_home(prev, t, cpu);
 			if (t->move_to >= 0) {
 				count(LAND_GATHERED);
@@ -983,9 +1002,16 @@ void BPF_PROG(land_tick, struct task_struct *p)
 	charge(t, cpu, now);
 	home = home_of(t, cpu);
 	/* Its process is gathered elsewhere, and there is room: end its turn, dispatch moves it. */
-	if (home != domain_at(cpu) && p->nr_cpus_allowed > 1 && is_domain(home) &&
+	if (home != domain_at(cpu) && !bound(p) && is_domain(home) &&
 	    domains[DOMAIN(home)].idle > 0)
 		set_slice(p, 0);
+}
+
+/* A real-time task takes the CPU: what waits for this CPU goes where another is. */
+SEC("struct_ops/land_cpu_release")
+void BPF_PROG(land_cpu_release, s32 cpu, struct scx_cpu_release_args *args)
+{
+	scx_bpf_reenqueue_local();
 }
 
 SEC("struct_ops/land_update_idle")
@@ -1145,6 +1171,14 @@ void BPF_PROG(land_exit, struct scx_exit_info *info)
 	exit_kind = info->kind;
 }
 
+/* Run by the user-space half: in a container it does not know its number. */
+SEC("syscall")
+int land_daemon(void *unused)
+{
+	daemon_pid = bpf_get_current_pid_tgid();
+	return 0;
+}
+
 SEC(".struct_ops.link")
 struct sched_ext_ops land_ops = {
 	.select_cpu	= (void *)land_select_cpu,
@@ -1156,6 +1190,7 @@ struct sched_ext_ops land_ops = {
 	.running	= (void *)land_running,
 	.stopping	= (void *)land_stopping,
 	.tick		= (void *)land_tick,
+	.cpu_release	= (void *)land_cpu_release,
 	.update_idle	= (void *)land_update_idle,
 	.init_task	= (void *)land_init_task,
 	.exit_task	= (void *)land_exit_task,

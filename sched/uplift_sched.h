@@ -77,6 +77,7 @@ struct usched_ops {
  * @stall_ms: without a sign of life from us the kernel takes over (5,000)
  * @imbalance: a CPU takes from another domain's queue when more wait there (1);
  *	UINT_MAX for 0
+ * @ring_kb: of the rings to us and back, each, a power of two, 4 at least (1,024)
  * @status: a file to keep the live figures in, as JSON; NULL for none
  * @kernel_only: the BPF part decides all; we only look
  * @naive: every task goes up and wakes us: to compare with
@@ -87,6 +88,7 @@ struct usched_options {
 	unsigned int slice_us;
 	unsigned int stall_ms;
 	unsigned int imbalance;
+	unsigned int ring_kb;
 	const char *status;
 	bool kernel_only;
 	bool naive;
@@ -110,7 +112,11 @@ void *usched_data(struct usched *s);
  * @deadline: the earliest of a queue runs first; of the clock of task->now
  * @slice: nanoseconds, 0 for the default
  *
- * Return: false where there is no room: try again in the next callback.
+ * A decision for which the ring has no room goes there later, and no more tasks
+ * come until then.
+ *
+ * Return: false where that are 1,024 already, as can be if tasks of earlier
+ * bursts are decided about, too: try again in the next callback.
  */
 bool usched_dispatch(struct usched *s, const struct land_task *task, u64 deadline, u64 slice);
 

@@ -31,25 +31,26 @@ fi
 
 FORM=${1:-${FORM:-short}}
 case $FORM in
-short)	: "${HOTPLUG:=4}"; MS=300; STORM=8 ;;
-long)	: "${HOTPLUG:=100}"; MS=1000; STORM=32 ;;
+short)	: "${HOTPLUG:=4}"; MS=200; LONG=1000; STORM=8 ;;
+long)	: "${HOTPLUG:=100}"; MS=1000; LONG=3000; STORM=32 ;;
 *)	echo "usage: land.sh [short|long]" >&2; exit 2 ;;
 esac
 : "${LIMIT_MS:=100}"
 
 SCX=/sys/kernel/sched_ext
 CPU=/sys/devices/system/cpu
-TESTS="options load load_twice schedules gathers storm hotplug hotplug_unknown killed stopped unloads examples"
-TESTS="$TESTS unloaded kernel_log"
+TESTS="options load load_twice schedules gathers storm bound allowed fifo hotplug hotplug_unknown killed stopped"
+TESTS="$TESTS unloads full_ring examples unloaded kernel_log"
 
 cleanup_more()
 {
 	[ -z "$LOAD" ] || kill "$LOAD" 2>/dev/null
+	[ -z "$BOUND" ] || kill "$BOUND" 2>/dev/null
 	[ -z "$DAEMON" ] || kill -CONT "$DAEMON" 2>/dev/null
 	[ -z "$DAEMON" ] || kill "$DAEMON" 2>/dev/null
 	[ -z "$TAKEN" ] || echo 1 >"$CPU/cpu$TAKEN/online" 2>/dev/null
 }
-LOAD=; DAEMON=; TAKEN=
+LOAD=; BOUND=; DAEMON=; TAKEN=
 
 state()
 {
@@ -127,13 +128,34 @@ need_daemon()
 
 test_options()
 {
-	for bad in --tolerance=x --tolerance=101 --slice-us=0 --stall-ms=5 --nonsense word; do
+	for bad in --tolerance=x --tolerance=101 --slice-us=0 --stall-ms=5 --imbalance=-1 --ring-kb=2 --ring-kb=5 \
+		   --status=/no/such/status --nonsense word; do
 		"$SCHED/uplift_land" $bad >"$TMP/said" 2>&1
 		status=$?
 		[ $status = 2 ] || complain "$bad: status $status, not 2" || return
 		[ "$(wc -l <"$TMP/said")" -le 2 ] || complain "$bad: many words: $(cat "$TMP/said")" || return
 	done
-	is_state disabled || complain "the state is $(state)"
+	is_state disabled || complain "the state is $(state)" || return
+	refused 2 "must run as root" start-stop-daemon -S -c 65534:65534 -x "$SCHED/uplift_land" || return
+	# as a kernel without CONFIG_DEBUG_INFO_BTF shows itself
+	mount -t tmpfs tmpfs /sys/kernel/btf 2>/dev/null || return 0
+	refused 4 "no type information" "$SCHED/uplift_land"
+	ret=$?
+	umount /sys/kernel/btf
+	return $ret
+}
+
+# refused STATUS TEXT COMMAND...: in one line
+refused()
+{
+	wanted=$1
+	text=$2
+	shift 2
+	"$@" >"$TMP/refused" 2>&1
+	status=$?
+	[ $status = "$wanted" ] || complain "$*: status $status, not $wanted: $(cat "$TMP/refused")" || return
+	grep -q "$text" "$TMP/refused" || complain "$* says: $(cat "$TMP/refused")" || return
+	[ "$(wc -l <"$TMP/refused")" = 1 ] || complain "$*: many words: $(cat "$TMP/refused")"
 }
 
 test_load()
@@ -148,11 +170,7 @@ test_load()
 test_load_twice()
 {
 	need_daemon || return
-	"$SCHED/uplift_land" >"$TMP/twice" 2>&1
-	status=$?
-	[ $status = 1 ] || complain "the second ended with status $status" || return
-	grep -q "another scheduler is loaded: uplift_land" "$TMP/twice" || complain "it says: $(cat "$TMP/twice")" ||
-		return
+	refused 1 "another scheduler is loaded: uplift_land" "$SCHED/uplift_land" || return
 	is_state enabled || complain "the first is not loaded any more"
 }
 
@@ -198,6 +216,62 @@ test_storm()
 	[ "${REPEATABLE:-0}" != 1 ] || [ $longest -le "$LIMIT_MS" ] || complain "that is more than $LIMIT_MS ms"
 }
 
+# waited LOAD MS: the longest that a thread of it waited is less, where time says something
+waited()
+{
+	work "$1" || return
+	longest=$(($(value longest_ns) / 1000000))
+	ktap_print_msg "$1: the longest wait was $longest ms"
+	[ $longest -gt 0 ] || [ "$(value longest_ns)" -gt 0 ] || complain "nobody was watched" || return
+	is_state enabled || complain "it ended: $(tail -n 1 "$TMP/said")" || return
+	[ "${REPEATABLE:-0}" != 1 ] || [ $longest -le "$2" ] || complain "that is more than $2 ms"
+}
+
+# Who computes all the time on the CPU that others on it never leave idle: was set back by all that it had computed.
+test_bound()
+{
+	need_daemon || return
+	MS=$LONG waited bound:2 60
+}
+
+# A real-time task that takes a CPU for 300 ms does not keep the tasks that were put there.
+test_fifo()
+{
+	[ "$(grep -c ^processor /proc/cpuinfo)" -gt 1 ] || skip "one CPU only" || return
+	need_daemon || return
+	MS=$LONG waited fifo:1 "$LIMIT_MS"
+}
+
+# Tasks that may run on some CPUs only: as a cpuset or taskset makes them.
+test_allowed()
+{
+	cpus=$(grep -c ^processor /proc/cpuinfo)
+	[ "$cpus" -gt 3 ] || skip "$cpus CPUs only" || return
+	need_daemon || return
+	for mask in 1 6 e; do
+		taskset $mask "$DIR/sched_load" -t $MS 2x4 >"$TMP/work" || complain "CPUs $mask: sched_load ended with $?" ||
+			return
+		[ "$(value ops)" -gt 0 ] || complain "CPUs $mask: nothing was done" || return
+		is_state enabled || complain "CPUs $mask: it ended: $(tail -n 1 "$TMP/said")" || return
+	done
+}
+
+# More tasks at once than the rings hold: the BPF part queues what does not go up, the daemon keeps what does not go down.
+test_full_ring()
+{
+	[ -z "$DAEMON" ] || end || return
+	run uplift_land --status "$TMP/status" --stall-ms 10000 --ring-kb 4 || return
+	STALL=10000
+	for load in messages:2x60 storm:$STORM; do
+		work $load || return
+		[ "$(value ops)" -gt 0 ] || complain "$load: nothing was done" || return
+		is_state enabled || complain "$load: it ended: $(tail -n 1 "$TMP/said")" || return
+	done
+	end || return
+	ktap_print_msg "$(grep -o '"passed_up": [0-9]*' "$TMP/status"), $(grep -o '"no_room": [0-9]*' "$TMP/status")"
+	grep -q '"no_room": [1-9]' "$TMP/status" || complain "the ring was never full"
+}
+
 last_cpu()
 {
 	TAKEN=
@@ -213,6 +287,9 @@ test_hotplug()
 	need_daemon || return
 	"$DIR/sched_load" -t 600000 3x3 >/dev/null &
 	LOAD=$!
+	# one that may only run on the CPU that goes: the kernel lets it run elsewhere then
+	taskset "$(printf %x $((1 << TAKEN)))" sh -c 'while :; do :; done' &
+	BOUND=$!
 	ret=0
 	for round in $(seq $((HOTPLUG / 2))); do
 		echo 0 >$CPU/cpu"$TAKEN"/online || ret=1
@@ -222,9 +299,10 @@ test_hotplug()
 		is_state enabled || { complain "round $round: it ended: $(tail -n 1 "$TMP/said")"; ret=1; }
 		[ $ret = 0 ] || break
 	done
-	kill $LOAD
-	wait $LOAD 2>/dev/null
+	kill $LOAD $BOUND
+	wait $LOAD $BOUND 2>/dev/null
 	LOAD=
+	BOUND=
 	TAKEN=
 	return $ret
 }
@@ -270,9 +348,13 @@ test_killed()
 {
 	need_daemon || return
 	busy
+	# with a CPU offline, where one can be
+	! last_cpu >/dev/null || echo 0 >"$CPU/cpu$TAKEN/online" || TAKEN=
 	kill -9 "$DAEMON"
 	ended 137
 	ret=$?
+	[ -z "$TAKEN" ] || echo 1 >"$CPU/cpu$TAKEN/online" || ret=1
+	TAKEN=
 	work 2x2 || ret=1
 	idle
 	[ $ret = 0 ] || return
@@ -310,6 +392,7 @@ test_examples()
 	for example in example_fifo example_llc; do
 		run $example || return
 		[ "$(cat $SCX/root/ops)" = $example ] || complain "$(cat $SCX/root/ops) is loaded" || return
+		refused 1 "another scheduler is loaded: $example" "$SCHED/uplift_land" || return
 		work "2x$cpus" || return
 		[ "$(value ops)" -gt 0 ] || complain "$example: nothing was done" || return
 		is_state enabled || complain "$example ended: $(tail -n 1 "$TMP/said")" || return

@@ -18,6 +18,11 @@
  *	 storm:N	N processes at a time that are forked, compute briefly
  *			and end, beside one thread per CPU that computes: the
  *			longest that one of these waited
+ *	 bound:N	on the last CPU only: a thread that computes, and N pairs
+ *			that pass a token: the longest that the one waited
+ *	 fifo:N		N real-time threads that compute for 300 ms and sleep as
+ *			long, beside two threads per CPU that compute: the longest
+ *			that one of these waited
  *
  * -t MS	how long (1000)
  * -w MS	before that, not counted (100)
@@ -161,7 +166,8 @@ static unsigned long long bucket_ns(int bucket)
 {
 	int power = bucket / SUB;
 
-	return power ? (unsigned long long)(SUB + bucket % SUB) << (power - 1) : bucket;
+	return power ? (unsigned long long)(SUB + bucket % SUB) << (power - 1) :
+		       (unsigned long long)bucket;
 }
 
 static void longest(unsigned long long ns)
@@ -240,6 +246,9 @@ static void *passing(void *arg)
 	return NULL;
 }
 
+/* Where the threads of a shape go before they begin, if not anywhere. */
+static void (*shape_on)(void);
+
 static void shape(int processes, int threads, bool pairs)
 {
 	static struct passing passings[MAX_THREADS];
@@ -248,6 +257,8 @@ static void shape(int processes, int threads, bool pairs)
 	while (processes--) {
 		if (start(threads))
 			continue;
+		if (shape_on)
+			shape_on();
 		for (i = 0; i < threads; i++) {
 			if (pairs && i % 2 == 0 &&
 			    (pipe(pipes[0]) || pipe(pipes[1]) || write(pipes[0][1], "x", 1) != 1))
@@ -555,6 +566,65 @@ static void storm(int forks)
 	}
 }
 
+/* --- in the way of others --- */
+
+static void to_last_cpu(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpus - 1, &set);
+	if (sched_setaffinity(0, sizeof(set), &set)) {
+		perror("sched_load: sched_setaffinity");
+		_exit(1);
+	}
+}
+
+static void bound(int pairs)
+{
+	shape_on = to_last_cpu;
+	if (!start(1)) {
+		to_last_cpu();
+		watched(NULL);
+	}
+	shape(1, 2 * pairs, true);
+}
+
+static void *commanding(void *unused)
+{
+	static const struct sched_param param = { .sched_priority = 10 };
+	unsigned long long until;
+
+	if (pthread_setschedparam(pthread_self(), SCHED_FIFO, &param)) {
+		fprintf(stderr, "sched_load: SCHED_FIFO is not allowed\n");
+		_exit(1);
+	}
+	for (;;) {
+		usleep(300000);
+		until = now_ns() + 300000000;
+		while (now_ns() < until)
+			work();
+	}
+	return NULL;
+}
+
+static void fifo(int threads)
+{
+	int i;
+
+	if (!start(2 * cpus)) {
+		for (i = 1; i < 2 * cpus; i++)
+			start_thread(watched, NULL);
+		watched(NULL);
+	}
+	if (start(threads))
+		return;
+	mine = NULL;
+	for (i = 1; i < threads; i++)
+		start_thread(commanding, NULL);
+	commanding(NULL);
+}
+
 /* --- the whole --- */
 
 static bool start_load(const char *load)
@@ -574,6 +644,10 @@ static bool start_load(const char *load)
 		build(a);
 	else if (sscanf(load, "storm:%d%1s", &a, end) == 1 && a > 0)
 		storm(a);
+	else if (sscanf(load, "bound:%d%1s", &a, end) == 1 && a > 0 && a <= MAX_THREADS / 2)
+		bound(a);
+	else if (sscanf(load, "fifo:%d%1s", &a, end) == 1 && a > 0 && a < MAX_THREADS)
+		fifo(a);
 	else if (sscanf(load, "%dx%d%1s", &a, &b, end) >= 2 && a > 0 && b > 0 &&
 		 b <= MAX_THREADS && (!*end || (*end == 'p' && b % 2 == 0)))
 		shape(a, b, *end);
@@ -678,6 +752,7 @@ int main(int argc, char **argv)
 	return 0;
 usage:
 	fputs("usage: sched_load [-t MS] [-w MS] LOAD\n"
-	      "LOAD: PxT PxTp messages:MxW groups:G server:SxC build:J storm:N\n", stderr);
+	      "LOAD: PxT PxTp messages:MxW groups:G server:SxC build:J storm:N bound:N fifo:N\n",
+	      stderr);
 	return 2;
 }

@@ -60,7 +60,7 @@ def status():
         return schedtab.checked(json.loads(STATUS.read_text()), STATUS)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as problem:
+    except (OSError, ValueError, RecursionError) as problem:
         raise say.Problem(f"{STATUS} cannot be read: {problem}") from None
 
 

@@ -44,12 +44,20 @@ def of_ns(ns):
     return f"{ns} ns"
 
 
+def _number(value):
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2 ** 64
+
+
 def checked(data, where):
     """A status file's contents, if it is one."""
     try:
-        ok = data["format"] == FORMAT and isinstance(data["pid"], int) and all(
-            len(domain["latency"]) and isinstance(domain["cpus"], list) and isinstance(domain["runs"], int)
-            for domain in data["domains"]) and isinstance(data["stats"], dict)
+        ok = data["format"] == FORMAT and all(map(_number, (data["pid"], data["pending"]))) \
+            and isinstance(data["name"], str) and data["name"].isprintable() and isinstance(data["running"], bool) \
+            and isinstance(data["stats"], dict) and all(map(_number, data["stats"].values())) \
+            and isinstance(data["domains"], list) and data["domains"] and all(
+                all(_number(domain[key]) for key in ("online", "idle", "queued", "in", "out", "runs"))
+                and all(isinstance(domain[key], list) and all(map(_number, domain[key])) for key in ("cpus", "latency"))
+                and domain["latency"] for domain in data["domains"])
     except (KeyError, TypeError):
         ok = False
     if not ok:
@@ -77,8 +85,11 @@ def cpu_list(cpus):
 
 def live(now, before=None):
     """The table of a status; with an earlier one, what happened between the two."""
+    if before and (before["pid"] != now["pid"] or len(before["domains"]) != len(now["domains"])):
+        before = None
+
     def since(domain, key, at):
-        old = before["domains"][at][key] if before and before["pid"] == now["pid"] else \
+        old = before["domains"][at][key] if before else \
             [0] * len(domain[key]) if isinstance(domain[key], list) else 0
         return [new - was for new, was in zip(domain[key], old)] if isinstance(old, list) else domain[key] - old
 
@@ -90,7 +101,7 @@ def live(now, before=None):
                      str(since(domain, "in", at)), str(since(domain, "out", at)), of_ns(percentile(latency, 0.5)),
                      of_ns(percentile(latency, 0.99)), of_ns(percentile(latency, 1))))
     stats = now["stats"]
-    if before and before["pid"] == now["pid"]:
+    if before:
         stats = {key: value - before["stats"].get(key, 0) for key, value in stats.items()}
     near = sum(stats.get(key, 0) for key in ("same_cpu", "sibling", "same_domain", "other_domain"))
     out = [f"{now['name']} {now['pid']}" + ("" if now["running"] else " (ended)") + f": {now['pending']} tasks wait for"

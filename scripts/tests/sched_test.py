@@ -78,6 +78,24 @@ class Tables(unittest.TestCase):
             with self.assertRaises(say.Problem):
                 schedtab.checked(bad, "x")
 
+    def test_cut_status(self):
+        # as it is while somebody else writes it, or the disk is full
+        whole = json.dumps(status())
+        with tempfile.TemporaryDirectory() as temp, unittest.mock.patch.object(command, "STATUS", pathlib.Path(temp) / "s"):
+            self.assertIsNone(command.status())
+            for cut in range(0, len(whole), 7):
+                command.STATUS.write_text(whole[:cut])
+                with self.assertRaisesRegex(say.Problem, "cannot be read|no status"):
+                    command.status()
+            command.STATUS.write_text(whole)
+            self.assertEqual(command.status()["pid"], 7)
+
+    def test_other_domains(self):
+        # it started again, and learnt of a cache
+        was, now = status(runs=10), status(runs=25)
+        now["domains"].append(now["domains"][0])
+        self.assertEqual(schedtab.live(now, was).count(" 25 "), 2)
+
     def test_comparison(self):
         text = schedtab.comparison([sample("eevdf", "2x2", [40, 60]), sample("land", "2x2", [100, 0]),
                                     sample("land", "messages:2x8", [1, 1], late={"count": 1, "p50": 1000, "p99": 2000,
