@@ -229,6 +229,21 @@ static void set_name(struct usched *s)
 	}
 }
 
+/* What loading took: the verifier's work is nearly all of it. */
+static void say_verified(struct usched *s)
+{
+	struct bpf_program *program;
+
+	bpf_object__for_each_program(program, s->skel->obj) {
+		struct bpf_prog_info info = {};
+		u32 size = sizeof(info);
+
+		if (!bpf_prog_get_info_by_fd(bpf_program__fd(program), &info, &size))
+			say(s, "%s: %u instructions verified", bpf_program__name(program),
+			    info.verified_insns);
+	}
+}
+
 static int load(struct usched *s)
 {
 	const struct usched_options *options = &s->options;
@@ -286,6 +301,8 @@ static int load(struct usched *s)
 			    strerror(-err), *complaint ? ": " : "", complaint);
 		return USCHED_FAILED;
 	}
+	if (verbose)
+		say_verified(s);
 	err = bpf_prog_test_run_opts(bpf_program__fd(s->skel->progs.land_daemon), &run);
 	if (err) {
 		say(s, "the BPF part does not run: %s", strerror(-err));

@@ -31,7 +31,7 @@ fi
 
 FORM=${1:-${FORM:-short}}
 case $FORM in
-short)	: "${HOTPLUG:=4}"; MS=200; LONG=1000; STORM=8 ;;
+short)	: "${HOTPLUG:=4}"; MS=200; LONG=400; STORM=8 ;;
 long)	: "${HOTPLUG:=100}"; MS=1000; LONG=3000; STORM=32 ;;
 *)	echo "usage: land.sh [short|long]" >&2; exit 2 ;;
 esac
@@ -194,13 +194,26 @@ test_gathers()
 	need_daemon || return
 	[ "$(grep -c '"cpus"' "$TMP/status")" -gt 1 ] || skip "one cache only" || return
 	for load in 1x2p 2x2; do
-		work $load || return
-		sed 's/"pid"/\n&/g' "$TMP/work" | awk -F '[][]' '/^"pid"/ {
-			n = split($2, part, ", "); sum = top = 0
-			for (i = 1; i <= n; i++) { sum += part[i]; if (part[i] > top) top = part[i] }
-			if (!sum || top < 0.9 * sum) { print $2; exit 1 }
-		}' >"$TMP/spread" || complain "$load: work by cache is $(cat "$TMP/spread")" || return
+		gathered $load && continue
+		[ "${REPEATABLE:-0}" != 1 ] || return
+		# where time says nothing a busy host may have held up the daemon
+		WARM=2000
+		gathered $load
+		ret=$?
+		WARM=
+		[ $ret = 0 ] || return
 	done
+}
+
+# gathered LOAD: of each of its processes, nine tenths of the work
+gathered()
+{
+	work "$1" || return
+	sed 's/"pid"/\n&/g' "$TMP/work" | awk -F '[][]' '/^"pid"/ {
+		n = split($2, part, ", "); sum = top = 0
+		for (i = 1; i <= n; i++) { sum += part[i]; if (part[i] > top) top = part[i] }
+		if (!sum || top < 0.9 * sum) { print $2; exit 1 }
+	}' >"$TMP/spread" || complain "$1: work by cache is $(cat "$TMP/spread")"
 }
 
 # Processes that come and go as fast as they can beside a thread per CPU that computes.

@@ -218,6 +218,7 @@ def _trace(args):
     own.mkdir()
     try:
         (own / "buffer_size_kb").write_text("8192")
+        (own / "trace_clock").write_text("mono")
         (own / "events/sched/sched_switch/enable").write_text("1")
         time.sleep(args.seconds)
         (own / "events/sched/sched_switch/enable").write_text("0")

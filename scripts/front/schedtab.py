@@ -149,6 +149,9 @@ _SWITCH = re.compile(r"\s(?:\S.*)-\d+\s+\[(\d+)\]\s.*?\s(\d+)\.(\d+): sched_swit
                      r"next_comm=(.*) next_pid=(\d+) next_prio")
 
 
+_LOST = re.compile(r"CPU:(\d+) \[LOST \d+ EVENTS\]")
+
+
 def trace(text, domain_of):
     """Chrome's trace events of tracefs' text with sched_switch in it; @domain_of: {cpu: domain}."""
     events, since = [], {}
@@ -160,6 +163,8 @@ def trace(text, domain_of):
     for line in text.splitlines():
         match = _SWITCH.search(" " + line)
         if not match:
+            if lost := _LOST.match(line):
+                since.pop(int(lost[1]), None)	# who ran meanwhile is not known
             continue
         cpu, at = int(match[1]), int(match[2]) * 10**6 + int(match[3].ljust(6, "0")[:6])
         if cpu in since:

@@ -125,7 +125,25 @@ class Trace(unittest.TestCase):
                                   "args": {"pid": 42}}])
         names = {event["args"]["name"] for event in found["traceEvents"] if event["ph"] == "M"}
         self.assertEqual(names, {"CPU 0", "CPU 1", "domain 0", "domain 1"})
-        json.dumps(found)
+        self.assertEqual(sched.trace_problems(json.loads(json.dumps(found))), [])
+
+    def test_lost_events(self):
+        # a turn that began before them has no known end
+        lines = self.TEXT.splitlines()
+        found = schedtab.trace("\n".join([*lines[:3], "CPU:1 [LOST 12 EVENTS]", *lines[3:]]), {0: 0, 1: 1})
+        self.assertEqual([event for event in found["traceEvents"] if event["ph"] == "X"], [])
+
+    def test_format(self):
+        good = schedtab.trace(self.TEXT, {0: 0, 1: 1})
+        turn = next(event for event in good["traceEvents"] if event["ph"] == "X")
+        for bad in ([], {}, {"traceEvents": []}, {**good, "displayTimeUnit": "s"},
+                    {**good, "traceEvents": [turn]},
+                    {**good, "traceEvents": [*good["traceEvents"], turn]},
+                    {**good, "traceEvents": [*good["traceEvents"], {"ph": "B"}]},
+                    *({**good, "traceEvents": [*good["traceEvents"][:-1], {**turn, key: value}]}
+                      for key, value in (("ts", "1"), ("dur", -1), ("tid", None), ("name", 3), ("pid", 9)))):
+            with self.subTest(bad):
+                self.assertTrue(sched.trace_problems(bad))
 
 
 class Command(unittest.TestCase):
