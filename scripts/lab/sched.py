@@ -59,20 +59,20 @@ def carried(directory, where="/sched"):
     return files
 
 
-# selftests/land.sh, in guests of 1, 2 and 4 caches; the short form in one of 2.
+# selftests/land.sh, in guests of 1, 2 and 4 caches, and of one CPU; the short form in one of 2: (topology, vCPUs).
 
-LAYOUTS = {"llc2": 4, "llc1": 4, "llc4": 16, "smt": 8}
+LAYOUTS = {"llc2": ("llc2", 8), "llc1": ("llc1", 4), "llc4": ("llc4", 16), "smt": ("smt", 8), "one": ("llc1", 1)}
 
 
 def layout_test(target, install, layout, form="short", env=None, only=None):
     """What land.sh found in a guest of a layout. The long form's guests have a clock of their own instructions."""
-    files = carried(build(target)) | {"/selftests": install}
+    files, (topology, cpus) = carried(build(target)) | {"/selftests": install}, LAYOUTS[layout]
     environment = (env or {}) | ({"ONLY": " ".join(only)} if only else {})
     environment |= {"REPEATABLE": "1"} if form == "long" else {}
-    result = guest.boot(target, f"exec /selftests/land.sh {form}", files=files, topology=layout, smp=LAYOUTS[layout],
+    result = guest.boot(target, f"exec /selftests/land.sh {form}", files=files, topology=topology, smp=cpus,
                         env=environment, repeatable=form == "long", timeout=600 if form == "short" else 3600,
                         name=f"{target.name}-land-{layout}", quiet=True)
-    return fslist.judge(result, LAYOUTS[layout])
+    return fslist.judge(result, cpus)
 
 
 # `uplift sched` itself, typed in a guest that has Python.
