@@ -256,8 +256,7 @@ int main(int argc, char **argv)
 		case RING_KB:
 			options.ring_kb = within("ring-kb", optarg, 4, 65536);
 			if (options.ring_kb & (options.ring_kb - 1)) {
-				fprintf(stderr, "uplift_land: --ring-kb takes a power of two, not %u\n",
-					options.ring_kb);
+				fprintf(stderr, "uplift_land: --ring-kb takes a power of two\n");
 				return USCHED_USAGE;
 			}
 			break;

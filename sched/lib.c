@@ -247,7 +247,7 @@ static void say_verified(struct usched *s)
 static int load(struct usched *s)
 {
 	const struct usched_options *options = &s->options;
-	LIBBPF_OPTS(bpf_test_run_opts, run);
+	struct bpf_test_run_opts run = { .sz = sizeof(run) };
 	char text[128];
 	unsigned int i;
 	int err, cpus;

@@ -520,7 +520,7 @@ static void out_of_queue(struct land_ctx *t)
 	__sync_fetch_and_add(&loose, -1);
 }
 
-/* Who computes briefly first; nobody is set back by more than 30 ms, so that everybody's turn comes. */
+/* Who computes briefly first; nobody is set back by more than 30 ms: everybody's turn comes. */
 static u64 deadline_of(struct land_ctx *t)
 {
 	u64 late = t->burst;

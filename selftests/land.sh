@@ -199,11 +199,11 @@ test_gathers()
 	cpus=$(grep -c ^processor /proc/cpuinfo)
 	[ "$(cat $CPU/smt/active 2>/dev/null)" != 1 ] || cpus=$((cpus / 2))
 	for load in 1x2p $([ $((cpus * 4)) -le $((2 * 5 * domains)) ] || echo 2x2); do
-		gathered $load && continue
+		gathered "$load" && continue
 		[ "${REPEATABLE:-0}" != 1 ] || return
 		# where time says nothing a busy host may have held up the daemon
 		WARM=2000
-		gathered $load
+		gathered "$load"
 		ret=$?
 		WARM=
 		[ $ret = 0 ] || return
@@ -282,7 +282,7 @@ test_full_ring()
 	run uplift_land --status "$TMP/status" --stall-ms 10000 --ring-kb 4 || return
 	STALL=10000
 	for load in messages:2x60 storm:$STORM; do
-		work $load || return
+		work "$load" || return
 		[ "$(value ops)" -gt 0 ] || complain "$load: nothing was done" || return
 		is_state enabled || complain "$load: it ended: $(tail -n 1 "$TMP/said")" || return
 	done
