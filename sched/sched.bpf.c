@@ -58,6 +58,12 @@ void scx_bpf_kick_cpu(s32 cpu, u64 flags) __ksym;
 #endif
 #ifdef HAVE_scx_bpf_dsq_reenq
 void scx_bpf_dsq_reenq(u64 dsq_id, u64 reenq_flags) __ksym;
+#else
+int bpf_iter_scx_dsq_new(struct bpf_iter_scx_dsq *it, u64 dsq_id, u64 flags) __ksym;
+struct task_struct *bpf_iter_scx_dsq_next(struct bpf_iter_scx_dsq *it) __ksym;
+void bpf_iter_scx_dsq_destroy(struct bpf_iter_scx_dsq *it) __ksym;
+bool scx_bpf_dsq_move(struct bpf_iter_scx_dsq *it, struct task_struct *p, u64 dsq_id,
+		      u64 enq_flags) __ksym;
 #endif
 #ifdef HAVE_scx_bpf_task_set_slice
 bool scx_bpf_task_set_slice(struct task_struct *p, u64 slice) __ksym;
@@ -497,11 +503,14 @@ static void look_again(s32 cpu, u64 queue)
 
 /* --- queueing --- */
 
-/* Into the queue of a domain: who is gathered nowhere is counted, until it leaves it. */
+/*
+ * Into the queue of a domain: who is gathered nowhere is counted, until it
+ * leaves it; and who may not run everywhere, as that may be elsewhere only.
+ */
 static void into_queue(struct task_struct *p, struct land_ctx *t, s32 domain, u64 slice,
 		       u64 deadline, u64 flags)
 {
-	if (!gathered(t) && p->nr_cpus_allowed >= nr_cpus) {
+	if (!gathered(t) || p->nr_cpus_allowed < nr_cpus) {
 		t->loose = domain;
 		__sync_fetch_and_add(&loose_in[DOMAIN(domain)], 1);
 		__sync_fetch_and_add(&loose, 1);
@@ -684,6 +693,13 @@ static void place(struct task_struct *p, struct land_ctx *t, struct land_decisio
 	s32 domain = what->domain, cpu;
 	bool any = domain == LAND_ANY;
 
+	cpu = scx_bpf_task_cpu(p);
+	if (is_cpu(cpu) && !cpu_online[CPU(cpu)]) {
+		/* The kernel takes it away from there; to where it is allowed, or else anywhere. */
+		gap_task_change(t, 0);
+		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL_ON | cpu, what->slice, 0);
+		return;
+	}
 	if (!is_domain(domain) ||
 	    domains[DOMAIN(domain)].online <= 0)
 		domain = domain_at(scx_bpf_task_cpu(p));
@@ -1129,6 +1145,25 @@ static void cpu_change(s32 cpu, bool online)
 	__sync_fetch_and_add(&hotplugs, 1);
 }
 
+/*
+ * A CPU that goes offline is not asked for work any more, and waits until it has
+ * no task. Those that are in its own queue, or wait in another one and may run
+ * nowhere else, it has to run for the kernel to take them away.
+ */
+static void give_up(u64 queue, s32 cpu)
+{
+#ifdef HAVE_scx_bpf_dsq_reenq
+	scx_bpf_dsq_reenq(queue, 0);
+#else
+	struct task_struct *p;
+
+	bpf_for_each(scx_dsq, p, queue, 0) {
+		if (scx_bpf_task_cpu(p) == cpu)
+			scx_bpf_dsq_move(&___it, p, SCX_DSQ_LOCAL_ON | cpu, 0);
+	}
+#endif
+}
+
 /* Having these keeps the scheduler loaded when CPUs come and go. */
 SEC("struct_ops/land_cpu_online")
 void BPF_PROG(land_cpu_online, s32 cpu)
@@ -1140,6 +1175,8 @@ SEC("struct_ops/land_cpu_offline")
 void BPF_PROG(land_cpu_offline, s32 cpu)
 {
 	cpu_change(cpu, false);
+	give_up(CPU_QUEUE(cpu), cpu);
+	give_up(domain_at(cpu), cpu);
 }
 
 SEC("struct_ops.s/land_init")
