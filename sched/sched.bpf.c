@@ -1043,7 +1043,8 @@ void BPF_PROG(land_update_idle, s32 cpu, bool idle)
 		__sync_fetch_and_add(&domains[DOMAIN(domain)].idle, idle ? 1 : -1);
 	}
 	gap_cpu_change(cpu, idle);
-	if (!idle)
+	/* one that goes offline is idle, too, and must not be made to look */
+	if (!idle || !cpu_online[CPU(cpu)])
 		return;
 	/* What was queued since this CPU looked was queued by somebody who saw no idle CPU. */
 	if (scx_bpf_dsq_nr_queued(domain) > 0) {

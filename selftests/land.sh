@@ -50,7 +50,7 @@ cleanup_more()
 	[ -z "$DAEMON" ] || kill "$DAEMON" 2>/dev/null
 	[ -z "$TAKEN" ] || echo 1 >"$CPU/cpu$TAKEN/online" 2>/dev/null
 }
-LOAD=; BOUND=; DAEMON=; TAKEN=
+LOAD=; BOUND=; DAEMON=; TAKEN=; ALLOWED=
 
 state()
 {
@@ -105,8 +105,23 @@ UNTRIED="INT HUP TERM "
 # work LOAD: a line of JSON in $TMP/work
 work()
 {
-	"$DIR/sched_load" -t $MS -w "${WARM:-100}" "$1" >"$TMP/work" ||
+	${ALLOWED:+taskset "$ALLOWED"} "$DIR/sched_load" -t "$MS" -w "${WARM:-100}" "$1" >"$TMP/work" ||
 		complain "sched_load $1 ended with status $?"
+}
+
+# busy_with LOAD: it does something, within ten times as long where time says nothing, as on a busy host
+busy_with()
+{
+	work "$1" || return
+	[ "$(value ops)" = 0 ] || return 0
+	if [ "${REPEATABLE:-0}" != 1 ]; then
+		MS=${MS}0
+		work "$1"
+		ret=$?
+		MS=${MS%0}
+		[ $ret = 0 ] || return
+	fi
+	[ "$(value ops)" -gt 0 ] || complain "$1: nothing was done"
 }
 
 value()
@@ -180,8 +195,7 @@ test_schedules()
 	cpus=$(grep -c ^processor /proc/cpuinfo)
 	[ "$cpus" -gt 1 ] || skip "one CPU only: every task is bound to it" || return
 	need_daemon || return
-	work "4x${cpus}" || return
-	[ "$(value ops)" -gt 0 ] || complain "nothing was done" || return
+	busy_with "4x${cpus}" || return
 	loop_until 100 grep -q '"passed_up": [1-9]' "$TMP/status" || complain "no task was passed up" || return
 	up=$(sed -n 's/.*"passed_up": \([0-9]*\).*/\1/p' "$TMP/status")
 	wakes=$(sed -n 's/.*"wakes": \([0-9]*\).*/\1/p' "$TMP/status")
@@ -225,11 +239,10 @@ gathered()
 test_storm()
 {
 	need_daemon || return
-	work storm:$STORM || return
+	busy_with storm:$STORM || return
 	forks=$(value ops)
 	longest=$(($(value longest_ns) / 1000000))
 	ktap_print_msg "$forks forks; the longest wait was $longest ms"
-	[ "$forks" -gt 0 ] || complain "nothing was forked" || return
 	is_state enabled || complain "it ended: $(tail -n 1 "$TMP/said")" || return
 	[ "${REPEATABLE:-0}" != 1 ] || [ $longest -le "$LIMIT_MS" ] || complain "that is more than $LIMIT_MS ms"
 }
@@ -237,7 +250,12 @@ test_storm()
 # waited LOAD MS: the longest that a thread of it waited is less, where time says something
 waited()
 {
-	work "$1" || return
+	short=$MS
+	MS=$LONG
+	work "$1"
+	ret=$?
+	MS=$short
+	[ $ret = 0 ] || return
 	longest=$(($(value longest_ns) / 1000000))
 	ktap_print_msg "$1: the longest wait was $longest ms"
 	[ $longest -gt 0 ] || [ "$(value longest_ns)" -gt 0 ] || complain "nobody was watched" || return
@@ -249,7 +267,7 @@ waited()
 test_bound()
 {
 	need_daemon || return
-	MS=$LONG waited bound:2 60
+	waited bound:2 60
 }
 
 # A real-time task that takes a CPU for 300 ms does not keep the tasks that were put there.
@@ -257,7 +275,7 @@ test_fifo()
 {
 	[ "$(grep -c ^processor /proc/cpuinfo)" -gt 1 ] || skip "one CPU only" || return
 	need_daemon || return
-	MS=$LONG waited fifo:1 "$LIMIT_MS"
+	waited fifo:1 "$LIMIT_MS"
 }
 
 # Tasks that may run on some CPUs only: as a cpuset or taskset makes them.
@@ -266,12 +284,11 @@ test_allowed()
 	cpus=$(grep -c ^processor /proc/cpuinfo)
 	[ "$cpus" -gt 3 ] || skip "$cpus CPUs only" || return
 	need_daemon || return
-	for mask in 1 6 e; do
-		taskset $mask "$DIR/sched_load" -t $MS 2x4 >"$TMP/work" || complain "CPUs $mask: sched_load ended with $?" ||
-			return
-		[ "$(value ops)" -gt 0 ] || complain "CPUs $mask: nothing was done" || return
-		is_state enabled || complain "CPUs $mask: it ended: $(tail -n 1 "$TMP/said")" || return
+	for ALLOWED in 1 6 e; do
+		busy_with 2x4 || complain "on CPUs $ALLOWED" || return
+		is_state enabled || complain "CPUs $ALLOWED: it ended: $(tail -n 1 "$TMP/said")" || return
 	done
+	ALLOWED=
 }
 
 # More tasks at once than the rings hold: the BPF part queues what does not go up, the daemon keeps what does not go down.
@@ -282,8 +299,7 @@ test_full_ring()
 	run uplift_land --status "$TMP/status" --stall-ms 10000 --ring-kb 4 || return
 	STALL=10000
 	for load in messages:2x60 storm:$STORM; do
-		work "$load" || return
-		[ "$(value ops)" -gt 0 ] || complain "$load: nothing was done" || return
+		busy_with "$load" || return
 		is_state enabled || complain "$load: it ended: $(tail -n 1 "$TMP/said")" || return
 	done
 	end || return
@@ -413,8 +429,7 @@ test_examples()
 		run $example || return
 		[ "$(cat $SCX/root/ops)" = $example ] || complain "$(cat $SCX/root/ops) is loaded" || return
 		refused 1 "another scheduler is loaded: $example" "$SCHED/uplift_land" || return
-		work "2x$cpus" || return
-		[ "$(value ops)" -gt 0 ] || complain "$example: nothing was done" || return
+		busy_with "2x$cpus" || return
 		is_state enabled || complain "$example ended: $(tail -n 1 "$TMP/said")" || return
 		end || return
 		ktap_print_msg "$example: $(tail -n 1 "$TMP/said")"
@@ -425,8 +440,7 @@ test_unloaded()
 {
 	[ -z "$DAEMON" ] || end || return
 	is_state disabled || complain "the state is $(state)" || return
-	work 2x2 || return
-	[ "$(value ops)" -gt 0 ] || complain "nothing was done"
+	busy_with 2x2
 }
 
 if [ ! -d $SCX ]; then
