@@ -52,6 +52,16 @@ cleanup_more()
 }
 LOAD=; BOUND=; DAEMON=; TAKEN=; ALLOWED=
 
+# What a test that failed has left does not make the next one fail.
+after_failure()
+{
+	cleanup_more
+	for pid in $LOAD $BOUND $DAEMON; do
+		wait "$pid" 2>/dev/null
+	done
+	LOAD=; BOUND=; DAEMON=; TAKEN=; ALLOWED=
+}
+
 state()
 {
 	cat $SCX/state
