@@ -286,11 +286,13 @@ static struct worker workers[MAX_THREADS][MAX_THREADS];
 static void *worker(void *arg)
 {
 	struct worker *self = arg;
-	unsigned long long value;
+	unsigned long long value, began;
 	int i;
 
 	while (read(self->wake, &value, 8) == 8) {
-		latency(now_ns() - atomic_load(&self->woken));
+		/* woken again meanwhile, it would be later than now */
+		began = atomic_load(&self->woken);
+		latency(now_ns() - began);
 		for (i = 0; i < 5; i++)
 			work();
 		operation();
