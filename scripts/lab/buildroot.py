@@ -30,6 +30,8 @@ GCC12 = ["gcc-12"]
 # What makes and exercises the file systems that the iomap change is tried on.
 IO = ["fio", "xfsprogs"]
 
+# sched/: the BPF part, its skeleton, and the library that loads it.
+SCHED = ["clang", "llvm", "bpftool", "libbpf-dev", "libelf-dev", "zlib1g-dev", "libzstd-dev"]
 # Workloads that users know, beside fio; sed and ls, which are linked with libselinux, any Debian has.
 LOADS = ["linux-perf", "rt-tests"]
 
@@ -43,7 +45,7 @@ TEST = RUN + GCC12 + IO + """
     stress-ng
     """.split()
 
-SETS = {"run": RUN, "gcc-12": GCC12, "io": RUN + IO, "loads": RUN + IO + LOADS, "efi": RUN + EFI,
+SETS = {"run": RUN, "gcc-12": GCC12, "io": RUN + IO, "loads": RUN + IO + LOADS, "efi": RUN + EFI, "sched": RUN + SCHED,
         "test": TEST}
 
 _MARK = "etc/uplift-packages"

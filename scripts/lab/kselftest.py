@@ -6,12 +6,13 @@ import json
 import os
 import re
 
-from . import at_once, buildroot, fetch, fslist, guest, kmod, llc, paths, say, selftests, targets
+from . import at_once, buildroot, fetch, fslist, guest, kmod, llc, paths, say, sched, selftests, targets
 
 # What a guest needs to run a script of selftests/, beside the modules and selftests/ itself.
 SCRIPTS = {
     "fslist": {},
     "llc": {},
+    "land": {},
     "abi": {},
     "lockdown": {"env": {"LOCKDOWN": "1"}},
     "refusals": {},
@@ -118,17 +119,20 @@ def run_on(target, install, expect, form="short", smp=2, env=None, script="fslis
     @append: words for the kernel's command line
     @slow: so many times slower than a stock kernel; emulated on one thread then, where nothing is the emulator's fault
     """
-    kos = list(kmod.build(target).values())
+    # uplift_land is no module, and wants none
+    kos = list(kmod.build(target).values()) if script != "land" else []
     environment = (env or {}) | ({"ONLY": " ".join(only)} if only else {})
     timeout = (900 if form == "short" else 3600) * slow
     how = {"append": append, "thread": "single" if slow > 1 else None}
-    where = "several layouts of CPUs" if script == "llc" else f"{smp} CPUs"
+    where = "several layouts of CPUs" if script in ("llc", "land") else f"{smp} CPUs"
     with say.doing(f"selftests of {script} on {target.release}, {where}") as doing:
         if script == "fslist":
             environment = {"EXPECT": expect, "PERMANENT": "1"} | environment
             found = fslist.correctness(target, kos, install, smp=smp, env=environment, form=form, timeout=timeout, **how)
         elif script == "llc":
             found = llc.layouts_test(target, kos, install, form=form, env=env, only=only, append=append, slow=slow)
+        elif script == "land":
+            found = sched.layouts_test(target, install, form=form, env=env, only=only)
         else:
             found = boot(target, kos, install, script, form=form, smp=smp, env=environment, timeout=timeout, **how)
         doing.result = found["summary"]

@@ -87,18 +87,22 @@ def carried():
 
 
 def boot(target, words, *, kos=(), tests=None, count=False, smp=None, timeout=900, accel=None, topology=None, name=None,
-         script=None, echo=None, append=""):
-    """Run our command in a guest; what it printed is in the result's output, what it wrote in /out."""
+         script=None, echo=None, append="", more=None):
+    """Run our command in a guest; what it printed is in the result's output, what it wrote in /out.
+
+    @more: {path in the guest: file here}, beside our tree
+    """
     loads = "--workloads" in words
     buildroot.ensure("loads" if loads else "io")
     files, programs = carried()
+    files |= more or {}
     if tests:
         files["/selftests"] = tests
     python = f"/usr/bin/{pathlib.Path(PYTHON).name}"
     if script is None:
         script = f"exec {python} {TREE}/scripts/uplift {shlex.join(words)}"
     env = {"UPLIFT_BUILD": "/out", "PYTHONHOME": "/usr", "UPLIFT": f"{python} {TREE}/scripts/uplift",
-           "UPLIFT_BENCH_DIR": "/selftests", "UPLIFT_COUNTING": str(int(count)),
+           "UPLIFT_BENCH_DIR": "/selftests", "UPLIFT_SCHED_DIR": "/sched", "UPLIFT_COUNTING": str(int(count)),
            "UPLIFT_EMULATED": str(int(guest.choose_accel(target, guest.Qemu(), count, None, accel)[0] != "KVM"))}
     if target.config:
         files[f"/boot/config-{target.release}"] = target.config

@@ -15,7 +15,7 @@ import shutil
 import stat
 import subprocess
 
-from . import buildroot, fetch, guest, initramfs, paths, say, selftests, targets
+from . import buildroot, fetch, guest, initramfs, kmod, paths, say, sched, selftests, targets
 
 PACKAGES = """
     dpkg-dev debhelper dh-dkms dkms lintian fakeroot man-db mandoc bash-completion autopkgtest
@@ -188,6 +188,7 @@ def cycle(target, debs, boot=True):
             if round_ == 1:
                 bodies(target)
                 run_installed()
+                scheduler(target)
                 modules_test()
                 if boot:
                     in_guest(target)
@@ -229,6 +230,22 @@ def run_installed():
     said = inside(["bash", "-c", ". /usr/share/bash-completion/bash_completion && _comp_load uplift && complete -p uplift"],
                   "completion")
     check("_uplift" in said, "bash-completion loads uplift's")
+
+
+def scheduler(target):
+    """uplift_land is built from what was installed, by the build root's compiler: the root has the files only."""
+    try:
+        sched.supported(target)
+    except say.Skip as reason:
+        skip(str(reason))
+        return
+    buildroot.ensure("sched")
+    out = BASE / "sched"
+    paths.remove(out)
+    code, text = buildroot.output(["make", "-C", ROOT / "usr/lib/uplift/sched", f"BTF={kmod.btf_of(target)}", f"O={out}"])
+    check(not code and all((out / name).exists() for name in sched.PROGRAMS),
+          f"{target.name}: make -C /usr/lib/uplift/sched", text.splitlines()[-20:])
+    paths.remove(out)
 
 
 def autopkgtest(debs):

@@ -28,7 +28,7 @@ sys.path.insert(0, str(TOP / "scripts/bodies"))
 import csource		# noqa: E402
 import manifests	# noqa: E402
 import report as evaluation_report	# noqa: E402
-from front import report as front_report	# noqa: E402
+from front import report as front_report, schedtab	# noqa: E402
 from lab import say, tap	# noqa: E402
 from llc import command, source, svg, text	# noqa: E402
 from tests import dossier_data	# noqa: E402
@@ -209,6 +209,24 @@ class Fuzz(unittest.TestCase):
             self.assertIn(evaluation_report.main(["report", str(path)]), (0, 1))
 
         self.each(evaluation)
+
+    def test_statuses(self):
+        domain = {"cpus": [0, 1], "online": 2, "idle": 1, "queued": 0, "in": 1, "out": 2, "runs": 30, "latency": [0, 5, 1]}
+        good = {"format": 1, "name": "uplift_land", "pid": 7, "running": True, "pending": 0, "gap_ns": 0, "gap_any_ns": 0,
+                "stats": {"same_cpu": 3, "passed_up": 1}, "domains": [domain, domain]}
+
+        def status(rng):
+            text = json.dumps(spoil(good, rng)) if rng.randrange(3) else spoil_bytes(
+                json.dumps(good).encode(), rng).decode(errors="replace")
+            try:
+                found = json.loads(text)
+            except (ValueError, RecursionError):
+                return	# as `uplift sched show` says
+            found = schedtab.checked(found, "status")
+            schedtab.live(found)
+            schedtab.live(found, good)
+
+        self.each(status)
 
     def test_ktap(self):
         good = ("KTAP version 1\n1..2\n# 6.18, short\n  KTAP version 1\n  1..2\n  ok 1 one\n  not ok 2 two # SKIP why\n"

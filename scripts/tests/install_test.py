@@ -4,6 +4,7 @@
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -149,6 +150,23 @@ PATH=/usr/bin:/bin exec {tool} "$@"
         self.assertEqual((self.top / "usr/lib/uplift/scripts/uplift").stat().st_mode & 0o777, 0o755)
         self.assertEqual((self.top / "usr/share/man/man8/uplift.8").stat().st_mode & 0o777, 0o644)
         self.assertFalse([path for path in listing(self.top) if re.search(r"\.(ko|o|pyc|mod\.c)$|/gen/", path)])
+
+    @unittest.skipUnless(shutil.which("make") and shutil.which("cc"), "no make, or no compiler")
+    def test_scheduler_can_be_built_from_it(self):
+        self.install("install")
+        sched = self.top / "usr/local/lib/uplift/sched"
+        code, text = run("make", "-s", "-C", sched, "check", f"O={self.top}/out")
+        self.assertEqual((code, "not ok" in text), (0, False), text)
+        # what is missing is said in one line
+        for words, says in (((f"BTF={sched}/Makefile", "CLANG=/no/clang"), r"not here: clang.*: apt-get install "),
+                            (("BTF=/no/btf",), r"no type information of a kernel in /no/btf: ")):
+            code, text = run("make", "-s", "-C", sched, f"O={self.top}/out", *words)
+            self.assertEqual(code, 2)
+            self.assertRegex(text.splitlines()[0], r"make -C sched: " + says)
+            self.assertFalse([line for line in text.splitlines()[1:] if not line.startswith("make: ")], text)
+        # where `uplift sched` looks
+        code, text = run("make", "-s", "-C", sched, "--eval=where: ; @echo $(OUT)", "where")
+        self.assertEqual((code, text), (0, f"/var/cache/uplift/sched/{os.uname().release}\n"))
 
     def test_modules_need_building(self):
         code, text = run(TOP / "scripts/install", "nonsense")

@@ -1,0 +1,472 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Tests uplift_land, the scheduler of sched/, on the running kernel: that it
+# loads and is refused as it should be, keeps processes in one cache, starves
+# nobody, and that the kernel takes over when its user-space half is stopped or
+# killed; that it stays when CPUs come and go; that nothing is left of it. Needs
+# root and a kernel with sched_ext; takes a CPU offline and puts it back.
+#
+# usage: land.sh [short|long]
+#
+# Environment:
+#   FORM              short or long, as the argument (short)
+#   SCHED             where uplift_land and the examples are (/sched, or where make -C sched puts them)
+#   HOTPLUG           CPU hotplug operations under load (short 4; long 100)
+#   REPEATABLE        1: time in this guest is that of its own instructions, and
+#                     how long tasks wait is checked, too
+#   LIMIT_MS          that nobody may wait longer in a storm of forks (100)
+#   ONLY              names of the tests to run, as KTAP prints them (all)
+#
+# Exit: 0 pass, 1 fail, 2 usage, 4 skip. Output is KTAP.
+
+CHANGE=land
+DIR=$(cd "$(dirname "$0")" && pwd) || exit 1
+if [ ! -r "$DIR/redirect_lib.sh" ]; then
+	echo "land.sh: no redirect_lib.sh beside it: install the selftests, and run it there" >&2
+	exit 2
+fi
+# shellcheck source=selftests/redirect_lib.sh
+. "$DIR/redirect_lib.sh"
+
+FORM=${1:-${FORM:-short}}
+case $FORM in
+short)	: "${HOTPLUG:=4}"; MS=200; LONG=400; STORM=8 ;;
+long)	: "${HOTPLUG:=100}"; MS=1000; LONG=3000; STORM=32 ;;
+*)	echo "usage: land.sh [short|long]" >&2; exit 2 ;;
+esac
+: "${LIMIT_MS:=100}"
+
+SCX=/sys/kernel/sched_ext
+CPU=/sys/devices/system/cpu
+TESTS="options load load_twice schedules gathers storm bound allowed fifo hotplug hotplug_unknown killed stopped"
+TESTS="$TESTS unloads full_ring examples unloaded kernel_log"
+
+cleanup_more()
+{
+	[ -z "$LOAD" ] || kill "$LOAD" 2>/dev/null
+	[ -z "$BOUND" ] || kill "$BOUND" 2>/dev/null
+	[ -z "$DAEMON" ] || kill -CONT "$DAEMON" 2>/dev/null
+	[ -z "$DAEMON" ] || kill "$DAEMON" 2>/dev/null
+	[ -z "$TAKEN" ] || echo 1 >"$CPU/cpu$TAKEN/online" 2>/dev/null
+}
+LOAD=; BOUND=; DAEMON=; TAKEN=; ALLOWED=
+
+# What a test that failed has left does not make the next one fail.
+after_failure()
+{
+	cleanup_more
+	for pid in $LOAD $BOUND $DAEMON; do
+		wait "$pid" 2>/dev/null
+	done
+	LOAD=; BOUND=; DAEMON=; TAKEN=; ALLOWED=
+}
+
+state()
+{
+	cat $SCX/state
+}
+
+is_state()
+{
+	[ "$(state)" = "$1" ]
+}
+
+# It is there, or has ended with a reason.
+up_or_gone()
+{
+	is_state enabled || ! kill -0 "$DAEMON" 2>/dev/null
+}
+
+# run PROGRAM [OPTION...]: start a scheduler; it is loaded when this returns 0
+run()
+{
+	is_state disabled || complain "another scheduler is loaded: $(cat $SCX/root/ops)" || return
+	program=$SCHED/$1
+	shift
+	STALL=0
+	"$program" "$@" >"$TMP/said" 2>&1 &
+	DAEMON=$!
+	loop_until 600 up_or_gone
+	is_state enabled || complain "it does not load: $(tail -n 1 "$TMP/said")"
+}
+
+# ended STATUS: wait for the scheduler to end, with that status and the kernel's own back
+ended()
+{
+	wait "$DAEMON" 2>/dev/null
+	status=$?
+	DAEMON=
+	[ $status = "$1" ] || complain "it ended with status $status, not $1: $(tail -n 1 "$TMP/said")" || return
+	loop_until 100 is_state disabled || complain "the state is $(state) after it ended"
+}
+
+# end: by a signal that it was not ended by yet, as each load takes seconds
+end()
+{
+	signal=${UNTRIED%% *}
+	UNTRIED=${UNTRIED#"$signal "}
+	kill "-${signal:-TERM}" "$DAEMON" || complain "it is not there any more: $(tail -n 1 "$TMP/said")" || return
+	ended 0 || return
+	[ "$STALL" = 0 ] || grep -q '"running": false' "$TMP/status" || complain "the status says that it runs"
+}
+UNTRIED="INT HUP TERM "
+
+# work LOAD: a line of JSON in $TMP/work
+work()
+{
+	${ALLOWED:+taskset "$ALLOWED"} "$DIR/sched_load" -t "$MS" -w "${WARM:-100}" "$1" >"$TMP/work" ||
+		complain "sched_load $1 ended with status $?"
+}
+
+# busy_with LOAD: it does something, within ten times as long where time says nothing, as on a busy host
+busy_with()
+{
+	work "$1" || return
+	[ "$(value ops)" = 0 ] || return 0
+	if [ "${REPEATABLE:-0}" != 1 ]; then
+		MS=${MS}0
+		work "$1"
+		ret=$?
+		MS=${MS%0}
+		[ $ret = 0 ] || return
+	fi
+	[ "$(value ops)" -gt 0 ] || complain "$1: nothing was done"
+}
+
+value()
+{
+	sed -n "s/.*\"$1\": \([0-9]*\).*/\1/p" "$TMP/work"
+}
+
+# need_daemon [STALL_MS]: on a busy host a guest that is emulated stalls by itself, so it is given time
+need_daemon()
+{
+	if [ -n "$DAEMON" ] && is_state enabled; then
+		[ "${1:-$STALL}" != "$STALL" ] || return 0
+		end || return
+	fi
+	rm -f "$TMP/status"
+	run uplift_land --status "$TMP/status" --stall-ms "${1:-10000}" || return
+	STALL=${1:-10000}
+}
+
+test_options()
+{
+	for bad in --tolerance=x --tolerance=101 --slice-us=0 --stall-ms=5 --imbalance=-1 --ring-kb=2 --ring-kb=5 \
+		   --status=/no/such/status --nonsense word; do
+		"$SCHED/uplift_land" $bad >"$TMP/said" 2>&1
+		status=$?
+		[ $status = 2 ] || complain "$bad: status $status, not 2" || return
+		[ "$(wc -l <"$TMP/said")" -le 2 ] || complain "$bad: many words: $(cat "$TMP/said")" || return
+	done
+	is_state disabled || complain "the state is $(state)" || return
+	refused 2 "must run as root" start-stop-daemon -S -c 65534:65534 -x "$SCHED/uplift_land" || return
+	# as a kernel without CONFIG_DEBUG_INFO_BTF shows itself
+	mount -t tmpfs tmpfs /sys/kernel/btf 2>/dev/null || return 0
+	refused 4 "no type information" "$SCHED/uplift_land"
+	ret=$?
+	umount /sys/kernel/btf
+	return $ret
+}
+
+# refused STATUS TEXT COMMAND...: in one line
+refused()
+{
+	wanted=$1
+	text=$2
+	shift 2
+	"$@" >"$TMP/refused" 2>&1
+	status=$?
+	[ $status = "$wanted" ] || complain "$*: status $status, not $wanted: $(cat "$TMP/refused")" || return
+	grep -q "$text" "$TMP/refused" || complain "$* says: $(cat "$TMP/refused")" || return
+	[ "$(wc -l <"$TMP/refused")" = 1 ] || complain "$*: many words: $(cat "$TMP/refused")"
+}
+
+test_load()
+{
+	need_daemon || return
+	[ "$(cat $SCX/root/ops)" = uplift_land ] || complain "$(cat $SCX/root/ops) is loaded" || return
+	# all of its memory is locked
+	locked=$(sed -n 's/^VmLck:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$DAEMON/status")
+	[ "${locked:-0}" -gt 1000 ] || complain "$locked kB are locked"
+}
+
+test_load_twice()
+{
+	need_daemon || return
+	refused 1 "another scheduler is loaded: uplift_land" "$SCHED/uplift_land" || return
+	is_state enabled || complain "the first is not loaded any more"
+}
+
+# More threads than CPUs: they have to go through the user-space half, and it must not be woken for each.
+test_schedules()
+{
+	cpus=$(grep -c ^processor /proc/cpuinfo)
+	[ "$cpus" -gt 1 ] || skip "one CPU only: every task is bound to it" || return
+	need_daemon || return
+	busy_with "4x${cpus}" || return
+	loop_until 100 grep -q '"passed_up": [1-9]' "$TMP/status" || complain "no task was passed up" || return
+	up=$(sed -n 's/.*"passed_up": \([0-9]*\).*/\1/p' "$TMP/status")
+	wakes=$(sed -n 's/.*"wakes": \([0-9]*\).*/\1/p' "$TMP/status")
+	ktap_print_msg "$up tasks passed up, $wakes wakeups"
+	[ "$wakes" -le $((up / 2)) ] || complain "$wakes wakeups for $up tasks"
+}
+
+# Of each process that fits, nearly all of its work is done in one cache.
+test_gathers()
+{
+	need_daemon || return
+	domains=$(grep -c '"cpus"' "$TMP/status")
+	[ "$domains" -gt 1 ] || skip "one cache only" || return
+	# two threads that compute all the time fit where four fifths of the CPUs (of the cores, with SMT) are more
+	cpus=$(grep -c ^processor /proc/cpuinfo)
+	[ "$(cat $CPU/smt/active 2>/dev/null)" != 1 ] || cpus=$((cpus / 2))
+	for load in 1x2p $([ $((cpus * 4)) -le $((2 * 5 * domains)) ] || echo 2x2); do
+		gathered "$load" && continue
+		[ "${REPEATABLE:-0}" != 1 ] || return
+		# where time says nothing a busy host may have held up the daemon
+		WARM=2000
+		gathered "$load"
+		ret=$?
+		WARM=
+		[ $ret = 0 ] || return
+	done
+}
+
+# gathered LOAD: of each of its processes, nine tenths of the work
+gathered()
+{
+	work "$1" || return
+	sed 's/"pid"/\n&/g' "$TMP/work" | awk -F '[][]' '/^"pid"/ {
+		n = split($2, part, ", "); sum = top = 0
+		for (i = 1; i <= n; i++) { sum += part[i]; if (part[i] > top) top = part[i] }
+		if (!sum || top < 0.9 * sum) { print $2; exit 1 }
+	}' >"$TMP/spread" || complain "$1: work by cache is $(cat "$TMP/spread")"
+}
+
+# Processes that come and go as fast as they can beside a thread per CPU that computes.
+test_storm()
+{
+	need_daemon || return
+	busy_with storm:$STORM || return
+	forks=$(value ops)
+	longest=$(($(value longest_ns) / 1000000))
+	ktap_print_msg "$forks forks; the longest wait was $longest ms"
+	is_state enabled || complain "it ended: $(tail -n 1 "$TMP/said")" || return
+	[ "${REPEATABLE:-0}" != 1 ] || [ $longest -le "$LIMIT_MS" ] || complain "that is more than $LIMIT_MS ms"
+}
+
+# waited LOAD MS: the longest that a thread of it waited is less, where time says something
+waited()
+{
+	short=$MS
+	MS=$LONG
+	work "$1"
+	ret=$?
+	MS=$short
+	[ $ret = 0 ] || return
+	longest=$(($(value longest_ns) / 1000000))
+	ktap_print_msg "$1: the longest wait was $longest ms"
+	[ $longest -gt 0 ] || [ "$(value longest_ns)" -gt 0 ] || complain "nobody was watched" || return
+	is_state enabled || complain "it ended: $(tail -n 1 "$TMP/said")" || return
+	[ "${REPEATABLE:-0}" != 1 ] || [ $longest -le "$2" ] || complain "that is more than $2 ms"
+}
+
+# Who computes all the time on the CPU that others on it never leave idle: was set back by all that it had computed.
+test_bound()
+{
+	need_daemon || return
+	waited bound:2 60
+}
+
+# A real-time task that takes a CPU for 300 ms does not keep the tasks that were put there.
+test_fifo()
+{
+	[ "$(grep -c ^processor /proc/cpuinfo)" -gt 1 ] || skip "one CPU only" || return
+	need_daemon || return
+	waited fifo:1 "$LIMIT_MS"
+}
+
+# Tasks that may run on some CPUs only: as a cpuset or taskset makes them.
+test_allowed()
+{
+	cpus=$(grep -c ^processor /proc/cpuinfo)
+	[ "$cpus" -gt 3 ] || skip "$cpus CPUs only" || return
+	need_daemon || return
+	for ALLOWED in 1 6 e; do
+		busy_with 2x4 || complain "on CPUs $ALLOWED" || return
+		is_state enabled || complain "CPUs $ALLOWED: it ended: $(tail -n 1 "$TMP/said")" || return
+	done
+	ALLOWED=
+}
+
+# More tasks at once than the rings hold: the BPF part queues what does not go up, the daemon keeps what does not go down.
+test_full_ring()
+{
+	[ "$(grep -c ^processor /proc/cpuinfo)" -gt 1 ] || skip "one CPU only: no task goes up" || return
+	[ -z "$DAEMON" ] || end || return
+	run uplift_land --status "$TMP/status" --stall-ms 10000 --ring-kb 4 || return
+	STALL=10000
+	for load in messages:2x60 storm:$STORM; do
+		busy_with "$load" || return
+		is_state enabled || complain "$load: it ended: $(tail -n 1 "$TMP/said")" || return
+		# a wakeup that came between two looks was 25 days late
+		[ "$(value max)" -lt 600000000000 ] || complain "$load: somebody waited $(value max) ns" || return
+	done
+	end || return
+	ktap_print_msg "$(grep -o '"passed_up": [0-9]*' "$TMP/status"), $(grep -o '"no_room": [0-9]*' "$TMP/status")"
+	grep -q '"no_room": [1-9]' "$TMP/status" || complain "the ring was never full"
+}
+
+last_cpu()
+{
+	TAKEN=
+	for cpu in "$CPU"/cpu[1-9]*; do
+		[ -w "$cpu/online" ] && TAKEN=${cpu##*cpu}
+	done
+	[ -n "$TAKEN" ] || skip "no CPU here can be taken offline"
+}
+
+test_hotplug()
+{
+	last_cpu || return
+	need_daemon || return
+	"$DIR/sched_load" -t 600000 3x3 >/dev/null &
+	LOAD=$!
+	# one that may only run on the CPU that goes: the kernel lets it run elsewhere then
+	taskset "$(printf %x $((1 << TAKEN)))" sh -c 'while :; do :; done' &
+	BOUND=$!
+	sleep 0.2
+	ret=0
+	for round in $(seq $((HOTPLUG / 2))); do
+		echo 0 >$CPU/cpu"$TAKEN"/online || ret=1
+		sleep 0.1
+		echo 1 >$CPU/cpu"$TAKEN"/online || ret=1
+		sleep 0.1
+		is_state enabled || { complain "round $round: it ended: $(tail -n 1 "$TMP/said")"; ret=1; }
+		[ $ret = 0 ] || break
+	done
+	kill $LOAD $BOUND
+	wait $LOAD $BOUND 2>/dev/null
+	LOAD=
+	BOUND=
+	TAKEN=
+	return $ret
+}
+
+restarted()
+{
+	[ "$(cat $SCX/enable_seq)" -gt "$1" ] && is_state enabled
+}
+
+# A CPU whose caches nobody knew: it starts again, to learn of them.
+test_hotplug_unknown()
+{
+	last_cpu || return
+	[ -z "$DAEMON" ] || end || return
+	echo 0 >$CPU/cpu"$TAKEN"/online || return
+	need_daemon || return
+	seq=$(cat $SCX/enable_seq)
+	echo 1 >$CPU/cpu"$TAKEN"/online || return
+	loop_until 600 restarted "$seq" || complain "it did not start again; the state is $(state)" || return
+	work 2x2 || return
+	# the status has each CPU in a domain
+	loop_until 50 grep -q "[^0-9]${TAKEN}[],]" "$TMP/status" || complain "CPU $TAKEN is in no domain"
+	TAKEN=
+}
+
+# busy: more threads than CPUs, so that tasks wait for decisions
+busy()
+{
+	cpus=$(grep -c ^processor /proc/cpuinfo)
+	"$DIR/sched_load" -t 600000 "2x$cpus" >/dev/null &
+	LOAD=$!
+	sleep 0.3
+}
+
+idle()
+{
+	kill "$LOAD"
+	wait "$LOAD" 2>/dev/null
+	LOAD=
+}
+
+test_killed()
+{
+	need_daemon || return
+	busy
+	# with a CPU offline, where one can be
+	! last_cpu >/dev/null || echo 0 >"$CPU/cpu$TAKEN/online" || TAKEN=
+	kill -9 "$DAEMON"
+	ended 137
+	ret=$?
+	[ -z "$TAKEN" ] || echo 1 >"$CPU/cpu$TAKEN/online" || ret=1
+	TAKEN=
+	work 2x2 || ret=1
+	idle
+	[ $ret = 0 ] || return
+	# nothing of it is in the way of another, which the next test has use for
+	need_daemon 1000
+}
+
+# The watchdog and the BPF part's own look are both set to a second.
+test_stopped()
+{
+	need_daemon 1000 || return
+	busy
+	kill -STOP "$DAEMON"
+	loop_until 100 is_state disabled
+	ret=$?
+	kill -CONT "$DAEMON"
+	idle
+	[ $ret = 0 ] || complain "the state is $(state) 10 s after it was stopped" || return
+	ended 1 || return
+	ktap_print_msg "$(tail -n 1 "$TMP/said")"
+	grep -q "the kernel ended it: " "$TMP/said" || complain "it does not say why: $(cat "$TMP/said")"
+}
+
+test_unloads()
+{
+	while [ -n "$UNTRIED" ]; do
+		need_daemon && end || return
+	done
+}
+
+test_examples()
+{
+	[ -z "$DAEMON" ] || end || return
+	cpus=$(grep -c ^processor /proc/cpuinfo)
+	for example in example_fifo example_llc; do
+		run $example || return
+		[ "$(cat $SCX/root/ops)" = $example ] || complain "$(cat $SCX/root/ops) is loaded" || return
+		refused 1 "another scheduler is loaded: $example" "$SCHED/uplift_land" || return
+		busy_with "2x$cpus" || return
+		is_state enabled || complain "$example ended: $(tail -n 1 "$TMP/said")" || return
+		end || return
+		ktap_print_msg "$example: $(tail -n 1 "$TMP/said")"
+	done
+}
+
+test_unloaded()
+{
+	[ -z "$DAEMON" ] || end || return
+	is_state disabled || complain "the state is $(state)" || return
+	busy_with 2x2
+}
+
+if [ ! -d $SCX ]; then
+	ktap_print_header
+	skip_all "this kernel has no sched_ext (CONFIG_SCHED_CLASS_EXT)"
+fi
+release=$(uname -r)
+for place in ${SCHED:+"$SCHED"} /sched "$DIR/../build/sched/$release" "/var/cache/uplift/sched/$release"; do
+	[ -x "$place/uplift_land" ] && break
+done
+SCHED=$place
+if [ ! -x "$SCHED/uplift_land" ]; then
+	ktap_print_header
+	skip_all "no uplift_land: make -C sched, or set SCHED=DIR to where it is"
+fi
+begin
+run_tests
