@@ -171,12 +171,14 @@ static bool module_init(struct module *module, const char *name, const char *arg
 
 static void unload_all(void)
 {
-	static const char *const names[] = { "uplift_llc", "uplift_iomap", "uplift_epoll",
-					     "uplift_fslist", "uplift_livepatch", "uplift" };
+	static const char *const names[] = { "uplift_llc", "uplift_pipepoll", "uplift_iomap",
+					     "uplift_epoll", "uplift_fslist", "uplift_livepatch",
+					     "uplift" };
 	unsigned int i;
 
 	write_text(UPLIFT "/epoll/arm", "off");
 	write_text(UPLIFT "/iomap/arm", "off");
+	write_text(UPLIFT "/pipepoll/arm", "off");
 	for (i = 0; i < sizeof(names) / sizeof(*names); i++)
 		unload_patiently(names[i]);
 }
@@ -261,6 +263,11 @@ TEST_F_TIMEOUT(fail, load_iomap, TIMEOUT)
 TEST_F_TIMEOUT(fail, load_llc, TIMEOUT)
 {
 	load_change(_metadata, &self->core, "uplift_llc", "", UPLIFT "/llc");
+}
+
+TEST_F_TIMEOUT(fail, load_pipepoll, TIMEOUT)
+{
+	load_change(_metadata, &self->core, "uplift_pipepoll", "", UPLIFT "/pipepoll");
 }
 
 /* --- arms --- */
@@ -364,6 +371,11 @@ TEST_F_TIMEOUT(fail, switch_iomap, TIMEOUT)
 	switch_arms(_metadata, &self->core, "iomap", "scripts=3");
 }
 
+TEST_F_TIMEOUT(fail, switch_pipepoll, TIMEOUT)
+{
+	switch_arms(_metadata, &self->core, "pipepoll", "");
+}
+
 /* --- files --- */
 
 static int read_run(const void *path)
@@ -415,7 +427,7 @@ TEST_F_TIMEOUT(fail, read_files, TIMEOUT)
 {
 	static const char *const names[][2] = {
 		{ "uplift_fslist", "" }, { "uplift_epoll", "" }, { "uplift_iomap", "scripts=3" },
-		{ "uplift_llc", "" },
+		{ "uplift_pipepoll", "" }, { "uplift_llc", "" },
 	};
 	struct operation cached = { .run = read_run, .arg = FSLIST_CACHED };
 	struct module module;

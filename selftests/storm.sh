@@ -29,7 +29,8 @@ fi
 
 SECONDS_WANTED=${1:-${STORM_SECONDS:-60}}
 TRACING=/sys/kernel/tracing
-JOBS="epoll fio_xfs fio_ext4 iomap_arms iomap_module fslist llc filesystems hotplug churn memory tracer probes readers"
+JOBS="epoll fio_xfs fio_ext4 iomap_arms iomap_module pipepoll fslist llc filesystems hotplug churn memory tracer probes"
+JOBS="$JOBS readers"
 TESTS="storm quiet_end"
 RUNNING=
 
@@ -94,6 +95,28 @@ job_iomap_module()
 	[ $((ROUND % 2)) = 0 ] || [ -z "$LIVEPATCH_KO" ] || method=livepatch
 	"$DIR/module_call" load "$IOMAP_KO" scripts=50 method=$method >"$1.errno" ||
 		{ echo "uplift_iomap.ko: $(cat "$1.errno")"; return 1; }
+}
+
+# What a program sees of pipes is the same while the arm changes under it.
+job_pipepoll()
+{
+	[ -n "$PIPEPOLL_KO" ] || return "$KSFT_SKIP"
+	"$DIR/module_call" load "$PIPEPOLL_KO" >"$1.errno" || {
+		# Where the kernel has the change, or cannot have it.
+		grep -qxE "EEXIST|EOPNOTSUPP" "$1.errno" && return "$KSFT_SKIP"
+		echo "uplift_pipepoll.ko: $(cat "$1.errno")"
+		return 1
+	}
+	"$DIR/syscall_bench" --transcript "$ROUND" --calls 2000 >"$1.off" || { echo "no end in off"; return 1; }
+	for arm in null new off null new; do
+		echo $arm 2>/dev/null >$DEBUG/uplift/pipepoll/arm
+		sleep 0.2
+	done &
+	"$DIR/syscall_bench" --transcript "$ROUND" --calls 2000 >"$1.switched" || { echo "no end"; return 1; }
+	wait $!
+	cmp -s "$1.off" "$1.switched" || { echo "not the same to programs in sequence $ROUND"; return 1; }
+	echo off >$DEBUG/uplift/pipepoll/arm || return
+	loop_until 100 rmmod uplift_pipepoll 2>/dev/null || { echo "uplift_pipepoll stays"; return 1; }
 }
 
 job_fslist()
@@ -217,6 +240,7 @@ test_storm()
 {
 	need_module || return
 	IOMAP_KO=$(find_ko_of uplift_iomap)
+	PIPEPOLL_KO=$(find_ko_of uplift_pipepoll)
 	FSLIST_KO=$(find_ko_of uplift_fslist)
 	LLC_KO=$(find_ko_of uplift_llc)
 	modprobe brd rd_nr=2 rd_size=327680 2>/dev/null
@@ -262,8 +286,10 @@ find_ko_of()
 test_quiet_end()
 {
 	[ ! -e "$UPLIFT/arm" ] || echo off >"$UPLIFT/arm"
-	[ ! -e $DEBUG/uplift/iomap/arm ] || echo off >$DEBUG/uplift/iomap/arm
-	for module in uplift_iomap uplift_llc uplift_fslist uplift_epoll uplift_livepatch uplift; do
+	for change in iomap pipepoll; do
+		[ ! -e $DEBUG/uplift/$change/arm ] || echo off >$DEBUG/uplift/$change/arm
+	done
+	for module in uplift_iomap uplift_pipepoll uplift_llc uplift_fslist uplift_epoll uplift_livepatch uplift; do
 		! is_loaded $module || loop_until 300 rmmod $module 2>/dev/null || complain "$module stays" || return
 	done
 	for fs in xfs ext4; do
@@ -282,8 +308,10 @@ cleanup_more()
 	for fs in xfs ext4; do
 		! grep -q " $TMP/mnt.$fs " /proc/mounts || umount "$TMP/mnt.$fs"
 	done
-	echo off 2>/dev/null >$DEBUG/uplift/iomap/arm
-	for module in uplift_iomap uplift_llc uplift_fslist; do
+	for change in iomap pipepoll; do
+		echo off 2>/dev/null >$DEBUG/uplift/$change/arm
+	done
+	for module in uplift_iomap uplift_pipepoll uplift_llc uplift_fslist; do
 		! is_loaded $module || rmmod $module 2>/dev/null
 	done
 }
