@@ -18,6 +18,7 @@
 
 #include "kselftest_harness.h"
 #include "fslist_util.h"
+#include "patience.h"
 
 #define FAIL_NTH	"/proc/thread-self/fail-nth"
 #define DEBUG		"/sys/kernel/debug"
