@@ -103,7 +103,7 @@ job_pipepoll()
 	[ -n "$PIPEPOLL_KO" ] || return "$KSFT_SKIP"
 	"$DIR/module_call" load "$PIPEPOLL_KO" >"$1.errno" || {
 		# Where the kernel has the change, or cannot have it.
-		grep -qxE "EEXIST|EOPNOTSUPP" "$1.errno" && return "$KSFT_SKIP"
+		grep -qxE "EEXIST|ENODEV|EOPNOTSUPP" "$1.errno" && return "$KSFT_SKIP"
 		echo "uplift_pipepoll.ko: $(cat "$1.errno")"
 		return 1
 	}
@@ -248,7 +248,7 @@ test_storm()
 		ensure_livepatch || return
 	fi
 	if [ -n "$IOMAP_KO" ] && ! load "$IOMAP_KO" scripts=50; then
-		grep -qxE "EEXIST|EOPNOTSUPP|EBUSY" "$TMP/errno" || complain "uplift_iomap.ko: $(cat "$TMP/errno")" || return
+		grep -qxE "EEXIST|ENODEV|EOPNOTSUPP|EBUSY" "$TMP/errno" || complain "uplift_iomap.ko: $(cat "$TMP/errno")" || return
 		IOMAP_KO=
 	fi
 	for name in ${STORM_JOBS:-$JOBS}; do
