@@ -30,6 +30,10 @@ LIVEPATCH = "livepatch callbacks shadow-vars state ftrace sysfs syscall kprobe".
 STRESS = {"epoll": 2, "eventfd": 2, "poll": 2, "procfs": 2, "sysfs": 1, "pipe": 2, "iomix": 2, "hdd": 2, "readahead": 1,
           "fallocate": 2, "vm": 1, "mmap": 1, "timerfd": 2, "clone": 2}
 STRESS_SECONDS = 4
+# livepatch's tests want what busybox's own do not say or know: insmod's words, date --rfc-3339, diff --label.
+PROGRAMS = ["/usr/bin/bash", "/usr/sbin/sysctl", "/usr/sbin/insmod", "/usr/sbin/rmmod", "/usr/sbin/modinfo", "/usr/bin/date",
+            "/usr/bin/diff", "/usr/bin/stat", "/usr/bin/getconf", "/usr/bin/stress-ng", "/usr/bin/fio",
+            "/usr/sbin/mkfs.xfs", "/usr/sbin/mkfs.ext4"]
 
 GUEST = r"""
 cd /others
@@ -200,8 +204,7 @@ def run(target, only=None):
     with say.doing(f"{len(tests)} tests of others on {target.release}, three times each"):
         result = guest.boot(target, GUEST.replace("@TESTS@", lines), files={"/others": out}, kos=kos, smp=2, mem="3G",
                             modules=["brd", "ext4", "xfs"], timeout=4 * 3600, name=f"{target.name}-others", quiet=True,
-                            programs=["/usr/bin/bash", "/usr/sbin/sysctl", "/usr/bin/stress-ng", "/usr/bin/fio",
-                                      "/usr/sbin/mkfs.xfs", "/usr/sbin/mkfs.ext4"])
+                            programs=PROGRAMS)
 
     def left(name):
         path = result.outdir / name
