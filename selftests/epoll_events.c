@@ -28,6 +28,7 @@
 
 #include "kselftest_harness.h"
 #include "arm_util.h"
+#include "patience.h"
 
 #define EVENT		sizeof(struct epoll_event)	/* 12 on x86-64, packed */
 #define FAULT_ITEMS	32

@@ -18,6 +18,7 @@
 
 #include "kselftest_harness.h"
 #include "fslist_util.h"
+#include "patience.h"
 
 #define FAIL_NTH	"/proc/thread-self/fail-nth"
 #define DEBUG		"/sys/kernel/debug"
@@ -169,14 +170,22 @@ static bool module_init(struct module *module, const char *name, const char *arg
 	return !access(module->path, R_OK);
 }
 
+/* With what a module refuses a kernel that has its change, cannot have it, or never needed it. */
+static bool has_no_use(int err)
+{
+	return err == -EEXIST || err == -EOPNOTSUPP || err == -ENODEV;
+}
+
 static void unload_all(void)
 {
-	static const char *const names[] = { "uplift_llc", "uplift_iomap", "uplift_epoll",
-					     "uplift_fslist", "uplift_livepatch", "uplift" };
+	static const char *const names[] = { "uplift_llc", "uplift_pipepoll", "uplift_iomap",
+					     "uplift_epoll", "uplift_fslist", "uplift_livepatch",
+					     "uplift" };
 	unsigned int i;
 
 	write_text(UPLIFT "/epoll/arm", "off");
 	write_text(UPLIFT "/iomap/arm", "off");
+	write_text(UPLIFT "/pipepoll/arm", "off");
 	for (i = 0; i < sizeof(names) / sizeof(*names); i++)
 		unload_patiently(names[i]);
 }
@@ -236,7 +245,7 @@ static void load_change(struct __test_metadata *_metadata, const struct module *
 		SKIP(return, "no %s.ko", name);
 	ASSERT_EQ(0, module_run(core));
 	ret = module_run(&change);
-	if (ret == -EEXIST || ret == -EOPNOTSUPP)
+	if (has_no_use(ret))
 		SKIP(return, "%s.ko refuses: not applicable here", name);
 	ASSERT_EQ(0, ret);
 	ASSERT_EQ(0, module_undo(&change));
@@ -261,6 +270,11 @@ TEST_F_TIMEOUT(fail, load_iomap, TIMEOUT)
 TEST_F_TIMEOUT(fail, load_llc, TIMEOUT)
 {
 	load_change(_metadata, &self->core, "uplift_llc", "", UPLIFT "/llc");
+}
+
+TEST_F_TIMEOUT(fail, load_pipepoll, TIMEOUT)
+{
+	load_change(_metadata, &self->core, "uplift_pipepoll", "", UPLIFT "/pipepoll");
 }
 
 /* --- arms --- */
@@ -335,7 +349,7 @@ static void switch_arms(struct __test_metadata *_metadata, const struct module *
 		SKIP(return, "no %s.ko", file);
 	ASSERT_EQ(0, module_run(core));
 	ret = module_run(&module);
-	if (ret == -EEXIST || ret == -EOPNOTSUPP)
+	if (has_no_use(ret))
 		SKIP(return, "%s.ko refuses: not applicable here", file);
 	ASSERT_EQ(0, ret);
 	for (i = 0; i < 4; i++) {
@@ -362,6 +376,11 @@ TEST_F_TIMEOUT(fail, switch_epoll, TIMEOUT)
 TEST_F_TIMEOUT(fail, switch_iomap, TIMEOUT)
 {
 	switch_arms(_metadata, &self->core, "iomap", "scripts=3");
+}
+
+TEST_F_TIMEOUT(fail, switch_pipepoll, TIMEOUT)
+{
+	switch_arms(_metadata, &self->core, "pipepoll", "");
 }
 
 /* --- files --- */
@@ -415,7 +434,7 @@ TEST_F_TIMEOUT(fail, read_files, TIMEOUT)
 {
 	static const char *const names[][2] = {
 		{ "uplift_fslist", "" }, { "uplift_epoll", "" }, { "uplift_iomap", "scripts=3" },
-		{ "uplift_llc", "" },
+		{ "uplift_pipepoll", "" }, { "uplift_llc", "" },
 	};
 	struct operation cached = { .run = read_run, .arg = FSLIST_CACHED };
 	struct module module;

@@ -24,6 +24,7 @@
 
 #include "kselftest_harness.h"
 #include "fslist_util.h"
+#include "patience.h"
 
 #define FUZZ_OPS	20000
 

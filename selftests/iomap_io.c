@@ -22,6 +22,7 @@
 
 #include "kselftest_harness.h"
 #include "arm_util.h"
+#include "patience.h"
 
 #define BLOCK		4096
 #define SIZE		(64 * BLOCK)	/* of a file at most */

@@ -21,6 +21,7 @@
 
 #include "kselftest_harness.h"
 #include "arm_util.h"
+#include "patience.h"
 
 #define MAX_CPUS	16
 #define WITHIN		60	/* seconds until an event counts as lost */

@@ -14,6 +14,8 @@
 #   STORM_SECONDS  as the argument (60)
 #   UPLIFT_KO_DIR  where the modules are (see find_ko)
 #   STORM_JOBS     which of them, by name (all that can run here)
+#   STORM_WITHOUT  which of them not
+#   STORM_BARE     1: nothing of ours is loaded, to see what the kernel warns of by itself
 #
 # Prints how often each of them did what it does. Exit: 0 pass, 1 fail, 4 skip.
 # Output is KTAP.
@@ -29,7 +31,8 @@ fi
 
 SECONDS_WANTED=${1:-${STORM_SECONDS:-60}}
 TRACING=/sys/kernel/tracing
-JOBS="epoll fio_xfs fio_ext4 iomap_arms iomap_module fslist llc filesystems hotplug churn memory tracer probes readers"
+JOBS="epoll fio_xfs fio_ext4 iomap_arms iomap_module pipepoll fslist llc filesystems hotplug churn memory tracer probes"
+JOBS="$JOBS readers"
 TESTS="storm quiet_end"
 RUNNING=
 
@@ -94,6 +97,28 @@ job_iomap_module()
 	[ $((ROUND % 2)) = 0 ] || [ -z "$LIVEPATCH_KO" ] || method=livepatch
 	"$DIR/module_call" load "$IOMAP_KO" scripts=50 method=$method >"$1.errno" ||
 		{ echo "uplift_iomap.ko: $(cat "$1.errno")"; return 1; }
+}
+
+# What a program sees of pipes is the same while the arm changes under it.
+job_pipepoll()
+{
+	[ -n "$PIPEPOLL_KO" ] || return "$KSFT_SKIP"
+	"$DIR/module_call" load "$PIPEPOLL_KO" >"$1.errno" || {
+		# Where the kernel has the change, or cannot have it.
+		grep -qxE "EEXIST|ENODEV|EOPNOTSUPP" "$1.errno" && return "$KSFT_SKIP"
+		echo "uplift_pipepoll.ko: $(cat "$1.errno")"
+		return 1
+	}
+	"$DIR/syscall_bench" --transcript "$ROUND" --calls 2000 >"$1.off" || { echo "no end in off"; return 1; }
+	for arm in null new off null new; do
+		echo $arm 2>/dev/null >$DEBUG/uplift/pipepoll/arm
+		sleep 0.2
+	done &
+	"$DIR/syscall_bench" --transcript "$ROUND" --calls 2000 >"$1.switched" || { echo "no end"; return 1; }
+	wait $!
+	cmp -s "$1.off" "$1.switched" || { echo "not the same to programs in sequence $ROUND"; return 1; }
+	echo off >$DEBUG/uplift/pipepoll/arm || return
+	loop_until 100 rmmod uplift_pipepoll 2>/dev/null || { echo "uplift_pipepoll stays"; return 1; }
 }
 
 job_fslist()
@@ -213,10 +238,25 @@ job()
 	done
 }
 
+chosen()
+{
+	for name in ${STORM_JOBS:-$JOBS}; do
+		case " ${STORM_WITHOUT:-} " in
+		*" $name "*) ;;
+		*) echo "$name" ;;
+		esac
+	done
+}
+
 test_storm()
 {
-	need_module || return
+	if [ "${STORM_BARE:-}" = 1 ]; then
+		LIVEPATCH_KO=
+	else
+		need_module || return
+	fi
 	IOMAP_KO=$(find_ko_of uplift_iomap)
+	PIPEPOLL_KO=$(find_ko_of uplift_pipepoll)
 	FSLIST_KO=$(find_ko_of uplift_fslist)
 	LLC_KO=$(find_ko_of uplift_llc)
 	modprobe brd rd_nr=2 rd_size=327680 2>/dev/null
@@ -224,10 +264,10 @@ test_storm()
 		ensure_livepatch || return
 	fi
 	if [ -n "$IOMAP_KO" ] && ! load "$IOMAP_KO" scripts=50; then
-		grep -qxE "EEXIST|EOPNOTSUPP|EBUSY" "$TMP/errno" || complain "uplift_iomap.ko: $(cat "$TMP/errno")" || return
+		grep -qxE "EEXIST|ENODEV|EOPNOTSUPP|EBUSY" "$TMP/errno" || complain "uplift_iomap.ko: $(cat "$TMP/errno")" || return
 		IOMAP_KO=
 	fi
-	for name in ${STORM_JOBS:-$JOBS}; do
+	for name in $(chosen); do
 		job "$name" &
 		RUNNING="$RUNNING $!"
 	done
@@ -240,7 +280,7 @@ test_storm()
 	wait $RUNNING
 	RUNNING=
 	ktap_print_msg "$(($(date +%s) - start)) s"
-	for name in ${STORM_JOBS:-$JOBS}; do
+	for name in $(chosen); do
 		ktap_print_msg "$name: $(cat "$TMP/$name.rounds" 2>/dev/null || echo 0)"
 	done
 	bad=0
@@ -255,6 +295,7 @@ test_storm()
 
 find_ko_of()
 {
+	[ "${STORM_BARE:-}" != 1 ] || return 0
 	(CHANGE=${1#uplift_} && find_ko "$1")
 }
 
@@ -262,8 +303,10 @@ find_ko_of()
 test_quiet_end()
 {
 	[ ! -e "$UPLIFT/arm" ] || echo off >"$UPLIFT/arm"
-	[ ! -e $DEBUG/uplift/iomap/arm ] || echo off >$DEBUG/uplift/iomap/arm
-	for module in uplift_iomap uplift_llc uplift_fslist uplift_epoll uplift_livepatch uplift; do
+	for change in iomap pipepoll; do
+		[ ! -e $DEBUG/uplift/$change/arm ] || echo off >$DEBUG/uplift/$change/arm
+	done
+	for module in uplift_iomap uplift_pipepoll uplift_llc uplift_fslist uplift_epoll uplift_livepatch uplift; do
 		! is_loaded $module || loop_until 300 rmmod $module 2>/dev/null || complain "$module stays" || return
 	done
 	for fs in xfs ext4; do
@@ -282,8 +325,10 @@ cleanup_more()
 	for fs in xfs ext4; do
 		! grep -q " $TMP/mnt.$fs " /proc/mounts || umount "$TMP/mnt.$fs"
 	done
-	echo off 2>/dev/null >$DEBUG/uplift/iomap/arm
-	for module in uplift_iomap uplift_llc uplift_fslist; do
+	for change in iomap pipepoll; do
+		echo off 2>/dev/null >$DEBUG/uplift/$change/arm
+	done
+	for module in uplift_iomap uplift_pipepoll uplift_llc uplift_fslist; do
 		! is_loaded $module || rmmod $module 2>/dev/null
 	done
 }

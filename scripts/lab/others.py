@@ -24,12 +24,16 @@ TIMERS = "posix_timers nanosleep nsleep-lat set-timer-lat mqueue-lat inconsisten
 FTRACE = ("00basic/basic1.tc 00basic/basic2.tc 00basic/basic3.tc 00basic/basic4.tc 00basic/trace_pipe.tc "
           "direct/kprobe-direct.tc ftrace/func-filter-glob.tc ftrace/func-filter-pid.tc ftrace/func-filter-stacktrace.tc "
           "ftrace/func_set_ftrace_file.tc ftrace/func_profiler.tc ftrace/fgraph-filter.tc "
-          "kprobe/kprobe_basic.tc kprobe/kprobe_ftrace.tc kprobe/kprobe_module.tc kprobe/kretprobe_args.tc "
-          "dynevent/add_remove_kprobe.tc dynevent/add_remove_fprobe.tc").split()
+          "kprobe/add_and_remove.tc kprobe/busy_check.tc kprobe/kprobe_ftrace.tc kprobe/kprobe_module.tc "
+          "kprobe/kretprobe_args.tc dynevent/add_remove_kprobe.tc dynevent/add_remove_fprobe.tc").split()
 LIVEPATCH = "livepatch callbacks shadow-vars state ftrace sysfs syscall kprobe".split()
 STRESS = {"epoll": 2, "eventfd": 2, "poll": 2, "procfs": 2, "sysfs": 1, "pipe": 2, "iomix": 2, "hdd": 2, "readahead": 1,
           "fallocate": 2, "vm": 1, "mmap": 1, "timerfd": 2, "clone": 2}
 STRESS_SECONDS = 4
+# livepatch's tests want what busybox's own do not say or know: insmod's words, date --rfc-3339, diff --label.
+PROGRAMS = ["/usr/bin/bash", "/usr/sbin/sysctl", "/usr/sbin/insmod", "/usr/sbin/rmmod", "/usr/sbin/modinfo", "/usr/bin/date",
+            "/usr/bin/diff", "/usr/bin/stat", "/usr/bin/getconf", "/usr/bin/stress-ng", "/usr/bin/fio",
+            "/usr/sbin/mkfs.xfs", "/usr/sbin/mkfs.ext4"]
 
 GUEST = r"""
 cd /others
@@ -88,7 +92,12 @@ FIO = ("fio --directory=/mnt/{fs} --size=4m --verify=crc32c --verify_fatal=1 --d
        "--bs_unaligned=1 --fsync=32")
 
 
-def programs(target, out):
+def meant(name, only):
+    """Is a test one of those: "epoll" are all whose name begins with "epoll."; None are all?"""
+    return not only or any(name == word or name.startswith(f"{word}.") for word in only)
+
+
+def programs(target, out, only=None):
     """Build the kernel's own programs and modules into out; {name: command in the guest}, {name: why it is left out}."""
     tree = target.ksrc.resolve()
     tests, without = {}, {}
@@ -97,12 +106,14 @@ def programs(target, out):
     for directory, name in wanted:
         sourcefile = tree / SELFTESTS / directory / f"{name}.c"
         label = f"{directory.rpartition('/')[2]}.{name}"
+        if not meant(label, only):
+            continue
         if not sourcefile.exists():
             without[label] = "not in this kernel's source"
             continue
         code, text = buildroot.output(
-            ["gcc-14", "-O2", "-w", "-static", "-D_GNU_SOURCE", f"-I{tree}/{SELFTESTS}", f"-I{tree}/tools/include",
-             f"-I{tree}/tools/include/uapi", f"-I{tree}", "-o", out / label, sourcefile, "-lpthread", "-lrt", "-lm"],
+            ["gcc-14", "-O2", "-w", "-static", "-D_GNU_SOURCE", "-include", "fcntl.h", f"-I{tree}/{SELFTESTS}",
+             f"-I{tree}/tools/include", f"-I{tree}/tools/include/uapi", f"-I{tree}", "-o", out / label, sourcefile, "-lpthread", "-lrt", "-lm"],
             binds=[tree])
         if code:
             without[label] = "does not build out of its tree: " + next(
@@ -112,18 +123,23 @@ def programs(target, out):
     for name in ("ftrace", "livepatch"):
         shutil.copytree(tree / SELFTESTS / name, out / name, symlinks=True)
     for name in FTRACE:
+        if not meant(f"ftrace.{name.replace('/', '.')}", only):
+            continue
         if (out / "ftrace/test.d" / name).exists():
             tests[f"ftrace.{name.replace('/', '.')}"] = f"sh -c 'cd ftrace && sh ./ftracetest -l /tmp/ftrace test.d/{name}'"
         else:
             without[f"ftrace.{name}"] = "not in this kernel's source"
     modules = out / "livepatch/test_modules"
+    chosen = [name for name in LIVEPATCH if meant(f"livepatch.{name}", only)]
+    if not chosen:
+        return tests, without
     if modules.is_dir():
         code, text = buildroot.output(["make", "-C", target.kdir, f"M={modules}", "modules"],
                                       binds=kmod._binds(target.kdir))
         failed = code and "the test modules do not build: " + text.strip().splitlines()[-1]
     else:
         failed = "this kernel's test modules are part of its build"
-    for name in LIVEPATCH:
+    for name in chosen:
         if failed or not (out / f"livepatch/test-{name}.sh").exists():
             without[f"livepatch.{name}"] = failed or "not in this kernel's source"
         else:
@@ -172,22 +188,23 @@ def compare(turns):
     return differ, wavering, same
 
 
-def run(target):
-    """What other people's tests say on a target."""
+def run(target, only=None):
+    """What other people's tests say on a target; @only: names of tests or of their groups."""
     kos = list(kmod.build(target).values())
     buildroot.ensure("test")
     out = paths.BUILD / "selftests" / "others" / target.name
     paths.remove(out)
     paths.ensure(out)
     with say.doing(f"building the tests of {target.name}'s own source"):
-        tests, without = programs(target, out)
-    tests |= commands()
+        tests, without = programs(target, out, only)
+    tests |= {name: command for name, command in commands().items() if meant(name, only)}
+    if not tests:
+        raise say.Problem(f"no test of others is meant by '{' '.join(only)}'", say.USAGE)
     lines = "".join(f"\tone {shlex.quote(name)} {command}\n" for name, command in tests.items())
     with say.doing(f"{len(tests)} tests of others on {target.release}, three times each"):
         result = guest.boot(target, GUEST.replace("@TESTS@", lines), files={"/others": out}, kos=kos, smp=2, mem="3G",
                             modules=["brd", "ext4", "xfs"], timeout=4 * 3600, name=f"{target.name}-others", quiet=True,
-                            programs=["/usr/bin/bash", "/usr/sbin/sysctl", "/usr/bin/stress-ng", "/usr/bin/fio",
-                                      "/usr/sbin/mkfs.xfs", "/usr/sbin/mkfs.ext4"])
+                            programs=PROGRAMS)
 
     def left(name):
         path = result.outdir / name
@@ -221,7 +238,7 @@ def _others(args):
     target = fetch.fetch(args.target, {*fetch.USUAL, "source"})
     if not target.ksrc:
         raise say.Skip(f"target {args.target}: no source")
-    found = run(target)
+    found = run(target, args.only.split() if args.only else None)
     print(table(found))
     for problem in found["problems"]:
         print(f"FAIL {args.target}: {problem}")
@@ -237,4 +254,6 @@ def register(commands_):
                                               "untouched and once with every module loaded and every arm at new, and "
                                               "compare.")
     parser.add_argument("target", metavar="TARGET", choices=list(targets.TABLE))
+    parser.add_argument("--only", metavar="NAMES", help="tests or groups of them, blanks between: epoll livepatch fio.xfs "
+                                                        "(epoll, proc, timers, ftrace, livepatch, stress-ng, fio)")
     parser.set_defaults(func=_others)

@@ -53,5 +53,13 @@ class Compare(unittest.TestCase):
             self.assertIn(word, text)
 
 
+class Meant(unittest.TestCase):
+    def test_groups_and_names(self):
+        self.assertTrue(others.meant("epoll.epoll_wakeup_test", None))
+        self.assertTrue(others.meant("epoll.epoll_wakeup_test", ["proc", "epoll"]))
+        self.assertTrue(others.meant("stress-ng.epoll", ["stress-ng.epoll"]))
+        self.assertFalse(others.meant("stress-ng.epoll", ["epoll"]))
+
+
 if __name__ == "__main__":
     unittest.main()
