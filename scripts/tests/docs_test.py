@@ -32,9 +32,14 @@ class Manual(unittest.TestCase):
     text = (TOP / "packaging/uplift.8").read_text()
 
     def test_commands(self):
-        outer, _, rest = self.text.partition("\n.It Cm lab\n")
         # two have the name llc: `uplift llc` stood for `uplift lab llc`
-        for words, page in (((), outer + "\n.It Cm lab\n"), (("lab",), rest.partition("\n.El\n")[0])):
+        pages, outer = {}, self.text
+        for name in ("sched", "lab"):
+            before, heading, rest = outer.partition(f"\n.It Cm {name}\n")
+            pages[(name,)], _, rest = rest.partition("\n.El\n")
+            outer = before + heading + rest
+        pages[()] = outer
+        for words, page in pages.items():
             found = commands(*words)
             self.assertGreater(len(found), 0)
             self.assertEqual(found, set(re.findall(r"^\.It Cm ([a-z-]+)$", page, re.MULTILINE)), "packaging/uplift.8")
