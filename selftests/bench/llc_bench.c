@@ -20,7 +20,7 @@
 
 #define TRACK	"/sys/kernel/debug/uplift/llc/track"
 #define EVENT	"/sys/kernel/tracing/events/sched/sched_switch/enable"
-/* A batch is longer than what some switches need once in a while (7.1), and much shorter than a tick. */
+/* Longer than what some switches need once in a while (7.1), much shorter than a tick. */
 #define SIZE	100
 #define BATCHES	60
 #define WARM_UP	5000
@@ -96,8 +96,9 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	/*
-	 * Of the fair class, which is what tracking follows, but not preempted when the other wakes up: who is, is
-	 * up to the lag of both, and a switch then takes another path for thousands of times (7.2, 7.3).
+	 * Of the fair class, which is what tracking follows, but not preempted when the
+	 * other wakes up: who is, is up to the lag of both, and a switch then takes
+	 * another path for thousands of times (7.2, 7.3).
 	 */
 	if (sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){ }))
 		bench_die(&op, "SCHED_BATCH");
