@@ -513,12 +513,13 @@ def fault_of_emulation(result, thread=None):
     A clock that was calibrated while the host was busy elsewhere: it runs at a multiple of its speed (ten times was
     seen), and minutes pass between two instructions.
 
-    A kernel that never got to its init, where nothing of ours has run yet: seen once, on a loaded host.
+    A kernel that never got to its init, where nothing of ours has run yet: hung, and dead of an interrupt in its first
+    milliseconds, each seen once, on a loaded host.
     """
     if result.ok or not result.accel.startswith("TCG"):
         return None, {}
-    if result.timed_out and not result.up:
-        return result.why, {"thread": "single"} if "multi-threaded" in result.accel and not thread else {}
+    if result.rc is None and not result.up and (result.timed_out or result.oops):
+        return (result.oops or [result.why])[0], {"thread": "single"} if "multi-threaded" in result.accel and not thread else {}
     if "multi-threaded" in result.accel and not thread:
         fault = next((line for line in result.oops if re.match(r"(?:Oops: )?int3: ", line)), None)
         if fault:
