@@ -7,6 +7,8 @@
 #include "policy.h"
 
 #define ONE	1024	/* a running thread, in averages */
+/* Percent of its CPUs, as imbalance_pct: who is awake for a moment crowds nobody. */
+#define CROWDED	117
 
 void policy_init(struct policy *policy, const struct policy_params *params, unsigned int nr_domains,
 		 const unsigned int *cpus, unsigned int smt)
@@ -133,7 +135,8 @@ void policy_end(struct policy *policy)
 		s32 to = LAND_NONE, from = LAND_NONE;
 
 		for (i = 0; i < policy->nr_domains; i++) {
-			if (load[i] <= (s64)policy->cpus[i] * ONE || !leaver(policy, i))
+			if (load[i] * 100 <= (s64)policy->cpus[i] * ONE * CROWDED ||
+			    !leaver(policy, i))
 				continue;
 			if (from < 0 ||
 			    load[i] * policy->cpus[from] > load[from] * policy->cpus[i])

@@ -1068,17 +1068,22 @@ void BPF_PROG(land_update_idle, s32 cpu, bool idle)
 
 /* --- tasks, CPUs and the whole coming and going --- */
 
+/*
+ * A thread joins the entry of its process, wherever that is: one that is nearer
+ * may have become free since, and a process must not have two.
+ */
 static void attach(struct task_struct *p, struct land_ctx *t)
 {
 	u32 i, at, tgid = p->tgid;
 	struct land_proc *proc;
 
-	bpf_for(i, 0, 32) {
-		at = (tgid * 2654435761U + i) % LAND_MAX_PROCS;
+	bpf_for(i, 0, 64) {
+		at = (tgid * 2654435761U + i % 32) % LAND_MAX_PROCS;
 		proc = bpf_map_lookup_elem(&procs, &at);
 		if (!proc)
 			return;
-		if (proc->tgid == tgid || !__sync_val_compare_and_swap(&proc->tgid, 0, tgid)) {
+		if (proc->tgid == tgid ||
+		    (i >= 32 && !__sync_val_compare_and_swap(&proc->tgid, 0, tgid))) {
 			__sync_fetch_and_add(&proc->threads, 1);
 			__sync_fetch_and_or(&procs_used[WITHIN(at / 64, LAND_MAX_PROCS / 64)],
 					    1ULL << at % 64);

@@ -312,7 +312,8 @@ test_full_ring()
 		busy_with "$load" || return
 		is_state enabled || complain "$load: it ended: $(tail -n 1 "$TMP/said")" || return
 		# a wakeup that came between two looks was 25 days late
-		[ "$(value max)" -lt 600000000000 ] || complain "$load: somebody waited $(value max) ns" || return
+		max=$(value max)
+		[ "${max:-0}" -lt 600000000000 ] || complain "$load: somebody waited $max ns" || return
 	done
 	end || return
 	ktap_print_msg "$(grep -o '"passed_up": [0-9]*' "$TMP/status"), $(grep -o '"no_room": [0-9]*' "$TMP/status")"

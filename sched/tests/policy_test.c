@@ -216,6 +216,26 @@ static bool a_crowded_domain_is_left(void)
 	return true;
 }
 
+/* Two pairs fill a cache of four CPUs; the daemon's turn there made one of them move. */
+static bool who_is_awake_for_a_moment_crowds_nobody(void)
+{
+	int i;
+
+	machine(1);
+	process(0, 2, 2);
+	process(1, 2, 2);
+	process(2, 1, 0);
+	for (i = 0; i < 20; i++) {
+		procs[0].runtime[1] += 20 * MS;
+		procs[1].runtime[1] += 20 * MS;
+		procs[2].runtime[1] += MS / 2;
+		epoch(3);
+	}
+	EXPECT(policy.procs[0].preferred, 1);
+	EXPECT(policy.procs[1].preferred, 1);
+	return true;
+}
+
 /* Two pairs fit into one cache: nothing is to be gained by parting them. */
 static bool two_that_fit_stay_together(void)
 {
@@ -593,6 +613,7 @@ int main(int argc, char **argv)
 		CASE(more_threads_than_fit_are_refused),
 		CASE(a_preference_goes_stale),
 		CASE(a_crowded_domain_is_left),
+		CASE(who_is_awake_for_a_moment_crowds_nobody),
 		CASE(two_that_fit_stay_together),
 		CASE(nothing_moves_where_all_is_full),
 		CASE(a_domain_without_cpus_is_none),

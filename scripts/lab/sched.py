@@ -81,9 +81,11 @@ set -e
 $UPLIFT sched load --yes -- --tolerance=3
 $UPLIFT sched show
 ! $UPLIFT sched load --yes
-/selftests/sched_load -t 500 2x4 >/out/load &
+/selftests/sched_load -t 600000 2x4 >/out/load &
+load=$!
 $UPLIFT sched trace /out/trace.json --seconds 0.5
-wait
+kill $load
+! wait $load
 $UPLIFT sched show --json >/out/show.json
 $UPLIFT sched unload
 [ "$(cat /sys/kernel/sched_ext/state)" = disabled ]
