@@ -201,7 +201,7 @@ static bool memory_held(const struct memory *was, const struct memory *is, int c
 			       is->slab[i].name, more, is->slab[i].size, cycles);
 		held = false;
 	}
-	ksft_print_msg("available memory %+ld kB, %+ld of it in the lists of CPUs, vmalloc %+ld kB\n",
+	ksft_print_msg("available memory %+ld kB, %+ld of it in lists of CPUs, vmalloc %+ld kB\n",
 		       -lost_kb, is->cpu_lists_kb - was->cpu_lists_kb, vmalloc_kb);
 	/* Half a page per cycle. */
 	return held && lost_kb < cycles * 2 && vmalloc_kb < cycles * 2;
