@@ -50,7 +50,7 @@ RUN = (
     (r"scripts/uplift lab verdicts", "scripts/test", r'"lab", "verdicts"'),
     (r"(scripts/)?uplift lab live \S+ (--count )?-- (probe|bench)", "scripts/lab/documented.py", r"live\.boot\("),
     (r"uplift lab live", "scripts/lab/documented.py", r"live\.boot\("),
-    (r"(scripts/)?uplift lab( --help)?", "scripts/tests/docs_test.py", r'"lab",'),
+    (r"(scripts/)?uplift lab( --help)?", "scripts/tests/docs_test.py", r'"lab"'),
     (r"(scripts/)?uplift lab run 6\.12 -- cat /proc/version", "scripts/lab/documented.py", r"cat /proc/version"),
     (r"scripts/fleet", "scripts/tests/fleet_test.py", r"class Fleet"),
     (r"scripts/setup", "Makefile", r"SETUP := scripts/setup"),

@@ -71,12 +71,11 @@ class Live:
 class Member(tarfile.TarInfo):
     """A member of a tar file, but one with a name or the like so long that it is meant to fill the memory."""
 
-    @classmethod
-    def frombuf(cls, buf, encoding, errors):
-        member = super().frombuf(buf, encoding, errors)
-        if member.type in NAMES and member.size > MOST_NAME:
+    def _proc_member(self, archive):
+        """Where tarfile goes on from a header; it says that a subclass may override this."""
+        if self.type in NAMES and self.size > MOST_NAME:
             raise model.Bad("a name in it is too large: that is no snapshot")
-        return member
+        return super()._proc_member(archive)
 
 
 def unpack(path, temp):

@@ -85,10 +85,10 @@ class Install(Scratch):
                 root = self.top / f"{what}-{tool}"
                 if what != "install":
                     self.assertEqual(run(TOP / "scripts/install", "install", DESTDIR=root), (0, ""))
-                # Ctrl-C while the tool runs for the so many-th time
+                # Ended while the tool runs for the so many-th time; not by INT, which jobs in the background ignore
                 (tools / tool).write_text(f"""#!/bin/sh
 echo >>"{tools}/count"
-[ "$(wc -l <"{tools}/count")" -ne {count} ] || {{ kill -INT $PPID; exit 1; }}
+[ "$(wc -l <"{tools}/count")" -ne {count} ] || {{ kill -TERM $PPID; exit 1; }}
 PATH=/usr/bin:/bin exec {tool} "$@"
 """)
                 (tools / tool).chmod(0o755)
