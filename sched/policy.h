@@ -9,7 +9,7 @@
  * domain is preferred only once the process has more than twice the run time
  * there; none is when the process has one thread, has more running threads than
  * fit, or was not seen for some epochs. What its load balancing does by task is
- * done by process here: where more was gathered in a domain than it has CPUs,
+ * done by process here: where more was gathered in a domain than 117% of its CPUs,
  * one process goes to a domain that has room, if the difference exceeds imb_pct.
  */
 #ifndef _UPLIFT_SCHED_POLICY_H
