@@ -53,6 +53,17 @@ class Compare(unittest.TestCase):
             self.assertIn(word, text)
 
 
+class Sums(unittest.TestCase):
+    def test_what_skips_in_every_turn_did_not_pass(self):
+        """All of livepatch's tests skipped, wanting a directory to compile modules in, and counted as passed."""
+        turns = others.results("".join(f"{turn} status livepatch.state 4\n{turn} status fio.xfs 0\n"
+                                       for turn in range(3)))
+        differ, wavering, same = others.compare(turns)
+        found = {"turns": turns, "differ": differ, "wavering": wavering, "same": same, "without": {"x": "not there"},
+                 "problems": []}
+        self.assertEqual(others.sums(found), (1, 0, 2))
+
+
 class Meant(unittest.TestCase):
     def test_groups_and_names(self):
         self.assertTrue(others.meant("epoll.epoll_wakeup_test", None))
