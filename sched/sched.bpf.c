@@ -637,7 +637,8 @@ void BPF_PROG(land_enqueue, struct task_struct *p, u64 flags)
 	if (t && t->move_to >= 0) {
 		cpu = t->move_to;
 		t->move_to = LAND_NONE;
-		if (bpf_cpumask_test_cpu(cpu, p->cpus_ptr)) {
+		/* The turn may have gone on since, and have come to where it must not move. */
+		if (bpf_cpumask_test_cpu(cpu, p->cpus_ptr) && !bound(p)) {
 			scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL_ON | cpu, slice_of(p), flags);
 			return;
 		}
