@@ -99,18 +99,6 @@ static int on_print(enum libbpf_print_level level, const char *format, va_list a
 	return 0;
 }
 
-static bool read_text(const char *path, char *text, size_t size)
-{
-	FILE *file = fopen(path, "r");
-	bool ok = file && fgets(text, size, file);
-
-	if (file)
-		fclose(file);
-	if (ok)
-		text[strcspn(text, "\n")] = '\0';
-	return ok;
-}
-
 /* --- is this the kernel that it was built for? --- */
 
 struct wanted {
@@ -264,7 +252,7 @@ static int load(struct usched *s)
 		say(s, "must run as root: it loads BPF programs");
 		return USCHED_USAGE;
 	}
-	if (read_text(SCX_DIR "/root/ops", text, sizeof(text))) {
+	if (first_line(text, sizeof(text), SCX_DIR "/root/ops")) {
 		say(s, "another scheduler is loaded: %s", text);
 		return USCHED_FAILED;
 	}

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Last-level caches of this machine, as sysfs shows them. */
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +10,7 @@
 #define CPU_DIR	"%s/sys/devices/system/cpu"
 #define LEAVES	8
 
-/* The first line of a file, without its end; false where it cannot be read. */
-static bool read_line(char *text, size_t size, const char *path)
+bool first_line(char *text, size_t size, const char *path)
 {
 	FILE *file = fopen(path, "r");
 	bool ok = file && fgets(text, size, file);
@@ -61,16 +59,16 @@ static void last_level(char *list, size_t size, const char *root, unsigned int c
 		long level;
 
 		snprintf(path, sizeof(path), CPU_DIR "/cpu%u/cache/index%d/level", root, cpu, leaf);
-		if (!read_line(text, sizeof(text), path))
+		if (!first_line(text, sizeof(text), path))
 			return;
 		level = strtol(text, NULL, 10);
 		snprintf(path, sizeof(path), CPU_DIR "/cpu%u/cache/index%d/type", root, cpu, leaf);
-		if (level <= best || !read_line(text, sizeof(text), path) ||
+		if (level <= best || !first_line(text, sizeof(text), path) ||
 		    !strcmp(text, "Instruction"))
 			continue;
 		snprintf(path, sizeof(path), CPU_DIR "/cpu%u/cache/index%d/shared_cpu_list", root,
 			 cpu, leaf);
-		if (read_line(text, sizeof(text), path)) {
+		if (first_line(text, sizeof(text), path)) {
 			best = level;
 			snprintf(list, size, "%s", text);
 		}
@@ -124,7 +122,7 @@ int topology_read(struct topology *topo, const char *root, unsigned int nr_cpus)
 		topo->sibling_of[cpu] = LAND_NONE;
 	}
 	snprintf(path, sizeof(path), CPU_DIR "/online", root);
-	if (!read_line(list, sizeof(list), path))
+	if (!first_line(list, sizeof(list), path))
 		return -1;
 	each_cpu(list, set_online, topo);
 	for (cpu = 0; cpu < nr_cpus; cpu++) {
@@ -135,7 +133,7 @@ int topology_read(struct topology *topo, const char *root, unsigned int nr_cpus)
 			continue;
 		snprintf(path, sizeof(path), CPU_DIR "/cpu%u/topology/thread_siblings_list", root,
 			 cpu);
-		if (read_line(list, sizeof(list), path))
+		if (first_line(list, sizeof(list), path))
 			each_cpu(list, sibling, &pair);
 		if (topo->domain_of[cpu] != LAND_NONE)
 			continue;

@@ -3,6 +3,9 @@
 #ifndef _UPLIFT_SCHED_TOPOLOGY_H
 #define _UPLIFT_SCHED_TOPOLOGY_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "shared.h"
 
 /**
@@ -35,5 +38,15 @@ struct topology {
  * Return: 0, or -1 with errno set: E2BIG where there are more than we know.
  */
 int topology_read(struct topology *topo, const char *root, unsigned int nr_cpus);
+
+/**
+ * first_line - read the first line of a file, without its end
+ * @text: where to
+ * @size: of @text
+ * @path: of the file
+ *
+ * Return: whether it could be read.
+ */
+bool first_line(char *text, size_t size, const char *path);
 
 #endif /* _UPLIFT_SCHED_TOPOLOGY_H */

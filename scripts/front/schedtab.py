@@ -4,6 +4,7 @@
 import re
 
 from lab import say
+from llc import model
 
 FORMAT = 1
 
@@ -72,17 +73,6 @@ def columns(rows):
                       for at, (cell, width) in enumerate(zip(row, widths))).rstrip() for row in rows]
 
 
-def cpu_list(cpus):
-    """[0, 1, 2, 8] -> "0-2,8"."""
-    out = []
-    for cpu in sorted(cpus):
-        if out and out[-1][1] == cpu - 1:
-            out[-1][1] = cpu
-        else:
-            out.append([cpu, cpu])
-    return ",".join(str(one) if one == two else f"{one}-{two}" for one, two in out)
-
-
 def live(now, before=None):
     """The table of a status; with an earlier one, what happened between the two."""
     if before and (before["pid"] != now["pid"] or len(before["domains"]) != len(now["domains"])):
@@ -96,7 +86,7 @@ def live(now, before=None):
     rows = [("domain", "CPUs", "queued", "running", "turns", "in", "out", "p50", "p99", "longest")]
     for at, domain in enumerate(now["domains"]):
         latency = since(domain, "latency", at)
-        rows.append((str(at), cpu_list(domain["cpus"]), str(domain["queued"]),
+        rows.append((str(at), model.list_of(domain["cpus"]), str(domain["queued"]),
                      str(max(domain["online"] - domain["idle"], 0)), str(since(domain, "runs", at)),
                      str(since(domain, "in", at)), str(since(domain, "out", at)), of_ns(percentile(latency, 0.5)),
                      of_ns(percentile(latency, 0.99)), of_ns(percentile(latency, 1))))

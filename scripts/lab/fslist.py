@@ -113,6 +113,20 @@ def judge(result, cpus, xfail=(), livepatch=False, warned=False):
         "console": str(result.console), "output": str(result.output), "seconds": round(result.seconds, 1)}
 
 
+def of_layouts(rows):
+    """What judge() found in several layouts of CPUs, {layout: found}, as one, with a problem's layout in front of it."""
+    total = {}
+    for row in rows.values():
+        for kind, number in row["counts"].items():
+            total[kind] = total.get(kind, 0) + number
+    skips = [row["skipped"] for row in rows.values()]
+    return {"ok": all(row["ok"] for row in rows.values()), "skipped": skips[0] if all(skips) else None,
+            "problems": [f"{layout}: {problem}" for layout, row in rows.items() for problem in row["problems"]],
+            "counts": total, "layouts": rows,
+            "summary": ", ".join(f"{number} {kind}" for kind, number in total.items() if number)
+            + f" in {len(rows)} layouts"}
+
+
 def measure(target, kos, selftests, *, timeout=420, echo=None):
     """Count instructions in a guest: {"verdict", "arms", "list", ...}."""
     result = guest.boot(target, MEASURE, files={"/selftests": selftests}, kos=kos, icount=True,

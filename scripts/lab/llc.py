@@ -130,17 +130,7 @@ def layouts_test(target, kos, install, form="short", env=None, only=None, layout
     if form == "long" and not only:
         jobs["no debugfs"] = functools.partial(no_debugfs_test, target, kos)
     found = at_once.run(jobs, AT_ONCE)
-    rows = {layout: found[layout] for layout in jobs}
-    total = {}
-    for row in rows.values():
-        for kind, number in row["counts"].items():
-            total[kind] = total.get(kind, 0) + number
-    skips = [row["skipped"] for row in rows.values()]
-    return {"ok": all(row["ok"] for row in rows.values()), "skipped": skips[0] if all(skips) else None,
-            "problems": [f"{layout}: {problem}" for layout, row in rows.items() for problem in row["problems"]],
-            "counts": total, "layouts": rows,
-            "summary": ", ".join(f"{number} {kind}" for kind, number in total.items() if number)
-            + f" in {len(rows)} layouts"}
+    return fslist.of_layouts({layout: found[layout] for layout in jobs})
 
 
 # The predictor beside the scheduler: on kernels that have cache-aware scheduling both are known.

@@ -155,16 +155,7 @@ def layouts_test(target, install, form="short", env=None, only=None):
             for layout in (LAYOUTS if form == "long" else ["llc2"])}
     if form == "long" and not only:
         rows["commands"] = commands_test(target, install)
-    total = {}
-    for row in rows.values():
-        for kind, number in row["counts"].items():
-            total[kind] = total.get(kind, 0) + number
-    skips = [row["skipped"] for row in rows.values()]
-    return {"ok": all(row["ok"] for row in rows.values()), "skipped": skips[0] if all(skips) else None,
-            "problems": [f"{layout}: {problem}" for layout, row in rows.items() for problem in row["problems"]],
-            "counts": total, "layouts": rows,
-            "summary": ", ".join(f"{number} {kind}" for kind, number in total.items() if number)
-            + f" in {len(rows)} layouts"}
+    return fslist.of_layouts(rows)
 
 
 # Schedulers side by side, in a guest whose clock is its instructions: the same every time.

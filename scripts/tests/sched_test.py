@@ -18,6 +18,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 from front import sched as command, schedtab	# noqa: E402
 from lab import paths, say, sched	# noqa: E402
+from llc import model	# noqa: E402
 
 
 def status(runs=10, pid=7, latency=None):
@@ -52,7 +53,7 @@ class Figures(unittest.TestCase):
                          ["-", "7 ns", "1.5 us", "2.3 ms", "100 s"])
 
     def test_cpu_list(self):
-        self.assertEqual(schedtab.cpu_list([8, 0, 2, 1]), "0-2,8")
+        self.assertEqual(model.list_of([8, 0, 2, 1]), "0-2,8")
 
 
 class Tables(unittest.TestCase):
