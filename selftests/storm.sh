@@ -36,6 +36,17 @@ JOBS="$JOBS readers"
 TESTS="storm quiet_end"
 RUNNING=
 
+# goes MODULE SAID: unload it; who reads one of its files holds it for as long as that takes (EAGAIN).
+goes()
+{
+	loop_until 3000 unload_once "$1" "$2" || { echo "$1 stays: $(cat "$2")"; return 1; }
+}
+
+unload_once()
+{
+	"$DIR/module_call" unload "$1" >"$2"
+}
+
 # A job's function does one round of what it does: 0, or a line and 1; what
 # cannot be done here ends it with $KSFT_SKIP at once.
 
@@ -121,7 +132,7 @@ job_pipepoll()
 	wait $!
 	cmp -s "$1.off" "$1.switched" || { echo "not the same to programs in sequence $ROUND"; return 1; }
 	echo off >$DEBUG/uplift/pipepoll/arm || return
-	loop_until 100 rmmod uplift_pipepoll 2>/dev/null || { echo "uplift_pipepoll stays"; return 1; }
+	goes uplift_pipepoll "$1.errno"
 }
 
 job_fslist()
@@ -136,7 +147,7 @@ job_fslist()
 	for _ in 1 2 3 4 5; do
 		cat /proc/filesystems_cached >"$1.cached" || return 1
 	done
-	"$DIR/module_call" unload uplift_fslist >"$1.errno" || { echo "unload: $(cat "$1.errno")"; return 1; }
+	goes uplift_fslist "$1.errno"
 }
 
 job_llc()
@@ -149,7 +160,7 @@ job_llc()
 		cat $DEBUG/uplift/llc/$file >/dev/null || ret=1
 	done
 	[ $((ROUND % 2)) = 0 ] || echo 0 >$DEBUG/uplift/llc/track || ret=1
-	"$DIR/module_call" unload uplift_llc >"$1.errno" || { echo "unload: $(cat "$1.errno")"; return 1; }
+	goes uplift_llc "$1.errno" || return
 	return $ret
 }
 
