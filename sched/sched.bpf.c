@@ -173,9 +173,14 @@ struct {
 	__type(value, struct land_ctx);
 } ctxs SEC(".maps");
 
+/**
+ * struct cpu_ctx - what is kept of a CPU
+ * @turn: whose it is: those that are bound to it, or its domain's
+ * @releasing: what a real-time task displaces is being enqueued, by a program in a program
+ */
 struct cpu_ctx {
-	u64 held_since;
 	u32 turn;
+	u32 releasing;
 };
 
 struct {
@@ -199,6 +204,11 @@ struct {
 	__type(value, struct waiting);
 } waiting SEC(".maps");
 
+/*
+ * So many times a program of ours disables migration for the task that is
+ * current: once, or not at all (without CONFIG_PREEMPT_RCU).
+ */
+static u32 own_level = 1;
 /* When the user-space half was put into its queue; 0 where it is not there. */
 static u64 daemon_held;
 /* What daemon_beats was, and since when. */
@@ -264,16 +274,20 @@ static bool is_daemon(const struct task_struct *p)
 
 /*
  * May it run on this CPU only: by its affinity, or because it has migration
- * disabled, which a domain's queue knows nothing of? A program like this one may
- * have disabled it for the task that is current.
+ * disabled, which a domain's queue knows nothing of? What programs like this one
+ * add to the task that is current does not count: it is about to be switched.
  */
 static bool bound(const struct task_struct *p)
 {
+	struct cpu_ctx *c;
+	u32 zero = 0;
+
 	if (p->nr_cpus_allowed == 1)
 		return true;
-	if (p->migration_disabled == 1)
-		return bpf_get_current_task_btf() != p;
-	return p->migration_disabled;
+	if (!p->migration_disabled || bpf_get_current_task_btf() != p)
+		return p->migration_disabled;
+	c = bpf_map_lookup_elem(&cpu_ctxs, &zero);
+	return p->migration_disabled > own_level * (c && c->releasing ? 2 : 1);
 }
 
 static void set_slice(struct task_struct *p, u64 slice)
@@ -1000,6 +1014,9 @@ void BPF_PROG(land_stopping, struct task_struct *p, bool runnable)
 {
 	struct land_ctx *t = ctx_of(p);
 
+	/* which has it enabled, all else being equal */
+	if (is_daemon(p) && bpf_get_current_task_btf() == p)
+		own_level = p->migration_disabled ? 1 : 0;
 	if (!t)
 		return;
 	charge(t, scx_bpf_task_cpu(p), scx_bpf_now());
@@ -1028,7 +1045,15 @@ void BPF_PROG(land_tick, struct task_struct *p)
 SEC("struct_ops/land_cpu_release")
 void BPF_PROG(land_cpu_release, s32 cpu, struct scx_cpu_release_args *args)
 {
+	struct cpu_ctx *c;
+	u32 zero = 0;
+
+	c = bpf_map_lookup_elem(&cpu_ctxs, &zero);
+	if (!c)
+		return;
+	c->releasing = 1;
 	scx_bpf_reenqueue_local();
+	c->releasing = 0;
 }
 
 SEC("struct_ops/land_update_idle")
@@ -1044,8 +1069,17 @@ void BPF_PROG(land_update_idle, s32 cpu, bool idle)
 		__sync_fetch_and_add(&domains[DOMAIN(domain)].idle, idle ? 1 : -1);
 	}
 	gap_cpu_change(cpu, idle);
+	if (!idle)
+		return;
+	/*
+	 * A turn that ends on a CPU that goes offline, with nobody to follow: the
+	 * kernel puts the task back into that CPU's own queue, asks nobody (as
+	 * SCX_OPS_ENQ_LAST would have it), and lets the CPU halt.
+	 */
+	if (scx_bpf_dsq_nr_queued(SCX_DSQ_LOCAL_ON | cpu) > 0)
+		look_again(cpu, SCX_DSQ_LOCAL_ON | cpu);
 	/* one that goes offline is idle, too, and must not be made to look */
-	if (!idle || !cpu_online[CPU(cpu)])
+	if (!cpu_online[CPU(cpu)])
 		return;
 	/* What was queued since this CPU looked was queued by somebody who saw no idle CPU. */
 	if (scx_bpf_dsq_nr_queued(domain) > 0) {
@@ -1242,6 +1276,12 @@ struct sched_ext_ops land_ops = {
 	.cpu_offline	= (void *)land_cpu_offline,
 	.init		= (void *)land_init,
 	.exit		= (void *)land_exit,
-	.flags		= SCX_OPS_KEEP_BUILTIN_IDLE | SCX_OPS_ENQ_LAST,
+	/*
+	 * A task that a real-time one preempts is current while cpu_release()
+	 * has it enqueued anew, and has migration disabled by that program: the
+	 * kernel would leave it where it is without asking. See bound().
+	 */
+	.flags		= SCX_OPS_KEEP_BUILTIN_IDLE | SCX_OPS_ENQ_LAST |
+			  SCX_OPS_ENQ_MIGRATION_DISABLED,
 	.name		= "uplift_land",
 };

@@ -12,10 +12,11 @@
 # Environment:
 #   FORM              short or long, as the argument (short)
 #   SCHED             where uplift_land and the examples are (/sched, or where make -C sched puts them)
-#   HOTPLUG           CPU hotplug operations under load (short 4; long 100)
+#   HOTPLUG           CPU hotplug operations under load (short 20; long 100)
 #   REPEATABLE        1: time in this guest is that of its own instructions, and
 #                     how long tasks wait is checked, too
 #   LIMIT_MS          that nobody may wait longer in a storm of forks (100)
+#   OFFLINE_MS        that a CPU may not take longer to go offline (1000), with REPEATABLE, too
 #   ONLY              names of the tests to run, as KTAP prints them (all)
 #
 # Exit: 0 pass, 1 fail, 2 usage, 4 skip. Output is KTAP.
@@ -31,11 +32,11 @@ fi
 
 FORM=${1:-${FORM:-short}}
 case $FORM in
-short)	: "${HOTPLUG:=4}"; MS=200; LONG=400; STORM=8 ;;
+short)	: "${HOTPLUG:=20}"; MS=200; LONG=400; STORM=8 ;;
 long)	: "${HOTPLUG:=100}"; MS=1000; LONG=3000; STORM=32 ;;
 *)	echo "usage: land.sh [short|long]" >&2; exit 2 ;;
 esac
-: "${LIMIT_MS:=100}"
+: "${LIMIT_MS:=100}" "${OFFLINE_MS:=1000}"
 
 SCX=/sys/kernel/sched_ext
 CPU=/sys/devices/system/cpu
@@ -301,15 +302,25 @@ test_allowed()
 	ALLOWED=
 }
 
+while_stopped()
+{
+	kill -STOP "$DAEMON"
+	"$@"
+	ret=$?
+	kill -CONT "$DAEMON"
+	return $ret
+}
+
 # More tasks at once than the rings hold: the BPF part queues what does not go up, the daemon keeps what does not go down.
 test_full_ring()
 {
 	[ "$(grep -c ^processor /proc/cpuinfo)" -gt 1 ] || skip "one CPU only: no task goes up" || return
 	[ -z "$DAEMON" ] || end || return
-	run uplift_land --status "$TMP/status" --stall-ms 10000 --ring-kb 4 || return
-	STALL=10000
-	for load in messages:2x60 storm:$STORM; do
-		busy_with "$load" || return
+	run uplift_land --status "$TMP/status" --stall-ms 30000 --ring-kb 4 || return
+	STALL=30000
+	# who keeps up never has so many before it; while it is stopped they pile up
+	for load in "busy_with messages:2x60" "busy_with storm:$STORM" "while_stopped busy_with messages:2x60"; do
+		$load || return
 		is_state enabled || complain "$load: it ended: $(tail -n 1 "$TMP/said")" || return
 		# a wakeup that came between two looks was 25 days late
 		max=$(value max)
@@ -318,6 +329,13 @@ test_full_ring()
 	end || return
 	ktap_print_msg "$(grep -o '"passed_up": [0-9]*' "$TMP/status"), $(grep -o '"no_room": [0-9]*' "$TMP/status")"
 	grep -q '"no_room": [1-9]' "$TMP/status" || complain "the ring was never full"
+}
+
+# What the guest's clock says, to hundredths of a second.
+milliseconds()
+{
+	read -r uptime _ </proc/uptime
+	echo $((${uptime%.*} * 1000 + 1${uptime#*.} * 10 - 1000))
 }
 
 last_cpu()
@@ -340,8 +358,12 @@ test_hotplug()
 	BOUND=$!
 	sleep 0.2
 	ret=0
+	longest=0
 	for round in $(seq $((HOTPLUG / 2))); do
+		before=$(milliseconds)
 		echo 0 >$CPU/cpu"$TAKEN"/online || ret=1
+		took=$(($(milliseconds) - before))
+		[ $took -le $longest ] || longest=$took
 		sleep 0.1
 		echo 1 >$CPU/cpu"$TAKEN"/online || ret=1
 		sleep 0.1
@@ -353,7 +375,9 @@ test_hotplug()
 	LOAD=
 	BOUND=
 	TAKEN=
-	return $ret
+	[ $ret = 0 ] || return
+	ktap_print_msg "a CPU was offline after $longest ms at most"
+	[ "${REPEATABLE:-0}" != 1 ] || [ $longest -le "$OFFLINE_MS" ] || complain "that is more than $OFFLINE_MS ms"
 }
 
 restarted()

@@ -12,6 +12,7 @@ from . import at_once, buildroot, fetch, fslist, guest, kmod, llc, paths, say, s
 SCRIPTS = {
     "fslist": {},
     "llc": {},
+    "land": {},
     "abi": {},
     "lockdown": {"env": {"LOCKDOWN": "1"}},
     "refusals": {},
@@ -26,7 +27,6 @@ SCRIPTS = {
 _NO_MEMORY = r"vmalloc error: size|page allocation failure: order|Failed to arm kprobe-ftrace at .* \(error -12\)"
 # Those that are run when they are named only.
 NAMED = {
-    "land": {},
     "refusals_no_debugfs": {"script": "refusals", "append": "debugfs=off",
                             "env": {"DEBUGFS": "off", "ONLY": "no_debugfs kernel_log"}},
     "refusals_no_mount": {"script": "refusals", "append": "debugfs=no-mount",

@@ -59,19 +59,21 @@ def carried(directory, where="/sched"):
     return files
 
 
-# selftests/land.sh, in guests of 1, 2 and 4 caches, and of one CPU; the short form in one of 2: (topology, vCPUs).
+# selftests/land.sh, in guests of 1, 2 and 4 caches, and of one CPU: (topology, vCPUs). A guest has a clock of its own
+# instructions in the long form, where how long tasks wait is checked; the short form has one of two caches that has not,
+# where vCPUs race, and once more those tests that are about waiting.
 
 LAYOUTS = {"llc2": ("llc2", 8), "llc1": ("llc1", 4), "llc4": ("llc4", 16), "smt": ("smt", 8), "one": ("llc1", 1)}
+WAITING = ("load", "gathers", "storm", "bound", "fifo", "kernel_log")
 
 
-def layout_test(target, install, layout, form="short", env=None, only=None):
-    """What land.sh found in a guest of a layout. The long form's guests have a clock of their own instructions."""
+def layout_test(target, install, layout, form="short", env=None, only=None, clock=False):
+    """What land.sh found in a guest of a layout. @clock: the guest's is its instructions."""
     files, (topology, cpus) = carried(build(target)) | {"/selftests": install}, LAYOUTS[layout]
-    environment = (env or {}) | ({"ONLY": " ".join(only)} if only else {})
-    environment |= {"REPEATABLE": "1"} if form == "long" else {}
+    environment = (env or {}) | ({"ONLY": " ".join(only)} if only else {}) | ({"REPEATABLE": "1"} if clock else {})
     result = guest.boot(target, f"exec /selftests/land.sh {form}", files=files, topology=topology, smp=cpus,
-                        env=environment, repeatable=form == "long", timeout=600 if form == "short" else 3600,
-                        name=f"{target.name}-land-{layout}", quiet=True)
+                        env=environment, repeatable=clock, timeout=900 if form == "short" else 3600,
+                        name=f"{target.name}-land-{layout}" + "-clock" * clock, quiet=True)
     return fslist.judge(result, cpus)
 
 
@@ -151,8 +153,13 @@ def commands_test(target, install):
 def layouts_test(target, install, form="short", env=None, only=None):
     """land.sh in the layouts: one report of all, with a problem's layout in front of it."""
     supported(target)
-    rows = {layout: layout_test(target, install, layout, form, env, only)
-            for layout in (LAYOUTS if form == "long" else ["llc2"])}
+    if form == "long":
+        rows = {layout: layout_test(target, install, layout, form, env, only, clock=True) for layout in LAYOUTS}
+    else:
+        waiting = [test for test in WAITING if not only or test in only]
+        rows = {"llc2": layout_test(target, install, "llc2", form, env, only)}
+        if waiting:
+            rows["llc2, clock"] = layout_test(target, install, "llc2", form, env, waiting, clock=True)
     if form == "long" and not only:
         rows["commands"] = commands_test(target, install)
     return fslist.of_layouts(rows)
