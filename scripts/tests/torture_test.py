@@ -50,5 +50,18 @@ class Wanted(unittest.TestCase):
         self.assertEqual(caught.exception.code, say.USAGE)
 
 
+class Fingerprint(unittest.TestCase):
+    """What makes a step that has passed run again."""
+
+    def test_scripts_of_other_steps_do_not(self):
+        self.assertEqual(TORTURE.fingerprint("stock", "refusals_no_mount"),
+                         TORTURE.fingerprint("stock", "refusals_no_debugfs"))
+        self.assertNotEqual(TORTURE.fingerprint("debug", "fslist"), TORTURE.fingerprint("debug", "epoll"))
+
+    def test_the_scripts_themselves(self):
+        self.assertNotEqual(TORTURE.fingerprint("scripts", "fuzz"), TORTURE.fingerprint("stock", "fuzz"))
+        self.assertNotEqual(TORTURE.fingerprint("stock", "others"), TORTURE.fingerprint("stock", "none"))
+
+
 if __name__ == "__main__":
     unittest.main()
