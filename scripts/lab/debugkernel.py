@@ -100,7 +100,8 @@ def build(name, kind):
     place = paths.ensure(DEBUG / f"{name}-{kind}")
     obj = paths.ensure(place / "obj")
     text = "".join((CONFIG / f"{part}.config").read_text() for part in ("guest", kind))
-    digest = hashlib.sha256(f"{stock.version}\n{text}".encode()).hexdigest()
+    # what is built names the directories in which it was built
+    digest = hashlib.sha256(f"{stock.version}\n{tree}\n{obj}\n{text}".encode()).hexdigest()
     stamp = place / "stamp"
     buildroot.ensure("test")
     with paths.lock(f"debug-{name}-{kind}"):
