@@ -502,6 +502,12 @@ def boot(target, script, **options):
     return result
 
 
+def _unfed(console):
+    """Does RCU complain of a CPU that had not one tick in ten, which is one whose thread the host did not run?"""
+    stalled = re.search(r"rcu: \t\d+-\S+ \((\d+) ticks this GP\).*?t=(\d+) jiffies", console, re.DOTALL)
+    return bool(stalled) and 10 * int(stalled[1]) < int(stalled[2])
+
+
 def fault_of_emulation(result, thread=None):
     """(what the kernel said, other options for boot()) if a guest failed and the emulator can be to blame; else (None, {}).
 
@@ -509,6 +515,9 @@ def fault_of_emulation(result, thread=None):
     writes it, multi-threaded TCG can keep the int3 for good; seen with QEMU 7.2 and 10.0, on loaded hosts. With one
     thread vCPUs take turns, and a kernel or module that is at fault itself fails there again. Not so if the caller asked
     for a number of threads.
+
+    A CPU that had no ticks for as long as RCU waits: its thread was not run, on a host with many others. One that spins
+    with interrupts off looks the same, and spins again.
 
     A clock that was calibrated while the host was busy elsewhere: it runs at a multiple of its speed (ten times was
     seen), and minutes pass between two instructions.
@@ -524,6 +533,8 @@ def fault_of_emulation(result, thread=None):
         fault = next((line for line in result.oops if re.match(r"(?:Oops: )?int3: ", line)), None)
         if fault:
             return fault, {"thread": "single"}
+        if _unfed(result.console.read_text(errors="replace")):
+            return "rcu: a CPU without ticks", {"thread": "single"}
     clock = re.search(r"tsc: PIT calibration deviates from \w+: (\d+) (\d+)", result.console.read_text(errors="replace"))
     if clock and not 0.8 < int(clock[1]) / int(clock[2]) < 1.25:
         return clock[0], {}

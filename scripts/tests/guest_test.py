@@ -343,6 +343,22 @@ class FaultOfEmulation(unittest.TestCase):
         _, given = self.boot(("TCG, multi-threaded", [self.OOPS]), thread="multi")
         self.assertEqual(len(given), 1)
 
+    STALLED = ("[   68.05] rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:\n"
+               "[   68.05] rcu: \t1-...0: ({} ticks this GP) idle=fe4c/1/0x4000000000000000 softirq=606/608 fqs=1634\n"
+               "[   68.05] rcu: \t(detected by 3, t=5252 jiffies, g=225, q=80 ncpus=4)\n")
+
+    def test_cpu_whose_thread_was_not_run(self):
+        stall = ["rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:"]
+        result, given = self.boot(("TCG, multi-threaded", stall), ("TCG, single-threaded", []), console=self.STALLED.format(6))
+        self.assertTrue(result.ok)
+        self.assertEqual(given[1], {"smp": 2, "thread": "single", "name": "6.12-x-again"})
+
+    def test_cpu_that_stalls_by_itself(self):
+        stall = ["rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:"]
+        result, given = self.boot(("TCG, multi-threaded", stall), console=self.STALLED.format(5230))
+        self.assertFalse(result.ok)
+        self.assertEqual(len(given), 1)
+
     def test_clock_at_ten_times_its_speed(self):
         stall = ["rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:"]
         result, given = self.boot(("TCG, multi-threaded", stall), ("TCG, multi-threaded", []),
