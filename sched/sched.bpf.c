@@ -565,6 +565,13 @@ static bool pass_up(struct task_struct *p, struct land_ctx *t, u64 flags)
 	u64 wake = BPF_RB_NO_WAKEUP;
 	struct waiting entry;
 
+	/*
+	 * The last thing that a CPU does before it is dead is to wake who waits for
+	 * that; it gets no interrupt any more, nor ever again one for the work that
+	 * it queues for itself now: waking user space is such work.
+	 */
+	if (!cpu_online[CPU(bpf_get_smp_processor_id())])
+		return false;
 	task = bpf_ringbuf_reserve(&tasks_up, sizeof(*task), 0);
 	if (!task) {
 		count(LAND_NO_ROOM);

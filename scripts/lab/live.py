@@ -87,10 +87,11 @@ def carried():
 
 
 def boot(target, words, *, kos=(), tests=None, count=False, smp=None, timeout=900, accel=None, topology=None, name=None,
-         script=None, echo=None, append="", more=None):
+         script=None, echo=None, append="", more=None, thread=None):
     """Run our command in a guest; what it printed is in the result's output, what it wrote in /out.
 
     @more: {path in the guest: file here}, beside our tree
+    @thread: see guest.boot()
     """
     loads = "--workloads" in words
     buildroot.ensure("loads" if loads else "io")
@@ -108,7 +109,7 @@ def boot(target, words, *, kos=(), tests=None, count=False, smp=None, timeout=90
         files[f"/boot/config-{target.release}"] = target.config
     programs += [*PROGRAMS, *(WORKLOADS if loads else ())]
     return guest.boot(target, script, files=files, kos=kos, modules=STOCK, programs=programs, smp=smp, icount=count,
-                      topology=topology, mem="2G", timeout=timeout, accel=accel, env=env, echo=echo,
+                      topology=topology, mem="2G", timeout=timeout, accel=accel, env=env, echo=echo, thread=thread,
                       append=append, name=name or f"{target.name}-live", quiet=True)
 
 
