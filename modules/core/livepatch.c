@@ -16,6 +16,8 @@
 #include <linux/livepatch.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/namei.h>
+#include <linux/path.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -45,42 +47,48 @@ static DEFINE_MUTEX(livepatch_lock);
 static bool livepatch_enabled;
 
 /*
- * One character from or to one of the patch's files in sysfs: its only
- * interface, and what an administrator would use.
- * Return: 0; -ENOENT if there is no patch.
+ * Have the kernel take the patch away, as an administrator would: there is no
+ * other interface.
+ * Return: 0; -EINVAL if it has begun with that, -ENOENT if there is no patch.
  */
-static int livepatch_file(const char *path, bool write, char *value)
+static int livepatch_write_off(void)
 {
-	struct file *file = filp_open(path, write ? O_WRONLY : O_RDONLY, 0);
+	struct file *file = filp_open(LIVEPATCH_DIR "enabled", O_WRONLY, 0);
 	loff_t pos = 0;
 	ssize_t ret;
 
 	if (IS_ERR(file))
 		return PTR_ERR(file);
-	ret = write ? kernel_write(file, value, 1, &pos) : kernel_read(file, value, 1, &pos);
+	ret = kernel_write(file, "0", 1, &pos);
 	filp_close(file, NULL);
 	return ret < 0 ? ret : 0;
 }
 
-/* Wait for the transition to end, and with @gone for the patch to go. */
-static int livepatch_wait(bool gone)
+/*
+ * Does the kernel still work on the patch, or with @gone, know it? Not asked by
+ * reading its files: who reads one of ours holds the lock of a seq_file already.
+ */
+static bool livepatch_pending(const struct uplift_livepatch *livepatch, bool gone)
 {
-	char transition;
-	int err;
+	struct path path;
 
-	for (;;) {
-		err = livepatch_file(LIVEPATCH_DIR "transition", false, &transition);
-		if (gone && err == -ENOENT)
-			return 0;
-		/* The file may be on its way out. */
-		if (err && !(gone && err == -ENODEV))
-			return err;
-		if (!err && !gone && transition == '0')
-			return 0;
+	if (!gone)
+		return READ_ONCE(livepatch->funcs[0].transition);
+	if (kern_path(LIVEPATCH_DIR, LOOKUP_DIRECTORY, &path))
+		return false;
+	path_put(&path);
+	return true;
+}
+
+/* Wait for the transition to end, or with @gone for the patch to go. */
+static int livepatch_wait(const struct uplift_livepatch *livepatch, bool gone)
+{
+	while (livepatch_pending(livepatch, gone)) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		msleep(LIVEPATCH_POLL_MS);
 	}
+	return 0;
 }
 
 /**
@@ -121,7 +129,7 @@ int uplift_livepatch_enable(const char *function, void *body)
 		goto unlock;
 	livepatch_enabled = true;
 	/* If killed meanwhile: the kernel completes the transition by itself. */
-	livepatch_wait(false);
+	livepatch_wait(livepatch, false);
 unlock:
 	mutex_unlock(&livepatch_lock);
 	return err;
@@ -137,14 +145,13 @@ EXPORT_SYMBOL_GPL(uplift_livepatch_enable);
  */
 int uplift_livepatch_disable(void)
 {
-	char enabled = '0';
 	int err;
 
 	mutex_lock(&livepatch_lock);
-	err = livepatch_file(LIVEPATCH_DIR "enabled", true, &enabled);
+	err = livepatch_write_off();
 	/* Already being disabled, or gone: by an administrator, perhaps. */
 	if (!err || err == -EINVAL || err == -ENOENT)
-		err = livepatch_wait(true);
+		err = livepatch_wait(NULL, true);
 	if (!err)
 		livepatch_enabled = false;
 	mutex_unlock(&livepatch_lock);
