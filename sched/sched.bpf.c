@@ -1083,7 +1083,7 @@ void BPF_PROG(land_update_idle, s32 cpu, bool idle)
 	 * kernel puts the task back into that CPU's own queue, asks nobody (as
 	 * SCX_OPS_ENQ_LAST would have it), and lets the CPU halt.
 	 */
-	if (scx_bpf_dsq_nr_queued(SCX_DSQ_LOCAL_ON | cpu) > 0)
+	if (queued(bpf_get_current_task_btf()) && scx_bpf_dsq_nr_queued(SCX_DSQ_LOCAL_ON | cpu) > 0)
 		look_again(cpu, SCX_DSQ_LOCAL_ON | cpu);
 	/* one that goes offline is idle, too, and must not be made to look */
 	if (!cpu_online[CPU(cpu)])

@@ -74,7 +74,8 @@ def layout_test(target, install, layout, form="short", env=None, only=None, cloc
     environment = (env or {}) | ({"ONLY": " ".join(only)} if only else {}) | ({"REPEATABLE": "1"} if clock else {})
     result = guest.boot(target, f"exec /selftests/land.sh {form}", files=files, topology=topology, smp=cpus,
                         env=environment, repeatable=clock, thread=None if clock else "single",
-                        timeout=900 if form == "short" else 3600, name=f"{target.name}-land-{layout}" + "-clock" * clock, quiet=True)
+                        timeout=900 if form == "short" else 3600, quiet=True,
+                        name=f"{target.name}-land-{layout}" + "-clock" * clock)
     return fslist.judge(result, cpus)
 
 
