@@ -50,10 +50,20 @@ class Fragments(unittest.TestCase):
                        "FAILSLAB", "FAULT_INJECTION"):
             self.assertEqual(debug[f"CONFIG_{symbol}"], "y", symbol)
 
+    def test_kcsan_looks_from_the_start(self):
+        """It was built in and waited to be switched on: nothing was found in any run."""
+        kcsan = debugkernel.wanted("kcsan")
+        self.assertEqual((kcsan["CONFIG_KCSAN_EARLY_ENABLE"], kcsan["CONFIG_KCSAN_SELFTEST"]), ("y", "y"))
+
+    def test_kernels_of_a_target_have_names_of_their_own(self):
+        """Modules are kept by release: those for one checker were taken for the other's."""
+        names = {debugkernel.wanted(kind)["CONFIG_LOCALVERSION"] for kind in debugkernel.KINDS}
+        self.assertEqual(len(names), len(debugkernel.KINDS))
+
     def test_lines_are_of_the_form_that_is_read(self):
         for path in debugkernel.CONFIG.glob("*.config"):
             for line in path.read_text().splitlines():
-                self.assertRegex(line, re.compile(r"$|#|CONFIG_\w+=[ymn]$"), path.name)
+                self.assertTrue(re.fullmatch(r"|#.*|CONFIG_\w+=(?:[ymn]|\d+|\"[^\"]*\")", line), f"{path.name}: {line}")
 
 
 if __name__ == "__main__":
