@@ -40,8 +40,8 @@ esac
 
 SCX=/sys/kernel/sched_ext
 CPU=/sys/devices/system/cpu
-TESTS="options load load_twice schedules gathers storm bound allowed fifo hotplug hotplug_unknown hotplug_loading killed"
-TESTS="$TESTS stopped unloads full_ring examples unloaded kernel_log"
+TESTS="options load load_twice schedules gathers storm bound allowed fifo hotplug hotplug_unknown hotplug_loading"
+TESTS="$TESTS killed stopped unloads full_ring examples unloaded kernel_log"
 
 cleanup_more()
 {

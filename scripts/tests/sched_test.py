@@ -77,8 +77,8 @@ class Tables(unittest.TestCase):
 
     def test_checked(self):
         schedtab.checked(status(), "x")
-        for bad in ({}, [], {**status(), "format": 2}, {**status(), "domains": [{}]}, {**status(), "pid": "7"}, {**status(), "pid": 0}, {**status(), "pid": -1},
-                    {**status(), "name": ""}):
+        for bad in ({}, [], {**status(), "format": 2}, {**status(), "domains": [{}]}, {**status(), "pid": "7"},
+                    {**status(), "pid": 0}, {**status(), "pid": -1}, {**status(), "name": ""}):
             with self.assertRaises(say.Problem):
                 schedtab.checked(bad, "x")
 
