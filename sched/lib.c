@@ -35,6 +35,7 @@
 #define LAZY_MS		50	/* the longest sleep: it must stay well below stall_ms */
 #define NAME_LEN	32	/* the kernel's SCX_OPS_NAME_LEN is 128 */
 #define SCX_DIR		"/sys/kernel/sched_ext"
+#define RESTART		0x1000000000000ULL	/* the kernel's SCX_ECODE_ACT_RESTART */
 
 struct usched {
 	const struct usched_ops *ops;
@@ -236,6 +237,7 @@ static int load(struct usched *s)
 {
 	const struct usched_options *options = &s->options;
 	struct bpf_test_run_opts run = { .sz = sizeof(run) };
+	u64 hotplug_seq = 0;
 	char text[128];
 	unsigned int i;
 	int err, cpus;
@@ -256,6 +258,9 @@ static int load(struct usched *s)
 		say(s, "another scheduler is loaded: %s", text);
 		return USCHED_FAILED;
 	}
+	/* A CPU that comes or goes while we load: the kernel sees that this is not what it was. */
+	if (first_line(text, sizeof(text), SCX_DIR "/hotplug_seq"))
+		hotplug_seq = strtoull(text, NULL, 10);
 	cpus = libbpf_num_possible_cpus();
 	if (cpus < 0 || topology_read(&s->topo, "", cpus)) {
 		say(s, "the caches of this machine cannot be told: %s",
@@ -277,6 +282,7 @@ static int load(struct usched *s)
 	s->skel->rodata->naive = options->naive;
 	s->skel->rodata->measure_gaps = options->gaps;
 	s->skel->struct_ops.land_ops->timeout_ms = options->stall_ms;
+	s->skel->struct_ops.land_ops->hotplug_seq = hotplug_seq;
 	bpf_map__set_max_entries(s->skel->maps.tasks_up, options->ring_kb * 1024);
 	bpf_map__set_max_entries(s->skel->maps.decisions_down, options->ring_kb * 1024);
 	set_name(s);
@@ -359,10 +365,16 @@ static const char *const stat_names[LAND_NR_STATS] = {
 /* What is written first, and renamed. Says so if it cannot be written. */
 static bool status_path(struct usched *s, char *path, size_t size)
 {
+	struct stat there;
 	FILE *to;
 
 	if (snprintf(path, size, "%s.new", s->options.status) >= (int)size) {
 		say(s, "the name of the status file is too long");
+		return false;
+	}
+	/* a device would be replaced, and a directory cannot be */
+	if (!stat(s->options.status, &there) && !S_ISREG(there.st_mode)) {
+		say(s, "%s is no file: it cannot be replaced by the status", s->options.status);
 		return false;
 	}
 	to = fopen(path, "w");
@@ -542,7 +554,9 @@ static int finish(struct usched *s)
 	struct usched_exit why = { USCHED_STOPPED, 0, "", "" };
 
 	/* An unload by us ends with a kind of its own, and no message. */
-	if (bss->exit_kind && !is_stopping()) {
+	if (bss->exit_kind && !is_stopping() && bss->exit_code & RESTART) {
+		s->hotplugged = true;
+	} else if (bss->exit_kind && !is_stopping()) {
 		why.end = USCHED_FAILED;
 		why.code = bss->exit_code;
 		why.reason = bss->exit_reason;

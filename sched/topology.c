@@ -9,6 +9,8 @@
 
 #define CPU_DIR	"%s/sys/devices/system/cpu"
 #define LEAVES	8
+/* The longest list of CPUs: each by its number, with a comma. */
+#define LIST	(LAND_MAX_CPUS * 4)
 
 bool first_line(char *text, size_t size, const char *path)
 {
@@ -50,7 +52,7 @@ static void set_online(void *arg, unsigned int cpu)
 /* The CPUs that share the last level with this one, as text; "" where nothing tells. */
 static void last_level(char *list, size_t size, const char *root, unsigned int cpu)
 {
-	char path[512], text[256];
+	char path[512], text[LIST];
 	long best = 0;
 	int leaf;
 
@@ -107,7 +109,7 @@ static void sibling(void *arg, unsigned int cpu)
 
 int topology_read(struct topology *topo, const char *root, unsigned int nr_cpus)
 {
-	char path[512], list[256], alone[16];
+	char path[512], list[LIST], alone[16];
 	s32 without = LAND_NONE;
 	unsigned int cpu;
 

@@ -40,8 +40,8 @@ esac
 
 SCX=/sys/kernel/sched_ext
 CPU=/sys/devices/system/cpu
-TESTS="options load load_twice schedules gathers storm bound allowed fifo hotplug hotplug_unknown killed stopped"
-TESTS="$TESTS unloads full_ring examples unloaded kernel_log"
+TESTS="options load load_twice schedules gathers storm bound allowed fifo hotplug hotplug_unknown hotplug_loading"
+TESTS="$TESTS killed stopped unloads full_ring examples unloaded kernel_log"
 
 cleanup_more()
 {
@@ -154,13 +154,15 @@ need_daemon()
 
 test_options()
 {
+	mkfifo "$TMP/pipe" || return
 	for bad in --tolerance=x --tolerance=101 --slice-us=0 --stall-ms=5 --imbalance=-1 --ring-kb=2 --ring-kb=5 \
-		   --status=/no/such/status --nonsense word; do
-		"$SCHED/uplift_land" $bad >"$TMP/said" 2>&1
+		   --status=/no/such/status --status="$TMP" --status="$TMP/pipe" --nonsense word; do
+		"$SCHED/uplift_land" "$bad" >"$TMP/said" 2>&1
 		status=$?
 		[ $status = 2 ] || complain "$bad: status $status, not 2" || return
 		[ "$(wc -l <"$TMP/said")" -le 2 ] || complain "$bad: many words: $(cat "$TMP/said")" || return
 	done
+	[ -p "$TMP/pipe" ] || complain "a pipe was replaced by the status" || return
 	is_state disabled || complain "the state is $(state)" || return
 	refused 2 "must run as root" start-stop-daemon -S -c 65534:65534 -x "$SCHED/uplift_land" || return
 	# as a kernel without CONFIG_DEBUG_INFO_BTF shows itself
@@ -399,6 +401,35 @@ test_hotplug_unknown()
 	# the status has each CPU in a domain
 	loop_until 50 grep -q "[^0-9]${TAKEN}[],]" "$TMP/status" || complain "CPU $TAKEN is in no domain"
 	TAKEN=
+}
+
+# verifying: its maps are there, which are made before its programs are looked at
+verifying()
+{
+	case $(ls -l "/proc/$DAEMON/fd" 2>/dev/null) in
+	*bpf-map*)	is_state disabled ;;
+	*)		! kill -0 "$DAEMON" 2>/dev/null ;;
+	esac
+}
+
+# One that comes when caches were read, and the BPF part is still being verified: it is not missed.
+test_hotplug_loading()
+{
+	last_cpu || return
+	[ -z "$DAEMON" ] || end || return
+	echo 0 >$CPU/cpu"$TAKEN"/online || return
+	rm -f "$TMP/status"
+	STALL=10000
+	"$SCHED/uplift_land" --status "$TMP/status" --stall-ms $STALL >"$TMP/said" 2>&1 &
+	DAEMON=$!
+	loop_until 100 verifying
+	ret=$?
+	echo 1 >$CPU/cpu"$TAKEN"/online || return
+	[ $ret = 0 ] || skip "it was loaded before a CPU could come" || return
+	loop_until 600 grep -q "[^0-9]${TAKEN}[],]" "$TMP/status" 2>/dev/null ||
+		complain "CPU $TAKEN is in no domain: $(cat "$TMP/said" "$TMP/status")" || return
+	TAKEN=
+	is_state enabled || complain "the state is $(state)"
 }
 
 # busy: more threads than CPUs, so that tasks wait for decisions

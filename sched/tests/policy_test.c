@@ -454,6 +454,32 @@ static bool domains_follow_masks(void)
 	return true;
 }
 
+/* As with SMT off where the threads of a core are neighbours: no list is shortened. */
+static bool every_other_cpu(void)
+{
+	static struct topology topo;
+	char list[LAND_MAX_CPUS * 4], path[64];
+	int cpu, at = 0;
+
+	for (cpu = 0; cpu < LAND_MAX_CPUS; cpu += 2)
+		at += snprintf(list + at, sizeof(list) - at, "%s%d", cpu ? "," : "", cpu);
+	if (!put("online", list))
+		return false;
+	for (cpu = 0; cpu < LAND_MAX_CPUS; cpu += 2) {
+		snprintf(path, sizeof(path), "%d", cpu);
+		if (!put_cache(cpu, 0, 1, "Data", path) || !put_cache(cpu, 1, 1, "Instruction", path) ||
+		    !put_cache(cpu, 2, 3, "Unified", list))
+			return false;
+	}
+	EXPECT(topology_read(&topo, tree, LAND_MAX_CPUS), 0);
+	EXPECT(topo.nr_domains, 1);
+	EXPECT(topo.cpus[0], LAND_MAX_CPUS / 2);
+	EXPECT(topo.online[LAND_MAX_CPUS - 2], 1);
+	EXPECT(topo.domain_of[LAND_MAX_CPUS - 2], 0);
+	EXPECT(topo.online[LAND_MAX_CPUS - 1], 0);
+	return true;
+}
+
 /* What lies above LAND_MAX_CPUS cannot be scheduled by us, and is refused. */
 static bool too_many_cpus_are_refused(void)
 {
@@ -624,6 +650,7 @@ int main(int argc, char **argv)
 		CASE(queues_differ_by_the_parameter_at_most),
 		CASE(tasks_go_where_their_process_is_gathered),
 		CASE(domains_follow_masks),
+		CASE(every_other_cpu),
 		CASE(too_many_cpus_are_refused),
 	};
 	int i, nr, count = sizeof(cases) / sizeof(*cases);

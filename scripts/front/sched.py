@@ -64,26 +64,40 @@ def status():
         raise say.Problem(f"{STATUS} cannot be read: {problem}") from None
 
 
+def _is_there(found):
+    """Does who wrote this status still run? A number that is somebody else's by now is not it."""
+    return bool(found and found["running"] and _read(f"/proc/{found['pid']}/comm") == found["name"])
+
+
 def start(words):
     """Start uplift_land; it is loaded when this returns."""
     if name := loaded():
         raise say.Problem(f"a scheduler is loaded already: {name}")
+    # getopt takes the beginning of an option for it
+    if any(word.startswith("--stat") for word in words):
+        raise say.Problem(f"--status is what this command gives it: {STATUS}", say.USAGE)
     land = program()
     paths.ensure(RUN)
     STATUS.unlink(missing_ok=True)
     with open(LOG, "w") as log:
         daemon = subprocess.Popen([land, "--status", STATUS, *words], stdin=subprocess.DEVNULL, stdout=log,
                                   stderr=log, start_new_session=True)
-    for _ in range(600):
-        if daemon.poll() is not None:
-            said = LOG.read_text().strip().splitlines()
-            raise say.Problem(said[-1] if said else f"uplift_land ended with status {daemon.returncode}",
-                              daemon.returncode if daemon.returncode in (say.USAGE, say.SKIP) else say.FAIL)
-        if loaded() and STATUS.exists():
-            return daemon
-        time.sleep(0.1)
-    daemon.kill()
-    raise say.Problem("uplift_land was not up within a minute, and was ended")
+    try:
+        for _ in range(600):
+            if daemon.poll() is not None:
+                said = LOG.read_text().strip().splitlines()
+                raise say.Problem(said[-1] if said else f"uplift_land ended with status {daemon.returncode}",
+                                  daemon.returncode if daemon.returncode in (say.USAGE, say.SKIP) else say.FAIL)
+            # another that is loaded at the same time writes there, too
+            if loaded() and (found := status()) and found["pid"] == daemon.pid:
+                return daemon
+            time.sleep(0.1)
+        raise say.Problem("uplift_land was not up within a minute, and was ended")
+    except BaseException:
+        # by Ctrl-C, too: it would be loaded by itself later
+        daemon.kill()
+        daemon.wait()
+        raise
 
 
 def stop():
@@ -91,8 +105,7 @@ def stop():
     found = status()
     if not found or not loaded():
         raise say.Problem("uplift_land is not loaded" + (f"; {loaded()} is, by somebody else" if loaded() else ""))
-    # a number that is somebody else's by now is left alone
-    if _read(f"/proc/{found['pid']}/comm") != found["name"]:
+    if not _is_there(found):
         raise say.Problem(f"process {found['pid']}, which wrote {STATUS}, is not there any more; {loaded()} is loaded")
     os.kill(found["pid"], signal.SIGTERM)
     for _ in range(100):
@@ -103,6 +116,8 @@ def stop():
 
 
 def _load(args):
+    if {"-h", "--help"} & set(args.options):
+        return subprocess.run([program(), "--help"]).returncode
     _need()
     lines = ["uplift_land will schedule all normal tasks of this machine, until `uplift sched unload`."]
     if not ask.agreed(lines, args.yes):
@@ -124,7 +139,7 @@ def _show(args):
     if args.every is not None and not 0.1 <= args.every <= 3600:
         raise say.Problem(f"--every takes seconds, 0.1 at least, not {args.every:g}", say.USAGE)
     now, before = status(), None
-    if not now or not loaded():
+    if not loaded() or not _is_there(now):
         print("not loaded" if not loaded() else f"{loaded()} is loaded, not by this command")
         return say.FAIL
     while True:
@@ -142,7 +157,7 @@ def _show(args):
             said = _read(LOG).splitlines()
             print(said[-1] if said else "unloaded")
             return say.OK
-        before, now = now, status()
+        before, now = now, status() or now	# it may be gone while another is being loaded
 
 
 @contextlib.contextmanager
@@ -185,7 +200,8 @@ def _compare(args):
                     done = subprocess.run([load_program, "-t", str(args.length), load], stdout=subprocess.PIPE,
                                           stderr=subprocess.PIPE, text=True)
                     if done.returncode:
-                        raise say.Problem(f"sched_load {load}: {done.stderr.strip().splitlines()[-1]}")
+                        said = done.stderr.strip().splitlines() or [f"it ended with status {done.returncode}"]
+                        raise say.Problem(f"sched_load {load}: {said[-1]}")
                     samples.append({"arm": arm} | json.loads(done.stdout))
                 if arm == "land" and not loaded():
                     raise say.Problem(f"uplift_land ended under load: {_read(LOG).splitlines()[-1:]}")

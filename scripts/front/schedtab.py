@@ -53,7 +53,8 @@ def checked(data, where):
     """A status file's contents, if it is one."""
     try:
         ok = data["format"] == FORMAT and all(map(_number, (data["pid"], data["pending"]))) \
-            and isinstance(data["name"], str) and data["name"].isprintable() and isinstance(data["running"], bool) \
+            and data["pid"] > 0 and isinstance(data["name"], str) and data["name"] and data["name"].isprintable() \
+            and isinstance(data["running"], bool) \
             and isinstance(data["stats"], dict) and all(map(_number, data["stats"].values())) \
             and isinstance(data["domains"], list) and data["domains"] and all(
                 all(_number(domain[key]) for key in ("online", "idle", "queued", "in", "out", "runs"))

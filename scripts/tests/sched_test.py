@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Tests of `uplift sched`: what it shows, compares and traces, what it refuses; and the unit tests of sched/."""
 
+import contextlib
+import io
 import json
 import os
 import pathlib
@@ -75,7 +77,8 @@ class Tables(unittest.TestCase):
 
     def test_checked(self):
         schedtab.checked(status(), "x")
-        for bad in ({}, [], {**status(), "format": 2}, {**status(), "domains": [{}]}, {**status(), "pid": "7"}):
+        for bad in ({}, [], {**status(), "format": 2}, {**status(), "domains": [{}]}, {**status(), "pid": "7"},
+                    {**status(), "pid": 0}, {**status(), "pid": -1}, {**status(), "name": ""}):
             with self.assertRaises(say.Problem):
                 schedtab.checked(bad, "x")
 
@@ -185,6 +188,92 @@ class Program(unittest.TestCase):
         with unittest.mock.patch.dict(os.environ, {"UPLIFT_SCHED_DIR": "/no/such"}):
             with self.assertRaisesRegex(say.Problem, "no uplift_land in /no/such"):
                 command.program()
+
+
+class Daemon(unittest.TestCase):
+    """Starting, showing and ending it, with a program that only seems to be it."""
+
+    def setUp(self):
+        temp = tempfile.TemporaryDirectory()
+        self.addCleanup(temp.cleanup)
+        self.temp = pathlib.Path(temp.name)
+        self.land = self.temp / "uplift_land"
+        (self.temp / "scx/root").mkdir(parents=True)
+        self.is_loaded("uplift_land", "disabled")
+        for name, value in {"RUN": self.temp, "STATUS": self.temp / "status", "LOG": self.temp / "log",
+                            "SCX": self.temp / "scx"}.items():
+            patch = unittest.mock.patch.object(command, name, value)
+            patch.start()
+            self.addCleanup(patch.stop)
+        patch = unittest.mock.patch.dict(os.environ, {"UPLIFT_SCHED_DIR": str(self.temp)})
+        patch.start()
+        self.addCleanup(patch.stop)
+
+    def is_loaded(self, name, state="enabled"):
+        (self.temp / "scx/state").write_text(state)
+        (self.temp / "scx/root/ops").write_text(name)
+
+    def does(self, script):
+        self.land.write_text("#!/bin/sh\n" + script)
+        self.land.chmod(0o755)
+
+    def show(self, every=None):
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            code = command._show(unittest.mock.Mock(every=every, json=False))
+        return code, said.getvalue()
+
+    def own(self, **more):
+        return {**status(pid=os.getpid()), "name": pathlib.Path("/proc/self/comm").read_text().strip(), **more}
+
+    def test_show(self):
+        self.is_loaded("uplift_land")
+        command.STATUS.write_text(json.dumps(self.own()))
+        self.assertEqual(self.show()[0], 0)
+
+    def test_show_what_another_left(self):
+        # it ended, or was killed, and another scheduler is loaded since
+        self.is_loaded("other")
+        for left in (self.own(running=False), {**status(pid=2 ** 22 + 1)}, self.own(name="uplift_land")):
+            command.STATUS.write_text(json.dumps(left))
+            self.assertEqual(self.show(), (1, "other is loaded, not by this command\n"))
+
+    def test_show_while_it_is_loaded_anew(self):
+        self.is_loaded("uplift_land")
+        command.STATUS.write_text(json.dumps(self.own()))
+        steps = [command.STATUS.unlink, lambda: None, lambda: self.is_loaded("", "disabled")]
+        with unittest.mock.patch.object(command.time, "sleep", lambda _: steps.pop(0)()):
+            self.assertEqual(self.show(every=1)[0], 0)
+
+    def test_two_at_once(self):
+        # the other's status and its being loaded are not ours
+        self.does("sleep 0.5\necho another scheduler is loaded >&2\nexit 1\n")
+        with unittest.mock.patch.object(command, "loaded", side_effect=["", *["uplift_land"] * 600]), \
+                unittest.mock.patch.object(command, "status", return_value=self.own()), \
+                self.assertRaisesRegex(say.Problem, "another scheduler is loaded"):
+            command.STATUS.write_text("{}")
+            with unittest.mock.patch.object(pathlib.Path, "unlink"):
+                command.start([])
+
+    def test_stopped_while_it_loads(self):
+        self.does(f"echo $$ >{self.temp}/pid\nexec sleep 60\n")
+
+        def interrupt(_):
+            if (self.temp / "pid").exists() and (self.temp / "pid").read_text():
+                raise KeyboardInterrupt
+
+        with unittest.mock.patch.object(command.time, "sleep", interrupt), self.assertRaises(KeyboardInterrupt):
+            command.start([])
+        self.assertFalse(pathlib.Path("/proc", (self.temp / "pid").read_text().strip()).exists())
+
+    def test_status_is_ours(self):
+        self.does("exit 0\n")
+        for words in (["--status", "/tmp/x"], ["--stat=/tmp/x"]):
+            with self.assertRaisesRegex(say.Problem, "--status is what this command gives"):
+                command.start(words)
+
+    def test_help(self):
+        self.does("[ \"$*\" = --help ]\n")
+        self.assertEqual(command._load(unittest.mock.Mock(options=["--help"])), 0)
 
 
 class Source(unittest.TestCase):
