@@ -467,7 +467,8 @@ static bool every_other_cpu(void)
 		return false;
 	for (cpu = 0; cpu < LAND_MAX_CPUS; cpu += 2) {
 		snprintf(path, sizeof(path), "%d", cpu);
-		if (!put_cache(cpu, 0, 1, "Data", path) || !put_cache(cpu, 1, 1, "Instruction", path) ||
+		if (!put_cache(cpu, 0, 1, "Data", path) ||
+		    !put_cache(cpu, 1, 1, "Instruction", path) ||
 		    !put_cache(cpu, 2, 3, "Unified", list))
 			return false;
 	}
