@@ -148,8 +148,8 @@ need_daemon()
 		end || return
 	fi
 	rm -f "$TMP/status"
-	run uplift_land --status "$TMP/status" --stall-ms "${1:-10000}" || return
-	STALL=${1:-10000}
+	run uplift_land --status "$TMP/status" --stall-ms "${1:-30000}" || return
+	STALL=${1:-30000}
 }
 
 test_options()
@@ -419,7 +419,7 @@ test_hotplug_loading()
 	[ -z "$DAEMON" ] || end || return
 	echo 0 >$CPU/cpu"$TAKEN"/online || return
 	rm -f "$TMP/status"
-	STALL=10000
+	STALL=30000
 	"$SCHED/uplift_land" --status "$TMP/status" --stall-ms $STALL >"$TMP/said" 2>&1 &
 	DAEMON=$!
 	loop_until 100 verifying
