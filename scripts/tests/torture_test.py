@@ -58,6 +58,10 @@ class Fingerprint(unittest.TestCase):
                          TORTURE.fingerprint("stock", "refusals_no_debugfs"))
         self.assertNotEqual(TORTURE.fingerprint("debug", "fslist"), TORTURE.fingerprint("debug", "epoll"))
 
+    def test_what_the_kernel_was_built_with(self):
+        """KCSAN had been off, and what had passed so was not run again with it on."""
+        self.assertNotEqual(TORTURE.fingerprint("kcsan", "fslist"), TORTURE.fingerprint("debug", "fslist"))
+
     def test_the_scripts_themselves(self):
         self.assertNotEqual(TORTURE.fingerprint("scripts", "fuzz"), TORTURE.fingerprint("stock", "fuzz"))
         self.assertNotEqual(TORTURE.fingerprint("stock", "others"), TORTURE.fingerprint("stock", "none"))
