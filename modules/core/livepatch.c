@@ -71,13 +71,15 @@ static int livepatch_write_off(void)
 static bool livepatch_pending(const struct uplift_livepatch *livepatch, bool gone)
 {
 	struct path path;
+	int err;
 
 	if (!gone)
 		return READ_ONCE(livepatch->funcs[0].transition);
-	if (kern_path(LIVEPATCH_DIR, LOOKUP_DIRECTORY, &path))
-		return false;
-	path_put(&path);
-	return true;
+	err = kern_path(LIVEPATCH_DIR, LOOKUP_DIRECTORY, &path);
+	if (!err)
+		path_put(&path);
+	/* Out of memory, say, is not gone: its body may still run. */
+	return err != -ENOENT;
 }
 
 /* Wait for the transition to end, or with @gone for the patch to go. */
