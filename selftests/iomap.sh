@@ -42,7 +42,7 @@ TESTS="load load_twice contents_xfs_off fio_xfs_off contents_ext4_off fio_ext4_o
 TESTS="$TESTS contents_xfs_null fio_xfs_null contents_ext4_null fio_ext4_null"
 TESTS="$TESTS contents_xfs_new fio_xfs_new contents_ext4_new fio_ext4_new"
 TESTS="$TESTS reflink_off reflink_null reflink_new trace_off trace_off_again trace_null trace_new"
-TESTS="$TESTS switch_xfs switch_ext4 switch_errors ftrace_off bad_parameters livepatch livepatch_by_hand unloaded kernel_log"
+TESTS="$TESTS switch_xfs switch_ext4 switch_errors ftrace_off bad_parameters livepatch livepatch_by_hand livepatch_without_sysfs unloaded kernel_log"
 
 MNT=
 
@@ -348,6 +348,21 @@ test_livepatch_by_hand()
 	into_arm new || return
 	stat_of state | grep -q '^live' || complain "again, state: $(stat_of state)" || return
 	into_arm off || return
+	loop_until 100 ensure_unloaded 2>/dev/null || complain "$MODULE stays"
+}
+
+# Who switches off where /sys is another takes the livepatch away all the same: it was said to be gone, and stayed.
+test_livepatch_without_sysfs()
+{
+	by_livepatch || return
+	ensure_livepatch || return
+	patch=/sys/kernel/livepatch/uplift_livepatch
+	into_arm null || return
+	# shellcheck disable=SC2016 # for the inner shell to expand
+	unshare -m sh -c 'exec 3>"$1" && mount -t tmpfs none /sys && [ ! -e "$2" ] && echo off >&3' sh "$UPLIFT/arm" "$patch" ||
+		complain "cannot switch off without /sys" || return
+	[ ! -e "$patch" ] || complain "off, and the livepatch is there: enabled is $(cat "$patch/enabled")" || return
+	[ "$(stat_of state)" = off ] || complain "state: $(stat_of state)" || return
 	loop_until 100 ensure_unloaded 2>/dev/null || complain "$MODULE stays"
 }
 

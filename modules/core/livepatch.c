@@ -10,21 +10,19 @@
 
 #include <linux/delay.h>
 #include <linux/err.h>
-#include <linux/fs.h>
 #include <linux/kernel.h>
+#include <linux/kobject.h>
 #include <linux/list.h>
 #include <linux/livepatch.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
-#include <linux/namei.h>
-#include <linux/path.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/sysfs.h>
 
 #include "livepatch.h"
 
-#define LIVEPATCH_DIR		"/sys/kernel/livepatch/" KBUILD_MODNAME "/"
 #define LIVEPATCH_POLL_MS	20
 
 /**
@@ -46,40 +44,48 @@ static LIST_HEAD(livepatches);
 static DEFINE_MUTEX(livepatch_lock);
 static bool livepatch_enabled;
 
-/*
- * Have the kernel take the patch away, as an administrator would: there is no
- * other interface.
- * Return: 0; -EINVAL if it has begun with that, -ENOENT if there is no patch.
- */
-static int livepatch_write_off(void)
+/* The kernel's attribute of a patch that has this name; NULL if it has none. */
+static struct attribute *livepatch_attribute(const struct klp_patch *patch, const char *name)
 {
-	struct file *file = filp_open(LIVEPATCH_DIR "enabled", O_WRONLY, 0);
-	loff_t pos = 0;
+	const struct kobj_type *type = get_ktype(&patch->kobj);
+	const struct attribute_group **group;
+	struct attribute **attr;
+
+	for (group = type ? type->default_groups : NULL; group && *group; group++)
+		for (attr = (*group)->attrs; attr && *attr; attr++)
+			if (!strcmp((*attr)->name, name))
+				return *attr;
+	return NULL;
+}
+
+/*
+ * Have the kernel take the patch away, as who writes to its file in sysfs: there
+ * is no other interface. Called, not written to by a path, which leads elsewhere
+ * or nowhere in some mount namespaces. What the file has locked for it is that
+ * the patch stays, and ours stays until this module goes.
+ * Return: 0; -EINVAL if it has begun with that, or has done it.
+ */
+static int livepatch_write_off(struct klp_patch *patch)
+{
+	struct attribute *enabled = livepatch_attribute(patch, "enabled");
 	ssize_t ret;
 
-	if (IS_ERR(file))
-		return PTR_ERR(file);
-	ret = kernel_write(file, "0", 1, &pos);
-	filp_close(file, NULL);
+	if (!enabled)
+		return -EOPNOTSUPP;
+	ret = get_ktype(&patch->kobj)->sysfs_ops->store(&patch->kobj, enabled, "0", 1);
 	return ret < 0 ? ret : 0;
 }
 
 /*
- * Does the kernel still work on the patch, or with @gone, know it? Not asked by
- * reading its files: who reads one of ours holds the lock of a seq_file already.
+ * Does the kernel still work on the patch, or with @gone, know it? It takes it
+ * out of sysfs last, when nobody is in the body any more that it knows of.
  */
 static bool livepatch_pending(const struct uplift_livepatch *livepatch, bool gone)
 {
-	struct path path;
-	int err;
-
 	if (!gone)
 		return READ_ONCE(livepatch->funcs[0].transition);
-	err = kern_path(LIVEPATCH_DIR, LOOKUP_DIRECTORY, &path);
-	if (!err)
-		path_put(&path);
-	/* Out of memory, say, is not gone: its body may still run. */
-	return err != -ENOENT;
+	/* Slept between two looks: a bit field cannot be read once. */
+	return livepatch->patch.kobj.state_in_sysfs;
 }
 
 /* Wait for the transition to end, or with @gone for the patch to go. */
@@ -147,15 +153,20 @@ EXPORT_SYMBOL_GPL(uplift_livepatch_enable);
  */
 int uplift_livepatch_disable(void)
 {
-	int err;
+	struct uplift_livepatch *livepatch;
+	int err = 0;
 
 	mutex_lock(&livepatch_lock);
-	err = livepatch_write_off();
+	if (!livepatch_enabled)
+		goto unlock;
+	livepatch = list_first_entry(&livepatches, struct uplift_livepatch, list);
+	err = livepatch_write_off(&livepatch->patch);
 	/* Already being disabled, or gone: by an administrator, perhaps. */
-	if (!err || err == -EINVAL || err == -ENOENT)
-		err = livepatch_wait(NULL, true);
+	if (!err || err == -EINVAL)
+		err = livepatch_wait(livepatch, true);
 	if (!err)
 		livepatch_enabled = false;
+unlock:
 	mutex_unlock(&livepatch_lock);
 	return err;
 }
