@@ -106,7 +106,7 @@ def judge(result, cpus, xfail=(), livepatch=False, warned=False):
                         + (" and live-patched (32768)" if livepatch else ""))
     return {
         "ok": not problems, "skipped": report.skipped_all, "summary": report.summary(), "counts": report.counts(),
-        "problems": problems, "taint": result.taint, "cpus": cpus, "accel": result.accel, "qemu": result.qemu,
+        "problems": problems, "races": result.races, "taint": result.taint, "cpus": cpus, "accel": result.accel, "qemu": result.qemu,
         "tests": [{"name": test.name, "outcome": test.outcome,
                    "reason": test.reason or (test.notes[-1] if test.outcome == "skip" and test.notes else "")}
                   for test in report.tests],

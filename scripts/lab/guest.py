@@ -40,6 +40,7 @@ class Result:
 
     @rc: the script's exit status; None if the guest ended without a result
     @oops: lines of the console and the log in which the kernel complained
+    @races: titles of data races, found by KCSAN, in which none of our code is: the kernel's own, no complaint
     @why: one line, when there is no result: what happened instead
     """
     rc: int = None
@@ -52,6 +53,7 @@ class Result:
     timed_out: bool = False
     up: bool = False			# its init was reached
     oops: list = dataclasses.field(default_factory=list)
+    races: list = dataclasses.field(default_factory=list)
     why: str = ""
     accel: str = ""
     qemu: str = ""
@@ -411,6 +413,32 @@ def without(text, excused):
     return "\n".join(kept + (block or []))
 
 
+_BAR = re.compile(r"(?<!=)={66}$")	# above and below a report of KASAN's or KCSAN's; lockdep's are shorter
+_RACE = re.compile(r"BUG: KCSAN: (.*)")
+
+
+def without_own_races(text):
+    """(a kernel log without KCSAN's reports in which no code of ours is, their titles each once).
+
+    A kernel has data races of its own, and one that is up finds some with nothing of ours loaded.
+    """
+    kept, titles, block, race = [], collections.OrderedDict(), [], None
+    for line in text.splitlines():
+        clean = _clean(line).rstrip()
+        if not block:
+            (block if _BAR.search(clean) else kept).append(line)
+            continue
+        block.append(line)
+        race = race or _RACE.search(clean)
+        if _BAR.search(clean):
+            if race and not any("[uplift" in said for said in block):
+                titles[race[1]] = None
+            else:
+                kept += block
+            block, race = [], None
+    return "\n".join(kept + block), list(titles)
+
+
 def complaints(text):
     """The lines of a kernel log or console that tell of a fault, each once."""
     found = collections.OrderedDict()
@@ -709,9 +737,11 @@ def _collect(result, rundir, stream, code, excused=None):
     result.up = _is_up(result.console)
     rc, taint, why = _unpack(stream, rundir)
     result.taint = taint
-    text = result.console.read_bytes().decode(errors="replace")
+    text, result.races = without_own_races(result.console.read_bytes().decode(errors="replace"))
     if result.dmesg.exists():
-        text += "\n" + result.dmesg.read_text(errors="replace")
+        said, races = without_own_races(result.dmesg.read_text(errors="replace"))
+        text += "\n" + said
+        result.races = list(dict.fromkeys(result.races + races))
     found = complaints(without(text, excused) if excused else text)
     if result.timed_out:
         # what the NMI made it say is no fault of its own

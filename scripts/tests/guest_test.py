@@ -4,6 +4,7 @@
 import hashlib
 import io
 import pathlib
+import re
 import subprocess
 import sys
 import tarfile
@@ -15,7 +16,7 @@ from unittest import mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from lab import guest, initramfs, say, signed	# noqa: E402
+from lab import guest, initramfs, paths, say, signed	# noqa: E402
 
 DEP = """\
 kernel/fs/xfs/xfs.ko.xz: kernel/lib/libcrc32c.ko.xz kernel/fs/netfs.ko.xz
@@ -268,6 +269,59 @@ class Console(unittest.TestCase):
 
     def test_each_once(self):
         self.assertEqual(len(guest.complaints("[    1.000000] BUG: x\n[    1.000000] BUG: x\n")), 1)
+
+
+class OwnRaces(unittest.TestCase):
+    """KCSAN's reports: the kernel's own are no complaint, one in which code of ours is is one."""
+    BAR = "=" * 66
+    OWN = [BAR, "BUG: KCSAN: data-race in ep_poll_callback / ep_send_events", "",
+           "write to 0xffff88800423e0b0 of 8 bytes by interrupt on cpu 0:", " ep_poll_callback+0x15/0x480", "",
+           "read to 0xffff88800423e0b0 of 8 bytes by task 91 on cpu 1:", " ep_send_events+0x69/0x5e0", "",
+           "Reported by Kernel Concurrency Sanitizer on:", "CPU: 1 UID: 0 PID: 91 Comm: uplift_test Tainted: G O", BAR]
+    OURS = [line.replace("ep_send_events+0x69/0x5e0", "epoll_new+0x69/0x5e0 [uplift_epoll]") for line in OWN]
+    KASAN = [BAR, "BUG: KASAN: slab-use-after-free in proc_reg_read+0x1/0x2", "Call Trace:", BAR]
+    LOCKDEP = ["=" * 54, "WARNING: possible circular locking dependency detected", "-" * 54, "stack backtrace:"]
+    QUIET = ["Some line", "=== not a bar ==="]
+
+    LOGS = (
+        ("own", QUIET + OWN + QUIET, QUIET + QUIET),
+        ("twice", OWN + QUIET + OWN, QUIET),
+        ("ours", QUIET + OURS, QUIET + OURS),
+        ("own beside ours", OWN + OURS + OWN, OURS),
+        ("KASAN's between", OWN + KASAN + QUIET + OWN, KASAN + QUIET),
+        ("lockdep's between", OWN + LOCKDEP + OWN + QUIET, LOCKDEP + QUIET),
+        ("cut short", QUIET + OWN[:5], QUIET + OWN[:5]),
+        ("a complaint within", OWN[:4] + ["WARNING: CPU: 0 at kernel/x.c:1 f+0x1/0x2 [uplift]"] + OWN[4:], None),
+    )
+
+    def kept(self, lines, stamp=""):
+        text, titles = guest.without_own_races("\n".join(stamp + line for line in lines))
+        return [line.removeprefix(stamp) for line in text.splitlines()], titles
+
+    def test_on_the_host(self):
+        for stamp in ("", "[   12.345678] ", "[   12.345678][   T91] "):
+            for name, log, left in self.LOGS:
+                with self.subTest(name, stamp=stamp):
+                    self.assertEqual(self.kept(log, stamp)[0], log if left is None else left)
+        self.assertEqual(self.kept(self.OWN + self.OWN)[1], ["data-race in ep_poll_callback / ep_send_events"])
+
+    def test_of_a_console(self):
+        text = "\r\n".join(f"[    1.000000] {line}" for line in self.OWN + self.QUIET)
+        self.assertEqual(guest.complaints(guest.without_own_races(text)[0]), [])
+        text = "\r\n".join(f"[    1.000000] {line}" for line in self.OURS)
+        self.assertIn("BUG: KCSAN: data-race in ep_poll_callback / ep_send_events",
+                      guest.complaints(guest.without_own_races(text)[0]))
+
+    def test_in_the_guest(self):
+        """The selftests' own look at the log is of the same mind."""
+        library = paths.TOP / "selftests/lib.sh"
+        function = re.search(r"^without_own_races\(\)\n\{\n.*?^\}\n", library.read_text(), re.M | re.S)[0]
+        for name, log, left in self.LOGS:
+            with self.subTest(name):
+                text = "".join(f"{line}\n" for line in log)
+                done = subprocess.run(["sh", "-c", f"{function}without_own_races"], input=text, text=True, check=True,
+                                      stdout=subprocess.PIPE)
+                self.assertEqual(done.stdout.splitlines(), log if left is None else left)
 
 
 class Stream(unittest.TestCase):
