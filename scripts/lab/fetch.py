@@ -168,7 +168,7 @@ def sha256_of(path):
 def download(files):
     """Bring files into the cache, a few at a time, each verified. What is there already is verified again."""
     missing = []
-    for file in files:
+    for file in dict.fromkeys(files):	# a source is wanted whole and in slices: two at once would write to one place
         if file.path.exists():
             if file.path.stat().st_size == file.size and sha256_of(file.path) == file.sha256:
                 continue

@@ -2,6 +2,7 @@
 """Reading kernel images, keeping files whole, finding compilers."""
 
 import gzip
+import hashlib
 import lzma
 import os
 import pathlib
@@ -105,6 +106,36 @@ class Paths(unittest.TestCase):
     def test_sizes(self):
         self.assertEqual([say.size(count) for count in (7, 1500, 167_422_112, 2_500_000_000)],
                          ["7 B", "1.5 kB", "167 MB", "2.5 GB"])
+
+
+class Download(unittest.TestCase):
+    RIGHT = b"the right one"
+
+    def download(self, content, times=1):
+        """How often the helper, which brings this content, was called for a file that is wanted so many times."""
+        with tempfile.TemporaryDirectory() as name:
+            directory = pathlib.Path(name)
+            file = fetch.File("p", "1", "http://mirror.example/p_1.deb", len(self.RIGHT),
+                              hashlib.sha256(self.RIGHT).hexdigest(), "an index")
+            helper = 'printf x >>"$2"; printf %s "$1" >"$0"'
+            with mock.patch.object(paths, "CACHE", directory / "cache"), \
+                    mock.patch.object(fetch.apt, "download_command", lambda uri, path, digest: (
+                        ["sh", "-c", helper, str(path), content.decode(), str(directory / "calls")], None)):
+                try:
+                    fetch.download([file] * times)
+                finally:
+                    self.assertEqual(list((directory / "cache/partial").iterdir()), [])
+                self.assertEqual(file.path.read_bytes(), self.RIGHT)
+            return (directory / "calls").stat().st_size
+
+    def test_twice_wanted_is_got_once(self):
+        """Two helpers wrote to one file: a source wanted whole and in slices came damaged, on a fresh machine only."""
+        self.assertEqual(self.download(self.RIGHT, times=2), 1)
+
+    def test_wrong_content_is_not_kept(self):
+        for wrong in (b"another one..", b"the right", b"the right one and more", b""):
+            with self.assertRaisesRegex(say.Problem, r"p_1\.deb has not the SHA256 .*\(an index\)"):
+                self.download(wrong)
 
 
 class Slice(unittest.TestCase):
