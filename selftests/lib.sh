@@ -31,6 +31,11 @@ is_loaded()
 	grep -q "^$1 " /proc/modules
 }
 
+is_realtime()
+{
+	uname -v | grep -q PREEMPT_RT
+}
+
 # unpack FILE: a plain module of it, for insmod programs that cannot
 unpack()
 {
@@ -143,13 +148,14 @@ unexcused()
 	END				{ if (inside && bad) printf "%s", report }'
 }
 
-# A log without KCSAN's reports in which no code of ours is: a kernel has data races of its own.
+# A log without KCSAN's reports in which no code of ours is: a kernel has data races of its own. What another module
+# does that our code calls back is its own, too. As scripts/lab/guest.py has it.
 without_own_races()
 {
 	awk '
 	!inside && /^=+$/ && length == 66 {
 		inside = 1
-		race = ours = 0
+		race = ours = elsewhere = 0
 		report = $0 "\n"
 		next
 	}
@@ -157,8 +163,14 @@ without_own_races()
 		report = report $0 "\n"
 		if (/BUG: KCSAN: /)
 			race = 1
-		if (/\[uplift/)
-			ours = 1
+		if (/ bytes by /)
+			elsewhere = 0
+		if (/\+0x[0-9a-f]+\/0x[0-9a-f]+ \[/) {
+			if (!/ \[uplift/)
+				elsewhere = 1
+			else if (!elsewhere)
+				ours = 1
+		}
 		if (/^=+$/ && length == 66) {
 			inside = 0
 			if (!race || ours)

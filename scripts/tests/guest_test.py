@@ -279,6 +279,8 @@ class OwnRaces(unittest.TestCase):
            "read to 0xffff88800423e0b0 of 8 bytes by task 91 on cpu 1:", " ep_send_events+0x69/0x5e0", "",
            "Reported by Kernel Concurrency Sanitizer on:", "CPU: 1 UID: 0 PID: 91 Comm: uplift_test Tainted: G O", BAR]
     OURS = [line.replace("ep_send_events+0x69/0x5e0", "epoll_new+0x69/0x5e0 [uplift_epoll]") for line in OWN]
+    BACK = [line.replace("ep_send_events+0x69/0x5e0", "xfs_count+0x1/0x2 [xfs]") for line in OWN]
+    BACK = BACK[:9] + [" iomap_new+0x1/0x2 [uplift_iomap]"] + BACK[9:]
     KASAN = [BAR, "BUG: KASAN: slab-use-after-free in proc_reg_read+0x1/0x2", "Call Trace:", BAR]
     LOCKDEP = ["=" * 54, "WARNING: possible circular locking dependency detected", "-" * 54, "stack backtrace:"]
     QUIET = ["Some line", "=== not a bar ==="]
@@ -287,6 +289,8 @@ class OwnRaces(unittest.TestCase):
         ("own", QUIET + OWN + QUIET, QUIET + QUIET),
         ("twice", OWN + QUIET + OWN, QUIET),
         ("ours", QUIET + OURS, QUIET + OURS),
+        ("another module's, called by ours", BACK + QUIET, QUIET),
+        ("that, and the other access is ours", BACK[:5] + BACK[8:10] + [""] + OURS[6:], None),
         ("own beside ours", OWN + OURS + OWN, OURS),
         ("KASAN's between", OWN + KASAN + QUIET + OWN, KASAN + QUIET),
         ("lockdep's between", OWN + LOCKDEP + OWN + QUIET, LOCKDEP + QUIET),
