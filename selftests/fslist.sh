@@ -13,7 +13,7 @@
 #   CHANGES        changes of the list under load (100; long 10000)
 #   CYCLES         loads and unloads under readers (short 5; long 1000)
 #   UPLIFT_KO_DIR  where uplift.ko and uplift_fslist.ko are (see find_ko)
-#   EXPECT         the verdict that this kernel must get: applicable or native
+#   EXPECT         the verdict that this kernel must get: applicable, native or unsupported
 #   PERMANENT      1: test permanent=1 too, last; the module then stays until
 #                  the next boot, so only in a machine made for tests
 #   ONLY           names of the tests to run, as KTAP prints them (all)
@@ -429,12 +429,30 @@ test_permanent()
 
 # Run them.
 
+# A kernel that the module refuses, PREEMPT_RT for one, is not one to test it on; unless it was expected to be.
+skip_unsupported()
+{
+	load "$CORE_KO" || return 0
+	log_line "uplift selftest $$ trying"
+	load "$FSLIST_KO_FILE"
+	ret=$?
+	[ $ret != 0 ] || rmmod uplift_fslist
+	rmmod uplift
+	[ $ret != 0 ] && log_line "uplift selftest $$ tried" || return 0
+	why=$(log_since "uplift selftest $$ trying" | sed -n 's/^uplift_fslist: unsupported: //p')
+	case $EXPECT in
+	applicable|native) ;;
+	*)	[ -z "$why" ] || skip_all "unsupported: $why" ;;
+	esac
+}
+
 after_failure()
 {
 	unload_filesystems
 }
 
 check_only
+skip_unsupported
 if [ -w $EXPEDITED ]; then
 	# Unloading a module waits for grace periods: shorter ones, more changes.
 	OLD_EXPEDITED=$(cat $EXPEDITED)

@@ -126,11 +126,18 @@ test_lscpu()
 		complain "lscpu has it otherwise for CPUs $(cat "$TMP/differ")"
 }
 
+# PREEMPT_RT is refused, see refusals.sh; anywhere else it has to work.
+need_tracking()
+{
+	need_module || return
+	! is_realtime || skip "no tracking on PREEMPT_RT"
+}
+
 # With the hooks in place, too: CPUs come and go under them.
 test_hotplug()
 {
 	need_module || return
-	echo 1 >"$UPLIFT/track" || return
+	is_realtime || echo 1 >"$UPLIFT/track" || return
 	nested "$DIR/llc_domains" -n "$HOTPLUG"
 	ret=$?
 	echo 0 >"$UPLIFT/track" || return
@@ -222,13 +229,13 @@ test_partition()
 
 test_processes()
 {
-	need_module || return
+	need_tracking || return
 	nested "$DIR/llc_storm" -p "$PROCESSES" -s $STORM -n "$SWITCHES"
 }
 
 test_table_full()
 {
-	need_module || return
+	need_tracking || return
 	ensure_unloaded || return
 	load "$CHANGE_KO" max_processes=8 || complain "max_processes=8: $(cat "$TMP/errno")" || return
 	nested "$DIR/llc_storm" -f -p 40
@@ -242,7 +249,7 @@ test_table_full()
 test_parameters()
 {
 	ensure_unloaded || return
-	need_module || return
+	need_tracking || return
 	rmmod "$MODULE" || return
 	refused EINVAL "$CHANGE_KO" max_processes=many || return
 	most=4294967295
@@ -264,7 +271,7 @@ test_parameters()
 # A process of two threads that runs: it is listed, with its time, and where it ran adds up.
 test_tracked()
 {
-	need_module || return
+	need_tracking || return
 	echo 1 >"$UPLIFT/track" || return
 	# until it has been seen, however slow the machine is
 	"$DIR/llc_load" -t 600000 1x2 >/dev/null 2>&1 &
@@ -328,7 +335,7 @@ test_unload_while_read()
 {
 	for round in 1 2 3; do
 		need_module || return
-		echo 1 >"$UPLIFT/track"
+		is_realtime || echo 1 >"$UPLIFT/track"
 		read_on &
 		READER=$!
 		sleep 0.3
@@ -345,6 +352,7 @@ test_unload_while_read()
 # With the hook busy on every CPU.
 test_unload_while_tracking()
 {
+	need_tracking || return
 	# shellcheck disable=SC2086 # words
 	"$DIR/llc_load" -t 600000 $LOADS >/dev/null 2>&1 &
 	LOAD=$!
@@ -374,7 +382,7 @@ asleep()
 test_unload_while_asked()
 {
 	for round in 1 2 3; do
-		need_module || return
+		need_tracking || return
 		echo 1 >"$UPLIFT/track" || return
 		"$DIR/llc_load" -t 600000 2x4s >/dev/null 2>&1 &
 		LOAD=$!

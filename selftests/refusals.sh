@@ -30,7 +30,7 @@ FORM=refusals
 TRACING=/sys/kernel/tracing
 
 TESTS="other_kernel other_configuration other_layout no_btf no_core no_kallsyms missing_symbol ambiguous_symbol"
-TESTS="$TESTS untraceable hooked_by_us hooked_by_livepatch wrong_words no_debugfs kernel_log"
+TESTS="$TESTS untraceable hooked_by_us hooked_by_livepatch wrong_words realtime no_debugfs kernel_log"
 
 # What a refusal must leave alone.
 state()
@@ -188,6 +188,7 @@ test_missing_symbol()
 	need_modules && core || return
 	function=$(function_of_epoll) || return
 	edit uplift_epoll "$function" "${function%?}0" && refuses ENOEXEC "no symbol ${function%?}0" "$EDITED" || return
+	! is_realtime || skip "the rest on a kernel that the list does not refuse before" || return
 	edit uplift_fslist filesystems_proc_show filesystems_proc_shov &&
 		refuses ENOEXEC "no function filesystems_proc_shov" "$EDITED" || return
 	edit uplift_fslist unregister_filesystem unregister_filesysten
@@ -320,6 +321,33 @@ test_wrong_words()
 		refuses EINVAL "scripts=0" "$(find_ko uplift_iomap)" scripts=0 || return
 	fi
 	[ -z "$(find_ko uplift_fslist)" ] || refuses EINVAL "show_symbol=schedule" "$(find_ko uplift_fslist)" show_symbol=schedule
+}
+
+# PREEMPT_RT: what lives on spinning locks that do not sleep, or on the tick, refuses there.
+test_realtime()
+{
+	is_realtime || skip "not a PREEMPT_RT kernel" || return
+	need_modules && core || return
+	for parameter in "" native=1; do
+		# shellcheck disable=SC2086 # empty or one word
+		refuses EOPNOTSUPP "unsupported: PREEMPT_RT" "$(find_ko uplift_fslist)" $parameter || return
+	done
+	load "$(find_ko uplift_llc)" || complain "uplift_llc: $(cat "$TMP/errno")" || return
+	state >"$TMP/before"
+	log_line "uplift selftest $$ tracking"
+	ret=0
+	"$DIR/module_call" write "$DEBUG/uplift/llc/track" 1 >"$TMP/errno" && ret=1
+	log_line "uplift selftest $$ not tracking"
+	log_since "uplift selftest $$ tracking" | grep "^uplift[a-z_]*: " >"$TMP/lines"
+	ktap_print_msg "$(cat "$TMP/errno"): $(cat "$TMP/lines")"
+	state >"$TMP/after"
+	[ $ret = 0 ] && grep -qx EOPNOTSUPP "$TMP/errno" && [ "$(cat "$DEBUG/uplift/llc/track")" = 0 ] ||
+		complain "tracking is not refused" || ret=1
+	[ "$(wc -l <"$TMP/lines")" = 1 ] && grep -q "unsupported: PREEMPT_RT" "$TMP/lines" ||
+		complain "not one line in the log that says why" || ret=1
+	cmp "$TMP/before" "$TMP/after" || complain "the kernel changed" || ret=1
+	rmmod uplift_llc
+	return $ret
 }
 
 # Where nothing can be shown or switched, what is shown and switched there refuses; the list goes without.

@@ -133,14 +133,15 @@ def _plan_release(spec, suite, index, uri, known, image, release, version):
             return File(package, version, f"{uri}/{pin.path}", pin.size, pin.sha256, "pinned in scripts/lab/targets.py")
         raise LookupError(package)
 
-    base = release.removesuffix("-amd64")
+    base = release.removesuffix("-amd64").removesuffix("-rt")
+    common = f"linux-headers-{base}-common" + ("-rt" if "-rt-" in release else "")
     headers = get(f"linux-headers-{release}")
     depends = known.get(headers.package, {}).get(version, {}).get("Depends", "")
     kbuild = re.search(r"linux-kbuild-[\w.+]+", depends)
     parts = {
         "image": [get(image)],
         "modules": [],
-        "headers": [headers, get(f"linux-headers-{base}-common"),
+        "headers": [headers, get(common),
                     get(kbuild[0] if kbuild else f"linux-kbuild-{base}", loose=True)],
         "source": [],
         "slice": [],
@@ -149,7 +150,7 @@ def _plan_release(spec, suite, index, uri, known, image, release, version):
         parts["image"].append(get(f"linux-base-{release}"))
         parts["modules"].append(get(f"linux-modules-{release}"))
     try:
-        parts["source"] = parts["slice"] = [get(f"linux-source-{spec.name}")]
+        parts["source"] = parts["slice"] = [get(f"linux-source-{spec.series}")]
     except LookupError:
         pass		# only said when somebody wants it
     return Plan(spec, release, version, parts)
@@ -586,11 +587,11 @@ def _unpack(now, todo, info):
         info["parts"]["headers"] = now.version
     if "source" in todo:
         with paths.fresh_dir(paths.SRC / name) as temp:
-            _unpack_source(now.parts["source"][0], temp, name)
+            _unpack_source(now.parts["source"][0], temp, now.spec.series)
         info["parts"]["source"] = now.version
     if "slice" in todo:
         with paths.fresh_dir(base / "slice") as temp:
-            _unpack_slice(now.parts["slice"][0], name, temp, slice_patterns())
+            _unpack_slice(now.parts["slice"][0], now.spec.series, temp, slice_patterns())
             _check_source(now.parts["slice"][0], temp)
         info["parts"]["slice"] = now.version
         info["sliced"] = slice_patterns()
@@ -638,7 +639,7 @@ def tools(name):
         download([file])
         with say.doing(f"unpacking the checkers of {name}"):
             with paths.fresh_dir(directory) as temp:
-                _unpack_slice(file, name, temp, _TOOLS)
+                _unpack_slice(file, spec.series, temp, _TOOLS)
                 if not (temp / "scripts/checkpatch.pl").exists():
                     raise say.Problem(f"{file.name} holds no scripts/checkpatch.pl: packed in a new way?")
     return directory

@@ -109,7 +109,7 @@ def boot(target, kos, install, script, *, form="short", smp=2, env=None, accel=N
 
 def run(name, install, form="short", smp=2, env=None, script="fslist", only=None):
     """What a script found on a target, with counts of every result at the bottom of the KTAP."""
-    return run_on(fetch.fetch(name), install, targets.TABLE[name].expect, form, smp, env, script, only)
+    return run_on(fetch.fetch(name), install, targets.spec(name).expect, form, smp, env, script, only)
 
 
 def run_on(target, install, expect, form="short", smp=2, env=None, script="fslist", only=None, append="", slow=1):

@@ -40,7 +40,12 @@ class Spec:
     version: str = ""		# only this package version (pinned targets)
     pool: dict = dataclasses.field(default_factory=dict)	# package name -> Pool
     why: str = ""
-    expect: str = "applicable"	# the filesystem list's verdict: applicable, or native (the kernel has the change)
+    expect: str = "applicable"	# the filesystem list's verdict: applicable, native (the kernel has the change), unsupported
+
+    @property
+    def series(self):
+        """"6.12", of 6.12-rt too: as Debian names the source."""
+        return self.name.partition("-")[0]
 
 
 _DEB13 = r"\+deb13(?:\.\d+)?-amd64"
@@ -109,6 +114,12 @@ TABLE = {spec.name: spec for spec in (
          why="reference: has the changes", expect="native"),
 )}
 
+# Kernels on which something of ours has to refuse. The lab takes them when they are named, and evaluates nothing there.
+ODD = {spec.name: spec for spec in (
+    Spec("6.12-rt", ("trixie-security", "trixie"), r"6\.12\.\d+\+deb13(?:\.\d+)?-rt-amd64",
+         why="Debian 13's PREEMPT_RT", expect="unsupported"),
+)}
+
 # What `make run` takes, best first, when nobody says which.
 PREFERRED = ("6.18", "6.12", "7.1", "6.1")
 
@@ -116,9 +127,9 @@ PREFERRED = ("6.18", "6.12", "7.1", "6.1")
 def spec(name):
     """The table's line for a name; a bad name says which are good."""
     try:
-        return TABLE[name]
+        return (TABLE | ODD)[name]
     except KeyError:
-        raise say.Problem(f"no target '{name}'; there are: {' '.join(TABLE)} "
+        raise say.Problem(f"no target '{name}'; there are: {' '.join(TABLE)}, and to see it refuse {' '.join(ODD)} "
                           "(another kernel: --kernel bzImage --modules DIR)", say.USAGE) from None
 
 

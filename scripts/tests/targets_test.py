@@ -52,6 +52,26 @@ class Table(unittest.TestCase):
             self.assertTrue(not spec.pool or f"linux-source-{spec.name}" in spec.pool)
             self.assertEqual(len({pool.sha256 for pool in spec.pool.values()}), len(spec.pool))
 
+    def test_odd_ones_are_taken_when_named(self):
+        for name, spec in targets.ODD.items():
+            self.assertNotIn(name, targets.TABLE)
+            self.assertIs(targets.spec(name), spec)
+            self.assertIn(spec.series, targets.TABLE)
+            self.assertEqual(spec.suites, targets.TABLE[spec.series].suites)
+
+    def test_real_time_is_another_kernel(self):
+        """Debian names its packages by the release, but for the common headers and the source."""
+        release = "6.12.117+deb13-rt-amd64"
+        index = [package(name, "6.12.117-1") for name in (
+            f"linux-image-{release}", f"linux-headers-{release}", "linux-headers-6.12.117+deb13-common-rt",
+            "linux-kbuild-6.12.117+deb13", "linux-source-6.12")] + complete("6.12.117+deb13-amd64", "6.12.117-1")
+        plan = planned("6.12-rt", trixie_security=index)
+        self.assertEqual((plan.release, [file.package for file in plan.parts["headers"]]),
+                         (release, [f"linux-headers-{release}", "linux-headers-6.12.117+deb13-common-rt",
+                                    "linux-kbuild-6.12.117+deb13"]))
+        self.assertEqual([file.package for file in plan.parts["slice"]], ["linux-source-6.12"])
+        self.assertEqual(planned("6.12", trixie_security=index).release, "6.12.117+deb13-amd64")
+
     def test_releases_are_of_their_series(self):
         for name, spec in targets.TABLE.items():
             for other in targets.TABLE:

@@ -41,7 +41,11 @@ class Wanted(unittest.TestCase):
     def test_several_in_their_order_each_once(self):
         chosen = TORTURE.wanted(EVERY, "6.18-debug-storm 6.18-debug-epoll epoll")
         self.assertEqual(chosen, [step for step in EVERY if step in chosen])
-        self.assertEqual(len(chosen), 5)	# epoll of two kinds on two targets, and a storm
+        self.assertEqual(len(chosen), 6)	# epoll of two kinds on two targets and of PREEMPT_RT, and a storm
+
+    def test_odd_kernels_belong_to_their_series(self):
+        self.assertIn(("6.12-rt", "odd", "refusals"), EVERY)
+        self.assertEqual([step for step in TORTURE.steps(argparse.Namespace(targets=["6.18"])) if step[1] == "odd"], [])
 
     def test_no_such_step(self):
         """A word misspelt ran nothing, and the run was a skip."""
