@@ -20,19 +20,7 @@
 #include <sys/mman.h>
 
 #include "arm_util.h"
-
-/*
- * A no-op with an address that says what it marks: nothing happens on any x86,
- * and a plugin recognises the bytes when it translates them.
- */
-#define MARK_START	0x75706c01
-#define MARK_OP		0x75706c02
-#define MARK_END	0x75706c03
-#if defined(__x86_64__)
-#define marker(what)	({ asm volatile("nopl %c0(%%rax)" : : "i" (what) : "memory"); })
-#else
-#define marker(what)	((void)(what))
-#endif
+#include "bench_common.h"
 
 /*
  * A system call without the C library's errno, cancellation and varargs, which
@@ -182,21 +170,6 @@ struct bench_options {
 	"  --batches N      batches, of which the best counts (50)\n"		\
 	"  --batch-size N   operations in a batch (20)\n"			\
 	"  --marked N       no measuring: N operations between markers, for the plugin\n"
-
-/* All of @text as a number from @least to @most; anything else is said, and ends in the usage. */
-static long bench_number(const char *text, long least, long most, void (*die_usage)(int status))
-{
-	char *end;
-	long number;
-
-	errno = 0;
-	number = strtol(text, &end, 10);
-	if (errno || end == text || *end || number < least || number > most) {
-		fprintf(stderr, "'%s' is no number from %ld to %ld\n", text, least, most);
-		die_usage(2);
-	}
-	return number;
-}
 
 /* getopt_long() of @own options, up to one without a name, and those of struct bench_options. */
 static int bench_getopt(int argc, char **argv, const struct option *own)

@@ -15,6 +15,7 @@
  * One line of JSON per result.
  */
 #include <getopt.h>
+#include <limits.h>
 #include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -24,6 +25,7 @@
 #include <sys/wait.h>
 
 #include "kselftest.h"
+#include "bench_common.h"
 #include "fslist_util.h"
 
 #define MAX_READERS	64
@@ -37,19 +39,6 @@ static void die(const char *what)
 	fprintf(stderr, "fslist_bench: %s: %s\n", what, strerror(errno));
 	exit(1);
 }
-
-/*
- * A no-op with an address that says what it marks: nothing happens on any x86,
- * and a plugin recognises the bytes when it translates them.
- */
-#define MARK_START	0x75706c01
-#define MARK_OP		0x75706c02
-#define MARK_END	0x75706c03
-#if defined(__x86_64__)
-#define marker(what)	({ asm volatile("nopl %c0(%%rax)" : : "i" (what) : "memory"); })
-#else
-#define marker(what)	((void)(what))
-#endif
 
 static ssize_t op_nothing(void)
 {
@@ -330,19 +319,19 @@ int main(int argc, char **argv)
 			only = optarg;
 			break;
 		case 'b':
-			batches = atoi(optarg);
+			batches = bench_number(optarg, 1, INT_MAX, die_usage);
 			break;
 		case 's':
-			size = atoi(optarg);
+			size = bench_number(optarg, 1, INT_MAX, die_usage);
 			break;
 		case 'r':
-			readers = atoi(optarg);
+			readers = bench_number(optarg, 0, MAX_READERS, die_usage);
 			break;
 		case 'n':
-			count = atol(optarg);
+			count = bench_number(optarg, 1, LONG_MAX, die_usage);
 			break;
 		case 'R':
-			rounds = atoi(optarg);
+			rounds = bench_number(optarg, 1, INT_MAX, die_usage);
 			break;
 		case 'a':
 			only_all = true;
@@ -354,8 +343,7 @@ int main(int argc, char **argv)
 			die_usage(2);
 		}
 	}
-	if (optind != argc || batches < 1 || size < 1 || count < 1 || rounds < 1 ||
-	    readers < 0 || readers > MAX_READERS)
+	if (optind != argc)
 		die_usage(2);
 	if (access(file, R_OK)) {
 		fprintf(stderr, "fslist_bench: no %s\n", file);

@@ -80,6 +80,12 @@ static void measure(const struct bench_op *op, int rounds, bool event)
 	}
 }
 
+static void die_usage(int status)
+{
+	fprintf(status ? stderr : stdout, "usage: llc_bench [--no-event] [ROUNDS]\n");
+	exit(status);
+}
+
 int main(int argc, char **argv)
 {
 	struct bench_op op = {
@@ -87,14 +93,12 @@ int main(int argc, char **argv)
 	};
 	bool event = argc < 2 || strcmp(argv[1], "--no-event");
 	int at = event ? 1 : 2;
-	int rounds = argc > at ? atoi(argv[at]) : 3;
+	int rounds = argc > at ? bench_number(argv[at], 1, INT_MAX, die_usage) : 3;
 	pthread_t thread;
 	pid_t child;
 
-	if (rounds < 1) {
-		fprintf(stderr, "usage: llc_bench [--no-event] [ROUNDS]\n");
-		return 2;
-	}
+	if (argc > at + 1)
+		die_usage(2);
 	/*
 	 * Of the fair class, which is what tracking follows, but not preempted when the
 	 * other wakes up: who is, is up to the lag of both, and a switch then takes

@@ -3,7 +3,7 @@
  * QEMU TCG plugin: how often does the kernel open user memory, and how often
  * does it call, per operation?
  *
- * Between a start and an end marker (selftests/bench/bench_util.h) executions
+ * Between a start and an end marker (selftests/bench/bench_common.h) executions
  * of stac, clac, lfence and calls at kernel addresses are counted for each
  * operation, which begins with a marker of its own. Interrupts are counted
  * with the operation that they fall into: the least of many is the operation.

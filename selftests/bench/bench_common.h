@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What all measuring programs share: marks for a plugin, numbers of the command
+ * line.
+ */
+#ifndef _BENCH_COMMON_H
+#define _BENCH_COMMON_H
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/*
+ * A no-op with an address that says what it marks: nothing happens on any x86,
+ * and a plugin recognises the bytes when it translates them.
+ */
+#define MARK_START	0x75706c01
+#define MARK_OP		0x75706c02
+#define MARK_END	0x75706c03
+#if defined(__x86_64__)
+#define marker(what)	({ asm volatile("nopl %c0(%%rax)" : : "i" (what) : "memory"); })
+#else
+#define marker(what)	((void)(what))
+#endif
+
+/* All of @text as a number from @least to @most; anything else is said, and ends in the usage. */
+static long bench_number(const char *text, long least, long most, void (*die_usage)(int status))
+{
+	char *end;
+	long number;
+
+	errno = 0;
+	number = strtol(text, &end, 10);
+	if (errno || end == text || *end || number < least || number > most) {
+		fprintf(stderr, "'%s' is no number from %ld to %ld\n", text, least, most);
+		die_usage(2);
+	}
+	return number;
+}
+
+#endif /* _BENCH_COMMON_H */
