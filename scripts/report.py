@@ -10,6 +10,8 @@ import re
 import sys
 import textwrap
 
+from lab import paths
+
 FORMAT = "uplift-evaluation/1"
 
 WIDTH = 79
@@ -177,8 +179,7 @@ def main(argv):
         return 0 if len(argv) > 1 else 2
     for name in argv[1:]:
         try:
-            with open(name) as file:
-                sys.stdout.write(render(json.load(file)))
+            sys.stdout.write(render(json.loads(paths.read(name))))
         except OSError as error:
             print(f"report: {name}: {error.strerror}", file=sys.stderr)
             return 1

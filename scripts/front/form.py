@@ -18,7 +18,7 @@ import json
 import os
 import re
 
-from lab import say
+from lab import paths, say
 
 from . import changes, stats
 
@@ -164,8 +164,7 @@ def check(data):
 def load(path, reads=check):
     """The report in a file; `reads` checks what is in it."""
     try:
-        with open(path, encoding="utf-8") as file:
-            return reads(json.load(file))
+        return reads(json.loads(paths.read(path)))
     except OSError as problem:
         raise say.Problem(say.of_os(problem), say.USAGE) from None
     except RecursionError:

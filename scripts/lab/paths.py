@@ -46,13 +46,27 @@ def ensure(path):
 @contextlib.contextmanager
 def lock(name):
     """One at a time across processes; released by the kernel if the holder dies."""
-    with open(ensure(BUILD) / f".lock-{name}", "w") as file:
+    try:
+        file = open(ensure(BUILD) / f".lock-{name}", "w")
+    except PermissionError:
+        raise say.Problem(f"no right to write in {BUILD}, where all of the lab's work goes: run this as root, or set "
+                          "UPLIFT_BUILD to a directory of your own", say.USAGE) from None
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             say.note(f"waiting for another uplift that works on '{name}' (Ctrl-C to give up)")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def read(path, most=64 << 20):
+    """A file's text; ValueError when there is more than anybody wrote for us: a device, say, has no end."""
+    with open(path, encoding="utf-8") as file:
+        text = file.read(most + 1)
+    if len(text) > most:
+        raise ValueError(f"larger than any file of ours ({say.size(most)})")
+    return text
 
 
 def special(path):

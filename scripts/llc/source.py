@@ -294,6 +294,8 @@ def capture(directory, with_names=False, llc=LLC, root="/"):
     """Make a snapshot of this machine; returns what is missing from it, '' if nothing."""
     directory = pathlib.Path(directory)
     packed = re.search(r"\.tar(\.gz|\.xz)?$", directory.name)
+    if not packed and re.search(r"\.(zip|7z|t[gx]z|tar\.\w+|gz|xz|zst)$", directory.name):
+        raise model.Bad(f"{directory} would be packed in a way that is not known here: name it .tar, .tar.gz or .tar.xz")
     if packed and directory.exists():
         raise model.Bad(f"{directory} is there already: name a new file")
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):

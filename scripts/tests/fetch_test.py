@@ -86,6 +86,20 @@ class Paths(unittest.TestCase):
     def tearDown(self):
         self.dir.cleanup()
 
+    def test_what_has_no_end_is_not_read(self):
+        """`uplift report /dev/zero` read until memory was full."""
+        with self.assertRaisesRegex(ValueError, "larger than any file of ours"):
+            paths.read("/dev/zero", most=1000)
+        (self.top / "x").write_text("x" * 1000)
+        self.assertEqual(paths.read(self.top / "x", most=1000), "x" * 1000)
+
+    def test_no_right_to_lock(self):
+        """Who is not root saw 'Permission denied', and the name of a lock."""
+        with mock.patch("builtins.open", side_effect=PermissionError(13, "Permission denied")), \
+                self.assertRaisesRegex(say.Problem, "no right to write in .*: run this as root, or set UPLIFT_BUILD"):
+            with paths.lock("x"):
+                self.fail("locked")
+
     def test_fresh_dir_is_all_or_nothing(self):
         target = self.top / "x"
         with paths.fresh_dir(target) as temp:

@@ -643,6 +643,13 @@ class Capture(unittest.TestCase):
         with self.assertRaisesRegex(model.Bad, "no directory"):
             self.capture("no/such/place")
 
+    def test_packs_in_no_other_way(self):
+        """capture x.zip made a directory of that name."""
+        for name in ("x.zip", "x.tgz", "x.tar.zst", "x.gz"):
+            with self.assertRaisesRegex(model.Bad, r"packed in a way that is not known here: name it \.tar"):
+                self.capture(name)
+            self.assertFalse((self.dir / name).exists())
+
     def test_not_where_it_runs(self):
         """The directory was replaced, and the shell in it was left in one that is gone."""
         (self.dir / "here").mkdir()
