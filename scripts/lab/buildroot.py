@@ -42,7 +42,7 @@ EFI = ["ovmf", "python3-virt-firmware", "openssl"]
 TEST = RUN + GCC12 + IO + """
     bc bison flex libelf-dev libssl-dev dpkg-dev patch rsync
     sparse shellcheck codespell mandoc
-    stress-ng
+    stress-ng procps
     """.split()
 
 SETS = {"run": RUN, "gcc-12": GCC12, "io": RUN + IO, "loads": RUN + IO + LOADS, "efi": RUN + EFI, "sched": RUN + SCHED,

@@ -8,7 +8,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from lab import others		# noqa: E402
+from lab import buildroot, others, paths		# noqa: E402
 
 TEXT = """\
 0 said proc.read ok 1 one
@@ -70,6 +70,13 @@ class Meant(unittest.TestCase):
         self.assertTrue(others.meant("epoll.epoll_wakeup_test", ["proc", "epoll"]))
         self.assertTrue(others.meant("stress-ng.epoll", ["stress-ng.epoll"]))
         self.assertFalse(others.meant("stress-ng.epoll", ["epoll"]))
+
+
+class Programs(unittest.TestCase):
+    @unittest.skipUnless(set(buildroot.TEST) <= buildroot._have(), "no build root with all that tests take")
+    def test_the_build_root_has_them(self):
+        """sysctl was there for another package's sake only, which a fresh machine had not."""
+        self.assertEqual([path for path in others.PROGRAMS if not (paths.ROOT / path.lstrip("/")).exists()], [])
 
 
 if __name__ == "__main__":
