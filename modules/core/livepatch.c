@@ -45,7 +45,7 @@ static DEFINE_MUTEX(livepatch_lock);
 static bool livepatch_enabled;
 
 /* The kernel's attribute of a patch that has this name; NULL if it has none. */
-static struct attribute *livepatch_attribute(const struct klp_patch *patch, const char *name)
+static struct attribute *livepatch_attribute(struct klp_patch *patch, const char *name)
 {
 	const struct kobj_type *type = get_ktype(&patch->kobj);
 	const struct attribute_group **group;
