@@ -148,14 +148,18 @@ unexcused()
 	END				{ if (inside && bad) printf "%s", report }'
 }
 
+# What the kernel says when something is wrong. [[] as awk takes a backslash for its own.
+FAULTS='^(WARNING:|BUG:|BUG |kernel BUG|Oops|general protection|Call Trace:|INFO: |-+[[] cut here|UBSAN|KASAN|KFENCE|refcount_t|list_(add|del) corruption|unable to handle|rcu: INFO)'
+
 # A log without KCSAN's reports in which no code of ours is: a kernel has data races of its own. What another module
-# does that our code calls back is its own, too. As scripts/lab/guest.py has it.
+# does that our code calls back is its own, too. A report with another complaint between its lines stays. As
+# scripts/lab/guest.py has it.
 without_own_races()
 {
-	awk '
+	awk -v faults="$FAULTS" '
 	!inside && /^=+$/ && length == 66 {
 		inside = 1
-		race = ours = elsewhere = 0
+		race = ours = elsewhere = other = 0
 		report = $0 "\n"
 		next
 	}
@@ -163,6 +167,8 @@ without_own_races()
 		report = report $0 "\n"
 		if (/BUG: KCSAN: /)
 			race = 1
+		else if ($0 ~ faults)
+			other = 1
 		if (/ bytes by /)
 			elsewhere = 0
 		if (/\+0x[0-9a-f]+\/0x[0-9a-f]+ \[/) {
@@ -173,7 +179,7 @@ without_own_races()
 		}
 		if (/^=+$/ && length == 66) {
 			inside = 0
-			if (!race || ours)
+			if (!race || ours || other)
 				printf "%s", report
 		}
 		next
@@ -188,8 +194,7 @@ no_faults()
 	kill -0 "$FOLLOWER" 2>/dev/null || complain "the log outran us: nothing known of it" || return
 	log_line "uplift selftest $$ log" || complain "the log does not come round" || return
 	log_since "$MARK" | without_own_races | unexcused >"$TMP/log"
-	! grep -E '^(WARNING:|BUG:|BUG |kernel BUG|Oops|general protection|Call Trace:|INFO: |-+\[ cut here|UBSAN|KASAN|KFENCE|refcount_t|list_(add|del) corruption|unable to handle|rcu: INFO)' \
-		"$TMP/log" >"$TMP/faults" ||
+	! grep -E "$FAULTS" "$TMP/log" >"$TMP/faults" ||
 		{ sed 's/^/# /' "$TMP/faults" | head -n 20; return 1; }
 }
 

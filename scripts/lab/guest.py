@@ -378,8 +378,8 @@ def _image(target, script, files, modules, kos, programs, env, interactive, outs
 
 # What the kernel says when something is wrong, right after the time stamp. Scripts' own output has none.
 _STAMP = r"\[ *\d+\.\d{6}\](?:\[ *[TC]\d+\])? *"
-_COMPLAINT = re.compile(
-    _STAMP + r"(?:"
+_FAULT = (
+    r"(?:"
     r"BUG:|BUG at |kernel BUG at|WARNING:|Oops|Kernel panic|general protection fault|"
     r"Call Trace:|------------\[ cut here|UBSAN:|KASAN:|KFENCE:|"
     r"unable to handle|Unable to handle|double fault|traps: PANIC|"
@@ -389,6 +389,7 @@ _COMPLAINT = re.compile(
     r"stack segment|invalid opcode:|divide error:|int3:|segment not present|"
     r"Out of memory: Killed|.*: module verification failed: signature invalid|"
     r"unchecked MSR access|refcount_t:|list_(?:add|del) corruption|page_owner|Bad page)")
+_COMPLAINT = re.compile(_STAMP + _FAULT)
 _PANIC = re.compile(_STAMP + r"Kernel panic - not syncing: (.*)")
 
 
@@ -415,9 +416,9 @@ def without(text, excused):
 
 _BAR = re.compile(r"(?<!=)={66}$")	# above and below a report of KASAN's or KCSAN's; lockdep's are shorter
 _RACE = re.compile(r"BUG: KCSAN: (.*)")
-
-
-_FRAME = re.compile(r"\S\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[(\w+)\])?")
+_OTHER = re.compile(rf"(?:.*?{_STAMP})?(?!BUG: KCSAN: |=+$){_FAULT}")	# a complaint that is no part of KCSAN's
+# With the module that it is in: "[xfs]", "[xfs(E)]", "[xfs 1a2b3c]".
+_FRAME = re.compile(r"\S\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[([^] ]*))?")
 
 
 def _is_ours(report):
@@ -441,7 +442,7 @@ def without_own_races(text):
     A kernel has data races of its own, and one that is up finds some with nothing of ours loaded. A file system's
     counters, say, race whoever called its iomap_begin().
     """
-    kept, titles, block, race = [], collections.OrderedDict(), [], None
+    kept, titles, block, race, other = [], collections.OrderedDict(), [], None, False
     for line in text.splitlines():
         clean = _clean(line).rstrip()
         if not block:
@@ -449,12 +450,14 @@ def without_own_races(text):
             continue
         block.append(line)
         race = race or _RACE.search(clean)
+        # of another CPU between the lines of this one; or behind a report whose end was lost
+        other = other or _OTHER.match(clean)
         if _BAR.search(clean):
-            if race and not _is_ours(block):
+            if race and not other and not _is_ours(block):
                 titles[race[1]] = None
             else:
                 kept += block
-            block, race = [], None
+            block, race, other = [], None, False
     return "\n".join(kept + block), list(titles)
 
 

@@ -295,6 +295,13 @@ class OwnRaces(unittest.TestCase):
         ("KASAN's between", OWN + KASAN + QUIET + OWN, KASAN + QUIET),
         ("lockdep's between", OWN + LOCKDEP + OWN + QUIET, LOCKDEP + QUIET),
         ("cut short", QUIET + OWN[:5], QUIET + OWN[:5]),
+        ("ours, with what some kernels add to a module's name",
+         [line.replace("[uplift_epoll]", "[uplift_epoll(OE) 1a2b3c4d]") for line in OURS], None),
+        ("another CPU's oops between the lines", OWN[:5] + ["BUG: unable to handle page fault: 8"] + OWN[5:],
+         None),
+        ("another CPU's warning", OWN[:5] + ["------------[ cut here ]------------", "WARNING: CPU: 0 at kernel/x.c:1"]
+         + OWN[5:], None),
+        ("its end lost, and a warning behind it", OWN[:-1] + ["WARNING: CPU: 0 at kernel/x.c:1"] + OWN, None),
         ("a complaint within", OWN[:4] + ["WARNING: CPU: 0 at kernel/x.c:1 f+0x1/0x2 [uplift]"] + OWN[4:], None),
     )
 
@@ -319,7 +326,9 @@ class OwnRaces(unittest.TestCase):
     def test_in_the_guest(self):
         """The selftests' own look at the log is of the same mind."""
         library = paths.TOP / "selftests/lib.sh"
-        function = re.search(r"^without_own_races\(\)\n\{\n.*?^\}\n", library.read_text(), re.M | re.S)[0]
+        text = library.read_text()
+        function = re.search(r"^FAULTS=.*\n", text, re.M)[0]
+        function += re.search(r"^without_own_races\(\)\n\{\n.*?^\}\n", text, re.M | re.S)[0]
         for name, log, left in self.LOGS:
             with self.subTest(name):
                 text = "".join(f"{line}\n" for line in log)
