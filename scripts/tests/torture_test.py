@@ -5,8 +5,14 @@
 import argparse
 import importlib.machinery
 import importlib.util
+import json
+import os
 import pathlib
+import signal
+import subprocess
 import sys
+import tempfile
+import time
 import unittest
 
 SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
@@ -47,6 +53,18 @@ class Wanted(unittest.TestCase):
         self.assertIn(("6.12-rt", "odd", "refusals"), EVERY)
         self.assertEqual([step for step in TORTURE.steps(argparse.Namespace(targets=["6.18"])) if step[1] == "odd"], [])
 
+    def test_odd_kernels_by_name(self):
+        """`torture 6.12-rt` built its kernel anew, without PREEMPT_RT, and went through no step of its own."""
+        named = list(TORTURE.steps(argparse.Namespace(targets=["6.12-rt"])))
+        self.assertEqual(named, [step for step in EVERY if step[0] in ("any", "6.12-rt")])
+
+    def test_named_twice(self):
+        self.assertEqual(list(TORTURE.steps(argparse.Namespace(targets=["6.12", "6.12", "6.12-rt", "6.18"]))), EVERY)
+
+    def test_blanks_are_no_words(self):
+        """--only " " ran nothing, and the run was a skip."""
+        self.assertEqual(TORTURE.wanted(EVERY, " "), EVERY)
+
     def test_no_such_step(self):
         """A word misspelt ran nothing, and the run was a skip."""
         with self.assertRaises(say.Problem) as caught:
@@ -69,6 +87,70 @@ class Fingerprint(unittest.TestCase):
     def test_the_scripts_themselves(self):
         self.assertNotEqual(TORTURE.fingerprint("scripts", "fuzz"), TORTURE.fingerprint("stock", "fuzz"))
         self.assertNotEqual(TORTURE.fingerprint("stock", "others"), TORTURE.fingerprint("stock", "none"))
+
+
+class Passed(unittest.TestCase):
+    """What is not run again."""
+    WHOLE = {"sources": "x", "asked": {"seconds": 600}, "ok": True, "skipped": None, "problems": [],
+             "counts": {"pass": 1}}
+
+    def of(self, text, options=None):
+        with tempfile.TemporaryDirectory() as temp:
+            path = pathlib.Path(temp) / "kept.json"
+            path.write_text(text)
+            return TORTURE.passed(path, "x", options or {"seconds": 600})
+
+    def test_whole(self):
+        self.assertEqual(self.of(json.dumps(self.WHOLE)), self.WHOLE)
+        self.assertIsNone(TORTURE.passed(pathlib.Path("/no/such.json"), "x", {}))
+
+    def test_spoiled(self):
+        """A list ended the run of hours with a traceback."""
+        for text in ("", "{", "[]", "null", "5", '"x"', "[" * 100000, json.dumps(self.WHOLE)[:-9]):
+            self.assertIsNone(self.of(text), text[:20])
+        for key in self.WHOLE:
+            self.assertIsNone(self.of(json.dumps({name: self.WHOLE[name] for name in self.WHOLE if name != key})), key)
+            if key not in ("ok", "skipped"):
+                for value in (None, 5, ["x"]):
+                    self.assertIsNone(self.of(json.dumps(self.WHOLE | {key: value})), f"{key} {value}")
+
+    def test_skipped_is_not_passed(self):
+        """What could not be downloaded once was skipped for ever."""
+        self.assertIsNone(self.of(json.dumps(self.WHOLE | {"skipped": "target 6.18: no source"})))
+
+    def test_for_as_long_and_as_thoroughly(self):
+        """Each 100th allocation had failed, or the storm had lasted 5 s, and with the defaults it was passed before."""
+        args = argparse.Namespace(seconds=3600, checked_seconds=600, fail_step=1)
+        self.assertEqual(TORTURE.asked("debug", "storm", args), {"seconds": 600})
+        self.assertEqual(TORTURE.asked("stock", "storm", args), {"seconds": 3600})
+        self.assertEqual(TORTURE.asked("debug", "fail", args), {"fail_step": 1})
+        self.assertEqual(TORTURE.asked("kcsan", "fslist", args), {})
+        self.assertIsNone(self.of(json.dumps(self.WHOLE), {"seconds": 5}))
+
+
+class CommandLine(unittest.TestCase):
+    def test_numbers(self):
+        """A storm of -1 s passed; every 0th allocation was every one."""
+        for text in ("0", "-1", "1e3", "99999999999999999999", "\u0663", ""):
+            with self.assertRaisesRegex(argparse.ArgumentTypeError, f"'{text}' is no number from 1 to"):
+                TORTURE.number(text)
+        self.assertEqual([TORTURE.number(text) for text in ("1", "3600")], [1, 3600])
+
+    def test_ended(self):
+        """Ended by its id it left behind what it had started, a guest for hours perhaps."""
+        with tempfile.TemporaryDirectory() as build:
+            torture = subprocess.Popen([sys.executable, "-B", SCRIPTS / "torture", "--only", "any-scripts-fuzz"],
+                                       stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+                                       env=os.environ | {"UPLIFT_BUILD": build})
+            children = pathlib.Path(f"/proc/{torture.pid}/task/{torture.pid}/children")
+            end = time.monotonic() + 120
+            while not children.read_text() and time.monotonic() < end:
+                time.sleep(0.05)
+            child = pathlib.Path("/proc") / children.read_text().split()[0]
+            torture.send_signal(signal.SIGTERM)
+            self.assertIn("stopped", torture.communicate()[1])
+            self.assertEqual(torture.returncode, 130)
+            self.assertFalse(child.exists(), "its child goes on")
 
 
 if __name__ == "__main__":
