@@ -43,12 +43,26 @@ def _ended(group):
     return group is not None and any(around.stopped for around in group.chain())
 
 
+class Ended(say.Problem):
+    """The caller's group has ended: no result, and nothing more to do."""
+
+    def __init__(self):
+        super().__init__("not started: another guest's failure, or Ctrl-C, ended those that ran beside it")
+
+
+def check():
+    """For who has one job behind the other: Ended if the caller's group has."""
+    with _lock:
+        if _ended(_group.get()):
+            raise Ended()
+
+
 def start(argv, **how):
-    """A guest's process, as subprocess.Popen() makes it; a Problem if the caller's group has ended."""
+    """A guest's process, as subprocess.Popen() makes it; Ended if the caller's group has."""
     group = _group.get()
     with _lock:
         if _ended(group):
-            raise say.Problem("not started: another guest's failure, or Ctrl-C, ended those that ran beside it")
+            raise Ended()
         process = subprocess.Popen(argv, **how)
         _running[process] = group
     return process

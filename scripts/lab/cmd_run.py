@@ -101,7 +101,7 @@ def register(commands_parser):
                        help="a program of the build root, with its libraries (/usr/bin/fio)")
     group.add_argument("--no-kos", action="store_true", help="without our modules (nothing is built)")
     group = parser.add_argument_group("the machine")
-    group.add_argument("--smp", type=int, metavar="N", help="vCPUs (1, or what the topology has)")
+    group.add_argument("--smp", type=guest.vcpus, metavar="N", help="vCPUs (1, or what the topology has)")
     group.add_argument("--topology", metavar="NAME", help="CPUs and caches: " + "; ".join(
         f"{name}: {item.about}" for name, item in guest.TOPOLOGIES.items()))
     group.add_argument("--icount", action="store_true", help="a nanosecond is an instruction; one vCPU")

@@ -118,6 +118,8 @@ def _config(target):
 
 
 def _evaluate(args):
+    if args.target:
+        targets.evaluated(args.target)
     buildroot.ensure()
     if not (args.target or args.kernel):
         say.note(f"no TARGET given: taking {' or else '.join(targets.PREFERRED[:2])}")

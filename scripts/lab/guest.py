@@ -9,6 +9,7 @@ one tar stream with a SHA-256 behind it, so that a result is whole or is none. T
 limits; a guest that runs into one is sent an NMI first, so that the console tells where it hung.
 """
 
+import argparse
 import collections
 import ctypes
 import dataclasses
@@ -119,6 +120,13 @@ TOPOLOGIES = {
                        "{n},sockets=1,dies=1,modules={domains},cores={per}",
                        machine=",smp-cache.0.cache=l3,smp-cache.0.topology=module"),
 }
+
+
+def vcpus(text):
+    """An option's number of vCPUs."""
+    if not re.fullmatch("[0-9]{1,3}", text) or not 1 <= int(text) <= 255:
+        raise argparse.ArgumentTypeError(f"a guest has 1 to 255 vCPUs, not '{text}'")
+    return int(text)
 
 
 def topology_args(name, smp=None, icount=False):

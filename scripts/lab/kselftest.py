@@ -68,7 +68,7 @@ def tests_of(install, script):
 
 def chosen(only, install):
     """{script: names of tests, or None for all} of --only's words: SCRIPT, SCRIPT:TEST, or TEST where there is one."""
-    if not only:
+    if not (only or "").split():
         return dict.fromkeys(SCRIPTS)
     found = {}
     for word in only.split():
@@ -144,11 +144,13 @@ _KINDS = ("passed", "failed", "skipped")
 
 def _one(name, install, script, args, only):
     """What one script found on one target, and a line about it."""
+    at_once.check()
     try:
         found = run(name, install, args.form, args.smp, script=script, only=only)
     except say.Skip as reason:
         found = {"ok": True, "skipped": str(reason), "problems": [], "counts": {}}
     except say.Problem as problem:
+        at_once.check()		# it was ended, and is no failure
         found = {"ok": False, "skipped": None, "problems": [str(problem)], "counts": {}}
     counts = found["counts"]
     row = {"passed": counts.get("pass", 0), "failed": counts.get("fail", 0),
@@ -197,7 +199,8 @@ def register(commands):
                                  description="Run selftests/ on stock kernels, in guests.")
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="all when none is named")
     parser.add_argument("--form", choices=("short", "long"), default="short", help="how long (default: short)")
-    parser.add_argument("--smp", type=int, default=min(os.cpu_count() or 1, 4), metavar="N", help="CPUs of the guest (llc has layouts)")
+    parser.add_argument("--smp", type=guest.vcpus, default=min(os.cpu_count() or 1, 4), metavar="N",
+                        help="CPUs of the guest (llc has layouts)")
     at_once.add_option(parser)
     parser.add_argument("--only", metavar="NAMES",
                         help=f"of these, blanks between: SCRIPT ({' '.join(SCRIPTS)}), SCRIPT:TEST, TEST")

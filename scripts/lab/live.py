@@ -149,7 +149,7 @@ def register(commands_):
     parser.add_argument("--count", action="store_true", help="count instructions; one vCPU")
     parser.add_argument("--script", metavar="FILE", help="run this sh script instead; $UPLIFT is the command")
     parser.add_argument("--no-kos", action="store_true", help="without our modules")
-    parser.add_argument("--smp", type=int, metavar="N", help="vCPUs (1)")
+    parser.add_argument("--smp", type=guest.vcpus, metavar="N", help="vCPUs (1)")
     parser.add_argument("--topology", metavar="NAME", help="layout of CPUs and caches: " + " ".join(guest.TOPOLOGIES))
     parser.add_argument("--accel", choices=("auto", "kvm", "tcg"), help="KVM or emulation (auto: KVM if a guest boots)")
     parser.add_argument("--timeout", type=float, default=1200, metavar="SECONDS", help="end it after that (1200)")

@@ -79,7 +79,7 @@ def _write(data, where):
 def _matrix(args):
     names = args.targets or list(targets.TABLE)
     for name in names:
-        targets.spec(name)
+        targets.evaluated(name)
     buildroot.ensure()
     where = paths.ensure(paths.REPORT / "matrix")
     data = matrix.new("make matrix" if not args.targets else f"make matrix TARGETS={shlex.quote(' '.join(names))}")

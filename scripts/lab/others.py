@@ -97,6 +97,23 @@ def meant(name, only):
     return not only or any(name == word or name.startswith(f"{word}.") for word in only)
 
 
+def names():
+    """All the tests' names, wherever they can be had."""
+    return ([f"proc.{name}" for name in PROC] + [f"timers.{name}" for name in TIMERS] + ["epoll.epoll_wakeup_test"]
+            + [f"ftrace.{name.replace('/', '.')}" for name in FTRACE] + [f"livepatch.{name}" for name in LIVEPATCH]
+            + list(commands()))
+
+
+def words_of(only):
+    """--only's words; None if it has none."""
+    words = (only or "").split()
+    for word in words:
+        if not any(meant(name, [word]) for name in names()):
+            raise say.Problem(f"no test of others '{word}'; there are: {' '.join(names())}; or, of several: "
+                              + " ".join(dict.fromkeys(name.partition('.')[0] for name in names())), say.USAGE)
+    return words or None
+
+
 def programs(target, out, only=None):
     """Build the kernel's own programs and modules into out; {name: command in the guest}, {name: why it is left out}."""
     tree = target.ksrc.resolve()
@@ -243,10 +260,11 @@ def sums(found):
 
 
 def _others(args):
+    only = words_of(args.only)	# before minutes of unpacking
     target = fetch.fetch(args.target, {*fetch.USUAL, "source"})
     if not target.ksrc:
         raise say.Skip(f"target {args.target}: no source")
-    found = run(target, args.only.split() if args.only else None)
+    found = run(target, only)
     print(table(found))
     for problem in found["problems"]:
         print(f"FAIL {args.target}: {problem}")

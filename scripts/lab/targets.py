@@ -133,6 +133,14 @@ def spec(name):
                           "(another kernel: --kernel bzImage --modules DIR)", say.USAGE) from None
 
 
+def evaluated(name):
+    """The same, of a kernel that can be evaluated."""
+    if name in ODD:
+        raise say.Problem(f"nothing is evaluated on {name}, which is there to see what refuses: scripts/uplift lab "
+                          f"selftests {name}; to evaluate there are: {' '.join(TABLE)}", say.USAGE)
+    return spec(name)
+
+
 @dataclasses.dataclass
 class Target:
     """A kernel on disk, ready to build for and to boot."""

@@ -59,7 +59,7 @@ def _verdicts(args):
     passed = failed = skipped = 0
     report = {}
     for name in args.targets or list(targets.TABLE):
-        targets.spec(name)
+        targets.evaluated(name)
 
     def one(name):
         try:

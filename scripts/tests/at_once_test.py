@@ -109,6 +109,22 @@ class Pool(unittest.TestCase):
             raise KeyboardInterrupt
         self.assertEqual(sorted(self.stopped(ctrl_c)), [(0, 0), (1, 0)])
 
+    def test_ctrl_c_ends_what_has_one_job_behind_the_other(self):
+        """Selftests of a target went on with the next script, and built for it, minutes after Ctrl-C."""
+        running = threading.Event()
+
+        def scripts():
+            for _ in range(1000):
+                at_once.check()
+                running.set()
+                time.sleep(0.02)
+
+        with self.assertRaises(KeyboardInterrupt), at_once.pool(1) as pool:
+            job = pool.submit(scripts)
+            running.wait(20)
+            raise KeyboardInterrupt
+        self.assertIsInstance(job.exception(), at_once.Ended)
+
     def test_the_next_may_start(self):
         # a target that fails does not stop the others of a matrix
         def fail():

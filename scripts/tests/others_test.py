@@ -8,7 +8,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from lab import buildroot, others, paths		# noqa: E402
+from lab import buildroot, others, paths, say		# noqa: E402
 
 TEXT = """\
 0 said proc.read ok 1 one
@@ -32,6 +32,20 @@ TEXT = """\
 0 status gone 4
 1 status gone 4
 """
+
+
+class Words(unittest.TestCase):
+    def test_words(self):
+        self.assertEqual(others.words_of("epoll fio.xfs"), ["epoll", "fio.xfs"])
+        for none in (None, "", "  "):
+            self.assertIsNone(others.words_of(none))
+
+    def test_no_such_test(self):
+        """Beside another word it was passed over; alone it was told after minutes of unpacking."""
+        for words in ("nosuch", "epoll nosuch", "fio.xfs fio.nosuch", "ftrac"):
+            with self.assertRaisesRegex(say.Problem, "no test of others '.*'; there are: proc.fd-001-lookup ") as caught:
+                others.words_of(words)
+            self.assertEqual(caught.exception.code, say.USAGE)
 
 
 class Compare(unittest.TestCase):

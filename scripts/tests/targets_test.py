@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The table of targets, and what is made of an index."""
 
+import argparse
 import pathlib
 import re
 import sys
@@ -8,7 +9,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from lab import fetch, say, targets	# noqa: E402
+from lab import evaluate, fetch, matrix, say, targets, verdicts	# noqa: E402
 
 
 def package(name, version, size=2_000_000, depends=""):
@@ -58,6 +59,15 @@ class Table(unittest.TestCase):
             self.assertIs(targets.spec(name), spec)
             self.assertIn(spec.series, targets.TABLE)
             self.assertEqual(spec.suites, targets.TABLE[spec.series].suites)
+
+    def test_odd_ones_are_not_evaluated(self):
+        """`lab matrix 6.12-rt` was a traceback, and so was `lab verdicts 6.12-rt`, after its guest."""
+        args = argparse.Namespace(target="6.12-rt", targets=["6.12", "6.12-rt"])
+        for command in (matrix._matrix, verdicts._verdicts, evaluate._evaluate):
+            with self.assertRaisesRegex(say.Problem, "nothing is evaluated on 6.12-rt.*lab selftests 6.12-rt") as caught:
+                command(args)
+            self.assertEqual(caught.exception.code, say.USAGE)
+        self.assertEqual(targets.evaluated("6.12").name, "6.12")
 
     def test_real_time_is_another_kernel(self):
         """Debian names its packages by the release, but for the common headers and the source."""
