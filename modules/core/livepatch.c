@@ -84,8 +84,8 @@ static bool livepatch_pending(const struct uplift_livepatch *livepatch, bool gon
 {
 	if (!gone)
 		return READ_ONCE(livepatch->funcs[0].transition);
-	/* Slept between two looks: a bit field cannot be read once. */
-	return livepatch->patch.kobj.state_in_sysfs;
+	/* Slept between two looks: a bit field cannot be read once. Old or new will do. */
+	return data_race(!!livepatch->patch.kobj.state_in_sysfs);
 }
 
 /* Wait for the transition to end, or with @gone for the patch to go. */
@@ -94,6 +94,9 @@ static int livepatch_wait(const struct uplift_livepatch *livepatch, bool gone)
 	while (livepatch_pending(livepatch, gone)) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
+		/* Reversed by an administrator: it would not go, however long we wait. */
+		if (gone && READ_ONCE(livepatch->patch.enabled))
+			return -EBUSY;
 		msleep(LIVEPATCH_POLL_MS);
 	}
 	return 0;
@@ -149,7 +152,8 @@ EXPORT_SYMBOL_GPL(uplift_livepatch_enable);
  *
  * Context: process context, sleeps for as long as a task sleeps in the body.
  * Return: 0; -EINTR if killed while waiting (the patch is then on its way out:
- * call again).
+ * call again); -EBUSY if another patch is in transition, or somebody has turned
+ * this one round.
  */
 int uplift_livepatch_disable(void)
 {
