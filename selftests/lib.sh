@@ -169,14 +169,12 @@ without_own_races()
 			race = 1
 		else if ($0 ~ faults)
 			other = 1
-		if (/ bytes by /)
+		if (!/\+0x[0-9a-f]+\/0x[0-9a-f]+/)
 			elsewhere = 0
-		if (/\+0x[0-9a-f]+\/0x[0-9a-f]+ \[/) {
-			if (!/ \[uplift/)
-				elsewhere = 1
-			else if (!elsewhere)
-				ours = 1
-		}
+		else if (/ \[uplift/)
+			ours = ours || !elsewhere
+		else if (/ \[/)
+			elsewhere = 1
 		if (/^=+$/ && length == 66) {
 			inside = 0
 			if (!race || ours || other)

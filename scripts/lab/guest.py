@@ -433,10 +433,10 @@ def _is_ours(report):
     """Is an access of a race by code of ours, or by what it called? Not by another module: it calls that back only."""
     elsewhere = False
     for line in report:
-        if " bytes by " in line:
-            elsewhere = False	# another access, another stack, the innermost function first
         frame = _FRAME.search(line)
-        if frame and frame[1]:
+        if not frame:
+            elsewhere = False	# another access, another stack, the innermost function first
+        elif frame[1]:
             if not frame[1].startswith("uplift"):
                 elsewhere = True
             elif not elsewhere:

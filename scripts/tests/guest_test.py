@@ -280,7 +280,8 @@ class OwnRaces(unittest.TestCase):
            "Reported by Kernel Concurrency Sanitizer on:", "CPU: 1 UID: 0 PID: 91 Comm: uplift_test Tainted: G O", BAR]
     OURS = [line.replace("ep_send_events+0x69/0x5e0", "epoll_new+0x69/0x5e0 [uplift_epoll]") for line in OWN]
     BACK = [line.replace("ep_send_events+0x69/0x5e0", "xfs_count+0x1/0x2 [xfs]") for line in OWN]
-    BACK = BACK[:9] + [" iomap_new+0x1/0x2 [uplift_iomap]"] + BACK[9:]
+    BACK = BACK[:8] + [" iomap_new+0x1/0x2 [uplift_iomap]"] + BACK[8:]
+    FIRST = OWN[:4] + BACK[7:9]		# an access of that kind
     KASAN = [BAR, "BUG: KASAN: slab-use-after-free in proc_reg_read+0x1/0x2", "Call Trace:", BAR]
     LOCKDEP = ["=" * 54, "WARNING: possible circular locking dependency detected", "-" * 54, "stack backtrace:"]
     QUIET = ["Some line", "=== not a bar ==="]
@@ -290,7 +291,8 @@ class OwnRaces(unittest.TestCase):
         ("twice", OWN + QUIET + OWN, QUIET),
         ("ours", QUIET + OURS, QUIET + OURS),
         ("another module's, called by ours", BACK + QUIET, QUIET),
-        ("that, and the other access is ours", BACK[:5] + BACK[8:10] + [""] + OURS[6:], None),
+        ("that, and the other access is ours", FIRST + [""] + OURS[6:], None),
+        ("that, and where ours begins is lost", FIRST + [""] + OURS[7:], None),
         ("own beside ours", OWN + OURS + OWN, OURS),
         ("KASAN's between", OWN + KASAN + QUIET + OWN, KASAN + QUIET),
         ("lockdep's between", OWN + LOCKDEP + OWN + QUIET, LOCKDEP + QUIET),
