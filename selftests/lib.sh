@@ -90,13 +90,15 @@ loop_until()
 	done
 }
 
-# nested PROGRAM [ARGUMENT...]: its results one level down, its status kept
+# nested PROGRAM [ARGUMENT...]: its results one level down, each line at once (sed keeps them back), its status kept
 nested()
 {
 	{
 		"$@" 2>&1
 		echo $? >"$TMP/status"
-	} | sed 's/^/  /'
+	} | while IFS= read -r line || [ -n "$line" ]; do
+		printf '  %s\n' "$line"
+	done
 	read -r status <"$TMP/status"
 	return "$status"
 }
