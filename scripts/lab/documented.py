@@ -62,6 +62,7 @@ RUN = (
     (r"make torture", "scripts/torture", r"def steps"),
     (r"scripts/uplift lab debug \S+", "scripts/torture", r"debugkernel\.\w+\("),
     (r"scripts/uplift lab others \S+", "scripts/torture", r'"lab", "others"'),
+    (r"scripts/uplift lab selftests 6\.12-rt", "scripts/torture", r'"odd": \('),
     # minutes each: `uplift lab documented --long`
     (r"make run( TARGET=\S+)?( KERNEL=\S+ MODULES=\S+ KDIR=\S+)?", "scripts/lab/documented.py", r'"make", "run"'),
     (r"make matrix", "scripts/lab/documented.py", r'"make", "matrix"'),
