@@ -154,38 +154,78 @@ unexcused()
 FAULTS='^(WARNING:|BUG:|BUG |kernel BUG|Oops|general protection|Call Trace:|INFO: |-+[[] cut here|UBSAN|KASAN|KFENCE|refcount_t|list_(add|del) corruption|unable to handle|rcu: INFO)'
 
 # A log without KCSAN's reports in which no code of ours is: a kernel has data races of its own. What another module
-# does that our code calls back is its own, too. A report with another complaint between its lines stays. As
-# scripts/lab/guest.py has it.
+# does that our code calls back is its own, too; and so is a race of a body with what races with the kernel's own
+# function as well. A report with another complaint between its lines stays. As scripts/lab/guest.py has it.
 without_own_races()
 {
 	awk -v faults="$FAULTS" '
 	!inside && /^=+$/ && length == 66 {
 		inside = 1
-		race = ours = elsewhere = other = 0
-		report = $0 "\n"
+		race = other = accesses = stack = elsewhere = 0
+		report = $0
 		next
 	}
-	inside {
-		report = report $0 "\n"
+	!inside {
+		part[++parts] = $0
+		next
+	}
+	{
+		report = report "\n" $0
 		if (/BUG: KCSAN: /)
 			race = 1
 		else if ($0 ~ faults)
 			other = 1
-		if (!/\+0x[0-9a-f]+\/0x[0-9a-f]+/)
-			elsewhere = 0
-		else if (/ \[uplift/)
-			ours = ours || !elsewhere
-		else if (/ \[/)
-			elsewhere = 1
-		if (/^=+$/ && length == 66) {
-			inside = 0
-			if (!race || ours || other)
-				printf "%s", report
+		if (!/\+0x[0-9a-f]+\/0x[0-9a-f]+/) {
+			stack = elsewhere = 0
+		} else {
+			if (!stack) {
+				stack = 1
+				place[++accesses] = $1
+				ours[accesses] = 0
+			}
+			if (!/ \[/)
+				next
+			if (!/ \[uplift/)
+				elsewhere = 1
+			else if (!elsewhere)
+				ours[accesses] = 1
 		}
-		next
 	}
-			{ print }
-	END		{ if (inside) printf "%s", report }'
+	/^=+$/ && length == 66 {
+		inside = 0
+		others = ""
+		mine = !race || other
+		for (i = 1; i <= accesses; i++) {
+			if (ours[i])
+				mine = 1
+			else
+				others = others " " place[i]
+		}
+		if (mine) {
+			part[++parts] = report
+			if (race && !other)
+				against[parts] = others
+		} else {
+			for (i = 1; i <= accesses; i++)
+				known[place[i]] = 1
+		}
+	}
+	END {
+		for (p = 1; p <= parts; p++) {
+			inherited = 0
+			if (p in against) {
+				n = split(against[p], of, " ")
+				inherited = n > 0
+				for (i = 1; i <= n; i++)
+					if (!(of[i] in known))
+						inherited = 0
+			}
+			if (!inherited)
+				print part[p]
+		}
+		if (inside)
+			print report
+	}'
 }
 
 # no_faults: nothing in the log since it is followed tells of a fault

@@ -425,23 +425,39 @@ def without(text, excused):
 _BAR = re.compile(r"(?<!=)={66}$")	# above and below a report of KASAN's or KCSAN's; lockdep's are shorter
 _RACE = re.compile(r"BUG: KCSAN: (.*)")
 _OTHER = re.compile(rf"(?:.*?{_STAMP})?(?!BUG: KCSAN: |=+$){_FAULT}")	# a complaint that is no part of KCSAN's
-# With the module that it is in: "[xfs]", "[xfs(E)]", "[xfs 1a2b3c]".
-_FRAME = re.compile(r"\S\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[([^] ]*))?")
+# A function, and the module that it is in: "[xfs]", "[xfs(E)]", "[xfs 1a2b3c]".
+_FRAME = re.compile(r"(\S+\+0x[0-9a-f]+/0x[0-9a-f]+)(?: \[([^] ]*))?")
 
 
-def _is_ours(report):
-    """Is an access of a race by code of ours, or by what it called? Not by another module: it calls that back only."""
-    elsewhere = False
+def _accesses(report):
+    """[where an access of a race is made, by code of ours or by what it called?]
+
+    What another module does is its own: our code calls it back only.
+    """
+    found, stack = [], False
     for line in report:
         frame = _FRAME.search(line)
         if not frame:
-            elsewhere = False	# another access, another stack, the innermost function first
-        elif frame[1]:
-            if not frame[1].startswith("uplift"):
-                elsewhere = True
-            elif not elsewhere:
-                return True
-    return False
+            stack = elsewhere = False	# another access, another stack, the innermost function first
+            continue
+        if not stack:
+            stack = True
+            found.append([frame[1], False])
+        module = frame[2] or ""
+        if module and not module.startswith("uplift"):
+            elsewhere = True
+        elif module and not elsewhere:
+            found[-1][1] = True
+    return found
+
+
+def _inherited(report, known):
+    """Does code of ours race with nothing but what is @known to race with the kernel's own, too?
+
+    Bodies are made from the kernel's functions, with the races that these have.
+    """
+    others = [place for place, ours in _accesses(report) if not ours]
+    return bool(others) and known.issuperset(others)
 
 
 def without_own_races(text):
@@ -450,22 +466,30 @@ def without_own_races(text):
     A kernel has data races of its own, and one that is up finds some with nothing of ours loaded. A file system's
     counters, say, race whoever called its iomap_begin().
     """
-    kept, titles, block, race, other = [], collections.OrderedDict(), [], None, False
+    parts, block, race, other = [], [], None, False	# (lines, title of a race or None)
     for line in text.splitlines():
         clean = _clean(line).rstrip()
         if not block:
-            (block if _BAR.search(clean) else kept).append(line)
+            if _BAR.search(clean):
+                block.append(line)
+            else:
+                parts.append(([line], None))
             continue
         block.append(line)
         race = race or _RACE.search(clean)
         # of another CPU between the lines of this one; or behind a report whose end was lost
         other = other or _OTHER.match(clean)
         if _BAR.search(clean):
-            if race and not other and not _is_ours(block):
-                titles[race[1]] = None
-            else:
-                kept += block
+            parts.append((block, race[1] if race and not other else None))
             block, race, other = [], None, False
+    own = [lines for lines, title in parts if title and not any(ours for _, ours in _accesses(lines))]
+    known = {place for lines in own for place, _ in _accesses(lines)}
+    kept, titles = [], collections.OrderedDict()
+    for lines, title in parts:
+        if not title or lines not in own and not _inherited(lines, known):
+            kept += lines
+        else:
+            titles[title if lines in own else f"{title}, which the kernel's own function has, too"] = None
     return "\n".join(kept + block), list(titles)
 
 

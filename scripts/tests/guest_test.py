@@ -282,6 +282,8 @@ class OwnRaces(unittest.TestCase):
     BACK = [line.replace("ep_send_events+0x69/0x5e0", "xfs_count+0x1/0x2 [xfs]") for line in OWN]
     BACK = BACK[:8] + [" iomap_new+0x1/0x2 [uplift_iomap]"] + BACK[8:]
     FIRST = OWN[:4] + BACK[7:9]		# an access of that kind
+    ELSE = [line.replace("ep_poll_callback+0x15", "ep_poll_callback+0x77") for line in OURS]
+    BOTH = [line.replace("ep_poll_callback+0x15/0x480", "epoll_new+0x15/0x5e0 [uplift_epoll]") for line in OURS]
     KASAN = [BAR, "BUG: KASAN: slab-use-after-free in proc_reg_read+0x1/0x2", "Call Trace:", BAR]
     LOCKDEP = ["=" * 54, "WARNING: possible circular locking dependency detected", "-" * 54, "stack backtrace:"]
     QUIET = ["Some line", "=== not a bar ==="]
@@ -293,7 +295,10 @@ class OwnRaces(unittest.TestCase):
         ("another module's, called by ours", BACK + QUIET, QUIET),
         ("that, and the other access is ours", FIRST + [""] + OURS[6:], None),
         ("that, and where ours begins is lost", FIRST + [""] + OURS[7:], None),
-        ("own beside ours", OWN + OURS + OWN, OURS),
+        ("ours, and the kernel's own function has it, too", OWN + OURS + OWN, []),
+        ("the same, told later", OURS + QUIET + OWN, QUIET),
+        ("own, and ours of another kind", OWN + ELSE + OWN, ELSE),
+        ("ours with itself, and one that is inherited", OWN + BOTH, BOTH),
         ("KASAN's between", OWN + KASAN + QUIET + OWN, KASAN + QUIET),
         ("lockdep's between", OWN + LOCKDEP + OWN + QUIET, LOCKDEP + QUIET),
         ("cut short", QUIET + OWN[:5], QUIET + OWN[:5]),
