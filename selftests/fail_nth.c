@@ -378,6 +378,19 @@ TEST_F_TIMEOUT(fail, switch_iomap, TIMEOUT)
 	switch_arms(_metadata, &self->core, "iomap", "scripts=3");
 }
 
+TEST_F_TIMEOUT(fail, switch_livepatch, TIMEOUT)
+{
+	struct module livepatch;
+	int ret;
+
+	if (!module_init(&livepatch, "uplift_livepatch", "", UPLIFT))
+		SKIP(return, "no uplift_livepatch.ko");
+	ret = module_run(&livepatch);
+	if (ret)
+		SKIP(return, "uplift_livepatch.ko refuses: %s", strerrorname_np(-ret));
+	switch_arms(_metadata, &self->core, "iomap", "scripts=3 method=livepatch");
+}
+
 TEST_F_TIMEOUT(fail, switch_pipepoll, TIMEOUT)
 {
 	switch_arms(_metadata, &self->core, "pipepoll", "");

@@ -155,7 +155,8 @@ FAULTS='^(WARNING:|BUG:|BUG |kernel BUG|Oops|general protection|Call Trace:|INFO
 
 # A log without KCSAN's reports in which no code of ours is: a kernel has data races of its own. What another module
 # does that our code calls back is its own, too; and so is a race of a body with what races with the kernel's own
-# function as well. A report with another complaint between its lines stays. As scripts/lab/guest.py has it.
+# function as well, or with the body of the arm "null". A report with another complaint between its lines stays. As
+# scripts/lab/guest.py has it.
 without_own_races()
 {
 	awk -v faults="$FAULTS" '
@@ -187,7 +188,7 @@ without_own_races()
 				next
 			if (!/ \[uplift/)
 				elsewhere = 1
-			else if (!elsewhere)
+			else if (!elsewhere && $1 !~ /_null[+]/)
 				ours[accesses] = 1
 		}
 	}

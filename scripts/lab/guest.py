@@ -432,7 +432,7 @@ _FRAME = re.compile(r"(\S+\+0x[0-9a-f]+/0x[0-9a-f]+)(?: \[([^] ]*))?")
 def _accesses(report):
     """[where an access of a race is made, by code of ours or by what it called?]
 
-    What another module does is its own: our code calls it back only.
+    What another module does is its own: our code calls it back only. The body of the arm "null" is the kernel's own.
     """
     found, stack = [], False
     for line in report:
@@ -446,7 +446,7 @@ def _accesses(report):
         module = frame[2] or ""
         if module and not module.startswith("uplift"):
             elsewhere = True
-        elif module and not elsewhere:
+        elif module and not elsewhere and "_null+" not in frame[1]:
             found[-1][1] = True
     return found
 

@@ -295,6 +295,7 @@ class OwnRaces(unittest.TestCase):
         ("another module's, called by ours", BACK + QUIET, QUIET),
         ("that, and the other access is ours", FIRST + [""] + OURS[6:], None),
         ("that, and where ours begins is lost", FIRST + [""] + OURS[7:], None),
+        ("the kernel's own body, compiled again", [line.replace("epoll_new", "uplift_epoll_null") for line in OURS], []),
         ("ours, and the kernel's own function has it, too", OWN + OURS + OWN, []),
         ("the same, told later", OURS + QUIET + OWN, QUIET),
         ("own, and ours of another kind", OWN + ELSE + OWN, ELSE),
