@@ -605,10 +605,14 @@ def fault_of_emulation(result, thread=None):
     seen), and minutes pass between two instructions.
 
     A kernel that never got to its init, where nothing of ours has run yet: hung, and dead of an interrupt in its first
-    milliseconds, each seen once, on a loaded host.
+    milliseconds, each seen once, on a loaded host. With KASAN it complains of that interrupt (handle_edge_irq() on a
+    descriptor that is none, after 11 ms) and goes on; then all that it complains of is from before its init.
     """
     if result.ok or not result.accel.startswith("TCG"):
         return None, {}
+    early, up, _ = result.console.read_text(errors="replace").partition(UP)
+    if up and result.oops and set(result.oops) <= set(complaints(without_own_races(early)[0])):
+        return f"{result.oops[0]} before its init", {"thread": "single"} if "multi-threaded" in result.accel and not thread else {}
     if result.rc is None and not result.up and (result.timed_out or result.oops):
         return (result.oops or [result.why])[0], {"thread": "single"} if "multi-threaded" in result.accel and not thread else {}
     if "multi-threaded" in result.accel and not thread:

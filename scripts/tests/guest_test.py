@@ -441,6 +441,22 @@ class FaultOfEmulation(unittest.TestCase):
         self.assertTrue(result.ok)
         self.assertEqual(given, [{"smp": 2}, {"smp": 2, "name": "6.12-x-again"}])
 
+    EARLY = "[    0.010855] BUG: KASAN: wild-memory-access in do_raw_spin_lock+0x11e/0x270\n"
+
+    def test_complaint_before_init(self):
+        """A run with KASAN failed by an interrupt in the kernel's first milliseconds, and all its tests had passed."""
+        early, later = "BUG: KASAN: wild-memory-access in do_raw_spin_lock+0x11e/0x270", "BUG: KASAN: x in f+0x1/0x2"
+        booted = f"{self.EARLY}{guest.UP}\n"
+        result, given = self.boot(("TCG, single-threaded", [early]), ("TCG, single-threaded", []), console=booted)
+        self.assertTrue(result.ok)
+        self.assertEqual(given, [{"smp": 2}, {"smp": 2, "name": "6.12-x-again"}])
+        for console, oops in ((booted + f"[   10.000000] {later}\n", [early, later]),
+                              (booted + f"[   10.000000] {later}\n", [later]),
+                              (f"{guest.UP}\n{self.EARLY}", [early])):
+            result, given = self.boot(("TCG, single-threaded", oops), console=console)
+            self.assertFalse(result.ok)
+            self.assertEqual(len(given), 1)
+
     def test_hung_before_init(self):
         # CI: a stock kernel hung at its boot; the test that it was to run was failed for it, after 900 s
         result, given = self.boot(("TCG, multi-threaded", [], "hung"), ("TCG, single-threaded", []))
