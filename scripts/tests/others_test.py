@@ -57,6 +57,23 @@ class Compare(unittest.TestCase):
         self.assertEqual(wavering, [("ftrace.basic1.tc: Basic trace file check", "pass", "unresolved", "pass")])
         self.assertEqual(same, ["proc.read: two", "proc.read", "ftrace.basic1.tc"])
 
+    def test_what_is_meant_to_differ(self):
+        """An armed hook is permanent: the test that turns ftrace off skips, and that is told."""
+        def found(*outcomes):
+            turns = others.results("".join(f"{turn} status livepatch.ftrace {outcome}\n"
+                                           for turn, outcome in enumerate(outcomes)))
+            differ, wavering, same = others.compare(turns)
+            return {"turns": turns, "differ": differ, "wavering": wavering, "same": same, "without": {}, "refused": []}
+
+        self.assertEqual(found(0, 0, 4)["same"], ["livepatch.ftrace"])
+        self.assertIn("livepatch.ftrace: skip with the arms on, as it must be: it sets kernel.ftrace_enabled",
+                      others.table(found(0, 0, 4)))
+        self.assertEqual(found(0, 0, 1)["differ"], [("livepatch.ftrace", "pass", "pass", "status 1")])
+        self.assertEqual(len(found(0, 1, 4)["differ"]), 1)
+        for outcome in (0, 4):
+            self.assertEqual(found(*[outcome] * 3)["same"], ["livepatch.ftrace"])
+            self.assertNotIn("as it must be", others.table(found(*[outcome] * 3)))
+
     def test_table_names_every_difference(self):
         turns = others.results(TEXT)
         differ, wavering, _ = others.compare(turns)
