@@ -129,7 +129,7 @@ class Download(unittest.TestCase):
         """How often the helper, which brings this content, was called for a file that is wanted so many times."""
         with tempfile.TemporaryDirectory() as name:
             directory = pathlib.Path(name)
-            file = fetch.File("p", "1", "http://mirror.example/p_1.deb", len(self.RIGHT),
+            file = fetch.File("p", "1", "file:/nowhere/p_1.deb", len(self.RIGHT),
                               hashlib.sha256(self.RIGHT).hexdigest(), "an index")
             helper = 'printf x >>"$2"; printf %s "$1" >"$0"'
             with mock.patch.object(paths, "CACHE", directory / "cache"), \
