@@ -451,12 +451,12 @@ def _accesses(report):
     return found
 
 
-def _inherited(report, known):
+def _inherited(accesses, known):
     """Does code of ours race with nothing but what is @known to race with the kernel's own, too?
 
     Bodies are made from the kernel's functions, with the races that these have.
     """
-    others = [place for place, ours in _accesses(report) if not ours]
+    others = [place for place, ours in accesses if not ours]
     return bool(others) and known.issuperset(others)
 
 
@@ -466,30 +466,33 @@ def without_own_races(text):
     A kernel has data races of its own, and one that is up finds some with nothing of ours loaded. A file system's
     counters, say, race whoever called its iomap_begin().
     """
-    parts, block, race, other = [], [], None, False	# (lines, title of a race or None)
+    parts, block, race, other = [], [], None, False	# (lines, title of a race or None, its accesses)
     for line in text.splitlines():
         clean = _clean(line).rstrip()
         if not block:
             if _BAR.search(clean):
                 block.append(line)
             else:
-                parts.append(([line], None))
+                parts.append(([line], None, []))
             continue
         block.append(line)
         race = race or _RACE.search(clean)
         # of another CPU between the lines of this one; or behind a report whose end was lost
         other = other or _OTHER.match(clean)
         if _BAR.search(clean):
-            parts.append((block, race[1] if race and not other else None))
+            title = race[1] if race and not other else None
+            parts.append((block, title, _accesses(block) if title else []))
             block, race, other = [], None, False
-    own = [lines for lines, title in parts if title and not any(ours for _, ours in _accesses(lines))]
-    known = {place for lines in own for place, _ in _accesses(lines)}
+    known = {place for _, title, accesses in parts if title and not any(ours for _, ours in accesses)
+             for place, _ in accesses}
     kept, titles = [], collections.OrderedDict()
-    for lines, title in parts:
-        if not title or lines not in own and not _inherited(lines, known):
-            kept += lines
+    for lines, title, accesses in parts:
+        if title and not any(ours for _, ours in accesses):
+            titles[title] = None
+        elif title and _inherited(accesses, known):
+            titles[f"{title}, which the kernel's own function has, too"] = None
         else:
-            titles[title if lines in own else f"{title}, which the kernel's own function has, too"] = None
+            kept += lines
     return "\n".join(kept + block), list(titles)
 
 
@@ -610,18 +613,20 @@ def fault_of_emulation(result, thread=None):
     """
     if result.ok or not result.accel.startswith("TCG"):
         return None, {}
-    early, up, _ = result.console.read_text(errors="replace").partition(UP)
+    console = result.console.read_text(errors="replace")
+    single = {"thread": "single"} if "multi-threaded" in result.accel and not thread else {}
+    early, up, _ = console.partition(UP)
     if up and result.oops and set(result.oops) <= set(complaints(without_own_races(early)[0])):
-        return f"{result.oops[0]} before its init", {"thread": "single"} if "multi-threaded" in result.accel and not thread else {}
+        return f"{result.oops[0]} before its init", single
     if result.rc is None and not result.up and (result.timed_out or result.oops):
-        return (result.oops or [result.why])[0], {"thread": "single"} if "multi-threaded" in result.accel and not thread else {}
-    if "multi-threaded" in result.accel and not thread:
+        return (result.oops or [result.why])[0], single
+    if single:
         fault = next((line for line in result.oops if re.match(r"(?:Oops: )?int3: ", line)), None)
         if fault:
-            return fault, {"thread": "single"}
-        if _unfed(result.console.read_text(errors="replace")):
-            return "rcu: a CPU without ticks", {"thread": "single"}
-    clock = re.search(r"tsc: PIT calibration deviates from \w+: (\d+) (\d+)", result.console.read_text(errors="replace"))
+            return fault, single
+        if _unfed(console):
+            return "rcu: a CPU without ticks", single
+    clock = re.search(r"tsc: PIT calibration deviates from \w+: (\d+) (\d+)", console)
     if clock and not 0.8 < int(clock[1]) / int(clock[2]) < 1.25:
         return clock[0], {}
     return None, {}
