@@ -25,6 +25,7 @@ SCRIPTS = {
 }
 # What the kernel itself says when memory fails it. Its own code that cannot arm a probe warns, and goes on without.
 _NO_MEMORY = r"vmalloc error: size|page allocation failure: order|Failed to arm kprobe-ftrace at .* \(error -12\)"
+CYCLED = ("core", "llc", "fslist", "epoll", "pipepoll", "iomap")	# modules that load and unload 10,000 times
 # Those that are run when they are named only.
 NAMED = {
     "refusals_no_debugfs": {"script": "refusals", "append": "debugfs=off",
@@ -33,7 +34,12 @@ NAMED = {
                           "env": {"DEBUGFS": "no-mount", "ONLY": "no_debugfs kernel_log"}},
     "fail": {"stripped": True, "mem": "2G", "excused": _NO_MEMORY,
              "env": {"TORTURE": "1", "EXCUSED": _NO_MEMORY.replace(r"\(", "[(]").replace(r"\)", "[)]")}},
-    "cycles": {"stripped": True, "arguments": True},
+    # Waiting for grace periods is most of a cycle.
+    **{f"cycles_{module}": {"script": "cycles", "stripped": True, "arguments": True,
+                            "append": "rcupdate.rcu_expedited=1", "env": {"ONLY": f"{module} unloaded kernel_log"}}
+       for module in CYCLED},
+    "switches": {"script": "cycles", "stripped": True, "arguments": True,
+                 "env": {"ONLY": "switches unloaded kernel_log"}},
     "storm": {"env": {"TORTURE": "1"}, "modules": ["brd", "ext4", "xfs", "minix", "bfs", "adfs", "qnx4"], "mem": "3G",
               "programs": ["/usr/bin/fio", "/usr/sbin/mkfs.xfs", "/usr/sbin/mkfs.ext4", "/usr/bin/stress-ng"]},
 }
@@ -62,7 +68,10 @@ def upstream_test(target):
 
 def tests_of(install, script):
     """The names of a script's tests, in its order."""
-    text = (install / f"{(SCRIPTS | NAMED)[script].get('script', script)}.sh").read_text()
+    needs = (SCRIPTS | NAMED)[script]
+    if "ONLY" in needs.get("env", {}):	# a name for some tests of another
+        return needs["env"]["ONLY"].split()
+    text = (install / f"{needs.get('script', script)}.sh").read_text()
     return " ".join(re.findall(r'^TESTS="(?:\$TESTS )?([^"]*)"', text, re.MULTILINE)).split()
 
 

@@ -44,7 +44,8 @@ class Chosen(unittest.TestCase):
     def setUp(self):
         self.dir = tempfile.TemporaryDirectory()
         self.install = pathlib.Path(self.dir.name)
-        for script in [*kselftest.SCRIPTS, *kselftest.NAMED]:
+        for name, needs in (kselftest.SCRIPTS | kselftest.NAMED).items():
+            script = needs.get("script", name)
             (self.install / f"{script}.sh").write_text(f'TESTS="load {script}_one"\nTESTS="$TESTS unloaded"\n')
 
     def tearDown(self):
@@ -57,8 +58,12 @@ class Chosen(unittest.TestCase):
         self.assertEqual(chosen("epoll"), {"epoll": None})
         self.assertEqual(chosen("epoll:load iomap_one"), {"epoll": ["load"], "iomap": ["iomap_one"]})
         self.assertEqual(chosen("epoll epoll:load"), {"epoll": None})
-        self.assertEqual(chosen("unloaded"), {name: ["unloaded"] for name in kselftest.SCRIPTS | kselftest.NAMED})
-        for word in ("nothing", "epoll:nothing", "epoll:iomap_one", "other:load"):
+        self.assertEqual(chosen("unloaded"), {name: ["unloaded"] for name in kselftest.SCRIPTS | kselftest.NAMED
+                                              if not name.startswith("refusals_no_")})
+        # one module's cycles, not those of all six
+        self.assertEqual(chosen("core"), {"cycles_core": ["core"]})
+        self.assertEqual(chosen("cycles_llc"), {"cycles_llc": None})
+        for word in ("nothing", "epoll:nothing", "cycles_core:llc", "epoll:iomap_one", "other:load"):
             with self.assertRaises(say.Problem):
                 chosen(word)
 
