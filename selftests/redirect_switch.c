@@ -385,7 +385,7 @@ TEST_F_TIMEOUT(arm, switched_under_load, 6 * 3600)
 	long done, want = switches();
 	bool late = false;
 	int per_arm;
-	double end;
+	double start, end;
 
 	ASSERT_GT(n, 0);
 	/* One that went to sleep in each arm. */
@@ -404,11 +404,16 @@ TEST_F_TIMEOUT(arm, switched_under_load, 6 * 3600)
 			ASSERT_EQ(0, pthread_create(&s->consumer[k], NULL, consume, s));
 	}
 	/* A switch waits for every task that may be in the old body: one there is, however late. */
-	end = seconds_now() + switch_seconds();
+	start = seconds_now();
+	end = start + switch_seconds();
 	for (done = 0; done < want && !atomic_load(&stop); done++) {
 		late = done && seconds_now() > end;
 		if (late)
 			break;
+		if (done && done % 1000 == 0) {
+			TH_LOG("%ld switches, %.0f s", done, seconds_now() - start);
+			fflush(NULL);
+		}
 		if (self->count) {
 			ret = arm_set(change(), self->arms[done % self->count]);
 			if (ret)
