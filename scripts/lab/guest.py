@@ -743,6 +743,17 @@ def _up_within(timeout):
     return min(timeout, max(180, timeout / 5))
 
 
+def _waited(pid):
+    """Seconds for which a process was ready to run and had no CPU: the most that one of its threads was."""
+    most = 0
+    for file in pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        try:
+            most = max(most, int(file.read_text().split()[1]))
+        except (OSError, IndexError, ValueError):
+            pass	# it ended, or this kernel does not count
+    return most / 1e9
+
+
 def _watch(process, result, timeout, start, echo, patience=5):
     """Wait for QEMU; pass on the console; end it, in `patience` seconds, when it takes too long or says too much."""
     at, rest, ending, up = 0, "", None, False
@@ -776,10 +787,13 @@ def _watch(process, result, timeout, start, echo, patience=5):
             ending = now + patience
         elif not up and size and _is_up(result.console):
             up = True
-        elif now - start > (timeout if up else _up_within(timeout)):
+        elif now - start > timeout or not up and now - start - _waited(process.pid) > _up_within(timeout):
             result.timed_out = True
             result.why = f"no end within {timeout:g} s" if up else \
-                f"the kernel did not reach its init within {_up_within(timeout):g} s"
+                f"the kernel did not reach its init within {now - start:.0f} s"
+            waited = _waited(process.pid)
+            if waited > (now - start) / 2:
+                result.why += f", {waited:.0f} of which QEMU waited for a CPU: this host has too much else to do"
             ending = now + patience
             try:
                 # unknown_nmi_panic: the console then tells where each CPU was
