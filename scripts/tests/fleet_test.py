@@ -78,14 +78,28 @@ class Fleet(Stubs):
         code, text = self.run_fleet("epoll", abi=FAIL, epoll=PASS)
         self.assertEqual(code, 0, text)
         code, text = self.run_fleet("nonsense", abi=PASS)
-        self.assertEqual(code, 1)
-        self.assertIn("no nonsense.sh", text)
+        self.assertEqual(code, 2)
+        self.assertIn("no script 'nonsense'; there are: abi", text)
 
     def test_usage(self):
         for words in (("--nonsense",), ("--skip", "x"), ("--form", "middling"), ("--ksrc",)):
             code, text = self.run_fleet(*words)
             self.assertEqual(code, 2)
             self.assertIn("usage: fleet", text)
+
+    def test_help(self):
+        """It went on with the whole script, and was a misuse."""
+        for word in ("-h", "--help"):
+            code, text = self.run_fleet(word)
+            self.assertEqual(code, 0)
+            self.assertRegex(text, r"(?s)\Ausage: fleet.*\nExit: [^\n]*\n\Z")
+
+    def test_misnamed(self):
+        """A source that is not there was passed over for another; what is wrong was a skip where no modules are."""
+        for words in (("--ksrc", "/nonexistent"), ("--tests", "/nonexistent")):
+            code, text = self.run_fleet(*words, abi=PASS)
+            self.assertEqual(code, 2, text)
+            self.assertIn(f"fleet: {' '.join(words)}: ", text)
 
     def test_not_root(self):
         self.script("bin/id", "#!/bin/sh\necho 1000\n")
@@ -97,7 +111,7 @@ class Fleet(Stubs):
 class Tmt(Stubs):
     """The line that tmt runs: its own words are pass, fail and error, and a skip has to be reported."""
 
-    def run_tmt(self, uid, words="/x"):
+    def run_tmt(self, uid, words="abi"):
         text = (TOP / "packaging/tmt/tests.fmf").read_text()
         line = " ".join(re.search(r"(?m)^test: >-\n((?:    .*\n)+)", text)[1].split())
         self.script("bin/id", f"#!/bin/sh\necho {uid}\n")
