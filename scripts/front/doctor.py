@@ -45,6 +45,8 @@ def check_modules():
     if not missing:
         return OK, str(kos.find(kos.CORE)[0].parent), ""
     source = any(change.patches() and change.module in missing for change in changes.load().values())
+    if not machine.takes_modules():
+        return MISSING, f"not there: {', '.join(missing)}", "another kernel"
     return MISSING, f"not there: {', '.join(missing)}", "make modules" + (" KSRC=/path/to/the/kernel's/source"
                                                                           if source else "")
 
@@ -85,6 +87,8 @@ def check_coccinelle():
 
 def _unless_built(says, type_, bodies=False):
     """What is only needed to build is no fault where everything is built."""
+    if not machine.takes_modules():
+        return MISSING, says, "another kernel"
     wanted = [change.module for change in changes.load().values() if change.patches() or not bodies]
     built = all(kos.find(name)[0] for name in wanted + ([] if bodies else [kos.CORE]))
     return (OK, f"{says}; not needed, the modules are built", "") if built else (MISSING, says, type_)
@@ -137,6 +141,8 @@ def check_rt():
 
 def check_loading():
     """may modules be loaded at all?"""
+    if not machine.takes_modules():
+        return MISSING, "this kernel takes no modules (CONFIG_MODULES)", "another kernel"
     if kos.read("/proc/sys/kernel/modules_disabled") == "1":
         return MISSING, "loading of modules is switched off until reboot", "reboot, without kernel.modules_disabled=1"
     if "nomodule" in kos.read("/proc/cmdline").split():

@@ -33,6 +33,11 @@ def config(release=None):
     return {}, ""
 
 
+def takes_modules():
+    """Was the kernel built with loadable modules (CONFIG_MODULES)?"""
+    return os.path.exists("/proc/modules") or not os.path.exists("/proc/version")
+
+
 def that_matters(values):
     """CONFIG's lines of a configuration."""
     if not values:

@@ -76,6 +76,8 @@ def static(change, types, why):
 def what_to_type(change, problem):
     """The command that gets further."""
     release = os.uname().release
+    if not machine.takes_modules():
+        return "nothing here, for this kernel takes no modules (CONFIG_MODULES)"
     if isinstance(problem, FileNotFoundError):
         source = " KSRC=/path/to/its/source" if change is None or change.patches() else ""
         return f"make modules{source}" + ("" if pathlib.Path(f"/lib/modules/{release}/build").exists() else

@@ -137,7 +137,7 @@ def _unload(args):
 def _show(args):
     _need(root=False)
     if args.every is not None and not 0.1 <= args.every <= 3600:
-        raise say.Problem(f"--every takes seconds, 0.1 at least, not {args.every:g}", say.USAGE)
+        raise say.Problem(f"--every takes seconds, 0.1 to 3600, not {args.every:g}", say.USAGE)
     now, before = status(), None
     if not loaded() or not _is_there(now):
         print("not loaded" if not loaded() else f"{loaded()} is loaded, not by this command")

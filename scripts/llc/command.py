@@ -107,7 +107,7 @@ def _map(args):
     if args.given and args.watch is not None:
         raise model.Bad("--from draws from a snapshot: there is nothing to --watch")
     if args.watch is not None and not 0.1 <= args.watch <= 86400:
-        raise model.Bad(f"--watch takes seconds, 0.1 at least, not {args.watch:g}")
+        raise model.Bad(f"--watch takes seconds, 0.1 to 86400, not {args.watch:g}")
     if args.watch is not None and args.svg == "-":
         raise model.Bad("--watch with --svg takes a file, to be written again and again")
     if args.load:

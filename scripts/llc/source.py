@@ -18,7 +18,7 @@ import tempfile
 import weakref
 import zlib
 
-from front import kos
+from front import kos, machine
 from lab import initramfs, paths, say
 
 from . import model, sysfs
@@ -167,6 +167,8 @@ def built(release=None, places=None):
 def how_to_load():
     """What to type."""
     found, others = built()
+    if not machine.takes_modules():
+        return "this kernel takes no modules (CONFIG_MODULES)"
     if len(found) == len(MODULES):
         return ("to load it, as root: " + " && ".join(f"insmod {found[name]}" for name in MODULES)
                 + "; or: uplift llc --load")

@@ -706,6 +706,9 @@ class Module(unittest.TestCase):
 
     def test_says_what_to_type(self):
         here = {name: f"/x/{name}.ko" for name in source.MODULES}
+        with mock.patch.object(source.machine, "takes_modules", return_value=False):
+            self.assertIn("takes no modules", source.missing(self.dir, self.dir))
+        self.enterContext(mock.patch.object(source.machine, "takes_modules", return_value=True))
         with mock.patch.object(source, "built", return_value=(here, set())):
             self.assertIn("insmod /x/uplift.ko && insmod /x/uplift_llc.ko", source.missing(self.dir, self.dir))
         with mock.patch.object(source, "built", return_value=({}, {"6.1"})):

@@ -199,6 +199,10 @@ class Find(unittest.TestCase):
     def test_what_to_type(self):
         known = changes.load()
         gone = FileNotFoundError(errno.ENOENT, "no module")
+        with mock.patch.object(machine, "takes_modules", lambda: False):	# it said make modules
+            self.assertIn("takes no modules", probe.what_to_type(known["fslist"], gone))
+            self.assertEqual({doctor.check_loading()[2], doctor.check_headers()[2] or "another kernel"}, {"another kernel"})
+        self.enterContext(mock.patch.object(machine, "takes_modules", lambda: True))
         self.assertTrue(probe.what_to_type(known["fslist"], gone).startswith("make modules"))
         self.assertNotIn("KSRC", probe.what_to_type(known["fslist"], gone))
         self.assertIn("KSRC", probe.what_to_type(known["epoll"], gone))
@@ -251,6 +255,7 @@ class Doctor(unittest.TestCase):
             self.assertEqual((doctor.check_config()[0], doctor.check_changes()[0]), (doctor.OK, doctor.OK))
 
     def test_what_only_building_takes(self):
+        self.enterContext(mock.patch.object(machine, "takes_modules", return_value=True))
         with mock.patch.object(kos, "find", return_value=(pathlib.Path("/x/uplift.ko"), [])), \
                 mock.patch("shutil.which", return_value=None):
             for check in (doctor.check_compiler, doctor.check_coccinelle):
