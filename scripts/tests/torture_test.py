@@ -150,6 +150,8 @@ class CommandLine(unittest.TestCase):
             torture.send_signal(signal.SIGTERM)
             self.assertIn("stopped", torture.communicate()[1])
             self.assertEqual(torture.returncode, 130)
+            while child.exists() and time.monotonic() < end:
+                time.sleep(0.05)
             self.assertFalse(child.exists(), "its child goes on")
 
 
