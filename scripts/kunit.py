@@ -438,6 +438,13 @@ def parse_args(argv):
     args = parser.parse_args(argv)
     if args.debug and args.coverage:
         parser.error("--debug and --coverage are kernels of their own")
+    if args.coverage and args.arch != "um":
+        parser.error("--coverage is of a kernel on um")
+    for option in ("jobs", "timeout"):
+        if getattr(args, option) < 1:
+            parser.error(f"--{option} is 1 or more, not {getattr(args, option)}")
+    if args.ksrc and not (args.ksrc / "tools/testing/kunit/kunit.py").is_file():
+        parser.error(f"--ksrc {args.ksrc}: no tools/testing/kunit/kunit.py there, so it is not a kernel's source")
     if args.debug:
         args.arch = "x86_64"
     if args.coverage:
@@ -454,6 +461,7 @@ def main(argv=None):
             print("\n".join(f"{suite}.{case}" for case in cases))
         return 0
 
+    buildroot.need_root()
     if args.ksrc:
         pristine = args.ksrc.resolve()
         name = "own"

@@ -114,7 +114,8 @@ def _try(argv):
     return "" if result.returncode == 0 else result.stderr.strip() or f"exit status {result.returncode}"
 
 
-def _need_root():
+def need_root():
+    """A Problem unless we are root: said before anything is downloaded."""
     if os.geteuid() != 0:
         raise say.Problem("the lab must run as root (chroot and mounts in a private namespace): "
                           "try again as root, or with sudo", say.USAGE)
@@ -129,7 +130,7 @@ def _have():
 
 def ensure(*sets):
     """The root's path, with these sets of packages in it: "run" (default), "io", "loads", "efi", "test", "gcc-12"."""
-    _need_root()
+    need_root()
     paths.check()
     want = set()
     for name in sets or ("run",):

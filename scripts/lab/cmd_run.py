@@ -21,7 +21,6 @@ def _pairs(values):
 
 
 def _run(args):
-    buildroot.ensure()
     words = args.words
     if bool(words) + bool(args.script) + args.shell != 1:
         raise say.Problem("one of these is wanted: --script FILE, --shell, or -- COMMAND...", say.USAGE)
@@ -38,6 +37,8 @@ def _run(args):
     if args.script and not pathlib.Path(args.script).is_file():
         raise say.Problem(f"no script '{args.script}'", say.USAGE)
     want = {"image", "modules"} | (set() if args.no_kos else {"headers", "slice"})
+    commands.check(args)
+    buildroot.ensure()
     target = commands.chosen(args, want)
     kos = []
     if not args.no_kos:

@@ -18,16 +18,26 @@ def add_kernel_options(parser):
     own.add_argument("--ksrc", metavar="DIR", help="its source tree")
 
 
-def chosen(args, want=fetch.USUAL):
-    """The Target that the options name; the best that can be had when they name none."""
+def check(args):
+    """What is wrong with the options that name a kernel, before anything is downloaded or built; that we are root."""
+    buildroot.need_root()
     if args.kernel or args.modules:
         if args.target:
             raise say.Problem("either a target or --kernel and --modules, not both", say.USAGE)
         if not (args.kernel and args.modules):
             raise say.Problem("--kernel and --modules belong together", say.USAGE)
-        return fetch.own(args.kernel, args.modules, args.kdir, args.ksrc)
-    if args.kdir or args.ksrc:
+        fetch.own_parts(args.kernel, args.modules, args.kdir, args.ksrc)
+    elif args.kdir or args.ksrc:
         raise say.Problem("--kdir and --ksrc go with --kernel and --modules", say.USAGE)
+    elif args.target:
+        targets.spec(args.target)
+
+
+def chosen(args, want=fetch.USUAL):
+    """The Target that the options name; the best that can be had when they name none."""
+    check(args)
+    if args.kernel:
+        return fetch.own(args.kernel, args.modules, args.kdir, args.ksrc)
     return fetch.fetch(args.target, want) if args.target else fetch.best(want)
 
 

@@ -120,6 +120,7 @@ def _config(target):
 def _evaluate(args):
     if args.target:
         targets.evaluated(args.target)
+    commands.check(args)
     buildroot.ensure()
     if not (args.target or args.kernel):
         say.note(f"no TARGET given: taking {' or else '.join(targets.PREFERRED[:2])}")

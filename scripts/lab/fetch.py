@@ -655,8 +655,8 @@ def best(want=USUAL, names=targets.PREFERRED):
     raise say.Skip("none of the targets " + " ".join(names) + " can be had from this mirror")
 
 
-def own(kernel, modules, kdir=None, ksrc=None):
-    """A Target from the user's own kernel: a bzImage, and a directory with its modules."""
+def own_parts(kernel, modules, kdir=None, ksrc=None):
+    """(image, release, directory with its modules, headers or None) of the user's own kernel; looks, and does nothing."""
     kernel = pathlib.Path(kernel).resolve()
     modules = pathlib.Path(modules).resolve()
     if not kernel.is_file():
@@ -668,6 +668,17 @@ def own(kernel, modules, kdir=None, ksrc=None):
     else:
         raise say.Problem(f"--modules: {modules} holds no modules of {release} "
                           f"(looked for lib/modules/{release}/kernel in it)", say.USAGE)
+    if kdir is None and (tree / "build" / "Makefile").exists():
+        kdir = (tree / "build").resolve()
+    for option, path, need in (("KDIR", kdir, "Makefile"), ("KSRC", ksrc, "Kbuild")):
+        if path and not (pathlib.Path(path) / need).exists():
+            raise say.Problem(f"{option}={path}: no {need} there, so it is not a kernel's directory", say.USAGE)
+    return kernel, release, tree, kdir
+
+
+def own(kernel, modules, kdir=None, ksrc=None):
+    """A Target from the user's own kernel: a bzImage, and a directory with its modules."""
+    kernel, release, tree, kdir = own_parts(kernel, modules, kdir, ksrc)
     moddir = paths.TARGETS / "own" / "modules"
     with paths.lock("target-own"):
         with paths.fresh_dir(moddir) as temp:
@@ -679,11 +690,6 @@ def own(kernel, modules, kdir=None, ksrc=None):
                 # not in the user's directory: they may not even be allowed to write there
                 shutil.copytree(tree, inside / release, symlinks=True)
                 _depmod(temp, release)
-    if kdir is None and (tree / "build" / "Makefile").exists():
-        kdir = (tree / "build").resolve()
-    for option, path, need in (("KDIR", kdir, "Makefile"), ("KSRC", ksrc, "Kbuild")):
-        if path and not (pathlib.Path(path) / need).exists():
-            raise say.Problem(f"{option}={path}: no {need} there, so it is not a kernel's directory", say.USAGE)
     kdir = pathlib.Path(kdir).resolve() if kdir else None
     config = next((path for path in (kdir / ".config" if kdir else None, kernel.with_name(f"config-{release}"),
                                      tree / "config") if path and path.exists()), None)

@@ -4,6 +4,7 @@
 import functools
 import json
 import os
+import pathlib
 import re
 
 from . import at_once, buildroot, fetch, fslist, guest, kmod, llc, paths, say, sched, selftests, targets
@@ -182,9 +183,12 @@ def _selftests(args):
     names = args.targets or list(targets.TABLE)
     for name in names:
         targets.spec(name)
+    buildroot.need_root()
+    scripts = chosen(args.only, paths.TOP / "selftests")
+    if args.json:
+        paths.writable(pathlib.Path(args.json))
     # Built once: what is copied into one guest must not be installed anew for another at the same time.
     install = selftests.build()
-    scripts = chosen(args.only, install)
     total = dict.fromkeys(_KINDS, 0)
 
     def ended(name, rows):

@@ -114,12 +114,16 @@ def boot(target, words, *, kos=(), tests=None, count=False, smp=None, timeout=90
 
 
 def _live(args):
-    buildroot.ensure()
     words = args.words
     if not words and not args.script:
         raise say.Problem("what to run? scripts/uplift lab live TARGET -- probe", say.USAGE)
     if words and words[0] in ("probe", "bench") and "--yes" not in words:
         words = [words[0], "--yes", *words[1:]]
+    if args.script and not pathlib.Path(args.script).is_file():
+        raise say.Problem(f"no script '{args.script}'", say.USAGE)
+    guest.topology_args(args.topology, args.smp, args.count)
+    commands.check(args)
+    buildroot.ensure()
     target = commands.chosen(args, {"image", "modules", "headers", "slice"})
     kos = [] if args.no_kos else list(kmod.build(target).values())
     script = pathlib.Path(args.script).read_text() if args.script else None

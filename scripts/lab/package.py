@@ -301,6 +301,7 @@ def _package(args):
     names = args.targets or list(PREFERRED)
     for name in names:
         targets.spec(name)
+    buildroot.need_root()
     ensure()
     (BASE / "log").unlink(missing_ok=True)
     tidy()

@@ -111,6 +111,7 @@ def firmware(target, keys, where):
 
 
 def _test(args):
+    commands.check(args)
     buildroot.ensure("efi")
     target = commands.chosen(args, {"image", "modules", "headers", "slice"})
     built = kmod.build(target)
