@@ -756,7 +756,7 @@ def _waited(pid):
 
 def _watch(process, result, timeout, start, echo, patience=5):
     """Wait for QEMU; pass on the console; end it, in `patience` seconds, when it takes too long or says too much."""
-    at, rest, ending, up = 0, "", None, False
+    at, rest, ending, up, limit = 0, "", None, False, _up_within(timeout)
     while True:
         try:
             process.wait(0.05)
@@ -786,14 +786,17 @@ def _watch(process, result, timeout, start, echo, patience=5):
             process.kill()
             ending = now + patience
         elif not up and size and _is_up(result.console):
-            up = True
-        elif now - start > timeout or not up and now - start - _waited(process.pid) > _up_within(timeout):
+            up, limit = True, timeout
+        elif now - start > limit:
+            waited = 0 if up else _waited(process.pid)
+            if now - start < timeout and now - start - waited < _up_within(timeout):
+                limit = min(timeout, _up_within(timeout) + waited)
+                continue
             result.timed_out = True
             result.why = f"no end within {timeout:g} s" if up else \
-                f"the kernel did not reach its init within {now - start:.0f} s"
-            waited = _waited(process.pid)
-            if waited > (now - start) / 2:
-                result.why += f", {waited:.0f} of which QEMU waited for a CPU: this host has too much else to do"
+                f"the kernel did not reach its init within {_up_within(timeout):g} s"
+            if waited > _up_within(timeout):
+                result.why += f", and {waited:.0f} s more in which QEMU had no CPU: this host has too much else to do"
             ending = now + patience
             try:
                 # unknown_nmi_panic: the console then tells where each CPU was

@@ -493,13 +493,13 @@ class FaultOfEmulation(unittest.TestCase):
 
     def test_time_to_init_is_limited(self):
         why, seconds = self.watched("[    0.1] Linux version", timeout=40)
-        self.assertRegex(why, r"did not reach its init within \d+ s")
+        self.assertIn("did not reach its init within 0.3 s", why)
         self.assertLess(seconds, 20)
         # time in which QEMU had no CPU is not the guest's: `make run` had failed by it on a busy host
         with mock.patch.object(guest, "_waited", lambda pid: 2.0):
             why, seconds = self.watched("[    0.1] Linux version", timeout=40)
         self.assertGreater(seconds, 2)
-        self.assertRegex(why, r"within 2 s, 2 of which QEMU waited for a CPU: this host")
+        self.assertIn("did not reach its init within 0.3 s, and 2 s more in which QEMU had no CPU: this host", why)
         self.assertEqual(guest._waited(2 ** 22 + 1), 0)
         why, seconds = self.watched("[    0.1] Linux version", guest.UP, timeout=1)
         self.assertEqual(why, "no end within 1 s")
