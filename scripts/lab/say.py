@@ -4,8 +4,11 @@
 All of it goes to stderr, so that stdout stays free for results (--json).
 """
 
+import contextlib
 import os
+import pathlib
 import shutil
+import signal
 import sys
 import threading
 import time
@@ -115,6 +118,21 @@ class Progress:
 def of_os(problem):
     """One line for an OSError."""
     return f"{problem.strerror or problem}" + (f": {problem.filename}" if problem.filename else "")
+
+
+def _terminated(*_):
+    # what has just been started may not be known yet to the code that would end it
+    for file in pathlib.Path("/proc/self/task").glob("*/children"):
+        with contextlib.suppress(OSError):	# a thread that ended meanwhile
+            for child in file.read_text().split():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(child), signal.SIGTERM)
+    raise KeyboardInterrupt
+
+
+def end_on_sigterm():
+    """SIGTERM is like Ctrl-C from here on, and children get it as well: temporary things go, no guest stays behind."""
+    signal.signal(signal.SIGTERM, _terminated)
 
 
 def run_main(main, *args):

@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import signal
 import stat
 import subprocess
 import sys
@@ -94,6 +95,33 @@ class Streams(unittest.TestCase):
                 done = subprocess.run([sys.executable, "-B", SCRIPTS / "uplift", "report", str(source)], stdout=full,
                                       stderr=subprocess.PIPE, text=True)
             self.assertEqual((done.returncode, done.stderr), (say.FAIL, "uplift: No space left on device\n"))
+
+
+class Ended(unittest.TestCase):
+    def test_what_has_just_been_started(self):
+        """Ended by its id a command left behind a child that it did not know of yet."""
+        program = ("import subprocess, sys, time\n"
+                   "sys.path.insert(0, sys.argv[1])\n"
+                   "from lab import say\n"
+                   "def main():\n"
+                   "    say.end_on_sigterm()\n"
+                   "    print(subprocess.Popen(['sleep', '600']).pid, flush=True)\n"
+                   "    time.sleep(600)\n"
+                   "say.run_main(main)\n")
+        parent = subprocess.Popen([sys.executable, "-B", "-c", program, str(SCRIPTS)], text=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        child = int(parent.stdout.readline())
+        parent.send_signal(signal.SIGTERM)
+        try:
+            self.assertIn("stopped", parent.communicate(timeout=60)[1])	# not before the child has closed its stderr
+            self.assertEqual(parent.returncode, 130)
+        finally:
+            if parent.poll() is None:
+                parent.kill()
+            try:
+                os.kill(child, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
 
 
 if __name__ == "__main__":

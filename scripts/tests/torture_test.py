@@ -62,8 +62,11 @@ class Wanted(unittest.TestCase):
         self.assertEqual(list(TORTURE.steps(argparse.Namespace(targets=["6.12", "6.12", "6.12-rt", "6.18"]))), EVERY)
 
     def test_blanks_are_no_words(self):
-        """--only " " ran nothing, and the run was a skip."""
-        self.assertEqual(TORTURE.wanted(EVERY, " "), EVERY)
+        """--only " " ran nothing, and the run was a skip; then it ran everything, for hours."""
+        for only in ("", " "):
+            with self.assertRaises(say.Problem) as caught:
+                TORTURE.wanted(EVERY, only)
+            self.assertEqual(caught.exception.code, say.USAGE)
 
     def test_no_such_step(self):
         """A word misspelt ran nothing, and the run was a skip."""
