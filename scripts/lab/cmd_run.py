@@ -20,6 +20,12 @@ def _pairs(values):
     return files
 
 
+def check_script(name):
+    """A Problem if --script names no file; None is fine."""
+    if name and not pathlib.Path(name).is_file():
+        raise say.Problem(f"no script '{name}'", say.USAGE)
+
+
 def _run(args):
     words = args.words
     if bool(words) + bool(args.script) + args.shell != 1:
@@ -34,8 +40,7 @@ def _run(args):
     guest.topology_args(args.topology, args.smp, args.icount)	# complains before anything is built
     if args.timeout <= 0:
         raise say.Problem("--timeout is a number of seconds above 0", say.USAGE)
-    if args.script and not pathlib.Path(args.script).is_file():
-        raise say.Problem(f"no script '{args.script}'", say.USAGE)
+    check_script(args.script)
     want = {"image", "modules"} | (set() if args.no_kos else {"headers", "slice"})
     commands.check(args)
     buildroot.ensure()
@@ -64,8 +69,6 @@ def _run(args):
     if result.rc is None or result.oops:
         return say.FAIL
     return result.rc
-
-
 
 
 def split_at_dashes(parser):

@@ -119,8 +119,7 @@ def _live(args):
         raise say.Problem("what to run? scripts/uplift lab live TARGET -- probe", say.USAGE)
     if words and words[0] in ("probe", "bench") and "--yes" not in words:
         words = [words[0], "--yes", *words[1:]]
-    if args.script and not pathlib.Path(args.script).is_file():
-        raise say.Problem(f"no script '{args.script}'", say.USAGE)
+    cmd_run.check_script(args.script)
     guest.topology_args(args.topology, args.smp, args.count)
     commands.check(args)
     buildroot.ensure()
