@@ -27,7 +27,8 @@ MAKEOVERRIDES :=
 UPLIFT := scripts/uplift
 # As the scripts have it.
 BUILD := $(or $(UPLIFT_BUILD),build)
-MADE := modules guest kunit report selftests cachelines live bench sched package/src package/modules package/log
+MADE := modules guest kunit report selftests cachelines live bench sched llc documented signed spatch.log \
+	package/src package/modules package/log
 GOT := apt cache root targets src kselftest package debug
 SETUP := scripts/setup
 RUNNING := /lib/modules/$(shell uname -r)/build

@@ -141,7 +141,11 @@ def _root(args):
     return buildroot.run(words, cwd=args.cwd, stdin=sys.stdin)
 
 
-_CLEAN = {"modules": [paths.MODULES], "guest": [paths.GUEST, paths.BUILD / "live"], "kunit": [paths.KUNIT],
+_CLEAN = {"modules": [paths.MODULES, paths.BUILD / "documented"],
+          "guest": [paths.GUEST, *(paths.BUILD / name for name in ("live", "llc", "sched", "signed"))],
+          "kunit": [paths.KUNIT], "report": [paths.REPORT, paths.BUILD / "spatch.log"],
+          "programs": [paths.BUILD / name for name in ("selftests", "kselftest", "bench", "cachelines")],
+          "package": [paths.BUILD / "package"], "debug": [paths.BUILD / "debug"],
           "targets": [paths.TARGETS], "source": [paths.SRC], "root": [paths.ROOT.parent],
           "cache": [paths.CACHE, paths.APT]}
 
