@@ -10,6 +10,8 @@ import re
 from . import at_once, buildroot, fetch, fslist, guest, kmod, llc, paths, say, sched, selftests, targets
 
 # What a guest needs to run a script of selftests/, beside the modules and selftests/ itself.
+_IOMAP = {"modules": ["brd", "ext4", "xfs"], "mem": "2G",
+          "programs": ["/usr/bin/fio", "/usr/sbin/mkfs.xfs", "/usr/sbin/mkfs.ext4"]}
 SCRIPTS = {
     "fslist": {},
     "llc": {},
@@ -21,8 +23,7 @@ SCRIPTS = {
     "fuzz": {},
     "epoll": {},
     "backports": {},
-    "iomap": {"modules": ["brd", "ext4", "xfs"], "mem": "2G",
-              "programs": ["/usr/bin/fio", "/usr/sbin/mkfs.xfs", "/usr/sbin/mkfs.ext4"]},
+    "iomap": _IOMAP,
 }
 # What the kernel itself says when memory fails it. Its own code that cannot arm a probe warns, and goes on without.
 _NO_MEMORY = r"vmalloc error: size|page allocation failure: order|Failed to arm kprobe-ftrace at .* \(error -12\)"
@@ -35,12 +36,14 @@ NAMED = {
                           "env": {"DEBUGFS": "no-mount", "ONLY": "no_debugfs kernel_log"}},
     "fail": {"stripped": True, "mem": "2G", "excused": _NO_MEMORY,
              "env": {"TORTURE": "1", "EXCUSED": _NO_MEMORY.replace(r"\(", "[(]").replace(r"\)", "[)]")}},
-    # Waiting for grace periods is most of a cycle.
+    # Waiting for grace periods is most of a cycle, and of a switch.
     **{f"cycles_{module}": {"script": "cycles", "stripped": True, "arguments": True,
                             "append": "rcupdate.rcu_expedited=1", "env": {"ONLY": f"{module} unloaded kernel_log"}}
        for module in CYCLED},
     "switches": {"script": "cycles", "stripped": True, "arguments": True,
                  "env": {"ONLY": "switches unloaded kernel_log"}},
+    "switches_iomap": _IOMAP | {"script": "iomap", "arguments": True, "append": "rcupdate.rcu_expedited=1",
+                                "env": {"ONLY": "switch_xfs unloaded kernel_log", "SWITCHES": "10000"}},
     "storm": {"env": {"TORTURE": "1"}, "modules": ["brd", "ext4", "xfs", "minix", "bfs", "adfs", "qnx4"], "mem": "3G",
               "programs": ["/usr/bin/fio", "/usr/sbin/mkfs.xfs", "/usr/sbin/mkfs.ext4", "/usr/bin/stress-ng"]},
 }
