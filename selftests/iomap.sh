@@ -262,6 +262,7 @@ switching()
 		for arm in null new off; do
 			echo $arm >"$UPLIFT/arm" || { ret=1; break 2; }
 			done=$((done + 1))
+			[ $((done % 1000)) -gt 0 ] || ktap_print_msg "$done switches so far"
 		done
 	done
 	: >"$TMP/enough"

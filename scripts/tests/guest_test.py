@@ -16,7 +16,7 @@ from unittest import mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from lab import guest, initramfs, paths, say, signed	# noqa: E402
+from lab import guest, initramfs, kselftest, paths, say, signed	# noqa: E402
 
 DEP = """\
 kernel/fs/xfs/xfs.ko.xz: kernel/lib/libcrc32c.ko.xz kernel/fs/netfs.ko.xz
@@ -258,6 +258,23 @@ class Console(unittest.TestCase):
             self.assertTrue(guest.complaints(guest.without(self.LOG + more, "vmalloc error|Failed to arm .*-12")), more)
         self.assertIn("WARNING: CPU: 1 PID: 82 at arm_kprobe+0x301/0x390",
                       guest.complaints(guest.without(self.LOG, "vmalloc error")))
+
+    def test_timer_of_a_deadline_server(self):
+        """10,000 switches under fio ended at a warning that the scheduler makes, of a timer of its own."""
+        log = """\
+[  504.733355] ------------[ cut here ]------------
+[  504.733727] WARNING: CPU: 0 PID: 181 at kernel/time/hrtimer.c:1045 hrtimer_forward+0x7b/0xc0
+[  504.733900] Modules linked in: uplift_iomap(OE) uplift(OE) xfs brd
+[  504.758667] Call Trace:
+[  504.759554]  <IRQ>
+[  504.759723]  dl_task_timer+0x360/0x8b0
+[  504.772716] ---[ end trace 0000000000000000 ]---
+"""
+        pattern = kselftest.NAMED["switches_iomap"]["excused"]
+        self.assertEqual(guest.complaints(guest.without(log, pattern)), [])
+        for other in (log.replace("hrtimer_forward+0x7b/0xc0", "iomap_new+0x1/0x2 [uplift_iomap]"),
+                      log.replace("time/hrtimer.c:1045", "time/timer.c:1045")):
+            self.assertIn("Call Trace:", guest.complaints(guest.without(other, pattern)))
 
     def test_no_complaints(self):
         for line in ("[    0.1] WARNING: no", "WARNING: said by a script",
