@@ -172,6 +172,7 @@ static const char usage[] =
 	"  --kernel-only     the BPF part decides alone\n"
 	"  --naive           every task goes up and wakes the daemon: to compare with\n"
 	"  --gaps            measure how long CPUs were idle while tasks were ready\n"
+	"  --linger-us N     each switch takes so much longer, for the tests (0)\n"
 	"  --no-gather       order only, no domains\n"
 	"  --verbose         what libbpf and the verifier say\n"
 	"\n"
@@ -189,6 +190,7 @@ enum {
 	KERNEL_ONLY,
 	NAIVE,
 	GAPS,
+	LINGER_US,
 	NO_GATHER,
 	VERBOSE,
 };
@@ -205,6 +207,7 @@ static const struct option words[] = {
 	{ "kernel-only", no_argument, NULL, KERNEL_ONLY },
 	{ "naive", no_argument, NULL, NAIVE },
 	{ "gaps", no_argument, NULL, GAPS },
+	{ "linger-us", required_argument, NULL, LINGER_US },
 	{ "no-gather", no_argument, NULL, NO_GATHER },
 	{ "verbose", no_argument, NULL, VERBOSE },
 	{ "help", no_argument, NULL, 'h' },
@@ -279,6 +282,9 @@ int main(int argc, char **argv)
 			break;
 		case GAPS:
 			options.gaps = true;
+			break;
+		case LINGER_US:
+			options.linger_us = within("linger-us", optarg, 0, 1000);
 			break;
 		case NO_GATHER:
 			land.gather = false;

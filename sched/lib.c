@@ -281,6 +281,7 @@ static int load(struct usched *s)
 	s->skel->rodata->kernel_only = options->kernel_only;
 	s->skel->rodata->naive = options->naive;
 	s->skel->rodata->measure_gaps = options->gaps;
+	s->skel->rodata->linger_ns = options->linger_us * 1000ULL;
 	s->skel->struct_ops.land_ops->timeout_ms = options->stall_ms;
 	s->skel->struct_ops.land_ops->hotplug_seq = hotplug_seq;
 	bpf_map__set_max_entries(s->skel->maps.tasks_up, options->ring_kb * 1024);

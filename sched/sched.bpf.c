@@ -83,6 +83,8 @@ const volatile bool kernel_only;
 const volatile bool naive;
 /* Account the time that CPUs are idle while tasks wait for decisions. */
 const volatile bool measure_gaps;
+/* Each switch takes so much longer; for the tests, which look what others do meanwhile. */
+const volatile u64 linger_ns;
 
 /* --- shared with the user-space half --- */
 
@@ -288,6 +290,17 @@ static bool bound(const struct task_struct *p)
 		return p->migration_disabled;
 	c = bpf_map_lookup_elem(&cpu_ctxs, &zero);
 	return p->migration_disabled > own_level * (c && c->releasing ? 2 : 1);
+}
+
+/*
+ * Has its turn ended, and the CPU not switched yet? Programs that run there until
+ * then, as running() of the next task, disable migration for it; and the kernel
+ * ends a scheduler by which such a task is put into another CPU's own queue. In
+ * any other queue it may be: whoever looks there leaves it for the time being.
+ */
+static bool switching(const struct task_struct *p)
+{
+	return p->on_cpu;
 }
 
 static void set_slice(struct task_struct *p, u64 slice)
@@ -714,6 +727,8 @@ static void place(struct task_struct *p, struct land_ctx *t, struct land_decisio
 {
 	s32 domain = what->domain, cpu;
 	bool any = domain == LAND_ANY;
+	/* Before a CPU is claimed, with what orders memory: then its migration is as it is. */
+	bool leaving = switching(p);
 
 	cpu = scx_bpf_task_cpu(p);
 	if (is_cpu(cpu) && !cpu_online[CPU(cpu)]) {
@@ -728,8 +743,14 @@ static void place(struct task_struct *p, struct land_ctx *t, struct land_decisio
 	cpu = claim_in(p, domain);
 	if (cpu < 0 && (any || !stays(t, domain)))
 		cpu = claim_in(p, idlest_other(domain));
-	if (cpu >= 0) {
+	if (cpu >= 0)
 		gap_task_change(t, 0);
+	if (cpu >= 0 && leaving) {
+		/* for that CPU to find as soon as it may have it */
+		domain = domain_at(cpu);
+		into_queue(p, t, domain, what->slice, what->deadline, 0);
+		look_again(cpu, domain);
+	} else if (cpu >= 0) {
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL_ON | cpu, what->slice, 0);
 	} else if (any) {
 		scx_bpf_dsq_insert_vtime(p, SHARED_QUEUE, what->slice, what->deadline, 0);
@@ -786,7 +807,8 @@ static bool take_waiting(s32 cpu, s32 domain)
 		t = ctx_of(p);
 		if (t && t->seq == entry.seq && t->waits) {
 			elsewhere = gathered(t) && home_of(t, cpu) != domain;
-			if (elsewhere || !bpf_cpumask_test_cpu(cpu, p->cpus_ptr)) {
+			if (elsewhere || !bpf_cpumask_test_cpu(cpu, p->cpus_ptr) ||
+			    switching(p)) {
 				/* for the next CPU; this one has looked at enough */
 				bpf_map_push_elem(&waiting, &entry, BPF_EXIST);
 				if (tries > 16) {
@@ -982,6 +1004,21 @@ static u32 log2_of(u64 value)
 	return bits | step | low >> 1;
 }
 
+/* For the tests: the task that this CPU leaves is current for so much longer. */
+static void linger(void)
+{
+	u64 begin;
+	u32 i;
+
+	if (!linger_ns)
+		return;
+	begin = bpf_ktime_get_ns();
+	bpf_for(i, 0, 1 << 20) {
+		if (bpf_ktime_get_ns() - begin >= linger_ns)
+			break;
+	}
+}
+
 SEC("struct_ops/land_running")
 void BPF_PROG(land_running, struct task_struct *p)
 {
@@ -991,6 +1028,7 @@ void BPF_PROG(land_running, struct task_struct *p)
 	u64 now = scx_bpf_now();
 	u32 bucket;
 
+	linger();
 	if (!t)
 		return;
 	t->run_at = now;

@@ -78,6 +78,7 @@ struct usched_ops {
  * @imbalance: a CPU takes from another domain's queue when more wait there (1);
  *	UINT_MAX for 0
  * @ring_kb: of the rings to us and back, each, a power of two, 4 at least (1,024)
+ * @linger_us: each switch takes so many microseconds longer: for tests
  * @status: a file to keep the live figures in, as JSON; NULL for none
  * @kernel_only: the BPF part decides all; we only look
  * @naive: every task goes up and wakes us: to compare with
@@ -89,6 +90,7 @@ struct usched_options {
 	unsigned int stall_ms;
 	unsigned int imbalance;
 	unsigned int ring_kb;
+	unsigned int linger_us;
 	const char *status;
 	bool kernel_only;
 	bool naive;

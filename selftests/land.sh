@@ -41,7 +41,7 @@ esac
 SCX=/sys/kernel/sched_ext
 CPU=/sys/devices/system/cpu
 TESTS="options load load_twice schedules gathers storm bound allowed fifo hotplug hotplug_unknown hotplug_loading"
-TESTS="$TESTS killed stopped unloads full_ring examples unloaded kernel_log"
+TESTS="$TESTS killed stopped unloads full_ring switching examples unloaded kernel_log"
 
 cleanup_more()
 {
@@ -331,6 +331,20 @@ test_full_ring()
 	end || return
 	ktap_print_msg "$(grep -o '"passed_up": [0-9]*' "$TMP/status"), $(grep -o '"no_room": [0-9]*' "$TMP/status")"
 	grep -q '"no_room": [1-9]' "$TMP/status" || complain "the ring was never full"
+}
+
+# Who is put into another CPU's queue before its own CPU has switched ended it: "cannot move migration disabled".
+test_switching()
+{
+	[ "$(grep -c ^processor /proc/cpuinfo)" -gt 1 ] || skip "one CPU only: there is no other" || return
+	[ -z "$DAEMON" ] || end || return
+	run uplift_land --status "$TMP/status" --stall-ms 30000 --linger-us 1000 --slice-us 100 || return
+	STALL=30000
+	for load in "busy_with messages:2x60" "busy_with groups:2" "busy_with 3x4p" "busy_with storm:$STORM"; do
+		$load || return
+		is_state enabled || complain "$load: it ended: $(tail -n 1 "$TMP/said")" || return
+	done
+	end
 }
 
 # What the guest's clock says, to hundredths of a second.
