@@ -3,6 +3,7 @@
 """Other people's tests: what the guest wrote, and what of it is a difference."""
 
 import pathlib
+import re
 import sys
 import unittest
 
@@ -74,6 +75,16 @@ class Compare(unittest.TestCase):
             self.assertEqual(found(*[outcome] * 3)["same"], ["livepatch.ftrace"])
             self.assertNotIn("as it must be", others.table(found(*[outcome] * 3)))
 
+    def test_time_is_no_condition(self):
+        """A sleep that was 62 ms late once, on a host with all CPUs taken, was held against the arms."""
+        text = "".join(f"{turn} status timers.nsleep-lat {status}\n{turn} status proc.read {status}\n"
+                       for turn, status in enumerate((0, 0, 1)))
+        text += "".join(f"{turn} said timers.nsleep-lat ok 1 CLOCK_REALTIME\n" for turn in (0, 1))
+        differ, wavering, _ = others.compare(others.results(text))
+        self.assertEqual(differ, [("proc.read", "pass", "pass", "status 1")])
+        self.assertEqual(wavering, [("timers.nsleep-lat", "pass", "pass", "status 1"),
+                                    ("timers.nsleep-lat: CLOCK_REALTIME", "pass", "pass", "absent")])
+
     def test_table_names_every_difference(self):
         turns = others.results(TEXT)
         differ, wavering, _ = others.compare(turns)
@@ -101,6 +112,19 @@ class Meant(unittest.TestCase):
         self.assertTrue(others.meant("epoll.epoll_wakeup_test", ["proc", "epoll"]))
         self.assertTrue(others.meant("stress-ng.epoll", ["stress-ng.epoll"]))
         self.assertFalse(others.meant("stress-ng.epoll", ["epoll"]))
+
+
+class Room(unittest.TestCase):
+    def test_for_every_stressor(self):
+        """iomix' first instance took all that was free, and the second could not begin: "No space left on device"."""
+        disk, sizes = 320 << 20, 0
+        for name, command in others.commands().items():
+            taken = re.search(r"stress-ng --(iomix|hdd|readahead|fallocate) (\d+) .* --(\w+)-bytes (\d+)M$", command)
+            if taken:
+                self.assertEqual(taken[1], taken[3], name)
+                self.assertLess(int(taken[2]) * int(taken[4]) << 20, disk // 2, name)
+                sizes += 1
+        self.assertEqual(sizes, 4)
 
 
 class Programs(unittest.TestCase):
