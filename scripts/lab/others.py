@@ -30,8 +30,8 @@ LIVEPATCH = "livepatch callbacks shadow-vars state ftrace sysfs syscall kprobe".
 STRESS = {"epoll": 2, "eventfd": 2, "poll": 2, "procfs": 2, "sysfs": 1, "pipe": 2, "iomix": 2, "hdd": 2, "readahead": 1,
           "fallocate": 2, "vm": 1, "mmap": 1, "timerfd": 2, "clone": 2}
 STRESS_SECONDS = 4
-# Of its files, each: the default is a share of what is free, of which there is nothing left for the next to begin with.
-STRESS_BYTES = {"iomix": "48M", "hdd": "48M", "readahead": "48M", "fallocate": "48M"}
+# These take 1 GB each, or all that is free, and the next one finds nothing to begin with.
+STRESS_FILES, STRESS_BYTES = ("iomix", "hdd", "readahead", "fallocate"), "48M"
 # What has to be another with the arms on: {test: (outcome, why)}.
 MEANT_TO_DIFFER = {
     "livepatch.ftrace": ("skip", "it sets kernel.ftrace_enabled to 0, which is refused while an arm is on, as beside a "
@@ -178,7 +178,7 @@ def commands():
     """{name: command} of the packaged ones."""
     found = {f"stress-ng.{name}": f"stress-ng --{name} {count} --timeout {STRESS_SECONDS} --verify --temp-path /mnt/"
              f"{('ext4', 'xfs')[number % 2]}"
-             + (f" --{name}-bytes {STRESS_BYTES[name]}" if name in STRESS_BYTES else "")
+             + (f" --{name}-bytes {STRESS_BYTES}" if name in STRESS_FILES else "")
              for number, (name, count) in enumerate(STRESS.items())}
     return found | {f"fio.{fs}": FIO.format(fs=fs) for fs in ("ext4", "xfs")}
 
