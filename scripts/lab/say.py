@@ -121,6 +121,8 @@ def of_os(problem):
 
 
 def _terminated(*_):
+    # whoever started us may send it again, on the way out itself: what is being ended is not disturbed
+    signal.signal(signal.SIGTERM, lambda *_: None)
     # what has just been started may not be known yet to the code that would end it
     for file in pathlib.Path("/proc/self/task").glob("*/children"):
         with contextlib.suppress(OSError):	# a thread that ended meanwhile

@@ -123,6 +123,29 @@ class Ended(unittest.TestCase):
             except ProcessLookupError:
                 pass
 
+    def test_twice(self):
+        """`make test` passed SIGTERM on, and sent it again on its way out: what a command was clearing away stayed."""
+        program = ("import sys, time\n"
+                   "sys.path.insert(0, sys.argv[1])\n"
+                   "from lab import say\n"
+                   "def main():\n"
+                   "    say.end_on_sigterm()\n"
+                   "    try:\n"
+                   "        print('begun', flush=True)\n"
+                   "        time.sleep(600)\n"
+                   "    finally:\n"
+                   "        print('clearing', flush=True)\n"
+                   "        time.sleep(0.5)\n"
+                   "        print('cleared', flush=True)\n"
+                   "say.run_main(main)\n")
+        with subprocess.Popen([sys.executable, "-B", "-c", program, str(SCRIPTS)], text=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE) as ended:
+            for said in ("begun\n", "clearing\n"):
+                self.assertEqual(ended.stdout.readline(), said)
+                ended.send_signal(signal.SIGTERM)
+            self.assertEqual(ended.communicate(timeout=60)[0], "cleared\n")
+            self.assertEqual(ended.returncode, 130)
+
 
 if __name__ == "__main__":
     unittest.main()
