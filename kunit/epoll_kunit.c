@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of the bodies of the epoll change, which scripts/bodies made from
+ * KUnit tests of the bodies of the epoll change, which scripts/generate-bodies made from
  * the fs/eventpoll.c of the very kernel that runs them.
  *
  * A real epoll instance watches files of this suite. Beside it is a model: an

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of the iomap change: of the bodies that scripts/bodies made from
+ * KUnit tests of the iomap change: of the bodies that scripts/generate-bodies made from
  * this kernel's fs/iomap/iter.c, and of modules/iomap/iomap_core.c, which
  * compares them.
  *

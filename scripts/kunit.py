@@ -26,7 +26,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from lab import buildroot, fetch, paths, say, targets   # noqa: E402
+from upliftlib.base import console, errors, paths, signals	# noqa: E402
+from upliftlib.lab import buildroot, fetch, targets	# noqa: E402
 
 ARCHES = ("um", "x86_64")
 # Changes whose bodies a suite has linked in, and the function that is lifted.
@@ -50,11 +51,11 @@ def declared_cases(files):
                            text, re.S)
         cases = re.findall(r"^\s*KUNIT_CASE(?:_\w+)?\(\s*(\w+)", text, re.M)
         if len(names) != 1 or not cases or len(set(cases)) != len(cases):
-            raise say.Problem(f"{path}: expected one suite with cases of its own, "
+            raise errors.Problem(f"{path}: expected one suite with cases of its own, "
                               f"found {len(names)} and {len(cases)}")
         suites[names[0]] = cases
     if not suites:
-        raise say.Problem("no suite is configured, so nothing to run")
+        raise errors.Problem("no suite is configured, so nothing to run")
     return suites
 
 
@@ -83,7 +84,7 @@ def filtered(suites, pattern):
             if cases:
                 chosen[suite] = cases
     if not chosen:
-        raise say.Problem(f"--filter {pattern}: matches no case; see --list", 2)
+        raise errors.Problem(f"--filter {pattern}: matches no case; see --list", 2)
     return chosen
 
 
@@ -122,7 +123,7 @@ def replace_text(path, edit):
 def add_source_line(text):
     end = text.rstrip().rfind("endmenu")
     if end < 0:
-        raise say.Problem("drivers/Kconfig has no endmenu: not a kernel tree that "
+        raise errors.Problem("drivers/Kconfig has no endmenu: not a kernel tree that "
                           "is known here")
     return text[:end] + 'source "drivers/uplift/kunit/Kconfig"\n\n' + text[end:]
 
@@ -139,7 +140,7 @@ def make_tree(pristine, tree, top):
     """
     pristine, tree, top = Path(pristine), Path(tree), Path(top)
     if not (pristine / "tools/testing/kunit/kunit.py").is_file():
-        raise say.Problem(f"{pristine}: no kernel source with tools/testing/kunit")
+        raise errors.Problem(f"{pristine}: no kernel source with tools/testing/kunit")
     count, digest = fingerprint(pristine)
     stamp = tree / ".uplift-tree"
     wanted = f"{digest} {top}\n"
@@ -149,7 +150,7 @@ def make_tree(pristine, tree, top):
     tree.parent.mkdir(parents=True, exist_ok=True)
     # A hard link needs the same file system; --ksrc may name another.
     link = os.stat(pristine).st_dev == os.stat(tree.parent).st_dev
-    with say.doing(f"{'hard links to' if link else 'copy of'} {pristine}, {count} files"):
+    with console.doing(f"{'hard links to' if link else 'copy of'} {pristine}, {count} files"):
         with paths.fresh_dir(tree) as temp:
             subprocess.run(["cp", "-al" if link else "-a", "--", f"{pristine}/.", temp],
                            check=True)
@@ -176,7 +177,7 @@ class Heartbeat:
     def beat(self):
         start = time.monotonic()
         while not self.over.wait(20):
-            say.note(f"{self.what} goes on, {time.monotonic() - start:.0f} s")
+            console.note(f"{self.what} goes on, {time.monotonic() - start:.0f} s")
 
     def __enter__(self):
         self.thread.start()
@@ -235,13 +236,13 @@ def make_bodies(args, objdir, tree):
         out = objdir / "drivers/uplift/modules" / change / "gen"
         paths.ensure(out)
         status, text = buildroot.output(
-            ["python3", "-B", paths.TOP / "scripts/bodies/make.py", "--change",
+            ["python3", "-B", paths.TOP / "scripts/generate-bodies", "--change",
              paths.TOP / "modules" / change, "--ksrc", tree, "--btf", "none",
              "--function", function, "--out", out])
         if status:
-            raise say.Problem(f"no bodies for the suite uplift_{change}: {text.strip()}")
+            raise errors.Problem(f"no bodies for the suite uplift_{change}: {text.strip()}")
         if not text.strip():
-            say.note(f"uplift_{change} is left out: this kernel does not need the change")
+            console.note(f"uplift_{change} is left out: this kernel does not need the change")
             lacking.append(change)
     return lacking
 
@@ -369,11 +370,11 @@ def gcov(objdir, results):
     """gcov's JSON reports of everything of ours that ran; the sources with counts go to results/coverage."""
     data = sorted((objdir / "drivers/uplift").rglob("*.gcda"))
     if not data:
-        raise say.Problem(f"the kernel left no counts in {objdir}/drivers/uplift: is it linked with --coverage?")
+        raise errors.Problem(f"the kernel left no counts in {objdir}/drivers/uplift: is it linked with --coverage?")
     out = paths.ensure(results / "coverage")
     status, text = buildroot.output(["gcov-14", "--branch-probabilities", "--hash-filenames", *data], cwd=out)
     if status:
-        raise say.Problem(f"gcov: {text.strip().splitlines()[-1]}")
+        raise errors.Problem(f"gcov: {text.strip().splitlines()[-1]}")
     status, text = buildroot.output(["gcov-14", "--branch-probabilities", "--json-format", "--stdout", *data], cwd=out)
     reports = []
     for line in text.splitlines():
@@ -382,7 +383,7 @@ def gcov(objdir, results):
         except ValueError:
             continue
     if status or not reports:
-        raise say.Problem(f"gcov left no report: {text.strip()[-200:]}")
+        raise errors.Problem(f"gcov left no report: {text.strip()[-200:]}")
     return reports
 
 
@@ -486,7 +487,7 @@ def main(argv=None):
         for change in args.lacking:
             expected.pop(f"uplift_{change}", None)
         if run_kunit("build", args, objdir, tree):
-            raise say.Problem(f"the kernel did not build, see above; its objects are in {objdir}")
+            raise errors.Problem(f"the kernel did not build, see above; its objects are in {objdir}")
         built = time.monotonic() - start
 
         start = time.monotonic()
@@ -502,7 +503,7 @@ def main(argv=None):
         for suite, ktap in split_ktap(log).items():
             paths.write(results / f"{suite}.ktap", ktap)
         if not raw_json.is_file():
-            raise say.Problem(f"kunit.py left no result; the console is in {results}/console.log")
+            raise errors.Problem(f"kunit.py left no result; the console is in {results}/console.log")
         text = raw_json.read_text()
         paths.write(results / "kunit.json", text)
         if args.json:
@@ -514,7 +515,7 @@ def main(argv=None):
             complaints.append(f"{pristine}: changed while this ran; it has to stay pristine")
 
     for figure in figures(log, expected):
-        say.note(figure)
+        console.note(figure)
     for complaint in complaints:
         print(f"FAIL {complaint}")
     total = sum(len(cases) for cases in expected.values())
@@ -525,4 +526,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    say.run_main(main)
+    signals.run_main(main)

@@ -10,7 +10,7 @@ import re
 import sys
 import textwrap
 
-from lab import paths
+from upliftlib.base import paths
 
 FORMAT = "uplift-evaluation/1"
 

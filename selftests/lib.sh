@@ -156,7 +156,7 @@ FAULTS='^(WARNING:|BUG:|BUG |kernel BUG|Oops|general protection|Call Trace:|INFO
 # A log without KCSAN's reports in which no code of ours is: a kernel has data races of its own. What another module
 # does that our code calls back is its own, too; and so is a race of a body with what races with the kernel's own
 # function as well, or with the body of the arm "null". A report with another complaint between its lines stays. As
-# scripts/lab/guest.py has it.
+# scripts/upliftlib/lab/guest.py has it.
 without_own_races()
 {
 	awk -v faults="$FAULTS" '

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 # Included by the Kbuild file of a change whose bodies are generated from the
-# target's own source (KSRC), see scripts/bodies: sets uplift-bodies to their
+# target's own source (KSRC), see scripts/generate-bodies: sets uplift-bodies to their
 # objects. Says itself what does not fit.
 
 uplift-change := $(notdir $(patsubst %/,%,$(src)))
-uplift-bodies := $(shell python3 $(uplift-modules)/../scripts/bodies/make.py \
+uplift-bodies := $(shell python3 $(uplift-modules)/../scripts/generate-bodies \
 	--change $(uplift-modules)/$(uplift-change) --out $(uplift-modules)/$(uplift-change)/gen \
 	--ksrc $(KSRC) --kdir $(abspath $(objtree)) --btf '$(BTF)')
 ifneq ($(.SHELLSTATUS),0)

@@ -9,7 +9,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from lab import apt		# noqa: E402
+from upliftlib.lab import apt	# noqa: E402
 
 
 def lines(*rows):

@@ -8,7 +8,8 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from lab import arms, kselftest, say	# noqa: E402
+from upliftlib.base import errors	# noqa: E402
+from upliftlib.lab import arms, selftests	# noqa: E402
 
 RUNS = [{"op": "epoll_wait", "ready": 16, "arm": "off", "ops": 3},
         {"op": "epoll_wait", "ready": 16, "arm": "new", "ops": 2}]
@@ -23,11 +24,11 @@ class Counted(unittest.TestCase):
 
     def test_cut_off(self):
         for lines in (LINES[:-1], LINES[:2] + ["end"], [], ["end"], LINES[:-1] + ["lost"]):
-            with self.assertRaises(say.Problem):
+            with self.assertRaises(errors.Problem):
                 arms.counted(RUNS, lines, "6.18")
 
     def test_no_smap(self):
-        with self.assertRaises(say.Problem):
+        with self.assertRaises(errors.Problem):
             arms.counted(RUNS, [line.replace(" 16 16 ", " 0 0 ") for line in LINES], "6.18")
 
     def test_render(self):
@@ -44,7 +45,7 @@ class Chosen(unittest.TestCase):
     def setUp(self):
         self.dir = tempfile.TemporaryDirectory()
         self.install = pathlib.Path(self.dir.name)
-        for name, needs in (kselftest.SCRIPTS | kselftest.NAMED).items():
+        for name, needs in (selftests.SCRIPTS | selftests.NAMED).items():
             script = needs.get("script", name)
             (self.install / f"{script}.sh").write_text(f'TESTS="load {script}_one"\nTESTS="$TESTS unloaded"\n')
 
@@ -52,19 +53,19 @@ class Chosen(unittest.TestCase):
         self.dir.cleanup()
 
     def test_words(self):
-        chosen = lambda words: kselftest.chosen(words, self.install)	# noqa: E731
+        chosen = lambda words: selftests.chosen(words, self.install)	# noqa: E731
         for none in (None, "", " "):	# a blank ran nothing, and was a skip
-            self.assertEqual(chosen(none), dict.fromkeys(kselftest.SCRIPTS))
+            self.assertEqual(chosen(none), dict.fromkeys(selftests.SCRIPTS))
         self.assertEqual(chosen("epoll"), {"epoll": None})
         self.assertEqual(chosen("epoll:load iomap_one"), {"epoll": ["load"], "iomap": ["iomap_one"]})
         self.assertEqual(chosen("epoll epoll:load"), {"epoll": None})
-        self.assertEqual(chosen("unloaded"), {name: ["unloaded"] for name in kselftest.SCRIPTS | kselftest.NAMED
+        self.assertEqual(chosen("unloaded"), {name: ["unloaded"] for name in selftests.SCRIPTS | selftests.NAMED
                                               if not name.startswith("refusals_no_")})
         # one module's cycles, not those of all six
         self.assertEqual(chosen("core"), {"cycles_core": ["core"]})
         self.assertEqual(chosen("cycles_llc"), {"cycles_llc": None})
         for word in ("nothing", "epoll:nothing", "cycles_core:llc", "epoll:iomap_one", "other:load"):
-            with self.assertRaises(say.Problem):
+            with self.assertRaises(errors.Problem):
                 chosen(word)
 
 

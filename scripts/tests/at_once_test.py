@@ -11,16 +11,16 @@ import unittest.mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from lab import at_once, say	# noqa: E402
+from upliftlib.base import errors, parallel	# noqa: E402
 
 
 def guest(seconds="60"):
     """A guest's process, up to its end; its exit status."""
-    process = at_once.start(["sleep", seconds])
+    process = parallel.start(["sleep", seconds])
     try:
         return process.wait()
     finally:
-        at_once.remove(process)
+        parallel.remove(process)
 
 
 class Run(unittest.TestCase):
@@ -36,7 +36,7 @@ class Run(unittest.TestCase):
                 now[0] -= 1
             return number * number
 
-        found = at_once.run({n: (lambda n=n: job(n)) for n in range(8)}, 3, lambda key, result: seen.append((key, result)))
+        found = parallel.run({n: (lambda n=n: job(n)) for n in range(8)}, 3, lambda key, result: seen.append((key, result)))
         self.assertEqual(found, {n: n * n for n in range(8)})
         self.assertEqual(sorted(seen), sorted(found.items()))
         self.assertLessEqual(most[0], 3)
@@ -47,7 +47,7 @@ class Run(unittest.TestCase):
 
         def fails():
             try:
-                at_once.run({"x": lambda: 1 / 0}, 1)
+                parallel.run({"x": lambda: 1 / 0}, 1)
             except ZeroDivisionError:
                 failed.set()
             return "went on"
@@ -56,7 +56,7 @@ class Run(unittest.TestCase):
             failed.wait(20)
             return guest("0.05")
 
-        self.assertEqual(at_once.run({"fails": fails, "lives": lives}, 2), {"fails": "went on", "lives": 0})
+        self.assertEqual(parallel.run({"fails": fails, "lives": lives}, 2), {"fails": "went on", "lives": 0})
 
     def test_ctrl_c_ends_all_levels(self):
         begin, up, ended = time.monotonic(), threading.Semaphore(0), []
@@ -71,7 +71,7 @@ class Run(unittest.TestCase):
             raise KeyboardInterrupt
 
         with self.assertRaises(KeyboardInterrupt):
-            at_once.run({"guests": lambda: at_once.run({1: inner, 2: inner}, 2), "person": stops}, 2)
+            parallel.run({"guests": lambda: parallel.run({1: inner, 2: inner}, 2), "person": stops}, 2)
         self.assertLess(time.monotonic() - begin, 30)
         self.assertLessEqual(set(ended), {-9})
 
@@ -85,16 +85,16 @@ class Pool(unittest.TestCase):
 
         def job(number):
             for one in range(2):
-                process = at_once.start(["sleep", "60"])
+                process = parallel.start(["sleep", "60"])
                 with lock:
                     started.append((number, one))
                     if len(started) == 2:
                         running.set()
                 process.wait()
-                at_once.remove(process)
+                parallel.remove(process)
 
         begin = time.monotonic()
-        with self.assertRaises((KeyboardInterrupt, say.Problem)), at_once.pool(2) as pool:
+        with self.assertRaises((KeyboardInterrupt, errors.Problem)), parallel.pool(2) as pool:
             jobs = [pool.submit(job, number) for number in range(6)]
             running.wait(20)
             end()
@@ -115,29 +115,29 @@ class Pool(unittest.TestCase):
 
         def scripts():
             for _ in range(1000):
-                at_once.check()
+                parallel.check()
                 running.set()
                 time.sleep(0.02)
 
-        with self.assertRaises(KeyboardInterrupt), at_once.pool(1) as pool:
+        with self.assertRaises(KeyboardInterrupt), parallel.pool(1) as pool:
             job = pool.submit(scripts)
             running.wait(20)
             raise KeyboardInterrupt
-        self.assertIsInstance(job.exception(), at_once.Ended)
+        self.assertIsInstance(job.exception(), parallel.Ended)
 
     def test_the_next_may_start(self):
         # a target that fails does not stop the others of a matrix
         def fail():
-            raise say.Problem("broken")
+            raise errors.Problem("broken")
         self.stopped(fail)
-        with at_once.pool(2) as pool:
+        with parallel.pool(2) as pool:
             self.assertEqual(pool.submit(guest, "0").result(), 0)
 
 
 class Option(unittest.TestCase):
     def test_jobs_is_a_number(self):
         parser = argparse.ArgumentParser()
-        at_once.add_option(parser)
+        parallel.add_option(parser)
         self.assertEqual(parser.parse_args(["--jobs", "3"]).jobs, 3)
         for bad in ("0", "-1", "x", "1.5", ""):
             with self.assertRaises(SystemExit), unittest.mock.patch("sys.stderr"):

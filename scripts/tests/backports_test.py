@@ -10,15 +10,13 @@ import unittest
 
 SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 TOP = SCRIPTS.parent
-sys.path.insert(0, str(SCRIPTS / "bodies"))
 sys.path.insert(0, str(SCRIPTS))
 
-import csource		# noqa: E402
-import make		# noqa: E402
-import manifests		# noqa: E402
-from csource import Problem		# noqa: E402
-from front import changes, probe	# noqa: E402
-from lab import arms, redirects, verdicts	# noqa: E402
+from upliftlib.base import changes	# noqa: E402
+from upliftlib.generator import csource, make, manifests	# noqa: E402
+from upliftlib.host import probe	# noqa: E402
+from upliftlib.lab import arms, redirects, verdicts	# noqa: E402
+from upliftlib.base.errors import Problem	# noqa: E402
 
 SOURCE = """\
 #include <linux/types.h>
@@ -152,8 +150,8 @@ class Made(Fixture):
             if cocci.name == "b":
                 return "changed"
             raise Problem(f"{cocci.name} matches nowhere")
-        real, make.bodies.patched = make.bodies.patched, patched
-        self.addCleanup(setattr, make.bodies, "patched", real)
+        real, make.lifting.patched = make.lifting.patched, patched
+        self.addCleanup(setattr, make.lifting, "patched", real)
         self.assertEqual(make.one_of("", self.change, [{"file": "a"}, {"file": "b"}, {"file": "c"}], ""), "changed")
         self.assertEqual(tried, ["a", "b"])
         self.assertEqual(self.said(lambda: make.one_of("", self.change, [{"file": "a"}, {"file": "c"}], "")),

@@ -16,12 +16,9 @@ from unittest import mock
 SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCRIPTS / "bodies"))
 
-import bodies		# noqa: E402
-import btf		# noqa: E402
-import csource		# noqa: E402
-import make		# noqa: E402
-import manifests		# noqa: E402
-from csource import Problem		# noqa: E402
+from upliftlib.kernel import btf	# noqa: E402
+from upliftlib.generator import csource, lifting, make, manifests	# noqa: E402
+from upliftlib.base.errors import Problem	# noqa: E402
 
 POND = """\
 // SPDX-License-Identifier: GPL-2.0-only
@@ -175,13 +172,13 @@ class Fixture(unittest.TestCase):
         return csource.Source(self.file("pond.c", text))
 
     def lift(self, function="pond_look", text=POND, **options):
-        return bodies.Lift(self.source(text), function, "fishing", **options)
+        return lifting.Lift(self.source(text), function, "fishing", **options)
 
     def kernel(self, structs=None, functions=("pond_look",)):
         return btf.Btf(self.file("btf", btf_blob(LAYOUT if structs is None else structs, functions)))
 
     def body(self, lift, **manifest):
-        return bodies.Body(lift, "null", {"arms": {"null": {}}, **manifest}, self.kernel()).text("pond.c")
+        return lifting.Body(lift, "null", {"arms": {"null": {}}, **manifest}, self.kernel()).text("pond.c")
 
 
 class Split(Fixture):
@@ -381,7 +378,7 @@ class Generated(Fixture):
 
     def test_inlined_as_in_the_kernel(self):
         lift = self.lift()
-        text = bodies.Body(lift, "null", {"arms": {"null": {}}}, self.kernel(functions=["bank"])).text("pond.c")
+        text = lifting.Body(lift, "null", {"arms": {"null": {}}}, self.kernel(functions=["bank"])).text("pond.c")
         self.assertIn("static noinline int bank(", text)
         self.assertIn("}\n__ADDRESSABLE(inner)\n", text)
 
@@ -399,7 +396,7 @@ class Generated(Fixture):
         lift = self.lift("locked", bind=["pond_lock", "levels"])
         with self.assertRaisesRegex(Problem, r"pond\.c:\d+: the object levels is of a type that cannot be bound"):
             self.body(lift, bind_objects=["pond_lock", "levels"])
-        self.assertEqual(bodies._object_type(lift.source, "pond_lock"), "struct mutex")
+        self.assertEqual(lifting._object_type(lift.source, "pond_lock"), "struct mutex")
         # of a header: the header's own declaration becomes that of the pointer
         text = self.body(self.lift("feed", bind=["keeper"], bind_via={"call_keeper": "keeper_hat"}),
                          bind_objects=["keeper"])
@@ -420,7 +417,7 @@ class Generated(Fixture):
     def test_replaced_helper(self):
         manifest = {"arms": {"batch": {"header": "ours.h"}}}
         lift = self.lift(replace={"inner": "our_inner"}, needs=["bank"])
-        text = bodies.Body(lift, "batch", manifest, self.kernel()).text("pond.c")
+        text = lifting.Body(lift, "batch", manifest, self.kernel()).text("pond.c")
         self.assertLess(text.index("static int bank("), text.index('#include "ours.h"'))
         self.assertLess(text.index('#include "ours.h"'), text.index("return our_inner(pond, n - 1)"))
         self.assertNotIn("static int inner", text)
@@ -429,12 +426,12 @@ class Generated(Fixture):
     def test_replaced_itself(self):
         manifest = {"arms": {"batch": {"header": "ours.h"}}}
         lift = self.lift(replace={"pond_look": "our_look"})
-        text = bodies.Body(lift, "batch", manifest, self.kernel()).text("pond.c")
+        text = lifting.Body(lift, "batch", manifest, self.kernel()).text("pond.c")
         self.assertIn("ret = our_look(pond, n);", text)
         self.assertNotIn("body_pond_look", text)
 
     def test_header_of_an_arm(self):
-        text = bodies.Body(self.lift(), "new", {"arms": {"new": {"header": "ours.h"}}}, self.kernel()).text("pond.c")
+        text = lifting.Body(self.lift(), "new", {"arms": {"new": {"header": "ours.h"}}}, self.kernel()).text("pond.c")
         self.assertLess(text.index("#include <linux/types.h>"), text.index('#include "ours.h"'))
         self.assertLess(text.index('#include "ours.h"'), text.index("#define POND_MAX"))
 
@@ -443,7 +440,7 @@ class Layout(Fixture):
     """Structs of the target's BTF."""
 
     def test_assertions(self):
-        self.assertEqual(bodies.layouts(["pond"], self.kernel()).splitlines()[1:], [
+        self.assertEqual(lifting.layouts(["pond"], self.kernel()).splitlines()[1:], [
             'static_assert(sizeof(struct pond) == 16, "struct pond has another size in the kernel");',
             'static_assert(offsetof(struct pond, depth) == 0, "depth of struct pond lies elsewhere in the kernel");',
             'static_assert(offsetof(struct pond, first) == 8, "first of struct pond lies elsewhere in the kernel");'])
@@ -451,7 +448,7 @@ class Layout(Fixture):
     @unittest.skipUnless(shutil.which("gcc"), "no gcc")
     def test_compiler_says_what_differs(self):
         def compiled(structs):
-            text = bodies.layouts(["pond"], self.kernel(structs))
+            text = lifting.layouts(["pond"], self.kernel(structs))
             path = self.file("a.c", "#include <assert.h>\n#include <stddef.h>\n"
                                     "struct fish;\nstruct pond {\n\tint depth;\n\tstruct fish *first;\n};\n" + text)
             return subprocess.run(["gcc", "-fsyntax-only", path], env={**os.environ, "LC_ALL": "C"}, text=True,
@@ -463,7 +460,7 @@ class Layout(Fixture):
 
     def test_unknown_struct(self):
         with self.assertRaisesRegex(Problem, "btf: no struct bank in the kernel's BTF"):
-            bodies.layouts(["bank"], self.kernel())
+            lifting.layouts(["bank"], self.kernel())
 
     def test_functions_and_sum(self):
         kernel = self.kernel(functions=["pond_look", "inner"])
@@ -499,7 +496,7 @@ class Patch(Fixture):
 
     def patched(self, text, places=1, removes=1, adds=1, cocci=COCCI):
         expected = {"file": "new.cocci", "places": places, "removes": removes, "adds": adds}
-        return bodies.patched(text, self.file("new.cocci", cocci), expected, "f() of pond.c")
+        return lifting.patched(text, self.file("new.cocci", cocci), expected, "f() of pond.c")
 
     def test_no_spatch(self):
         with mock.patch.dict(os.environ, {"PATH": str(self.top)}):
@@ -558,7 +555,7 @@ class Patch(Fixture):
                 ("a\n\nb\n", "a\n", (1, 1, 0), ["@@", "-b"]),
                 ("a\n\nb\n", "A\n\n\tB\n", (1, 2, 2), ["@@", "-a", "-b", "+A", "+\tB"])):
             with self.subTest(before=before, after=after):
-                difference = bodies.Difference(before, after)
+                difference = lifting.Difference(before, after)
                 self.assertEqual(tuple(difference.counts[key] for key in ("places", "removes", "adds")), counts)
                 self.assertEqual(difference.lines, lines)
 
@@ -586,12 +583,12 @@ class Make(Fixture):
     def generate(self, manifest=None, btf_file="btf"):
         if manifest:
             self.file("change/pond/pond.toml", manifest)
-        with mock.patch.object(bodies, "patched", side_effect=lambda text, cocci, *_: f"{text}/* {cocci.name} */\n"):
+        with mock.patch.object(lifting, "patched", side_effect=lambda text, cocci, *_: f"{text}/* {cocci.name} */\n"):
             kernel = make.target(self.top / "src", self.top / "linux-headers", btf_file and self.top / btf_file)
             return make.generate(self.top / "change/pond", self.top / "src", kernel, "linux-headers", self.top / "out")
 
     def test_without_a_built_kernel(self):
-        with mock.patch.object(bodies, "patched", side_effect=lambda text, *_: text):
+        with mock.patch.object(lifting, "patched", side_effect=lambda text, *_: text):
             objects = make.generate(self.top / "change/pond", self.top / "src", make.NoBtf("pond_look"), "src",
                                     self.top / "out")
         self.assertEqual(objects, ["pond_null.o", "pond_new.o"])
@@ -697,7 +694,7 @@ class Make(Fixture):
 
     def test_one_line_and_a_status(self):
         self.version("src", 6, 1, 1)
-        said = subprocess.run([sys.executable, "-B", SCRIPTS / "bodies/make.py", "--change", self.top / "change/pond",
+        said = subprocess.run([sys.executable, "-B", SCRIPTS / "generate-bodies", "--change", self.top / "change/pond",
                                "--ksrc", self.top / "src", "--kdir", self.top / "linux-headers", "--btf",
                                self.top / "btf", "--out", self.top / "out"], text=True, check=False,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)

@@ -8,7 +8,8 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from lab import buildroot, say	# noqa: E402
+from upliftlib.base import errors	# noqa: E402
+from upliftlib.lab import buildroot	# noqa: E402
 
 
 class Logged(unittest.TestCase):
@@ -19,7 +20,7 @@ class Logged(unittest.TestCase):
 
     def test_ends_before_it_reads(self):
         """Not a word was said: a pipe that nobody reads was taken for `| head`."""
-        with self.assertRaisesRegex(say.Problem, r"(?s)it failed .*the reason"):
+        with self.assertRaisesRegex(errors.Problem, r"(?s)it failed .*the reason"):
             # more than a pipe holds
             buildroot._logged(["sh", "-c", "exec <&-; echo the reason; exit 1"], self.log, "it", stdin="x" * (1 << 20))
 
@@ -29,7 +30,7 @@ class Logged(unittest.TestCase):
 
     def test_what_is_not_there(self):
         for unshare in (False, True):
-            with self.assertRaisesRegex(say.Problem, "no 'no-such-tool' here: run scripts/setup"):
+            with self.assertRaisesRegex(errors.Problem, "no 'no-such-tool' here: run scripts/setup"):
                 buildroot._logged(["no-such-tool"], self.log, "it", unshare=unshare)
 
 

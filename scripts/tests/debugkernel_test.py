@@ -10,7 +10,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from lab import debugkernel		# noqa: E402
+from upliftlib.lab import debugkernel	# noqa: E402
 
 
 class Lacking(unittest.TestCase):

@@ -10,7 +10,7 @@ import unittest
 TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "scripts"))
 
-from front import changes	# noqa: E402
+from upliftlib.base import changes	# noqa: E402
 
 
 def commands(*words):

@@ -17,7 +17,7 @@ SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 TOP = SCRIPTS.parent
 sys.path.insert(0, str(SCRIPTS))
 
-from lab import documented	# noqa: E402
+from upliftlib.lab import documented, targets, verdicts	# noqa: E402
 
 
 def command():
@@ -46,7 +46,7 @@ class Commands(unittest.TestCase):
                 continue		# a word for the thing, in a sentence
             with self.subTest(f"{name}:{line}: {words}"):
                 self.assertTrue([pattern for pattern, _, _ in documented.RUN if re.fullmatch(pattern, words)],
-                                "no test runs it: scripts/lab/documented.py, RUN")
+                                "no test runs it: scripts/upliftlib/lab/documented.py, RUN")
 
     def test_what_runs_it_is_there(self):
         for pattern, file, what in documented.RUN:
@@ -122,7 +122,6 @@ class Guide(unittest.TestCase):
         self.assertIn(text, (self.directory / "pipepoll.cocci").read_text())
 
     def test_readme_verdicts(self):
-        from lab import targets, verdicts
         rows = re.findall(r"(?m)^\| (\w+) \| (.*) \|$", (TOP / "README.md").read_text())
         rows = {name: cells.split(" | ") for name, cells in rows if name in ("fslist", *verdicts.EXPECT)}
         for name in ("fslist", *verdicts.EXPECT):

@@ -4,7 +4,8 @@
 import copy
 import random
 
-from front import changes, form
+from upliftlib.base import changes
+from upliftlib.report import record
 
 MACHINE = {"release": "6.18.15-amd64", "version": "6.18.15-1", "arch": "x86_64", "config_from": "/boot/config",
            "kernel": "Linux version 6.18.15-amd64 (build@host) (x86_64-linux-gnu-gcc-14 (Debian 14.2.0-19) 14.2.0, GNU ld "
@@ -24,18 +25,18 @@ def samples(gain, rounds=30, noise=2.0, seed=1, arms=("off", "off_again", "null"
 def bench():
     """A gain, a loss, nothing measurable; one change that is native."""
     known = changes.load()
-    data = form.new(copy.deepcopy(MACHINE), "uplift bench") | {"created": "2026-11-21T08:00:00+00:00"}
-    epoll = form.entry(known["epoll"], {"kind": "applicable", "from": "module", "evidence": ["function: ep_send_events"]})
+    data = record.new(copy.deepcopy(MACHINE), "uplift bench") | {"created": "2026-11-21T08:00:00+00:00"}
+    epoll = record.entry(known["epoll"], {"kind": "applicable", "from": "module", "evidence": ["function: ep_send_events"]})
     epoll["operations"] = [
-        form.operation("epoll_wait 1", samples(40, arms=("off", "off_again", "null", "new", "batch"))),
-        form.operation("epoll_wait 16", samples(0.0, seed=4)), form.operation("epoll_wait 256", samples(-60, seed=3))]
+        record.operation("epoll_wait 1", samples(40, arms=("off", "off_again", "null", "new", "batch"))),
+        record.operation("epoll_wait 16", samples(0.0, seed=4)), record.operation("epoll_wait 256", samples(-60, seed=3))]
     epoll["correctness"] = {"ok": False, "summary": "3 tests: 1 passed, 1 failed, 1 skipped", "problems": ["it broke"],
                             "tests": [{"name": "events_off", "outcome": "pass", "reason": ""},
                                       {"name": "events_new", "outcome": "fail", "reason": "an event <lost> | gone"},
                                       {"name": "upstream", "outcome": "skip", "reason": "not built"}]}
-    fslist = form.entry(known["fslist"], {"kind": "native", "from": "module", "evidence": ["renders: a ready text"],
+    fslist = record.entry(known["fslist"], {"kind": "native", "from": "module", "evidence": ["renders: a ready text"],
                                           "errno": "EEXIST"})
-    iomap = form.entry(known["iomap"], {"kind": "unknown", "from": "btf", "evidence": ["not asked: no root"]})
+    iomap = record.entry(known["iomap"], {"kind": "unknown", "from": "btf", "evidence": ["not asked: no root"]})
     data["changes"] = [fslist, iomap, epoll]
     data["problems"] = ["epoll: no call went to the arm batch", "the machine is on fire"]
     data["ok"] = False

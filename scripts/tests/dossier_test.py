@@ -19,8 +19,8 @@ import xml.etree.ElementTree
 SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCRIPTS))
 
-from front import dossier, form, plots, report, stats	# noqa: E402
-from lab import say	# noqa: E402
+from upliftlib.base import errors	# noqa: E402
+from upliftlib.report import command, dossier, plots, record, stats	# noqa: E402
 from tests import dossier_data	# noqa: E402
 
 DATA = dossier_data.bench()
@@ -92,7 +92,7 @@ class Words(unittest.TestCase):
 
 class Text(unittest.TestCase):
     def test_width(self):
-        for data in (DATA, form.check(dossier_data.evaluation())):
+        for data in (DATA, record.check(dossier_data.evaluation())):
             for line in dossier.text(data).splitlines():
                 if not line.startswith("    "):	# code is as it is
                     self.assertLessEqual(len(line), dossier.WIDTH, line)
@@ -154,7 +154,7 @@ class Html(unittest.TestCase):
         self.assertIn("new (+1 out)", svg)
 
     def test_flat_samples(self):
-        operation = form.operation("x", {arm: [5.0] * 30 for arm in ("off", "off_again", "null", "new")})
+        operation = record.operation("x", {arm: [5.0] * 30 for arm in ("off", "off_again", "null", "new")})
         xml.etree.ElementTree.fromstring(plots.rounds(operation))
         xml.etree.ElementTree.fromstring(plots.forest({"name": "x", "operations": [operation]}))
 
@@ -167,7 +167,7 @@ class Html(unittest.TestCase):
 
 class Evaluation(unittest.TestCase):
     def setUp(self):
-        self.data = form.check(dossier_data.evaluation())
+        self.data = record.check(dossier_data.evaluation())
 
     def test_all_changes(self):
         self.assertEqual([(part["name"], part["verdict"]["kind"]) for part in self.data["changes"]],
@@ -197,7 +197,7 @@ class Evaluation(unittest.TestCase):
         for section in old["sections"]:
             section.pop("rounds", None)
             section.pop("change", None)
-        part = form.check(old)["changes"][1]
+        part = record.check(old)["changes"][1]
         self.assertEqual(part["operations"][0]["gains"]["new"]["why"], "no second round confirms it")
 
 
@@ -214,7 +214,7 @@ class Command(unittest.TestCase):
             done = self.run_(str(source), *(word for name in ("text", "md", "html", "json", "kcidb")
                                             for word in (f"--{name}", str(place / name))))
             self.assertEqual((done.returncode, done.stdout), (0, ""), done.stderr)
-            again = form.load(place / "json")
+            again = record.load(place / "json")
             # made again from what it made: not a word differs
             self.assertEqual(dossier.page(again), (place / "html").read_text())
             self.assertEqual(dossier.text(again), (place / "text").read_text())
@@ -233,7 +233,7 @@ class Command(unittest.TestCase):
             source = pathlib.Path(directory) / "in.json"
             source.write_text(json.dumps(DATA))
             done = self.run_(str(source), "--md", directory + "/a.md", "--html", directory + "/new/a.html")
-            self.assertEqual((done.returncode, done.stdout, done.stderr.count("\n")), (say.USAGE, "", 1))
+            self.assertEqual((done.returncode, done.stdout, done.stderr.count("\n")), (errors.USAGE, "", 1))
             self.assertIn("no such directory", done.stderr)
             self.assertEqual(list(pathlib.Path(directory).iterdir()), [source])
 
@@ -244,8 +244,8 @@ class Command(unittest.TestCase):
                          '{"format": "uplift-evaluation/1"}'):
                 source.write_text(text)
                 done = self.run_(str(source))
-                self.assertEqual((done.returncode, done.stdout, done.stderr.count("\n")), (say.USAGE, "", 1), text)
-            self.assertEqual(self.run_(str(source) + ".not").returncode, say.USAGE)
+                self.assertEqual((done.returncode, done.stdout, done.stderr.count("\n")), (errors.USAGE, "", 1), text)
+            self.assertEqual(self.run_(str(source) + ".not").returncode, errors.USAGE)
 
 
 class Garbage(unittest.TestCase):
@@ -265,8 +265,8 @@ class Garbage(unittest.TestCase):
             name: str(where / name) for name in ("text", "md", "html", "kcidb", "json")})
         with contextlib.redirect_stderr(io.StringIO()):
             try:
-                return report._report(args)
-            except say.Problem as problem:
+                return command._report(args)
+            except errors.Problem as problem:
                 self.assertEqual(len(str(problem).splitlines()), 1, problem)
                 return None
 

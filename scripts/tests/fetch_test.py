@@ -14,7 +14,8 @@ from unittest import mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from lab import fetch, kmod, paths, say, targets	# noqa: E402
+from upliftlib.base import console, errors, paths	# noqa: E402
+from upliftlib.lab import fetch, kmod, targets	# noqa: E402
 
 
 def elf(name, content):
@@ -68,13 +69,13 @@ class Image(unittest.TestCase):
     def test_no_image(self):
         self.path.write_bytes(b"hello" * 1000)
         for read in (fetch.vmlinux_of, fetch.release_of):
-            with self.assertRaisesRegex(say.Problem, "is no x86 kernel image") as caught:
+            with self.assertRaisesRegex(errors.Problem, "is no x86 kernel image") as caught:
                 read(self.path)
-            self.assertEqual(caught.exception.code, say.USAGE)
+            self.assertEqual(caught.exception.code, errors.USAGE)
 
     def test_unknown_compression(self):
         self.path.write_bytes(bzimage(b"BZh9" + bytes(100), "6.1"))
-        with self.assertRaisesRegex(say.Problem, "compressed in a way"):
+        with self.assertRaisesRegex(errors.Problem, "compressed in a way"):
             fetch.vmlinux_of(self.path)
 
 
@@ -96,7 +97,7 @@ class Paths(unittest.TestCase):
     def test_no_right_to_lock(self):
         """Who is not root saw 'Permission denied', and the name of a lock."""
         with mock.patch("builtins.open", side_effect=PermissionError(13, "Permission denied")), \
-                self.assertRaisesRegex(say.Problem, "no right to write in .*: run this as root, or set UPLIFT_BUILD"):
+                self.assertRaisesRegex(errors.Problem, "no right to write in .*: run this as root, or set UPLIFT_BUILD"):
             with paths.lock("x"):
                 self.fail("locked")
 
@@ -118,7 +119,7 @@ class Paths(unittest.TestCase):
         self.assertEqual(os.listdir(self.top), ["f"])
 
     def test_sizes(self):
-        self.assertEqual([say.size(count) for count in (7, 1500, 167_422_112, 2_500_000_000)],
+        self.assertEqual([console.size(count) for count in (7, 1500, 167_422_112, 2_500_000_000)],
                          ["7 B", "1.5 kB", "167 MB", "2.5 GB"])
 
 
@@ -148,7 +149,7 @@ class Download(unittest.TestCase):
 
     def test_wrong_content_is_not_kept(self):
         for wrong in (b"another one..", b"the right", b"the right one and more", b""):
-            with self.assertRaisesRegex(say.Problem, r"p_1\.deb has not the SHA256 .*\(an index\)"):
+            with self.assertRaisesRegex(errors.Problem, r"p_1\.deb has not the SHA256 .*\(an index\)"):
                 self.download(wrong)
 
 
@@ -196,11 +197,11 @@ class Compiler(unittest.TestCase):
         (self.kdir / ".config").write_text("CONFIG_GCC_VERSION=150100\n")
         self.assertEqual(kmod.compiler(self.kdir), "gcc-14")
         (self.kdir / ".config").write_text("CONFIG_CC_IS_CLANG=y\n")
-        with self.assertRaisesRegex(say.Problem, "clang"):
+        with self.assertRaisesRegex(errors.Problem, "clang"):
             kmod.compiler(self.kdir)
 
     def test_release(self):
-        with self.assertRaisesRegex(say.Problem, "not a directory that modules can be built in"):
+        with self.assertRaisesRegex(errors.Problem, "not a directory that modules can be built in"):
             kmod.release_of(self.kdir)
         (self.kdir / "include/config").mkdir(parents=True)
         (self.kdir / "include/config/kernel.release").write_text("6.9.1-own\n")

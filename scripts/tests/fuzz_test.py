@@ -23,14 +23,13 @@ import unittest
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "scripts"))
-sys.path.insert(0, str(TOP / "scripts/bodies"))
 
-import csource		# noqa: E402
-import manifests	# noqa: E402
+from upliftlib.base import errors, ktap	# noqa: E402
+from upliftlib.generator import csource, manifests	# noqa: E402
+from upliftlib.report import command as report_command	# noqa: E402
+from upliftlib.inspector import command, source, svg, text	# noqa: E402
+from upliftlib.scheduler import tables	# noqa: E402
 import report as evaluation_report	# noqa: E402
-from front import report as front_report, schedtab	# noqa: E402
-from lab import say, tap	# noqa: E402
-from llc import command, source, svg, text	# noqa: E402
 from tests import dossier_data	# noqa: E402
 
 ROUNDS = int(os.environ.get("FUZZ_ROUNDS", "40"))
@@ -110,7 +109,7 @@ class Fuzz(unittest.TestCase):
             try:
                 with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
                     function(random.Random(f"{function.__name__} {seed}"))
-            except (say.Problem, csource.Problem) as problem:
+            except (errors.Problem, csource.Problem) as problem:
                 said = str(problem)
                 self.assertTrue(said.strip(), f"FUZZ_SEED={seed} FUZZ_ROUNDS=1: refused without a word")
                 self.assertNotIn("\n", said.strip(), f"FUZZ_SEED={seed} FUZZ_ROUNDS=1: refused in several lines")
@@ -198,7 +197,7 @@ class Fuzz(unittest.TestCase):
                 path.write_text(json.dumps(spoil(rng.choice(good), rng)))
             else:
                 path.write_bytes(spoil_bytes(json.dumps(rng.choice(good)).encode(), rng))
-            front_report._report(argparse.Namespace(file=str(path), origin="uplift", **dict.fromkeys(forms, "-")))
+            report_command._report(argparse.Namespace(file=str(path), origin="uplift", **dict.fromkeys(forms, "-")))
 
         self.each(bench)
 
@@ -222,9 +221,9 @@ class Fuzz(unittest.TestCase):
                 found = json.loads(text)
             except (ValueError, RecursionError):
                 return	# as `uplift sched show` says
-            found = schedtab.checked(found, "status")
-            schedtab.live(found)
-            schedtab.live(found, good)
+            found = tables.checked(found, "status")
+            tables.live(found)
+            tables.live(found, good)
 
         self.each(status)
 
@@ -232,13 +231,13 @@ class Fuzz(unittest.TestCase):
         good = ("KTAP version 1\n1..2\n# 6.18, short\n  KTAP version 1\n  1..2\n  ok 1 one\n  not ok 2 two # SKIP why\n"
                 "ok 1 first\nok 2 second # SKIP not here\n# Totals: pass:1 fail:0 xfail:0 xpass:0 skip:1 error:0\n")
 
-        def ktap(rng):
-            report = tap.parse(spoil_bytes(good.encode(), rng).decode(errors="replace"))
+        def stream(rng):
+            report = ktap.parse(spoil_bytes(good.encode(), rng).decode(errors="replace"))
             report.summary()
             counts = report.counts()
             self.assertGreaterEqual(min(counts.values()), 0)
 
-        self.each(ktap)
+        self.each(stream)
 
 
 def spoil_toml(good, rng):

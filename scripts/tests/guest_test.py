@@ -16,7 +16,8 @@ from unittest import mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from lab import guest, initramfs, kselftest, paths, say, signed	# noqa: E402
+from upliftlib.base import console as console_, errors, paths	# noqa: E402
+from upliftlib.lab import guest, initramfs, selftests, signed	# noqa: E402
 
 DEP = """\
 kernel/fs/xfs/xfs.ko.xz: kernel/lib/libcrc32c.ko.xz kernel/fs/netfs.ko.xz
@@ -66,7 +67,7 @@ class Firmware(unittest.TestCase):
             self.assertEqual(signed.signature(self.image(24, magic)), b"m" * 16)
             self.assertIsNone(signed.signature(self.image(0, magic)))
         for bad in (b"", b"MZ" + bytes(100), self.image(24)[:0x90], self.image(24, 7)):
-            with self.assertRaises(say.Problem):
+            with self.assertRaises(errors.Problem):
                 signed.signature(bad)
 
 
@@ -75,9 +76,9 @@ class Names(unittest.TestCase):
 
     def test_leads_nowhere_else(self):
         for name in ("/etc", "..", "../..", "a/b", "", ".", ".lock-x", "a\nb", "~"):
-            with self.assertRaises(say.Problem, msg=name) as problem:
+            with self.assertRaises(errors.Problem, msg=name) as problem:
                 guest.check_name(name)
-            self.assertEqual(problem.exception.code, say.USAGE)
+            self.assertEqual(problem.exception.code, errors.USAGE)
 
     def test_plain_names(self):
         for name in ("6.12-run", "6.12+own.2", "a_b"):
@@ -111,15 +112,15 @@ class ModulesDep(unittest.TestCase):
         self.assertEqual(self.modules.resolve(["ext-one"]), [])
 
     def test_missing(self):
-        with self.assertRaisesRegex(say.Problem, "no module 'minx'"):
+        with self.assertRaisesRegex(errors.Problem, "no module 'minx'"):
             self.modules.resolve(["minx"])
-        with self.assertRaisesRegex(say.Problem, "there are: minix"):
+        with self.assertRaisesRegex(errors.Problem, "there are: minix"):
             self.modules.resolve(["minixfs"])
-        with self.assertRaisesRegex(say.Problem, "'broken' needs 'gone'"):
+        with self.assertRaisesRegex(errors.Problem, "'broken' needs 'gone'"):
             self.modules.resolve(["broken"])
 
     def test_circle(self):
-        with self.assertRaisesRegex(say.Problem, "circle"):
+        with self.assertRaisesRegex(errors.Problem, "circle"):
             self.modules.resolve(["a"])
 
     def test_aliases(self):
@@ -127,7 +128,7 @@ class ModulesDep(unittest.TestCase):
 
     def test_no_depmod(self):
         (self.tree / "modules.dep").unlink()
-        with self.assertRaisesRegex(say.Problem, "depmod"):
+        with self.assertRaisesRegex(errors.Problem, "depmod"):
             initramfs.Modules(self.tree)
 
 
@@ -162,20 +163,20 @@ class Archive(unittest.TestCase):
         self.assertIn("usr/bin/y", archive)
         archive.link("one", "/two")
         archive.link("two", "/one")
-        with self.assertRaisesRegex(say.Problem, "circles"):
+        with self.assertRaisesRegex(errors.Problem, "circles"):
             archive.text("one/x", "")
 
     def test_bad_paths(self):
         archive = initramfs.Archive()
         for path in ("/", "../x", "a/../../x", ""):
-            with self.assertRaises(say.Problem):
+            with self.assertRaises(errors.Problem):
                 archive.text(path, "")
         archive.text("a", "")
-        with self.assertRaisesRegex(say.Problem, "no directory"):
+        with self.assertRaisesRegex(errors.Problem, "no directory"):
             archive.text("a/b", "")
-        with self.assertRaisesRegex(say.Problem, "cannot carry"):
+        with self.assertRaisesRegex(errors.Problem, "cannot carry"):
             archive.copy("x", "/nonexistent")
-        with self.assertRaisesRegex(say.Problem, "neither"):
+        with self.assertRaisesRegex(errors.Problem, "neither"):
             archive.copy("x", "/dev/null")
 
 
@@ -217,14 +218,14 @@ class Topology(unittest.TestCase):
         self.assertEqual(words[1::2], [
             "memory-backend-ram,id=node0,size=512M", "node,nodeid=0,cpus=0-3,memdev=node0",
             "memory-backend-ram,id=node1,size=512M", "node,nodeid=1,cpus=4-7,memdev=node1"])
-        with self.assertRaises(say.Problem):
+        with self.assertRaises(errors.Problem):
             guest.node_args("snc", 7, 1024)
 
     def test_bad(self):
         for name, smp in (("llc4", 6), ("smt", 6), ("uneven", 8), ("blah", 1), (None, 0), (None, 256), ("llc2", 3)):
-            with self.subTest(name=name, smp=smp), self.assertRaises(say.Problem) as caught:
+            with self.subTest(name=name, smp=smp), self.assertRaises(errors.Problem) as caught:
                 guest.topology_args(name, smp)
-            self.assertEqual(caught.exception.code, say.USAGE)
+            self.assertEqual(caught.exception.code, errors.USAGE)
 
 
 class Console(unittest.TestCase):
@@ -270,7 +271,7 @@ class Console(unittest.TestCase):
 [  504.759723]  dl_task_timer+0x360/0x8b0
 [  504.772716] ---[ end trace 0000000000000000 ]---
 """
-        pattern = kselftest.NAMED["switches_iomap"]["excused"]
+        pattern = selftests.NAMED["switches_iomap"]["excused"]
         self.assertEqual(guest.complaints(guest.without(log, pattern)), [])
         for other in (log.replace("hrtimer_forward+0x7b/0xc0", "iomap_new+0x1/0x2 [uplift_iomap]"),
                       log.replace("time/hrtimer.c:1045", "time/timer.c:1045")):
@@ -415,7 +416,7 @@ class FaultOfEmulation(unittest.TestCase):
                                 up="up" in hung, why="".join(hung))
 
         with tempfile.TemporaryDirectory() as directory, mock.patch.object(guest, "_boot", once), \
-                mock.patch.object(say, "_line"):
+                mock.patch.object(console_, "_line"):
             path = pathlib.Path(directory) / "6.12-x/console"
             path.parent.mkdir()
             path.write_text(console)

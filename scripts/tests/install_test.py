@@ -138,7 +138,7 @@ PATH=/usr/bin:/bin exec {tool} "$@"
         code, text = run(sys.executable, command, "lab", "list", "--json")
         self.assertEqual((code, text[:1]), (0, "["), text)
         code, text = run(sys.executable, "-B", "-c", "import sys; sys.path.insert(0, sys.argv[1])\n"
-                         "from lab import paths; print(paths.BUILD)", command.parent)
+                         "from upliftlib.base import paths; print(paths.BUILD)", command.parent)
         self.assertEqual(text.strip(), "/var/cache/uplift")
         # it leaves nothing of its own beside what was installed
         self.install("uninstall")

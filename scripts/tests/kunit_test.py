@@ -14,7 +14,7 @@ from unittest import mock
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import kunit            # noqa: E402
-from lab import paths, say     # noqa: E402
+from upliftlib.base import console, errors, paths	# noqa: E402
 
 CASE_A = "static struct kunit_case cases[] = {\n\tKUNIT_CASE(a),\n\tKUNIT_CASE_SLOW(b),\n\t{}\n};\n"
 SUITE = 'static struct kunit_suite suite = {\n\t.name = "uplift_x",\n};\n'
@@ -74,15 +74,15 @@ class Declared(unittest.TestCase):
                          {"uplift_x": ["a", "b"]})
 
     def test_no_source_is_an_error(self):
-        with self.assertRaises(say.Problem):
+        with self.assertRaises(errors.Problem):
             kunit.declared_cases(self.write())
 
     def test_suite_without_cases_is_an_error(self):
-        with self.assertRaises(say.Problem):
+        with self.assertRaises(errors.Problem):
             kunit.declared_cases(self.write(x=SUITE))
 
     def test_case_listed_twice_is_an_error(self):
-        with self.assertRaises(say.Problem):
+        with self.assertRaises(errors.Problem):
             kunit.declared_cases(self.write(x=CASE_A.replace("(b)", "(a)") + SUITE))
 
     def test_every_case_of_ours_is_listed(self):
@@ -115,7 +115,7 @@ class Declared(unittest.TestCase):
                          {"uplift_x": ["read_a", "read_b"]})
         self.assertEqual(kunit.filtered(suites, "*_y"), {"uplift_y": ["c"]})
         self.assertEqual(kunit.filtered(suites, None), suites)
-        with self.assertRaises(say.Problem):
+        with self.assertRaises(errors.Problem):
             kunit.filtered(suites, "uplift_x.nothing")
 
 
@@ -136,7 +136,7 @@ class Tree(unittest.TestCase):
             path.write_text(text)
         (self.pristine / "link").symlink_to("init")
         self.top.mkdir()
-        mock.patch.object(say, "note").start()
+        mock.patch.object(console, "note").start()
         self.addCleanup(mock.patch.stopall)
 
     def make(self):
@@ -192,7 +192,7 @@ class Tree(unittest.TestCase):
     def test_not_a_kernel_tree(self):
         (self.pristine / "tools/testing/kunit/kunit.py").unlink()
         mock.patch.stopall()
-        with self.assertRaises(say.Problem):
+        with self.assertRaises(errors.Problem):
             self.make()
 
 

@@ -27,10 +27,10 @@ from unittest import mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from front import kos	# noqa: E402
-from lab import llc as lab_llc	# noqa: E402
-from lab import paths, say	# noqa: E402
-from llc import command, layout, model, source, svg, sysfs, text	# noqa: E402
+from upliftlib.base import console, errors, paths, signals	# noqa: E402
+from upliftlib.host import loader	# noqa: E402
+from upliftlib.inspector import command, layout, model, source, svg, sysfs, text	# noqa: E402
+from upliftlib.lab import prediction	# noqa: E402
 
 FIXTURES = paths.TOP / "selftests/fixtures/llc"
 SNAPSHOTS = sorted([path for path in FIXTURES.iterdir() if path.is_dir()] + list(FIXTURES.glob("*.tar.xz")))
@@ -69,9 +69,9 @@ def uplift(*words):
 
     out, err, code = io.StringIO(), io.StringIO(), None
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), \
-            mock.patch.object(say, "error", lambda line: print(f"uplift: {line}", file=sys.stderr)):
+            mock.patch.object(console, "error", lambda line: print(f"uplift: {line}", file=sys.stderr)):
         try:
-            say.run_main(main)
+            signals.run_main(main)
         except SystemExit as status:
             code = status.code
     return code, out.getvalue(), err.getvalue()
@@ -97,7 +97,7 @@ class Lists(unittest.TestCase):
         for words in ("x", "1-", "-1", "3-1", "1,,2", "0-99999999", "1 2", "0x3", "0-3:1/2", 5, None, ["0"]):
             with self.subTest(words=words), self.assertRaises(model.Bad) as caught:
                 model.cpus_of(words, "where")
-            self.assertEqual(caught.exception.code, say.USAGE)
+            self.assertEqual(caught.exception.code, errors.USAGE)
             self.assertTrue(str(caught.exception).startswith("where: "))
 
     def test_sizes(self):
@@ -358,7 +358,7 @@ class Malformed(unittest.TestCase):
         with self.assertRaisesRegex(model.Bad, why) as caught:
             found = source.gather(source.Snapshot(self.dir))
             text.render(*found)
-        self.assertEqual(caught.exception.code, say.USAGE)
+        self.assertEqual(caught.exception.code, errors.USAGE)
         self.assertNotIn("\n", str(caught.exception))
 
     def change(self, name, function):
@@ -702,7 +702,7 @@ class Module(unittest.TestCase):
             path.unlink()
         with mock.patch.dict(os.environ, {"UPLIFT_KO_DIR": str(self.dir)}):
             self.assertEqual(source.built("1.0"), ({name: self.dir / f"{name}.ko.xz" for name in source.MODULES}, set()))
-            self.assertEqual(source.built("1.0")[0], {name: kos.find(name, "1.0")[0] for name in source.MODULES})
+            self.assertEqual(source.built("1.0")[0], {name: loader.find(name, "1.0")[0] for name in source.MODULES})
 
     def test_says_what_to_type(self):
         here = {name: f"/x/{name}.ko" for name in source.MODULES}
@@ -729,7 +729,7 @@ class Module(unittest.TestCase):
         (self.dir / "domains.json").touch()
         (self.dir / "track").symlink_to("/dev/full")
         with mock.patch.object(source, "LLC", self.dir), \
-                self.assertRaisesRegex(say.Problem, r"cannot turn tracking on: No space .*log says why"):
+                self.assertRaisesRegex(errors.Problem, r"cannot turn tracking on: No space .*log says why"):
             source.track(True)
 
     def test_a_cpu_that_comes_meanwhile(self):
@@ -823,7 +823,7 @@ class Command(unittest.TestCase):
         out = io.StringIO()
         args = mock.Mock(watch=0.5, json=True, svg=None, all=False, ascii=False)
         with mock.patch.object(command.time, "sleep", nap), contextlib.redirect_stdout(out):
-            self.assertEqual(command._watch(args, snapshot("made-ids")), say.OK)
+            self.assertEqual(command._watch(args, snapshot("made-ids")), errors.OK)
         self.assertEqual(len([json.loads(line) for line in out.getvalue().splitlines()]), 3)
 
 
@@ -859,24 +859,24 @@ class Validation(unittest.TestCase):
         return b"@ %.1f %d\n" % (ms, len(text_)) + text_
 
     def rows(self, *looks, pids=(1,)):
-        return lab_llc.compared([(lab_llc.samples(b"".join(looks)), set(pids))])
+        return prediction.compared([(prediction.samples(b"".join(looks)), set(pids))])
 
     def test_same(self):
         row = self.rows(self.look(120, (1, 1)), self.look(140, ("young", "young")))
         keys = ("samples", "same", "gathered", "none", "reason", "missing")
         self.assertEqual([row[key] for key in keys], [2, 2, 1, 1, 1, 0])
-        self.assertTrue(lab_llc.agrees(row))
+        self.assertTrue(prediction.agrees(row))
 
     def test_differ(self):
         row = self.rows(self.look(120, (1, 2)), self.look(140, (1, "young")), self.look(160, ("stale", 1)))
         self.assertEqual((row["samples"], row["same"], len(row["differ"])), (3, 0, 3))
         self.assertIn("scheduler domain 1, predicted domain 2", row["differ"][0])
-        self.assertFalse(lab_llc.agrees(row))
+        self.assertFalse(prediction.agrees(row))
 
     def test_reasons_differ(self):
         row = self.rows(*(self.look(120 + n, ("footprint", "unknown")) for n in range(9)))
         self.assertEqual((row["same"], row["reason"]), (9, 0))
-        self.assertFalse(lab_llc.agrees(row))
+        self.assertFalse(prediction.agrees(row))
 
     def test_missing_is_no_agreement(self):
         for verdicts in ((), ((None, 1),), ((1, None),)):
@@ -888,46 +888,46 @@ class Validation(unittest.TestCase):
         self.assertEqual((row["samples"], row["same"]), (1, 1))
 
     def test_nothing_is_no_agreement(self):
-        self.assertFalse(lab_llc.agrees(self.rows()))
+        self.assertFalse(prediction.agrees(self.rows()))
 
     def test_95_percent(self):
         for bad, good in ((1, 19), (0, 20)):
             looks = [self.look(120 + n, (1, 2 if n < bad else 1)) for n in range(bad + good)]
-            self.assertTrue(lab_llc.agrees(self.rows(*looks)))
+            self.assertTrue(prediction.agrees(self.rows(*looks)))
         looks = [self.look(120 + n, (1, 2 if n < 2 else 1)) for n in range(20)]
-        self.assertFalse(lab_llc.agrees(self.rows(*looks)))
+        self.assertFalse(prediction.agrees(self.rows(*looks)))
 
     def test_cut_short(self):
         whole = self.look(120, (1, 1))
         for data in (whole[:-5], whole + b"@ 1 5\nab", whole + b"x 1 1\na"):
-            with self.assertRaises((say.Problem, ValueError)):
-                lab_llc.samples(data)
+            with self.assertRaises((errors.Problem, ValueError)):
+                prediction.samples(data)
 
     def test_who_complained(self):
         stall = "[   52.592646] rcu: INFO: rcu_preempt self-detected stall on CPU\n"
         ours = "[   60.042320] uplift: loading out-of-tree module taints kernel.\n"
-        self.assertTrue(lab_llc.complained_by_itself(stall + ours))
-        self.assertTrue(lab_llc.complained_by_itself(stall))
-        self.assertFalse(lab_llc.complained_by_itself(ours + stall))
-        self.assertFalse(lab_llc.complained_by_itself("[    1.0] fine\n" + ours))
+        self.assertTrue(prediction.complained_by_itself(stall + ours))
+        self.assertTrue(prediction.complained_by_itself(stall))
+        self.assertFalse(prediction.complained_by_itself(ours + stall))
+        self.assertFalse(prediction.complained_by_itself("[    1.0] fine\n" + ours))
 
     def test_cost(self):
         lines = [{"op": "processes", "arm": arm, "best": 1000, "median": median} for arm, median in
                  (("off", 2000), ("off", 1990), ("track", 2130), ("off_again", 1990.8), ("event", 4200))]
-        row = lab_llc.costs(lab_llc.by_arm(lines))["processes"]
+        row = prediction.costs(prediction.by_arm(lines))["processes"]
         self.assertEqual(row, {"off": 995, "track": 1065, "off_again": 995.4, "event": 2100})
-        self.assertTrue(lab_llc.cheap(row))
-        self.assertFalse(lab_llc.cheap(row | {"track": 1076}))
-        self.assertFalse(lab_llc.cheap(row | {"off_again": 1002}))
-        self.assertIn("70.0", lab_llc.cost_table({"processes": row}))
+        self.assertTrue(prediction.cheap(row))
+        self.assertFalse(prediction.cheap(row | {"track": 1076}))
+        self.assertFalse(prediction.cheap(row | {"off_again": 1002}))
+        self.assertIn("70.0", prediction.cost_table({"processes": row}))
         for missing in (lines[:2], [], lines[2:]):
-            with self.assertRaises(say.Problem):
-                lab_llc.by_arm(missing)
+            with self.assertRaises(errors.Problem):
+                prediction.by_arm(missing)
 
     def test_table(self):
         row = self.rows(self.look(120, ("too-many-threads", "too-many-threads")))
-        drawn = lab_llc.table({load.name: row for load in lab_llc.WORKLOADS})
-        self.assertEqual(len(drawn.splitlines()), len(lab_llc.WORKLOADS) + 1)
+        drawn = prediction.table({load.name: row for load in prediction.WORKLOADS})
+        self.assertEqual(len(drawn.splitlines()), len(prediction.WORKLOADS) + 1)
         self.assertIn("too-many-threads / too-many-threads: 1", drawn)
 
 

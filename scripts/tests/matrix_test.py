@@ -15,18 +15,18 @@ from unittest import mock
 SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCRIPTS))
 
-from front import form, kcidb, matrix, report	# noqa: E402
-from lab import matrix as lab_matrix	# noqa: E402
-from lab import paths, say, targets	# noqa: E402
+from upliftlib.base import errors, paths	# noqa: E402
+from upliftlib.report import command, comparison, kcidb, record	# noqa: E402
+from upliftlib.lab import matrix, targets	# noqa: E402
 from tests import dossier_data	# noqa: E402
 
 
 def whole():
     """Two kernels, one failed, one that cannot be had."""
-    data = matrix.new("make matrix") | {"created": "2026-11-21T08:00:00+00:00"}	# not now: made twice, it is the same
+    data = comparison.new("make matrix") | {"created": "2026-11-21T08:00:00+00:00"}	# not now: made twice, it is the same
     data["targets"] = {
         "6.12": {"reference": False, "release": "6.12.1", "version": "6.12.1-1",
-                 "report": form.check(dossier_data.evaluation())},
+                 "report": record.check(dossier_data.evaluation())},
         "7.1": {"reference": False, "failed": "the guest <died> & left"},
         "7.2": {"reference": True, "release": "7.2.1", "version": "7.2.1-1", "report": native()},
         "7.3": {"reference": True, "skipped": "the mirror has none"}}
@@ -37,7 +37,7 @@ def whole():
 def native():
     evaluation = dossier_data.evaluation()
     evaluation["verdict"]["kind"] = "native"
-    return form.check(evaluation)
+    return record.check(evaluation)
 
 
 def cells(text, label):
@@ -48,7 +48,7 @@ def cells(text, label):
 
 class Rendered(unittest.TestCase):
     def test_text(self):
-        text = matrix.text(whole())
+        text = comparison.text(whole())
         self.assertEqual([cell.strip() for cell in cells(text, "change")], ["change", "6.12", "7.1", "7.2*", "7.3*"])
         self.assertEqual([cell.strip() for cell in cells(text, "fslist")],
                          ["fslist", "applicable", "FAILED", "native", "skipped"])
@@ -58,7 +58,7 @@ class Rendered(unittest.TestCase):
         self.assertIn("the mirror has none", text)
 
     def test_the_inspector(self):
-        text = matrix.text(whole())
+        text = comparison.text(whole())
         for label, wanted in (("domains", "2 of 4 CPUs"), ("cache-aware scheduling", "absent"),
                               ("switch, threads, instr.", "5,631"), ("tracking costs", "70.5")):
             self.assertEqual([cell.strip() for cell in cells(text, label)], [label, wanted, "-", wanted, "-"])
@@ -68,36 +68,36 @@ class Rendered(unittest.TestCase):
         evaluation = dossier_data.evaluation()
         evaluation["sections"][1]["rounds"]["switch, threads"]["off"] = [5249.5, 6461.0]
         data = whole()
-        data["targets"]["6.12"]["report"] = form.check(evaluation)
-        self.assertEqual([cell.strip() for cell in cells(matrix.text(data), "tracking costs")],
+        data["targets"]["6.12"]["report"] = record.check(evaluation)
+        self.assertEqual([cell.strip() for cell in cells(comparison.text(data), "tracking costs")],
                          ["tracking costs", "unclear", "-", "70.5", "-"])
 
     def test_all_forms_say_the_same(self):
-        for render in (matrix.text, matrix.markdown):
+        for render in (comparison.text, comparison.markdown):
             text = render(whole())
             for word in ("6.12", "19,086", "877", "95.4%", "no measurable gain", "make matrix"):
                 self.assertIn(word, " ".join(text.split()), render)
-        page = matrix.page(whole())
+        page = comparison.page(whole())
         self.assertIn("the guest &lt;died&gt; &amp; left", page)
         for word in ("<script", "http://", "https://"):
             self.assertNotIn(word, page)
 
     def test_markdown_table(self):
-        lines = [line for line in matrix.markdown(whole()).splitlines() if line.startswith("|")]
+        lines = [line for line in comparison.markdown(whole()).splitlines() if line.startswith("|")]
         self.assertEqual({line.count(" | ") for line in lines[:5]}, {4})
 
     def test_nothing_but_failures(self):
-        data = matrix.new("make matrix")
+        data = comparison.new("make matrix")
         data["targets"] = {"6.1": {"reference": False, "failed": "x"}}
-        for render in (matrix.text, matrix.markdown, matrix.page):
+        for render in (comparison.text, comparison.markdown, comparison.page):
             self.assertIn("6.1", render(data))
 
     def test_wide_enough_for_six(self):
-        data = matrix.new("make matrix")
+        data = comparison.new("make matrix")
         for name in targets.TABLE:
             data["targets"][name] = {"reference": False, "release": name, "version": name,
-                                     "report": form.check(dossier_data.evaluation())}
-        self.assertEqual(len(cells(matrix.text(data), "change")), 7, "the table was turned round")
+                                     "report": record.check(dossier_data.evaluation())}
+        self.assertEqual(len(cells(comparison.text(data), "change")), 7, "the table was turned round")
 
 
 class Reported(unittest.TestCase):
@@ -113,13 +113,13 @@ class Reported(unittest.TestCase):
                 setattr(args, word, "-")
             out = io.StringIO()
             with contextlib.redirect_stdout(out):
-                code = report._report(args)
+                code = command._report(args)
             return code, out.getvalue()
 
     def test_forms(self):
-        self.assertEqual(self.report(), (say.FAIL, matrix.text(whole())))
-        self.assertEqual(self.report("md")[1], matrix.markdown(whole()))
-        self.assertEqual(json.loads(self.report("json")[1])["format"], matrix.FORMAT)
+        self.assertEqual(self.report(), (errors.FAIL, comparison.text(whole())))
+        self.assertEqual(self.report("md")[1], comparison.markdown(whole()))
+        self.assertEqual(json.loads(self.report("json")[1])["format"], comparison.FORMAT)
 
     def test_kcidb(self):
         found = json.loads(self.report("kcidb")[1])
@@ -129,10 +129,10 @@ class Reported(unittest.TestCase):
         self.assertEqual(len(found["tests"]), len({test["id"] for test in found["tests"]}))
 
     def test_garbage(self):
-        for data in ({"format": matrix.FORMAT}, {"format": matrix.FORMAT, "targets": {}},
-                     {"format": matrix.FORMAT, "targets": {"6.1": {}}}, {"format": matrix.FORMAT, "targets": [1]},
-                     {"format": matrix.FORMAT, "targets": {"6.1": {"report": {"format": "x"}}}}):
-            with self.assertRaises(say.Problem) as caught:
+        for data in ({"format": comparison.FORMAT}, {"format": comparison.FORMAT, "targets": {}},
+                     {"format": comparison.FORMAT, "targets": {"6.1": {}}}, {"format": comparison.FORMAT, "targets": [1]},
+                     {"format": comparison.FORMAT, "targets": {"6.1": {"report": {"format": "x"}}}}):
+            with self.assertRaises(errors.Problem) as caught:
                 self.report(data=data)
             self.assertEqual(len(str(caught.exception).splitlines()), 1)
 
@@ -149,20 +149,20 @@ class Resumed(unittest.TestCase):
         def evaluate(target, accel=None):
             self.evaluated.append(target.name)
             if target.name in self.fails:
-                raise say.Problem(f"{target.name} fell over")
+                raise errors.Problem(f"{target.name} fell over")
             if target.name == "7.1":
                 raise OSError(5, "I/O error")
             return dossier_data.evaluation()
 
         def fetch(name, want=()):
             if name == "7.3":
-                raise say.Skip("gone from the archive")
+                raise errors.Skip("gone from the archive")
             return types.SimpleNamespace(name=name, release=f"{name}.1", version=f"{name}.1-1")
-        for where, name, what in ((lab_matrix.commands.fetch, "fetch", fetch), (lab_matrix.kmod, "build", lambda _: {}),
-                                  (lab_matrix.selftests, "build", lambda: self.where),
-                                  (lab_matrix.evaluate, "evaluate", evaluate),
-                                  (lab_matrix.buildroot, "ensure", lambda: None),
-                                  (lab_matrix, "state", lambda target, kos, tests: self.state),
+        for where, name, what in ((matrix.commands.fetch, "fetch", fetch), (matrix.kmod, "build", lambda _: {}),
+                                  (matrix.testprograms, "build", lambda: self.where),
+                                  (matrix.evaluate, "evaluate", evaluate),
+                                  (matrix.buildroot, "ensure", lambda: None),
+                                  (matrix, "state", lambda target, kos, tests: self.state),
                                   (paths, "REPORT", self.where.parent)):
             patch = mock.patch.object(where, name, what)
             patch.start()
@@ -174,14 +174,14 @@ class Resumed(unittest.TestCase):
         args = types.SimpleNamespace(targets=list(names), accel=None, again=again, json=False)
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = lab_matrix._matrix(args)
+            code = matrix._matrix(args)
         return code, out.getvalue()
 
     def test_taken_again(self):
-        self.assertEqual(self.run_it("6.1", "6.12")[0], say.OK)
+        self.assertEqual(self.run_it("6.1", "6.12")[0], errors.OK)
         self.assertEqual(self.evaluated, ["6.1", "6.12"])
         code, text = self.run_it("6.1", "6.12", "6.18")
-        self.assertEqual((code, self.evaluated), (say.OK, ["6.18"]))
+        self.assertEqual((code, self.evaluated), (errors.OK, ["6.18"]))
         self.assertIn("6.12", text)
         self.state = "another"
         self.run_it("6.1")
@@ -193,7 +193,7 @@ class Resumed(unittest.TestCase):
         self.fails = {"6.12"}
         code, text = self.run_it("6.1", "6.12", "7.1", "7.3", "6.18")
         self.assertEqual(self.evaluated, ["6.1", "6.12", "7.1", "6.18"])
-        self.assertEqual(code, say.FAIL)
+        self.assertEqual(code, errors.FAIL)
         self.assertEqual([cell.strip() for cell in cells(text, "fslist")],
                          ["fslist", "applicable", "FAILED", "FAILED", "skipped", "applicable"])
         # what failed is tried anew, what passed is kept
@@ -202,7 +202,7 @@ class Resumed(unittest.TestCase):
         self.assertEqual(self.evaluated, ["6.12"])
 
     def test_stopped(self):
-        with mock.patch.object(lab_matrix.evaluate, "evaluate", side_effect=[dossier_data.evaluation(),
+        with mock.patch.object(matrix.evaluate, "evaluate", side_effect=[dossier_data.evaluation(),
                                                                              KeyboardInterrupt]):
             with self.assertRaises(KeyboardInterrupt):
                 self.run_it("6.1", "6.12")
@@ -224,16 +224,16 @@ class Resumed(unittest.TestCase):
         for suffix in ("txt", "md", "html", "json"):
             self.assertTrue((self.where.parent / f"matrix.{suffix}").stat().st_size, suffix)
         data = json.loads((self.where.parent / "matrix.json").read_text())
-        self.assertEqual(matrix.check(copy.deepcopy(data))["ok"], True)
+        self.assertEqual(comparison.check(copy.deepcopy(data))["ok"], True)
 
     def test_no_such_target(self):
-        with self.assertRaises(say.Problem) as caught:
+        with self.assertRaises(errors.Problem) as caught:
             self.run_it("6.1", "5.0")
-        self.assertEqual(caught.exception.code if hasattr(caught.exception, "code") else say.USAGE, say.USAGE)
+        self.assertEqual(caught.exception.code if hasattr(caught.exception, "code") else errors.USAGE, errors.USAGE)
         self.assertEqual(self.evaluated, [])
 
     def test_nothing_to_be_had(self):
-        self.assertEqual(self.run_it("7.3")[0], say.SKIP)
+        self.assertEqual(self.run_it("7.3")[0], errors.SKIP)
 
 
 if __name__ == "__main__":

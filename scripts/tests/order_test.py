@@ -14,7 +14,8 @@ SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCRIPTS))
 
 import kunit	# noqa: E402
-from lab import apt, buildroot, say	# noqa: E402
+from upliftlib.base import errors	# noqa: E402
+from upliftlib.lab import apt, buildroot	# noqa: E402
 
 WRONG = (
     ("evaluate", "--kernel", "/nonexistent", "--modules", "/nonexistent"),
@@ -53,7 +54,7 @@ class Order(unittest.TestCase):
 
     def said(self, words):
         """The Problem of a command of the lab's."""
-        with self.assertRaises(say.Problem) as raised:
+        with self.assertRaises(errors.Problem) as raised:
             args = UPLIFT.commands_of(["lab", *words]).parse_args(["lab", *words])
             args.func(args)
         return raised.exception
@@ -62,7 +63,7 @@ class Order(unittest.TestCase):
         """A root of Debian was made, and 165 MB were downloaded, for minutes, before a misspelt name was refused."""
         for words in WRONG:
             with self.subTest(words):
-                self.assertEqual(self.said(words).code, say.USAGE)
+                self.assertEqual(self.said(words).code, errors.USAGE)
 
     def test_not_root(self):
         """110 MB were there before it said that it must be root, or it said something else."""
@@ -71,7 +72,7 @@ class Order(unittest.TestCase):
                       ("live", "6.12", "--", "probe")):
             with self.subTest(words):
                 self.assertRegex(str(self.said(words)), "must run as root")
-        with self.assertRaisesRegex(say.Problem, "must run as root"):
+        with self.assertRaisesRegex(errors.Problem, "must run as root"):
             kunit.main([])
 
     def test_kunit(self):

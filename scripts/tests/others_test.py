@@ -9,7 +9,8 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from lab import buildroot, others, paths, say		# noqa: E402
+from upliftlib.base import errors, paths	# noqa: E402
+from upliftlib.lab import buildroot, others	# noqa: E402
 
 TEXT = """\
 0 said proc.read ok 1 one
@@ -44,9 +45,9 @@ class Words(unittest.TestCase):
     def test_no_such_test(self):
         """Beside another word it was passed over; alone it was told after minutes of unpacking."""
         for words in ("nosuch", "epoll nosuch", "fio.xfs fio.nosuch", "ftrac"):
-            with self.assertRaisesRegex(say.Problem, "no test of others '.*'; there are: proc.fd-001-lookup ") as caught:
+            with self.assertRaisesRegex(errors.Problem, "no test of others '.*'; there are: proc.fd-001-lookup ") as caught:
                 others.words_of(words)
-            self.assertEqual(caught.exception.code, say.USAGE)
+            self.assertEqual(caught.exception.code, errors.USAGE)
 
 
 class Compare(unittest.TestCase):

@@ -16,8 +16,8 @@ import unittest
 SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCRIPTS))
 
-from front import bench	# noqa: E402
-from lab import paths, say	# noqa: E402
+from upliftlib.base import errors, paths	# noqa: E402
+from upliftlib.host import bench	# noqa: E402
 from tests import dossier_data	# noqa: E402
 
 
@@ -61,9 +61,9 @@ class Files(unittest.TestCase):
             with self.assertRaises(OSError) as caught:
                 paths.write(path, "x")
             self.assertEqual(caught.exception.filename, str(path))
-        with self.assertRaises(say.Problem) as caught:
+        with self.assertRaises(errors.Problem) as caught:
             bench._out("/proc/none/x", "release")
-        self.assertEqual(caught.exception.code, say.USAGE)
+        self.assertEqual(caught.exception.code, errors.USAGE)
 
 
 class Streams(unittest.TestCase):
@@ -83,9 +83,9 @@ class Streams(unittest.TestCase):
             source.write_text(json.dumps(dossier_data.evaluation()))
             for fds in ((0,), (1,), (2,), (1, 2), (0, 1, 2)):
                 html = pathlib.Path(where) / "out.html"
-                self.assertEqual(self.run_closed(fds, "report", str(source), "--html", str(html)), say.OK, fds)
+                self.assertEqual(self.run_closed(fds, "report", str(source), "--html", str(html)), errors.OK, fds)
                 self.assertTrue(html.read_text().endswith("</html>\n"), fds)
-                self.assertEqual(self.run_closed(fds, "report", str(source) + ".none"), say.USAGE, fds)
+                self.assertEqual(self.run_closed(fds, "report", str(source) + ".none"), errors.USAGE, fds)
 
     def test_full(self):
         with tempfile.TemporaryDirectory() as where:
@@ -94,7 +94,7 @@ class Streams(unittest.TestCase):
             with open("/dev/full", "w") as full:
                 done = subprocess.run([sys.executable, "-B", SCRIPTS / "uplift", "report", str(source)], stdout=full,
                                       stderr=subprocess.PIPE, text=True)
-            self.assertEqual((done.returncode, done.stderr), (say.FAIL, "uplift: No space left on device\n"))
+            self.assertEqual((done.returncode, done.stderr), (errors.FAIL, "uplift: No space left on device\n"))
 
 
 class Ended(unittest.TestCase):
@@ -102,12 +102,12 @@ class Ended(unittest.TestCase):
         """Ended by its id a command left behind a child that it did not know of yet."""
         program = ("import subprocess, sys, time\n"
                    "sys.path.insert(0, sys.argv[1])\n"
-                   "from lab import say\n"
+                   "from upliftlib.base import signals\n"
                    "def main():\n"
-                   "    say.end_on_sigterm()\n"
+                   "    signals.end_on_sigterm()\n"
                    "    print(subprocess.Popen(['sleep', '600']).pid, flush=True)\n"
                    "    time.sleep(600)\n"
-                   "say.run_main(main)\n")
+                   "signals.run_main(main)\n")
         parent = subprocess.Popen([sys.executable, "-B", "-c", program, str(SCRIPTS)], text=True,
                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         child = int(parent.stdout.readline())
@@ -127,9 +127,9 @@ class Ended(unittest.TestCase):
         """`make test` passed SIGTERM on, and sent it again on its way out: what a command was clearing away stayed."""
         program = ("import sys, time\n"
                    "sys.path.insert(0, sys.argv[1])\n"
-                   "from lab import say\n"
+                   "from upliftlib.base import signals\n"
                    "def main():\n"
-                   "    say.end_on_sigterm()\n"
+                   "    signals.end_on_sigterm()\n"
                    "    try:\n"
                    "        print('begun', flush=True)\n"
                    "        time.sleep(600)\n"
@@ -137,7 +137,7 @@ class Ended(unittest.TestCase):
                    "        print('clearing', flush=True)\n"
                    "        time.sleep(0.5)\n"
                    "        print('cleared', flush=True)\n"
-                   "say.run_main(main)\n")
+                   "signals.run_main(main)\n")
         with subprocess.Popen([sys.executable, "-B", "-c", program, str(SCRIPTS)], text=True, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE) as ended:
             for said in ("begun\n", "clearing\n"):

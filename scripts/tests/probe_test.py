@@ -16,8 +16,9 @@ from unittest import mock
 SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCRIPTS))
 
-from front import ask, bench, changes, doctor, files, form, kos, machine, probe, programs, selftest	# noqa: E402
-from lab import paths, say	# noqa: E402
+from upliftlib.base import changes, console, errors, paths, prompt	# noqa: E402
+from upliftlib.report import record	# noqa: E402
+from upliftlib.host import bench, doctor, loader, machine, probe, programs, selftest, testfiles	# noqa: E402
 
 FULL = {"CONFIG_MODULES": "y", "CONFIG_KPROBES": "y", "CONFIG_KALLSYMS": "y", "CONFIG_DYNAMIC_FTRACE": "y",
         "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS": "y", "CONFIG_FS_IOMAP": "y", "CONFIG_EPOLL": "y", "CONFIG_DEBUG_FS": "y"}
@@ -73,9 +74,9 @@ class Changes(unittest.TestCase):
         self.assertEqual(names[:3], ["fslist", "iomap", "epoll"])
         # in their order, whatever was typed
         self.assertEqual([change.name for change in changes.chosen(["epoll", "fslist"])], ["fslist", "epoll"])
-        with self.assertRaises(say.Problem) as caught:
+        with self.assertRaises(errors.Problem) as caught:
             changes.chosen(["nothing"])
-        self.assertEqual(caught.exception.code, say.USAGE)
+        self.assertEqual(caught.exception.code, errors.USAGE)
 
     def test_lacks(self):
         epoll, fslist = self.found["epoll"], self.found["fslist"]
@@ -93,7 +94,7 @@ class Changes(unittest.TestCase):
             found = changes.load(pathlib.Path(top))["pond"]
             self.assertEqual((found.module, list(found.patches())), ("uplift_pond", ["modules/pond/pond_new.cocci"]))
             (place / "about.toml").write_text("title =")
-            with self.assertRaises(say.Problem):
+            with self.assertRaises(errors.Problem):
                 changes.load(pathlib.Path(top))
 
 
@@ -141,23 +142,23 @@ class Static(unittest.TestCase):
 
 class Refusals(unittest.TestCase):
     def test_the_module_says_why(self):
-        found = kos.of_refusal(kos.Refused(errno.ENODEV, ["unaffected: this kernel's iterators never had the fault"]))
+        found = loader.of_refusal(loader.Refused(errno.ENODEV, ["unaffected: this kernel's iterators never had the fault"]))
         self.assertEqual((found["kind"], found["evidence"]), ("unaffected", ["this kernel's iterators never had the fault"]))
 
     def test_errno_alone(self):
         for number, kind in ((errno.EEXIST, "native"), (errno.ENODEV, "unaffected"), (errno.EOPNOTSUPP, "unsupported"),
                              (errno.ENOEXEC, "unsupported")):
-            found = kos.of_refusal(kos.Refused(number, []))
+            found = loader.of_refusal(loader.Refused(number, []))
             self.assertEqual((found["kind"], found["errno"]), (kind, errno.errorcode[number]))
             self.assertTrue(found["evidence"][0])
 
     def test_7_x_keeps_eexist_for_itself(self):
-        found = kos.of_refusal(kos.Refused(errno.EBUSY, ["native: this kernel caches the text of the list already"]))
+        found = loader.of_refusal(loader.Refused(errno.EBUSY, ["native: this kernel caches the text of the list already"]))
         self.assertEqual(found["kind"], "native")
 
     def test_no_verdict_of_ours(self):
-        with mock.patch.object(kos, "ensure", side_effect=kos.Refused(errno.EKEYREJECTED, [])), \
-                mock.patch.object(kos, "debugfs"), mock.patch.object(machine, "config", return_value=(FULL, "x")):
+        with mock.patch.object(loader, "ensure", side_effect=loader.Refused(errno.EKEYREJECTED, [])), \
+                mock.patch.object(loader, "debugfs"), mock.patch.object(machine, "config", return_value=(FULL, "x")):
             found = probe.ask_module(changes.load()["epoll"], Types("function do_epoll_wait"))
         self.assertEqual((found["kind"], found["from"]), ("unknown", "btf"))
         self.assertIn("EKEYREJECTED", found["evidence"][0])
@@ -182,10 +183,10 @@ class Find(unittest.TestCase):
 
     def test_this_kernels_only(self):
         path = self.place / "uplift_pond.ko"
-        self.assertEqual(kos.find("uplift_pond", "6.18.1"), (None, []))
+        self.assertEqual(loader.find("uplift_pond", "6.18.1"), (None, []))
         path.write_bytes(module("6.18.1"))
-        self.assertEqual(kos.find("uplift_pond", "6.18.1"), (path, []))
-        found, others = kos.find("uplift_pond", "6.18.15")
+        self.assertEqual(loader.find("uplift_pond", "6.18.1"), (path, []))
+        found, others = loader.find("uplift_pond", "6.18.15")
         self.assertIsNone(found)
         self.assertIn("for 6.18.1)", others[0])
 
@@ -194,7 +195,7 @@ class Find(unittest.TestCase):
         path = self.place / "uplift_pond.ko.xz"
         path.write_bytes(lzma.compress(module("6.18.1")))
         (self.place / "uplift_pond.ko.bak").write_bytes(b"")
-        self.assertEqual(kos.find("uplift_pond", "6.18.1")[0], path)
+        self.assertEqual(loader.find("uplift_pond", "6.18.1")[0], path)
 
     def test_what_to_type(self):
         known = changes.load()
@@ -219,7 +220,7 @@ class Doctor(unittest.TestCase):
             self.assertEqual(bool(row["type"]), row["state"] != doctor.OK, row)
 
     def reading(self, **texts):
-        return mock.patch.object(kos, "read", lambda path, default="": texts.get(pathlib.Path(path).name, default))
+        return mock.patch.object(loader, "read", lambda path, default="": texts.get(pathlib.Path(path).name, default))
 
     def test_a_guest_of_nobody_known(self):
         def reading(**texts):
@@ -256,11 +257,11 @@ class Doctor(unittest.TestCase):
 
     def test_what_only_building_takes(self):
         self.enterContext(mock.patch.object(machine, "takes_modules", return_value=True))
-        with mock.patch.object(kos, "find", return_value=(pathlib.Path("/x/uplift.ko"), [])), \
+        with mock.patch.object(loader, "find", return_value=(pathlib.Path("/x/uplift.ko"), [])), \
                 mock.patch("shutil.which", return_value=None):
             for check in (doctor.check_compiler, doctor.check_coccinelle):
                 self.assertEqual(check()[0], doctor.OK)
-        with mock.patch.object(kos, "find", return_value=(None, [])), mock.patch("shutil.which", return_value=None):
+        with mock.patch.object(loader, "find", return_value=(None, [])), mock.patch("shutil.which", return_value=None):
             self.assertEqual(doctor.check_coccinelle()[0], doctor.MISSING)
 
 
@@ -280,7 +281,7 @@ class Machine(unittest.TestCase):
     def test_cpu(self):
         with mock.patch("os.sched_getaffinity", return_value={0, 2, 5}):
             self.assertEqual((bench.pick_cpu(), bench.pick_cpu(2)), (5, 2))
-            with self.assertRaises(say.Problem):
+            with self.assertRaises(errors.Problem):
                 bench.pick_cpu(3)
 
 
@@ -344,7 +345,7 @@ class Bench(unittest.TestCase):
         part = {}
         change = changes.load()["epoll"]
         stats_ = {"calls_null": "5", "calls_new": "3", "function": "f", "method": "m", "state": "dead"}
-        with mock.patch.object(kos, "stats", return_value=stats_):
+        with mock.patch.object(loader, "stats", return_value=stats_):
             said = bench._shown(part, change, ["off", "null", "new"], {"calls_null": "2", "calls_new": "3"})
         self.assertEqual(said, ["epoll: no call went to the arm new: dead"])
         self.assertEqual(part["redirect"], {"function": "f", "method": "m"})
@@ -355,7 +356,7 @@ class Bench(unittest.TestCase):
             self.options.counting = True
             self.assertEqual(bench.void(self.options), "")
         samples = {"off": [1.0] * 30, "off_again": [1.0] * 30, "null": [2.0] * 30, "new": [1.0] * 30}
-        found = form.operation("x", samples, void="emulated")
+        found = record.operation("x", samples, void="emulated")
         self.assertEqual((found["gains"]["new"]["claim"], found["gains"]["new"]["why"]), ("none", "emulated"))
 
 
@@ -368,7 +369,7 @@ class Selftest(unittest.TestCase):
             path = pathlib.Path(directory) / "epoll.sh"
             path.write_text(f"#!/bin/sh\ncat <<'E'\n{text}E\nexit {status}\n")
             path.chmod(0o755)
-            with mock.patch.object(say, "note"):
+            with mock.patch.object(console, "note"):
                 return selftest.run(change, directory)
 
     def test_passed(self):
@@ -389,38 +390,38 @@ class Selftest(unittest.TestCase):
 
 class Ask(unittest.TestCase):
     def test_no_terminal_no_consent(self):
-        with mock.patch.object(say, "note"), mock.patch("sys.stdin") as stdin:
+        with mock.patch.object(console, "note"), mock.patch("sys.stdin") as stdin:
             stdin.isatty.return_value = False
-            self.assertFalse(ask.agreed(["x"], False))
-            self.assertTrue(ask.agreed(["x"], True))
+            self.assertFalse(prompt.agreed(["x"], False))
+            self.assertTrue(prompt.agreed(["x"], True))
             stdin.isatty.return_value = True
             for answer, is_yes in (("y\n", True), ("yes\n", True), ("\n", False), ("n\n", False), ("", False)):
                 stdin.readline.return_value = answer
                 with mock.patch("sys.stderr"):
-                    self.assertEqual(ask.agreed(["x"], False), is_yes, answer)
+                    self.assertEqual(prompt.agreed(["x"], False), is_yes, answer)
 
     def test_colour_only_on_a_terminal(self):
         stream = mock.Mock()
         stream.isatty.return_value = True
         with mock.patch.dict(os.environ, {"TERM": "xterm"}):
             os.environ.pop("NO_COLOR", None)
-            self.assertEqual(ask.coloured("native", "native", stream), "\033[36mnative\033[m")
+            self.assertEqual(prompt.coloured("native", "native", stream), "\033[36mnative\033[m")
             os.environ["NO_COLOR"] = "1"
-            self.assertEqual(ask.coloured("native", "native", stream), "native")
+            self.assertEqual(prompt.coloured("native", "native", stream), "native")
         stream.isatty.return_value = False
-        self.assertEqual(ask.coloured("native", "native", stream), "native")
+        self.assertEqual(prompt.coloured("native", "native", stream), "native")
 
 
 class Files(unittest.TestCase):
     def test_not_over_somebodys_ram_disks(self):
-        with mock.patch.object(kos, "loaded", return_value=True), \
+        with mock.patch.object(loader, "loaded", return_value=True), \
                 mock.patch.object(pathlib.Path, "exists", return_value=True):
-            self.assertIn("in use", files.ramdisk_lacks())
+            self.assertIn("in use", testfiles.ramdisk_lacks())
 
     def test_in_a_directory(self):
         back = mock.Mock()
-        with tempfile.TemporaryDirectory() as directory, mock.patch.object(files, "SIZE", 1 << 20):
-            path, = files.in_directory(directory, back)
+        with tempfile.TemporaryDirectory() as directory, mock.patch.object(testfiles, "SIZE", 1 << 20):
+            path, = testfiles.in_directory(directory, back)
             self.assertEqual(path.stat().st_size, 1 << 20)
             back.add.assert_called_once_with("remove", str(path))
 
@@ -440,8 +441,8 @@ class Command(unittest.TestCase):
     def test_probe_without_consent(self):
         # no terminal and no --yes: nothing is loaded, and still something is said
         done = self.run_("probe", "--json")
-        self.assertIn(done.returncode, (say.OK, say.SKIP), done.stderr)
-        data = form.check(json.loads(done.stdout))
+        self.assertIn(done.returncode, (errors.OK, errors.SKIP), done.stderr)
+        data = record.check(json.loads(done.stdout))
         self.assertTrue(all(part["verdict"]["kind"] in changes.KINDS and part["verdict"]["evidence"]
                             for part in data["changes"]))
         self.assertEqual(data["machine"]["taint"], data["machine"]["taint_after"])
@@ -449,14 +450,14 @@ class Command(unittest.TestCase):
     def test_doctor(self):
         done = self.run_("doctor", "--json")
         data = json.loads(done.stdout)
-        self.assertEqual(done.returncode, say.OK if data["ok"] else say.FAIL)
+        self.assertEqual(done.returncode, errors.OK if data["ok"] else errors.FAIL)
         self.assertEqual(data["ok"], all(row["state"] != "missing" for row in data["checks"]))
 
     def test_usage(self):
         for words in (("probe", "nothing"), ("bench", "nothing"), ("bench", "--rounds", "0"), ("report", "/nowhere.json"),
                       ("bench", "--cpu", "99999")):
             done = self.run_(*words)
-            self.assertEqual((done.returncode, done.stdout), (say.USAGE, ""), words)
+            self.assertEqual((done.returncode, done.stdout), (errors.USAGE, ""), words)
             self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
 
 

@@ -9,7 +9,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import report	# noqa: E402
-from lab import fslist	# noqa: E402
+from upliftlib.lab import proclist	# noqa: E402
 
 
 def arm(pread, whole, second=None):
@@ -96,10 +96,10 @@ class Report(unittest.TestCase):
                    {"arm": "cached", "round": 2, "op": "pread_open_fd", "best": 1080.6},
                    {"arm": "off", "round": 1, "op": "pread_open_fd", "best": 19086.0},
                    {"arm": "off", "round": 1, "op": "getppid", "best": 332.0}]
-        self.assertEqual(fslist.arms(samples), {
+        self.assertEqual(proclist.arms(samples), {
             "off": {"pread_open_fd": {"instructions": 19086, "rounds": [19086.0]}},
             "cached": {"pread_open_fd": {"instructions": 1081, "rounds": [1081.0, 1080.6]}}})
-        self.assertEqual(list(fslist.arms(samples)), ["off", "cached"])
+        self.assertEqual(list(proclist.arms(samples)), ["off", "cached"])
 
 
 if __name__ == "__main__":

@@ -18,9 +18,10 @@ SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 TOP = SCRIPTS.parent
 sys.path.insert(0, str(SCRIPTS))
 
-from front import sched as command, schedtab	# noqa: E402
-from lab import paths, say, sched	# noqa: E402
-from llc import model	# noqa: E402
+from upliftlib.base import errors, paths	# noqa: E402
+from upliftlib.inspector import model	# noqa: E402
+from upliftlib.scheduler import command, tables	# noqa: E402
+from upliftlib.lab import schedulers	# noqa: E402
 
 
 def status(runs=10, pid=7, latency=None):
@@ -39,19 +40,19 @@ def sample(arm, load, *works, moves=0, late=None):
 class Figures(unittest.TestCase):
     def test_percentile(self):
         counts = [0] * 32
-        self.assertIsNone(schedtab.percentile(counts, 0.5))
+        self.assertIsNone(tables.percentile(counts, 0.5))
         counts[3], counts[10] = 99, 1
-        self.assertEqual(schedtab.percentile(counts, 0.5), 16)
-        self.assertEqual(schedtab.percentile(counts, 0.99), 16)
-        self.assertEqual(schedtab.percentile(counts, 1), 2048)
+        self.assertEqual(tables.percentile(counts, 0.5), 16)
+        self.assertEqual(tables.percentile(counts, 0.99), 16)
+        self.assertEqual(tables.percentile(counts, 1), 2048)
 
     def test_placement(self):
-        found = schedtab.placement(sample("land", "2x2", [90, 10, 0], [0, 100, 0], moves=3))
+        found = tables.placement(sample("land", "2x2", [90, 10, 0], [0, 100, 0], moves=3))
         self.assertEqual(found, {"top": 95.0, "least": 90.0, "moves": 6})
-        self.assertIsNone(schedtab.placement(sample("land", "2x2", [0, 0])))
+        self.assertIsNone(tables.placement(sample("land", "2x2", [0, 0])))
 
     def test_of_ns(self):
-        self.assertEqual([schedtab.of_ns(ns) for ns in (None, 7, 1500, 2_345_678, 10**11)],
+        self.assertEqual([tables.of_ns(ns) for ns in (None, 7, 1500, 2_345_678, 10**11)],
                          ["-", "7 ns", "1.5 us", "2.3 ms", "100 s"])
 
     def test_cpu_list(self):
@@ -60,27 +61,27 @@ class Figures(unittest.TestCase):
 
 class Tables(unittest.TestCase):
     def test_live(self):
-        text = schedtab.live(status())
+        text = tables.live(status())
         self.assertRegex(text, r"(?m)^0 +0-2,8 +5 +3 +10 +2 +1 +- ")
         self.assertIn("passed up: 8, with 1 wakeups", text)
 
     def test_live_since(self):
         was, now = status(runs=10), status(runs=25, latency=[0, 0, 4] + [0] * 29)
         now["stats"]["passed_up"] = 20
-        text = schedtab.live(now, was)
+        text = tables.live(now, was)
         self.assertRegex(text, r"(?m)^0 +0-2,8 +5 +3 +15 +0 +0 +8 ns ")
         self.assertIn("passed up: 12,", text)
 
     def test_live_of_another_run(self):
         # counts began anew with another process: what they were says nothing
-        self.assertIn(" 25 ", schedtab.live(status(runs=25), status(runs=10, pid=8)))
+        self.assertIn(" 25 ", tables.live(status(runs=25), status(runs=10, pid=8)))
 
     def test_checked(self):
-        schedtab.checked(status(), "x")
+        tables.checked(status(), "x")
         for bad in ({}, [], {**status(), "format": 2}, {**status(), "domains": [{}]}, {**status(), "pid": "7"},
                     {**status(), "pid": 0}, {**status(), "pid": -1}, {**status(), "name": ""}):
-            with self.assertRaises(say.Problem):
-                schedtab.checked(bad, "x")
+            with self.assertRaises(errors.Problem):
+                tables.checked(bad, "x")
 
     def test_cut_status(self):
         # as it is while somebody else writes it, or the disk is full
@@ -89,7 +90,7 @@ class Tables(unittest.TestCase):
             self.assertIsNone(command.status())
             for cut in range(0, len(whole), 7):
                 command.STATUS.write_text(whole[:cut])
-                with self.assertRaisesRegex(say.Problem, "cannot be read|no status"):
+                with self.assertRaisesRegex(errors.Problem, "cannot be read|no status"):
                     command.status()
             command.STATUS.write_text(whole)
             self.assertEqual(command.status()["pid"], 7)
@@ -98,10 +99,10 @@ class Tables(unittest.TestCase):
         # it started again, and learnt of a cache
         was, now = status(runs=10), status(runs=25)
         now["domains"].append(now["domains"][0])
-        self.assertEqual(schedtab.live(now, was).count(" 25 "), 2)
+        self.assertEqual(tables.live(now, was).count(" 25 "), 2)
 
     def test_comparison(self):
-        text = schedtab.comparison([sample("eevdf", "2x2", [40, 60]), sample("land", "2x2", [100, 0]),
+        text = tables.comparison([sample("eevdf", "2x2", [40, 60]), sample("land", "2x2", [100, 0]),
                                     sample("land", "messages:2x8", [1, 1], late={"count": 1, "p50": 1000, "p99": 2000,
                                                                                  "max": 3000})], "instructions")
         self.assertRegex(text, r"2 processes x 2 threads +EEVDF +60\.0%")
@@ -110,7 +111,7 @@ class Tables(unittest.TestCase):
 
     def test_gaps(self):
         state = {"gap_ns": 1000, "gap_any_ns": 2500, "stats": {"passed_up": 5, "wakes": 1}}
-        self.assertEqual(sched.gaps({"land": state}), "uplift_land: CPUs idle while tasks waited that went up: 1,000 "
+        self.assertEqual(schedulers.gaps({"land": state}), "uplift_land: CPUs idle while tasks waited that went up: 1,000 "
                          "instructions, any task: 2,500; 5 tasks passed up, 1 wakeups\n")
 
 
@@ -123,22 +124,22 @@ class Trace(unittest.TestCase):
 """
 
     def test_turns(self):
-        found = schedtab.trace(self.TEXT, {0: 0, 1: 1})
+        found = tables.trace(self.TEXT, {0: 0, 1: 1})
         turns = [event for event in found["traceEvents"] if event["ph"] == "X"]
         self.assertEqual(turns, [{"ph": "X", "name": "a b 42", "pid": 2, "tid": 2, "ts": 10000100, "dur": 250,
                                   "args": {"pid": 42}}])
         names = {event["args"]["name"] for event in found["traceEvents"] if event["ph"] == "M"}
         self.assertEqual(names, {"CPU 0", "CPU 1", "domain 0", "domain 1"})
-        self.assertEqual(sched.trace_problems(json.loads(json.dumps(found))), [])
+        self.assertEqual(schedulers.trace_problems(json.loads(json.dumps(found))), [])
 
     def test_lost_events(self):
         # a turn that began before them has no known end
         lines = self.TEXT.splitlines()
-        found = schedtab.trace("\n".join([*lines[:3], "CPU:1 [LOST 12 EVENTS]", *lines[3:]]), {0: 0, 1: 1})
+        found = tables.trace("\n".join([*lines[:3], "CPU:1 [LOST 12 EVENTS]", *lines[3:]]), {0: 0, 1: 1})
         self.assertEqual([event for event in found["traceEvents"] if event["ph"] == "X"], [])
 
     def test_format(self):
-        good = schedtab.trace(self.TEXT, {0: 0, 1: 1})
+        good = tables.trace(self.TEXT, {0: 0, 1: 1})
         turn = next(event for event in good["traceEvents"] if event["ph"] == "X")
         for bad in ([], {}, {"traceEvents": []}, {**good, "displayTimeUnit": "s"},
                     {**good, "traceEvents": [turn]},
@@ -147,7 +148,7 @@ class Trace(unittest.TestCase):
                     *({**good, "traceEvents": [*good["traceEvents"][:-1], {**turn, key: value}]}
                       for key, value in (("ts", "1"), ("dur", -1), ("tid", None), ("name", 3), ("pid", 9)))):
             with self.subTest(bad):
-                self.assertTrue(sched.trace_problems(bad))
+                self.assertTrue(schedulers.trace_problems(bad))
 
 
 class Command(unittest.TestCase):
@@ -176,7 +177,7 @@ class Program(unittest.TestCase):
         with tempfile.TemporaryDirectory() as temp, unittest.mock.patch.object(paths, "BUILD", pathlib.Path(temp)), \
                 unittest.mock.patch.dict(os.environ):
             os.environ.pop("UPLIFT_SCHED_DIR", None)
-            with self.assertRaisesRegex(say.Problem, rf"not built for \S+: make -C {TOP}/sched "):
+            with self.assertRaisesRegex(errors.Problem, rf"not built for \S+: make -C {TOP}/sched "):
                 command.program()
             land = pathlib.Path(temp) / "sched" / os.uname().release / "uplift_land"
             land.parent.mkdir(parents=True)
@@ -186,7 +187,7 @@ class Program(unittest.TestCase):
 
     def test_where_it_was_said_to_be(self):
         with unittest.mock.patch.dict(os.environ, {"UPLIFT_SCHED_DIR": "/no/such"}):
-            with self.assertRaisesRegex(say.Problem, "no uplift_land in /no/such"):
+            with self.assertRaisesRegex(errors.Problem, "no uplift_land in /no/such"):
                 command.program()
 
 
@@ -249,7 +250,7 @@ class Daemon(unittest.TestCase):
         self.does("sleep 0.5\necho another scheduler is loaded >&2\nexit 1\n")
         with unittest.mock.patch.object(command, "loaded", side_effect=["", *["uplift_land"] * 600]), \
                 unittest.mock.patch.object(command, "status", return_value=self.own()), \
-                self.assertRaisesRegex(say.Problem, "another scheduler is loaded"):
+                self.assertRaisesRegex(errors.Problem, "another scheduler is loaded"):
             command.STATUS.write_text("{}")
             with unittest.mock.patch.object(pathlib.Path, "unlink"):
                 command.start([])
@@ -268,7 +269,7 @@ class Daemon(unittest.TestCase):
     def test_status_is_ours(self):
         self.does("exit 0\n")
         for words in (["--status", "/tmp/x"], ["--stat=/tmp/x"]):
-            with self.assertRaisesRegex(say.Problem, "--status is what this command gives"):
+            with self.assertRaisesRegex(errors.Problem, "--status is what this command gives"):
                 command.start(words)
 
     def test_help(self):

@@ -9,7 +9,8 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from front import dossier, form, stats	# noqa: E402
+from upliftlib.report import dossier, record, stats	# noqa: E402
+from upliftlib.host import bench	# noqa: E402
 
 
 def machine(rng, rounds=30, base=1000.0, gain=0.0, noise=5.0, drift=0.0, spikes=0.0, off_again=0.0):
@@ -163,16 +164,15 @@ class Exact(unittest.TestCase):
 class Operation(unittest.TestCase):
     def test_redirect_cost_is_positive(self):
         samples = machine(random.Random(10), gain=30, noise=1)
-        found = form.operation("read xfs", samples, "ns", 2)
+        found = record.operation("read xfs", samples, "ns", 2)
         self.assertAlmostEqual(found["redirect"]["median"], 4.0, delta=0.5)
         self.assertEqual(found["gains"]["new"]["claim"], "gain")
 
     def test_without_a_module(self):
-        found = form.operation("x", {"off": [1, 2], "off_again": [1, 2]})
+        found = record.operation("x", {"off": [1, 2], "off_again": [1, 2]})
         self.assertEqual((found["gains"], found["redirect"]), ({}, None))
 
     def test_orders_are_the_same_again_and_differ(self):
-        from front import bench
         arms = ["off", "off_again", "null", "new", "batch"]
         orders = [bench.order(arms, round_, False) for round_ in range(30)]
         self.assertEqual(orders, [bench.order(arms, round_, False) for round_ in range(30)])

@@ -7,7 +7,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from lab import tap	# noqa: E402
+from upliftlib.base import ktap	# noqa: E402
 
 NESTED = """\
 KTAP version 1
@@ -52,7 +52,7 @@ ok 1 both
 
 
 def problems(text, **options):
-    return tap.parse(text, **options).problems
+    return ktap.parse(text, **options).problems
 
 
 class Tap(unittest.TestCase):
@@ -61,7 +61,7 @@ class Tap(unittest.TestCase):
         self.assertTrue(any(wanted in problem for problem in found), f"'{wanted}' not in {found}")
 
     def test_whole(self):
-        report = tap.parse("TAP version 13\n1..2\nok 1 a\nok 2 - b # SKIP no module\n")
+        report = ktap.parse("TAP version 13\n1..2\nok 1 a\nok 2 - b # SKIP no module\n")
         self.assertEqual(report.problems, [])
         self.assertEqual(report.counts(), {"pass": 1, "fail": 0, "skip": 1, "xfail": 0})
         self.assertEqual(report.tests[1].reason, "no module")
@@ -71,13 +71,13 @@ class Tap(unittest.TestCase):
         self.assertEqual(problems("ok 1 a\nok 2 b\n1..2\n"), [])
 
     def test_nested(self):
-        report = tap.parse(NESTED)
+        report = ktap.parse(NESTED)
         self.assertEqual(report.problems, [])
         self.assertEqual([test.name for test in report.leaves()], ["build_empty_list", "build_long_names", "other"])
         self.assertEqual([len(test.children) for test in report.tests], [2, 0])
 
     def test_parameters_of_a_kunit_case(self):
-        report = tap.parse(PARAMETERS)
+        report = ktap.parse(PARAMETERS)
         self.assertEqual(report.problems, [])
         self.assertEqual(report.counts(leaves=True), {"pass": 1, "fail": 0, "skip": 1, "xfail": 0})
         self.has(PARAMETERS.replace("        ok 2 leaves_batch # SKIP there is none\n", ""),
@@ -86,7 +86,7 @@ class Tap(unittest.TestCase):
         self.has(PARAMETERS.replace("        ok 1", "        not ok 1"), "mistake_is_found")
 
     def test_two_programs_in_one_test(self):
-        report = tap.parse(TWO_PROGRAMS)
+        report = ktap.parse(TWO_PROGRAMS)
         self.assertEqual(report.problems, [])
         self.assertEqual([test.name for test in report.tests[0].children], ["a", "b", "c"])
         self.has(TWO_PROGRAMS.replace("  ok 2 c\n", ""), "both: 2 tests were planned, 1 reported")
@@ -94,7 +94,7 @@ class Tap(unittest.TestCase):
 
     def test_failure(self):
         self.has("1..1\n# it broke\nnot ok 1 a\n", "failed: a: it broke")
-        self.assertFalse(tap.parse("1..1\nnot ok 1 a # SKIP whatever\n").ok)
+        self.assertFalse(ktap.parse("1..1\nnot ok 1 a # SKIP whatever\n").ok)
 
     def test_failure_below_an_ok(self):
         text = NESTED.replace("    ok 2 build_long", "    not ok 2 build_long")
@@ -118,7 +118,7 @@ class Tap(unittest.TestCase):
         lines = NESTED.splitlines(keepends=True)
         for count in range(len(lines)):
             with self.subTest(lines=count):
-                self.assertFalse(tap.parse("".join(lines[:count])).ok)
+                self.assertFalse(ktap.parse("".join(lines[:count])).ok)
         self.has("".join(lines[:6]), "ends inside a nested one after 'build_empty_list'")
 
     def test_nested_without_parent(self):
@@ -130,7 +130,7 @@ class Tap(unittest.TestCase):
         self.has("1..0\n", "says no reason")
 
     def test_skip_all(self):
-        report = tap.parse("TAP version 13\n1..0 # SKIP needs root\n")
+        report = ktap.parse("TAP version 13\n1..0 # SKIP needs root\n")
         self.assertTrue(report.ok)
         self.assertEqual(report.skipped_all, "needs root")
 
@@ -143,7 +143,7 @@ class Tap(unittest.TestCase):
         self.has(text, "XFAIL, which nobody listed")
         self.assertEqual(problems(text, xfail=["a"]), [])
         self.assertEqual(problems("1..1\nnot ok 1 a # XFAIL known\n", xfail=["a"]), [])
-        self.assertFalse(tap.parse("1..1\nok 1 a # XPASS\n").ok)
+        self.assertFalse(ktap.parse("1..1\nok 1 a # XPASS\n").ok)
 
     def test_bail_out(self):
         self.has("1..2\nok 1 a\nBail out! no memory\n", "bailed out: no memory")

@@ -9,7 +9,8 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from lab import evaluate, fetch, matrix, say, targets, verdicts	# noqa: E402
+from upliftlib.base import errors	# noqa: E402
+from upliftlib.lab import evaluate, fetch, matrix, targets, verdicts	# noqa: E402
 
 
 def package(name, version, size=2_000_000, depends=""):
@@ -29,7 +30,7 @@ def planned(name, **suites):
         try:
             return {"packages": suites[wanted.replace("-", "_")]}
         except KeyError:
-            raise say.Problem(f"cannot read {wanted}") from None
+            raise errors.Problem(f"cannot read {wanted}") from None
     return fetch.plan(targets.spec(name), suite=suite, site=lambda suite: "http://m.example/debian")
 
 
@@ -39,9 +40,9 @@ class Table(unittest.TestCase):
         self.assertTrue(set(targets.PREFERRED) <= set(targets.TABLE))
 
     def test_bad_name(self):
-        with self.assertRaisesRegex(say.Problem, "no target '6.13'; there are: 6.1 6.12") as caught:
+        with self.assertRaisesRegex(errors.Problem, "no target '6.13'; there are: 6.1 6.12") as caught:
             targets.spec("6.13")
-        self.assertEqual(caught.exception.code, say.USAGE)
+        self.assertEqual(caught.exception.code, errors.USAGE)
 
     def test_pins(self):
         for spec in targets.TABLE.values():
@@ -64,9 +65,9 @@ class Table(unittest.TestCase):
         """`lab matrix 6.12-rt` was a traceback, and so was `lab verdicts 6.12-rt`, after its guest."""
         args = argparse.Namespace(target="6.12-rt", targets=["6.12", "6.12-rt"])
         for command in (matrix._matrix, verdicts._verdicts, evaluate._evaluate):
-            with self.assertRaisesRegex(say.Problem, "nothing is evaluated on 6.12-rt.*lab selftests 6.12-rt") as caught:
+            with self.assertRaisesRegex(errors.Problem, "nothing is evaluated on 6.12-rt.*lab selftests 6.12-rt") as caught:
                 command(args)
-            self.assertEqual(caught.exception.code, say.USAGE)
+            self.assertEqual(caught.exception.code, errors.USAGE)
         self.assertEqual(targets.evaluated("6.12").name, "6.12")
 
     def test_real_time_is_another_kernel(self):
@@ -116,7 +117,7 @@ class Plan(unittest.TestCase):
 
     def test_incomplete_names_what_lacks(self):
         index = [package("linux-image-6.12.10+deb13-amd64", "6.12.10-1")]
-        with self.assertRaisesRegex(say.Skip, "not its linux-headers-6.12.10.deb13-amd64"):
+        with self.assertRaisesRegex(errors.Skip, "not its linux-headers-6.12.10.deb13-amd64"):
             planned("6.12", trixie_security=index, trixie=[])
 
     def test_split_kernel(self):
@@ -155,9 +156,9 @@ class Plan(unittest.TestCase):
         self.assertTrue(all(file.origin.startswith("pinned") for part in plan.parts.values() for file in part))
 
     def test_nothing(self):
-        with self.assertRaisesRegex(say.Skip, "target 7.2 cannot be had: trixie-backports has no such kernel"):
+        with self.assertRaisesRegex(errors.Skip, "target 7.2 cannot be had: trixie-backports has no such kernel"):
             planned("7.2", trixie_backports=[])
-        with self.assertRaisesRegex(say.Skip, "cannot read trixie-backports"):
+        with self.assertRaisesRegex(errors.Skip, "cannot read trixie-backports"):
             planned("7.2")
 
 

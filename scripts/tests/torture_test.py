@@ -18,7 +18,7 @@ import unittest
 SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCRIPTS))
 
-from lab import say		# noqa: E402
+from upliftlib.base import errors	# noqa: E402
 
 
 def load():
@@ -64,15 +64,15 @@ class Wanted(unittest.TestCase):
     def test_blanks_are_no_words(self):
         """--only " " ran nothing, and the run was a skip; then it ran everything, for hours."""
         for only in ("", " "):
-            with self.assertRaises(say.Problem) as caught:
+            with self.assertRaises(errors.Problem) as caught:
                 TORTURE.wanted(EVERY, only)
-            self.assertEqual(caught.exception.code, say.USAGE)
+            self.assertEqual(caught.exception.code, errors.USAGE)
 
     def test_no_such_step(self):
         """A word misspelt ran nothing, and the run was a skip."""
-        with self.assertRaises(say.Problem) as caught:
+        with self.assertRaises(errors.Problem) as caught:
             TORTURE.wanted(EVERY, "6.18-stock-strom")
-        self.assertEqual(caught.exception.code, say.USAGE)
+        self.assertEqual(caught.exception.code, errors.USAGE)
 
 
 class Fingerprint(unittest.TestCase):

@@ -13,12 +13,12 @@ import unittest
 SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCRIPTS))
 
-from front import undo	# noqa: E402
+from upliftlib.host import undo	# noqa: E402
 
 CHILD = """
 import signal, sys, time
 sys.path.insert(0, {scripts!r})
-from front import undo
+from upliftlib.host import undo
 # nohup, or a shell that starts it in the background, has them ignored
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     signal.signal(number, signal.SIG_DFL)

@@ -7,7 +7,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from lab import targets, verdicts	# noqa: E402
+from upliftlib.lab import targets, verdicts	# noqa: E402
 
 
 def said(**kinds):

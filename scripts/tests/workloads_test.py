@@ -14,8 +14,9 @@ from unittest import mock
 SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCRIPTS))
 
-from front import bench, changes, form, programs, stats, workloads	# noqa: E402
-from lab import say	# noqa: E402
+from upliftlib.base import changes, errors	# noqa: E402
+from upliftlib.report import record, stats	# noqa: E402
+from upliftlib.host import bench, programs, workloads	# noqa: E402
 
 FIO = '''note: something first
 {"fio version": "fio-3.39", "jobs": [{"error": %d, "read": {"iops": %s}}]}'''
@@ -64,7 +65,7 @@ class Tools(Fixture):
     def test_fio_says_nothing(self):
         for text in ("", "nonsense", "{}", '{"jobs": []}', FIO % (0, "0"), FIO % (5, "1"), '{"jobs": [1]}'):
             self.stub("fio", f"cat <<'X'\n{text}\nX\n")
-            with self.assertRaises(say.Problem) as caught:
+            with self.assertRaises(errors.Problem) as caught:
                 self.figures(workloads.KNOWN["fio"], ["/x/a"])
             self.assertEqual(len(str(caught.exception).splitlines()), 1)
 
@@ -76,7 +77,7 @@ class Tools(Fixture):
         self.assertAlmostEqual(value, 1000.0)
         self.stub("perf", "printf '\\377\\376 no figure'\n")
         for name in ("perf_epoll", "messaging"):
-            with self.assertRaises(say.Problem):
+            with self.assertRaises(errors.Problem):
                 self.figures(workloads.KNOWN[name])
 
     def test_hackbench_first(self):
@@ -86,13 +87,13 @@ class Tools(Fixture):
 
     def test_dies(self):
         self.stub("hackbench", "echo 'no memory' >&2; exit 3\n")
-        with self.assertRaises(say.Problem) as caught:
+        with self.assertRaises(errors.Problem) as caught:
             self.figures(workloads.KNOWN["messaging"])
         self.assertEqual(str(caught.exception), "hackbench ended with status 3: no memory")
 
     def test_hangs(self):
         self.stub("hackbench", "exec sleep 60\n")
-        with self.assertRaises(say.Problem) as caught:
+        with self.assertRaises(errors.Problem) as caught:
             workloads._run([self.top / "hackbench"], None, timeout=0.2)
         self.assertIn("did not end", str(caught.exception))
 
@@ -100,7 +101,7 @@ class Tools(Fixture):
         self.stub("sed", "exit 0 # libselinux.so.1\n")
         self.assertEqual(list(self.figures(workloads.KNOWN["exec"])), ["starting sed"])
         self.stub("sed", "exit 1 # libselinux.so.1\n")
-        with self.assertRaises(say.Problem):
+        with self.assertRaises(errors.Problem):
             self.figures(workloads.KNOWN["exec"])
 
     def test_exec_looks_behind_busybox(self):
@@ -122,14 +123,14 @@ class Tools(Fixture):
         node.write_text("nodev\tours\n")
         try:
             text = workloads._run(["/bin/cat", workloads.LIST], None, node=str(node))
-        except say.Problem as problem:
+        except errors.Problem as problem:
             self.skipTest(str(problem))
         self.assertEqual(text, "nodev\tours\n")
         self.assertEqual(pathlib.Path(workloads.LIST).read_text(), before)
         self.assertNotIn(str(self.top), pathlib.Path("/proc/self/mountinfo").read_text())
 
     def test_node_that_is_not_there(self):
-        with self.assertRaises(say.Problem) as caught:
+        with self.assertRaises(errors.Problem) as caught:
             workloads._run(["/bin/cat", workloads.LIST], None, node=str(self.top / "none"))
         self.assertIn("cannot be mounted", str(caught.exception))
 
@@ -160,7 +161,7 @@ class Arms(Fixture):
                 yield "work", run
         self.load = Load()
         for where, name, what in ((workloads, "of", lambda change: [self.load]),
-                                  (bench.kos, "UPLIFT", self.top / "debug")):
+                                  (bench.loader, "UPLIFT", self.top / "debug")):
             patch = mock.patch.object(where, name, what)
             patch.start()
             self.addCleanup(patch.stop)
@@ -177,14 +178,14 @@ class Arms(Fixture):
                          {"off": {100.0}, "off_again": {100.0}, "null": {110.0}, "new": {90.0}})
         self.assertEqual({len(values) for values in found["work"].values()}, {30})
         self.assertEqual(self.arm.read_text(), "off")
-        gain = form.operation("work", found["work"])["gains"]["new"]
+        gain = record.operation("work", found["work"])["gains"]["new"]
         self.assertEqual(gain["claim"], "gain")
 
     def test_placebo(self):
         self.options.placebo = True
         found, _ = self.measure()
         self.assertEqual(set(found["work"]["new"]), {110.0})
-        self.assertEqual(form.operation("work", found["work"])["gains"]["new"]["claim"], "none")
+        self.assertEqual(record.operation("work", found["work"])["gains"]["new"]["claim"], "none")
 
     def test_what_is_missing_is_noted(self):
         self.load.why = "no such tool"
@@ -215,14 +216,14 @@ class Kept(unittest.TestCase):
 
     def test_named_that_cannot_be_written(self):
         for name in ("/proc/none/x.json", "/dev/null/x.json"):
-            with self.assertRaises(say.Problem) as caught:
+            with self.assertRaises(errors.Problem) as caught:
                 bench._out(name, "6.18")
-            self.assertEqual(caught.exception.code, say.USAGE)
+            self.assertEqual(caught.exception.code, errors.USAGE)
 
     def test_programs_in_a_tree_that_cannot_be_written(self):
         with mock.patch.object(programs, "BUILT", pathlib.Path("/proc/none/bench")), \
                 mock.patch.object(programs.shutil, "which", lambda name: "/bin/false"), \
-                self.assertRaises(say.Problem) as caught:
+                self.assertRaises(errors.Problem) as caught:
             programs.find("epoll_bench")
         self.assertIn("UPLIFT_BUILD", str(caught.exception))
 
@@ -232,7 +233,7 @@ class Named(unittest.TestCase):
         for change in changes.load().values():
             self.assertIsInstance(workloads.of(change), list)
         change = types.SimpleNamespace(name="x", about={"workloads": ["nonsense"]})
-        with self.assertRaises(say.Problem):
+        with self.assertRaises(errors.Problem):
             workloads.of(change)
 
     def test_rounds_are_those_of_a_claim(self):

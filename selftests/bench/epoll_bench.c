@@ -6,7 +6,7 @@
  * by each call. See bench_util.h for what a sample is and how arms are taken.
  *
  * With --marked N each arm does N calls between markers, for the plugin that
- * counts stac, clac and calls (scripts/lab/plugin/insns.c).
+ * counts stac, clac and calls (scripts/upliftlib/lab/plugin/insns.c).
  */
 #include <sys/epoll.h>
 #include <sys/eventfd.h>

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the lab says to the person who waits: progress, errors, sizes.
+
+All of it goes to stderr, so that stdout stays free for results (--json).
+"""
+
+import os
+import shutil
+import sys
+import threading
+import time
+
+_start = time.monotonic()
+_lock = threading.RLock()
+_live = False		# is there an unfinished progress line on the terminal?
+
+
+def _line(text):
+    global _live
+    with _lock:
+        if _live:
+            sys.stderr.write("\r\033[K")
+            _live = False
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+
+
+def stamp():
+    return f"[{time.monotonic() - _start:5.0f} s]"
+
+
+def note(text):
+    """A line of information."""
+    _line(f"{stamp()} {text}")
+
+
+def warn(text):
+    _line(f"{stamp()} warning: {text}")
+
+
+def error(text):
+    _line(f"uplift: {text}")
+
+
+class doing:
+    """with console.doing("text"): ... - a step that is ended whatever happens. Steps nest, and threads have their own."""
+
+    def __init__(self, text):
+        self.text = text
+        self.result = "done"
+        self.start = 0.0
+
+    def __enter__(self):
+        self.start = time.monotonic()
+        note(f"{self.text} ...")
+        return self
+
+    def __exit__(self, kind, value, trace):
+        result = self.result if kind is None else "stopped" if kind is KeyboardInterrupt else "failed"
+        note(f"{self.text}: {result}, {time.monotonic() - self.start:.1f} s")
+
+
+def size(count):
+    """1234567 -> '1.2 MB'"""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
+class Progress:
+    """How far long work is: rewritten in place on a terminal, a line every 10 s elsewhere."""
+
+    def __init__(self, label):
+        self.label = label
+        self.tty = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self.next = time.monotonic() + (0 if self.tty else 10)
+
+    def show(self, text):
+        global _live
+        now = time.monotonic()
+        if now < self.next:
+            return
+        if self.tty:
+            with _lock:
+                # a line that wraps could not be rewritten
+                width = max(shutil.get_terminal_size().columns - 1, 20)
+                sys.stderr.write("\r\033[K" + f"{stamp()} {self.label}: {text}"[:width])
+                sys.stderr.flush()
+                _live = True
+            self.next = now + 0.5
+        else:
+            note(f"{self.label}: {text}")
+            self.next = now + 10

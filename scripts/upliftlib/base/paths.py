@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Where things are. Everything the lab makes is below BUILD."""
+
+import contextlib
+import errno
+import fcntl
+import os
+import pathlib
+import re
+import shutil
+import tempfile
+
+from . import console, errors
+
+TOP = pathlib.Path(__file__).resolve().parents[3]
+# Written by scripts/install; then what is made goes where such things go on a machine, and uninstalling removes it.
+INSTALLED = (TOP / "installed").exists()
+BUILD = pathlib.Path(os.environ.get("UPLIFT_BUILD") or ("/var/cache/uplift" if INSTALLED else TOP / "build")).absolute()
+
+APT = BUILD / "apt"
+CACHE = BUILD / "cache"
+ROOT = BUILD / "root" / "trixie"
+TARGETS = BUILD / "targets"
+SRC = BUILD / "src"
+MODULES = BUILD / "modules"
+GUEST = BUILD / "guest"
+KUNIT = BUILD / "kunit"
+REPORT = BUILD / "report"
+
+
+def check():
+    """make cannot work in a path with blanks, colons and the like: say so before it does."""
+    for path in (TOP, BUILD):
+        if not re.fullmatch(r"[A-Za-z0-9_./+,@-]+", str(path)):
+            raise errors.Problem(f"the path '{path}' has characters that the kernel's build system cannot take "
+                              "(blank, colon, quote ...): move the tree, or set UPLIFT_BUILD", errors.USAGE)
+
+
+def ensure(path):
+    """The directory, made if need be."""
+    path = pathlib.Path(path)
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+@contextlib.contextmanager
+def lock(name):
+    """One at a time across processes; released by the kernel if the holder dies."""
+    try:
+        file = open(ensure(BUILD) / f".lock-{name}", "w")
+    except PermissionError:
+        raise errors.Problem(f"no right to write in {BUILD}, where all of the lab's work goes: run this as root, or set "
+                          "UPLIFT_BUILD to a directory of your own", errors.USAGE) from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            console.note(f"waiting for another uplift that works on '{name}' (Ctrl-C to give up)")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def read(path, most=64 << 20):
+    """A file's text; ValueError when there is more than anybody wrote for us: a device, say, has no end."""
+    with open(path, encoding="utf-8") as file:
+        text = file.read(most + 1)
+    if len(text) > most:
+        raise ValueError(f"larger than any file of ours ({console.size(most)})")
+    return text
+
+
+def special(path):
+    """Is it a device, a pipe or the like, which is written to, but never replaced?"""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def writable(path):
+    """Could write() write there? Raises OSError; what is there stays as it is."""
+    path = pathlib.Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if special(path):
+        if not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return
+    try:
+        with tempfile.TemporaryFile(dir=ensure(path.resolve().parent)):
+            pass
+    except OSError as problem:
+        # of the file that was asked for, not of ours
+        raise OSError(problem.errno, problem.strerror, str(path)) from None
+
+
+def write(path, text):
+    """Replace a file's text in one go. A link stays one, and so does a device."""
+    path = pathlib.Path(path)
+    writable(path)
+    if special(path):
+        path.write_text(text, encoding="utf-8")
+        return
+    path = path.resolve()
+    fd, temp = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(temp, 0o644)
+        os.replace(temp, path)
+    except BaseException:
+        pathlib.Path(temp).unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def fresh_dir(path):
+    """A temporary directory that becomes `path` when the block is left without an error.
+
+    A former `path` is replaced. Interrupted work leaves nothing that looks finished.
+    """
+    path = pathlib.Path(path)
+    temp = path.with_name(f".{path.name}.new")
+    remove(temp)
+    ensure(temp)
+    try:
+        yield temp
+    except BaseException:
+        remove(temp)
+        raise
+    if path.exists():
+        old = path.with_name(f".{path.name}.old")
+        remove(old)
+        path.rename(old)
+        temp.rename(path)
+        remove(old)
+    else:
+        temp.rename(path)
+
+
+def mounted_below(path):
+    """Mount points below a directory: what must not be deleted through."""
+    path = str(pathlib.Path(path).absolute())
+    found = []
+    with open("/proc/self/mountinfo") as file:
+        for line in file:
+            point = line.split()[4].encode().decode("unicode_escape")
+            if point == path or point.startswith(path + "/"):
+                found.append(point)
+    return found
+
+
+def remove(path):
+    """rm -rf that refuses to go through a mount point."""
+    path = pathlib.Path(path)
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    elif path.exists():
+        mounts = mounted_below(path)
+        if mounts:
+            raise errors.Problem(f"will not delete {path}: {mounts[0]} is mounted in it; unmount it first")
+        shutil.rmtree(path)

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Workloads that users know, in the arms of a change, through tools that are there: `uplift bench --workloads`.
+
+A change's about.toml names them: workloads = ["fio"]. Each gives nanoseconds an operation, which are judged as those of
+the measuring programs are.
+"""
+
+import ctypes
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+
+from ..base import errors
+from . import loader
+
+
+LOADS = pathlib.Path(__file__).resolve().parent / "loads.py"
+LIST = "/proc/filesystems"
+_CLONE_NEWNS, _MS_BIND, _MS_REC, _MS_PRIVATE = 0x20000, 4096, 16384, 1 << 18
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _path():
+    return os.environ.get("PATH", "") + ":/usr/sbin:/sbin:/usr/bin:/bin"
+
+
+def _tool(name):
+    return shutil.which(name, path=_path())
+
+
+def _tools(name):
+    """All that there are of a name: the first may be another's, as busybox's."""
+    found = (shutil.which(name, path=directory) for directory in _path().split(":") if directory)
+    return list(dict.fromkeys(path for path in found if path))
+
+
+def _prepare(cpu, node):
+    """Before the tool starts: on its CPU, not outliving us; and reading a node of ours as LIST, which nobody else does.
+
+    A mount in a name space of its own goes with the process, whatever ends it.
+    """
+    def prepare():
+        _libc.prctl(1, signal.SIGKILL)	# PR_SET_PDEATHSIG
+        if cpu is not None:
+            os.sched_setaffinity(0, {cpu})
+        if node and (_libc.unshare(_CLONE_NEWNS)
+                     or _libc.mount(None, b"/", None, _MS_REC | _MS_PRIVATE, None)
+                     or _libc.mount(os.fsencode(node), LIST.encode(), None, _MS_BIND, None)):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return prepare
+
+
+def _run(argv, cpu, node=None, timeout=300):
+    """What a tool printed."""
+    try:
+        done = subprocess.run([str(word) for word in argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, preexec_fn=_prepare(cpu, node), timeout=timeout)
+    except subprocess.TimeoutExpired:
+        raise errors.Problem(f"{pathlib.Path(argv[0]).name} did not end in {timeout} s") from None
+    except subprocess.SubprocessError:
+        raise errors.Problem(f"{pathlib.Path(argv[0]).name} could not be started: {node} cannot be mounted over "
+                          f"{LIST}?") from None
+    text, error = (stream.decode(errors="replace") for stream in (done.stdout, done.stderr))
+    if done.returncode:
+        said = (error.strip() or text.strip()).splitlines()
+        raise errors.Problem(f"{pathlib.Path(argv[0]).name} ended with status {done.returncode}"
+                          + (f": {said[-1]}" if said else ""))
+    return text
+
+
+def _number(pattern, text, tool):
+    match = re.search(pattern, text)
+    try:
+        value = float(match[1].replace(",", "")) if match else 0
+    except ValueError:
+        value = 0
+    if value <= 0:
+        raise errors.Problem(f"{tool} printed no figure: another version? {text.strip()[:200]!r}")
+    return value
+
+
+class Workload:
+    """One of them. files: it takes files to read directly; nodes: its arms are nodes, not the change's file arm."""
+    name, files, nodes = "", False, False
+
+    def lacks(self):
+        """Why it cannot be run here; '' if it can."""
+        raise NotImplementedError
+
+    def operations(self, paths):
+        """[(operation's name, function(cpu, node) that gives nanoseconds)]"""
+        raise NotImplementedError
+
+
+class Fio(Workload):
+    """Direct random reads of 4 KiB, by io_uring where it is to be had, polled where the device can."""
+    name, files = "fio", True
+
+    def lacks(self):
+        return "" if _tool("fio") else "no fio (apt-get install fio)"
+
+    @staticmethod
+    def _argv(path, *more):
+        return [_tool("fio"), "--name=uplift", f"--filename={path}", "--rw=randread", "--bs=4k", "--direct=1",
+                "--size=32m", "--thread", "--randrepeat=1", "--output-format=json", *more]
+
+    def _engine(self, path):
+        """The best that works on this file: how fio is to read it, and what that is called."""
+        for words, called in ((("--ioengine=io_uring", "--hipri"), "io_uring polled"),
+                              (("--ioengine=io_uring",), "io_uring"), (("--ioengine=psync",), "psync")):
+            try:
+                self._figure(_run(self._argv(path, *words, "--number_ios=64"), None))
+                return words, called
+            except errors.Problem as problem:
+                why = problem
+        raise errors.Problem(str(why))
+
+    @staticmethod
+    def _figure(text):
+        try:
+            # it may say something before
+            job = json.loads(text[text.index("{"):])["jobs"][0]
+            if job["error"]:
+                raise errors.Problem(f"fio: {os.strerror(job['error'])}")
+            return 1e9 / job["read"]["iops"]
+        except (ValueError, KeyError, IndexError, TypeError, ZeroDivisionError):
+            raise errors.Problem(f"fio printed no figure: another version? {text.strip()[:200]!r}") from None
+
+    def operations(self, paths):
+        for path in paths:
+            words, called = self._engine(path)
+
+            def run(cpu, _, path=path, words=words):
+                return self._figure(_run(self._argv(path, *words, "--time_based", "--runtime=1"), cpu))
+            where = "" if len(paths) == 1 else f" {_filesystem(path)}"
+            yield f"fio {called}{where}", run
+
+
+def _filesystem(path):
+    """Of which type a file's is."""
+    best = ("", "?")
+    for line in loader.read("/proc/self/mounts").splitlines():
+        words = line.split(" ")
+        if len(words) > 2 and (str(path) + "/").startswith(words[1].rstrip("/") + "/") and len(words[1]) >= len(best[0]):
+            best = (words[1], words[2])
+    return best[1]
+
+
+class PerfEpoll(Workload):
+    """perf bench epoll wait: a thread that waits, and one that writes to its eventfds."""
+    name = "perf_epoll"
+
+    def lacks(self):
+        if not _tool("perf"):
+            return "no perf (apt-get install linux-perf)"
+        try:
+            return "" if "wait" in _run([_tool("perf"), "bench", "epoll"], None) else "this perf has no bench epoll"
+        except errors.Problem as problem:
+            return f"perf bench epoll: {problem}"
+
+    def operations(self, paths):
+        yield "perf bench epoll wait", lambda cpu, _: 1e9 / _number(
+            r"Averaged ([\d,.]+) operations/sec", _run([_tool("perf"), "bench", "epoll", "wait", "-t", "1", "-r", "1"], cpu),
+            "perf")
+
+
+class Echo(Workload):
+    """A server on epoll with 64 connections, which all ask at once: in Python, whose own cost is most of it."""
+    name = "echo"
+
+    def lacks(self):
+        return ""
+
+    def operations(self, paths):
+        yield "echo server, 64 ready", lambda cpu, _: _figure(_run([sys.executable, LOADS, "echo", 64, 100], cpu))
+
+
+def _figure(text):
+    try:
+        return float(json.loads(text)["ns"])
+    except (ValueError, KeyError, TypeError):
+        raise errors.Problem(f"no figure in {text.strip()[:200]!r}") from None
+
+
+class Exec(Workload):
+    """Programs that are linked with libselinux, which reads the list of filesystems whenever one of them starts."""
+    name, nodes = "exec", True
+    PROGRAMS = (("sed", "-n", "q", "/dev/null"), ("ls", "-d", "/"), ("cp", "--version"))
+
+    def _argv(self):
+        for argv in self.PROGRAMS:
+            for path in _tools(argv[0]):
+                try:
+                    if b"libselinux.so" in pathlib.Path(path).read_bytes():
+                        return [path, *argv[1:]]
+                except OSError:
+                    pass
+        return None
+
+    def lacks(self):
+        if self._argv() is None:
+            return "none of " + ", ".join(argv[0] for argv in self.PROGRAMS) + " is linked with libselinux here"
+        if pathlib.Path("/sys/fs/selinux/enforce").exists():
+            return "SELinux is on: libselinux then does not read the list"
+        return ""
+
+    def operations(self, paths):
+        argv = self._argv()
+        yield f"starting {pathlib.Path(argv[0]).name}", lambda cpu, node: _figure(
+            _run([sys.executable, LOADS, "exec", 100, *argv], cpu, node))
+
+
+class Messaging(Workload):
+    """hackbench over pipes, or the same of perf's: 20 senders, 20 receivers."""
+    name, LOOPS = "messaging", 20
+
+    def lacks(self):
+        return "" if _tool("hackbench") or _tool("perf") else "neither hackbench (rt-tests) nor perf (linux-perf)"
+
+    def operations(self, paths):
+        messages = 20 * 20 * self.LOOPS
+        if _tool("hackbench"):
+            yield "hackbench, pipes", lambda cpu, _: 1e9 / messages * _number(
+                r"Time: ([\d.]+)", _run([_tool("hackbench"), "--pipe", "-g", 1, "-l", self.LOOPS], cpu), "hackbench")
+        else:
+            yield "perf bench sched messaging, pipes", lambda cpu, _: 1e9 / messages * _number(
+                r"Total time: ([\d.]+)", _run([_tool("perf"), "bench", "sched", "messaging", "-p", "-g", "1", "-l",
+                                               self.LOOPS], cpu), "perf")
+
+
+KNOWN = {load.name: load for load in (Fio(), PerfEpoll(), Echo(), Exec(), Messaging())}
+
+
+def of(change):
+    """The workloads that a change's about.toml names."""
+    names = change.about.get("workloads", ())
+    for name in names:
+        if name not in KNOWN:
+            raise errors.Problem(f"{change.name}/about.toml: no workload '{name}'; there are: {' '.join(KNOWN)}")
+    return [KNOWN[name] for name in names]

@@ -1,0 +1,341 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A machine's last-level cache domains and what runs in them, as uplift_llc.ko tells it.
+
+domains.json and processes.json are described in docs/ABI/testing/debugfs-uplift-llc. They may come from somebody
+else's machine, cut short, or from a later version: whatever is not as described is a Bad, one line that names the file
+and the field. Fields that are not known are left alone.
+"""
+
+import dataclasses
+import json
+import re
+
+from ..base import errors
+
+FORMAT = 1
+MOST = 65536		# CPU numbers are below; Linux has 8192 at most
+COUNT = 1 << 64		# what is counted is below
+REASONS = {
+    "single-thread": "one thread only",
+    "too-many-threads": "more running threads than fit",
+    "footprint": "uses more memory than the cache holds",
+    "stale": "did not run lately",
+    "no-majority": "no domain has most of it",
+    "young": "not looked at yet",
+    "off": "cache-aware scheduling is off",
+    "unknown": "reason unknown",
+}
+
+
+def plain(text):
+    """Somebody else's text (a process may call itself anything), fit for a terminal and for XML."""
+    return "".join(char if char.isprintable() else "?" for char in str(text))
+
+
+class Bad(errors.Problem):
+    """What was given cannot be used, and why."""
+
+    def __init__(self, message):
+        # it may quote what was given, and ends on a terminal
+        super().__init__(plain(message), errors.USAGE)
+
+
+def cpus_of(text, where):
+    """The numbers of a list as the kernel prints it: "0-3,8" -> {0, 1, 2, 3, 8}."""
+    found = set()
+    if not isinstance(text, str):
+        raise Bad(f"{where}: a list like '0-3,8' is wanted, not {text!r:.40}")
+    for part in text.strip().split(",") if text.strip() else ():
+        match = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", part.strip())
+        first = int(match[1]) if match else 0
+        last = int(match[2] or first) if match else -1
+        if last < first or last >= MOST:
+            raise Bad(f"{where}: a list like '0-3,8' is wanted, not '{text.strip():.40}'")
+        found.update(range(first, last + 1))
+    return frozenset(found)
+
+
+def list_of(cpus):
+    """{0, 1, 2, 3, 8} -> "0-3,8"."""
+    out = []
+    for cpu in sorted(cpus):
+        if out and out[-1][1] == cpu - 1:
+            out[-1][1] = cpu
+        else:
+            out.append([cpu, cpu])
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in out)
+
+
+def size_of(kib):
+    """16384 -> "16 MiB"."""
+    if kib is None:
+        return "size unknown"
+    return f"{round(kib / 1024, 1):g} MiB" if kib >= 1024 else f"{kib} KiB"
+
+
+class Fields:
+    """A JSON object whose fields are asked for by type."""
+
+    def __init__(self, data, where):
+        if not isinstance(data, dict):
+            raise Bad(f"{where}: an object is wanted, not {data!r:.40}")
+        self.data, self.where = data, where
+
+    def get(self, key, types, optional=False, default=None):
+        """The field; an optional one may be missing or null."""
+        value = self.data.get(key)
+        if value is None and (optional or (key in self.data and type(None) in types)):
+            return default
+        if key not in self.data:
+            raise Bad(f"{self.where}: no '{key}': is it cut short, or of another version?")
+        # a bool is an int to Python, not to us
+        if not isinstance(value, types) or isinstance(value, bool) and bool not in types:
+            raise Bad(f"{self.where}: '{key}' is {value!r:.40}, which makes no sense")
+        return value
+
+    def number(self, key, optional=False, least=0):
+        value = self.get(key, (int,), optional)
+        if value is not None and not least <= value < COUNT:
+            raise Bad(f"{self.where}: '{key}' is {value if abs(value) < COUNT else 'huge'}, which makes no sense")
+        return value
+
+    def measure(self, key):
+        """What need not be whole, and may be missing."""
+        value = self.get(key, (int, float), optional=True)
+        if value is not None and not 0 <= value < COUNT:
+            raise Bad(f"{self.where}: '{key}' is not a number that makes sense")
+        return value
+
+    def text(self, key, optional=False, default=""):
+        return plain(self.get(key, (str,), optional, default))
+
+    def flag(self, key):
+        return self.get(key, (bool,))
+
+    def cpus(self, key, optional=False):
+        value = self.get(key, (str,), optional)
+        return None if value is None else cpus_of(value, f"{self.where}: '{key}'")
+
+    def objects(self, key):
+        return [Fields(item, f"{self.where}: {key}[{number}]")
+                for number, item in enumerate(self.get(key, (list,)))]
+
+    def texts(self, key):
+        value = self.get(key, (list,))
+        if not all(isinstance(item, str) for item in value):
+            raise Bad(f"{self.where}: '{key}' is not a list of texts")
+        return [plain(item) for item in value]
+
+    def part(self, key, optional=False):
+        value = self.get(key, (dict,), optional)
+        return None if value is None else Fields(value, f"{self.where}: {key}")
+
+
+def document(text, where):
+    """The Fields of a JSON file whose format is ours."""
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        at = f"line {error.lineno}" if isinstance(error, json.JSONDecodeError) else "it"
+        raise Bad(f"{where}: not JSON from {at} on ({getattr(error, 'msg', error)}): is it cut short?") from None
+    except RecursionError:
+        raise Bad(f"{where}: not JSON of ours: nested too deep") from None
+    fields = Fields(data, where)
+    version = fields.number("format", least=1)
+    if version != FORMAT:
+        raise Bad(f"{where}: format {version}, this uplift knows {FORMAT}: take the uplift that it was made with, "
+                  "or a later one")
+    return fields
+
+
+@dataclasses.dataclass
+class Domain:
+    """CPUs that share a last-level cache.
+
+    @online: those of @cpus that are
+    @size_kib, @ways, @line: None where nobody says
+    @nodes, @packages, @dies: numbers; a domain can cross
+    @ids: {"cacheinfo": "0", ...}: what each source calls it; None where it does not
+    @sched_cpus: what the scheduler takes for the domain; None where that is not known
+    """
+    number: int
+    cpus: frozenset
+    online: frozenset
+    level: int = 3
+    type: str = "unified"
+    size_kib: int = None
+    ways: int = None
+    line: int = None
+    nodes: frozenset = frozenset()
+    packages: frozenset = frozenset()
+    dies: frozenset = frozenset()
+    ids: dict = dataclasses.field(default_factory=dict)
+    sched_cpus: frozenset = None
+    disagreements: list = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass
+class Machine:
+    """What there is to draw.
+
+    @cas: cache-aware scheduling: "absent", "off", "on"; None where that is not known
+    @cores: the CPUs of a core, for each CPU that is known to share one
+    @places: (package, node) of a CPU, as far as known
+    @source: who said so, for people
+    @notes: what is missing, and what to do about it
+    """
+    kernel: str
+    possible: frozenset
+    online: frozenset
+    smt: bool = None
+    cas: str = None
+    domains: list = dataclasses.field(default_factory=list)
+    no_domain: frozenset = frozenset()
+    disagreements: list = dataclasses.field(default_factory=list)
+    cores: dict = dataclasses.field(default_factory=dict)
+    places: dict = dataclasses.field(default_factory=dict)
+    source: str = ""
+    notes: list = dataclasses.field(default_factory=list)
+
+    def domain_of(self, cpu):
+        """The Domain that a CPU is in, or None."""
+        return next((domain for domain in self.domains if cpu in domain.cpus), None)
+
+
+def machine(text, where):
+    """The Machine of a domains.json."""
+    fields = document(text, where)
+    found = Machine(kernel=fields.text("kernel"), possible=fields.cpus("possible"), online=fields.cpus("online"),
+                    smt=fields.get("smt", (bool, type(None))), cas=fields.text("cas"),
+                    no_domain=fields.cpus("no_domain"), disagreements=fields.texts("disagreements"),
+                    source="uplift_llc")
+    if not found.online:
+        raise Bad(f"{where}: no CPU is online")
+    if found.cas not in ("absent", "off", "on"):
+        raise Bad(f"{where}: 'cas' is '{found.cas:.20}', not absent, off or on")
+    seen, numbers = {}, set()
+    for item in fields.objects("domains"):
+        ids = item.part("ids")
+        domain = Domain(
+            number=item.number("domain"), cpus=item.cpus("cpus"), online=item.cpus("online"),
+            level=item.number("level", least=1), type=item.text("type"), size_kib=item.number("size_kib", True),
+            ways=item.number("ways", True), line=item.number("line", True), nodes=item.cpus("nodes"),
+            packages=item.cpus("packages"), dies=item.cpus("dies", True) or frozenset(),
+            ids={plain(key): ids.text(key, True, None) if ids.data[key] is not None else None for key in ids.data},
+            sched_cpus=item.cpus("sched_cpus", True), disagreements=item.texts("disagreements"))
+        if domain.number in numbers:
+            raise Bad(f"{item.where}: domain {domain.number} is there twice")
+        numbers.add(domain.number)
+        if not domain.cpus or not domain.online <= domain.cpus:
+            raise Bad(f"{item.where}: online CPUs '{list_of(domain.online)}' of '{list_of(domain.cpus)}'")
+        for cpu in domain.cpus:
+            if seen.setdefault(cpu, domain.number) != domain.number:
+                raise Bad(f"{item.where}: CPU {cpu} is in domain {seen[cpu]} and in {domain.number}")
+        found.domains.append(domain)
+    if lost := found.online - set(seen) - found.no_domain:
+        raise Bad(f"{where}: CPUs {list_of(lost)} are online, and in no domain nor in no_domain")
+    return found
+
+
+@dataclasses.dataclass
+class Verdict:
+    """Where a process is, or would be, gathered: @preferred is a domain's number, or None for @reason."""
+    preferred: int = None
+    reason: str = None
+    footprint_kib: int = None
+    running_avg: float = None
+    epoch: int = None
+
+
+@dataclasses.dataclass
+class Process:
+    """One that has several threads, and where it ran.
+
+    @share: {domain: permille} of its run time lately
+    @wakeups: {"same_cpu", "within", "across"}, @moves: {"within", "across"}
+    """
+    pid: int
+    comm: str
+    threads: int
+    runtime_ns: int = 0
+    share: dict = dataclasses.field(default_factory=dict)
+    scheduler: Verdict = None
+    predicted: Verdict = None
+    wakeups: dict = dataclasses.field(default_factory=dict)
+    moves: dict = dataclasses.field(default_factory=dict)
+
+    @property
+    def verdict(self):
+        """The scheduler's word where there is one, else the prediction."""
+        return self.scheduler or self.predicted
+
+
+@dataclasses.dataclass
+class Processes:
+    """processes.json."""
+    tracking: bool = False
+    source: str = "none"
+    tracked: int = 0
+    dropped: int = 0
+    epoch_ms: float = None
+    tolerance: int = None
+    list: list = dataclasses.field(default_factory=list)
+
+
+def _verdict(fields):
+    if fields is None:
+        return None
+    reason = fields.get("reason", (str, type(None)))
+    return Verdict(preferred=fields.number("preferred", True), reason=None if reason is None else plain(reason),
+                   footprint_kib=fields.number("footprint_kib", True), running_avg=fields.measure("running_avg"),
+                   epoch=fields.number("epoch", True))
+
+
+def processes(text, where):
+    """The Processes of a processes.json."""
+    fields = document(text, where)
+    found = Processes(tracking=fields.flag("tracking"), source=fields.text("source"),
+                      tracked=fields.number("tracked", True) or 0, dropped=fields.number("dropped", True) or 0,
+                      epoch_ms=fields.measure("epoch_ms"),
+                      tolerance=fields.number("tolerance", True))
+    for item in fields.objects("processes"):
+        share = {}
+        for part in item.objects("share"):
+            share[part.number("domain")] = part.number("permille")
+        counts = {}
+        for key, names in (("wakeups", ("same_cpu", "within", "across")), ("moves", ("within", "across"))):
+            of = item.part(key, True)
+            counts[key] = {name: of.number(name) for name in names} if of else {}
+        found.list.append(Process(
+            pid=item.number("pid"), comm=item.text("comm"), threads=item.number("threads"),
+            runtime_ns=item.number("runtime_ns", True) or 0, share=share,
+            scheduler=_verdict(item.part("scheduler", True)), predicted=_verdict(item.part("predicted", True)),
+            **counts))
+    return found
+
+
+@dataclasses.dataclass
+class Migrations:
+    """migrations.json: @pairs[from][to] counts moves between @domains."""
+    tracking: bool = False
+    wakeups: dict = dataclasses.field(default_factory=dict)
+    moves: dict = dataclasses.field(default_factory=dict)
+    domains: list = dataclasses.field(default_factory=list)
+    pairs: list = dataclasses.field(default_factory=list)
+
+
+def migrations(text, where):
+    """The Migrations of a migrations.json."""
+    fields = document(text, where)
+    wakeups, moves = fields.part("wakeups"), fields.part("moves")
+    found = Migrations(tracking=fields.flag("tracking"),
+                       wakeups={key: wakeups.number(key) for key in ("same_cpu", "within", "across")},
+                       moves={key: moves.number(key) for key in ("within", "across")},
+                       domains=fields.texts("domains"), pairs=fields.get("pairs", (list,)))
+    width = len(found.domains)
+    if len(found.pairs) != width or not all(
+            isinstance(row, list) and len(row) == width
+            and all(isinstance(count, int) and not isinstance(count, bool) and 0 <= count < COUNT for count in row)
+            for row in found.pairs):
+        raise Bad(f"{where}: 'pairs' is not a table of {width} x {width} counts")
+    return found

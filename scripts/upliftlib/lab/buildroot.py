@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The build root: a small Debian 13 below build/root/trixie that has every tool the lab uses.
+
+One root serves all targets: Debian 13's kbuild packages need its C library, it has gcc-12 for 6.1 beside gcc-14, and
+QEMU 10. Commands enter it with private mount and process namespaces: nothing that they mount or leave running
+outlives them, and no mount shows outside. The project's tree and build/ have the same path inside.
+"""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+
+from ..base import console, errors, paths
+from . import apt
+
+SUITE = "trixie"
+
+# What one `make run` needs: kept small, it is waited for on the first run. Perl and Python: W=1 runs kernel-doc, and
+# the bodies are generated. Coccinelle wants libpython's .so.
+RUN = """
+    gcc gcc-14 libc6-dev make binutils pahole libelf1t64 libssl3t64 kmod cpio xz-utils zstd
+    perl python3 coccinelle libpython3-dev qemu-system-x86 busybox-static e2fsprogs mount
+    """.split()
+
+# gcc-12 is what Debian built 6.1 with.
+GCC12 = ["gcc-12"]
+
+# What makes and exercises the file systems that the iomap change is tried on.
+IO = ["fio", "xfsprogs"]
+
+# sched/: the BPF part, its skeleton, and the library that loads it.
+SCHED = ["clang", "llvm", "bpftool", "libbpf-dev", "libelf-dev", "zlib1g-dev", "libzstd-dev"]
+# Workloads that users know, beside fio; sed and ls, which are linked with libselinux, any Debian has.
+LOADS = ["linux-perf", "rt-tests"]
+
+# Secure Boot in a guest.
+EFI = ["ovmf", "python3-virt-firmware", "openssl"]
+
+# A kernel from source (KUnit on UML and x86), static checks, and the programs that guests run.
+TEST = RUN + GCC12 + IO + """
+    bc bison flex libelf-dev libssl-dev dpkg-dev patch rsync
+    sparse shellcheck codespell mandoc
+    stress-ng procps
+    """.split()
+
+SETS = {"run": RUN, "gcc-12": GCC12, "io": RUN + IO, "loads": RUN + IO + LOADS, "efi": RUN + EFI, "sched": RUN + SCHED,
+        "test": TEST}
+
+_MARK = "etc/uplift-packages"
+
+# In the namespaces, before chroot: $1 root, $2 cwd, then pairs "source target" up to "--", then the command.
+_ENTER = r"""
+set -e
+root=$1 dir=$2
+shift 2
+# a mount point of its own, so that commands inside can make mount namespaces too
+mount --bind "$root" "$root"
+mount -t proc proc "$root/proc"
+mount --rbind /dev "$root/dev"
+mount --rbind /sys "$root/sys" 2>/dev/null || mount -t sysfs sysfs "$root/sys"
+mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
+while [ "$1" != -- ]; do
+	if [ -d "$1" ]; then
+		mkdir -p "$root$2"
+	else
+		mkdir -p "$(dirname "$root$2")"
+		[ -e "$root$2" ] || : >"$root$2"
+	fi
+	mount --rbind "$1" "$root$2"
+	shift 2
+done
+shift
+set +e
+# not exec: this shell is the namespace's init, and reaps what the command leaves behind
+chroot "$root" /bin/sh -c 'cd "$1" || exit 125; shift; exec "$@"' sh "$dir" "$@"
+exit $?
+"""
+
+
+_propagation = None
+
+
+def _unshare():
+    """The start of a command line that enters a mount namespace which no mount leaves."""
+    global _propagation
+    if _propagation is None:
+        if not _try(["unshare", "--mount", "true"]):
+            _propagation = "private"
+        else:
+            # In a chroot whose root is no mount point, propagation cannot be set. That is fine where mounts do not
+            # propagate anyway, which is tried: a mount made inside must not be seen here.
+            probe = paths.ensure(paths.BUILD / "root" / "probe")
+            said = _try(["unshare", "--mount", "--propagation", "unchanged", "mount", "-t", "tmpfs", "none", str(probe)])
+            if said:
+                raise errors.Problem(f"no mount namespace can be made here ({said}): the lab needs a machine, a virtual "
+                                  "machine, or a container that may mount")
+            if str(probe) in paths.mounted_below(probe):
+                _try(["umount", str(probe)])
+                raise errors.Problem("this is a chroot that shares its mounts with the system around it; there, before "
+                                  "entering: mount --bind DIR DIR && mount --make-private DIR")
+            _propagation = "unchanged"
+    return ["unshare", "--mount", "--propagation", _propagation]
+
+
+def _try(argv):
+    """"" when a command of the host succeeds, else what it said."""
+    try:
+        result = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                text=True)
+    except FileNotFoundError:
+        raise errors.Problem(f"no '{argv[0]}' here: run scripts/setup") from None
+    return "" if result.returncode == 0 else result.stderr.strip() or f"exit status {result.returncode}"
+
+
+def need_root():
+    """A Problem unless we are root: said before anything is downloaded."""
+    if os.geteuid() != 0:
+        raise errors.Problem("the lab must run as root (chroot and mounts in a private namespace): "
+                          "try again as root, or with sudo", errors.USAGE)
+
+
+def _have():
+    try:
+        return set((paths.ROOT / _MARK).read_text().split())
+    except FileNotFoundError:
+        return set()
+
+
+def ensure(*sets):
+    """The root's path, with these sets of packages in it: "run" (default), "io", "loads", "efi", "test", "gcc-12"."""
+    need_root()
+    paths.check()
+    want = set()
+    for name in sets or ("run",):
+        want.update(SETS[name])
+    if want <= _have():
+        return paths.ROOT
+    with paths.lock("root"):
+        have = _have()		# somebody else may have done it while we waited
+        if not have:
+            bootstrap(paths.ROOT, sorted(want))
+        elif not want <= have:
+            _install(sorted(want - have))
+        paths.write(paths.ROOT / _MARK, "\n".join(sorted(want | have)) + "\n")
+    return paths.ROOT
+
+
+def _sources():
+    """Lines of the root's sources.list. Security updates if the mirror has them where we think."""
+    lines = [apt.source_line(SUITE)]
+    try:
+        apt.suite(SUITE + "-security")
+        lines.append(apt.source_line(SUITE + "-security"))
+    except errors.Problem as problem:
+        console.warn(f"{problem}; the build root goes without security updates")
+    return lines
+
+
+def _tail(path, count=15):
+    try:
+        lines = pathlib.Path(path).read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return "\n".join("    " + line for line in lines[-count:])
+
+
+def bootstrap(root, packages, *, manuals=False):
+    """Make a Debian 13 in a directory; manuals: with /usr/share/man and doc, as an installed system has them."""
+    log = paths.ensure(root.parent) / "mmdebstrap.log"
+    options = root.parent / "apt.conf"
+    paths.write(options, apt.host_options() + 'APT::Install-Recommends "false";\nAcquire::Languages "none";\n'
+                'Acquire::Retries "3";\nAPT::Sandbox::User "root";\n')
+    sources = _sources()
+    lean = [] if manuals else [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("man", "doc", "locale")]
+    with console.doing(f"making a root of Debian 13 ({len(packages)} packages and what they need)"):
+        with paths.fresh_dir(root) as temp:
+            argv = ["mmdebstrap", "--mode=root", "--variant=apt", "--architectures=amd64", "--format=directory",
+                    f"--aptopt={options}", f"--keyring={apt.keyring()}",
+                    "--dpkgopt=force-unsafe-io", *lean,
+                    # the lists stay: more packages are installed from them later
+                    "--skip=cleanup/apt/lists", "--include=" + ",".join(packages),
+                    SUITE, str(temp), "-"]
+            _logged(argv, log, "mmdebstrap", stdin="\n".join(sources) + "\n", unshare=True)
+            for name in ("proc", "sys", "dev", "tmp"):
+                paths.ensure(temp / name)
+
+
+def _install(packages):
+    """More packages: downloaded by the host's apt (it knows proxies, certificates, passwords), installed inside."""
+    root = paths.ROOT
+    log = paths.BUILD / "root" / "install.log"
+    with console.doing(f"adding {len(packages)} packages to the build root"):
+        # what an interrupted installation left half done
+        if run(["dpkg", "--configure", "-a"], log=log):
+            raise errors.Problem(f"dpkg --configure -a failed in the build root:\n{_tail(log)}")
+        host = ["apt-get", "-q", "-y", "-o", f"Dir={root}", "-o", f"Dir::State::status={root}/var/lib/dpkg/status",
+                "-o", "Dir::Bin::methods=/usr/lib/apt/methods", "-o", "APT::Architecture=amd64",
+                "-o", "APT::Architectures=amd64", "-o", "APT::Sandbox::User=root",
+                "-o", "APT::Install-Recommends=false", "-o", "Acquire::Languages=none", "-o", "Acquire::Retries=3",
+                "-o", "DPkg::Post-Invoke=", "-o", "DPkg::Pre-Install-Pkgs="]
+        install = ["install", "--download-only", *packages]
+        try:
+            _logged(host + install, log, "apt-get")
+        except errors.Problem:
+            # the lists may be older than the mirror's pool
+            _logged(host + ["update", "--error-on=any"], log, "apt-get update")
+            _logged(host + install, log, "apt-get")
+        if run(["apt-get", "-q", "-y", "--no-download", "-o", "APT::Install-Recommends=false", "install", *packages],
+               env={"DEBIAN_FRONTEND": "noninteractive"}, log=log):
+            raise errors.Problem(f"installing into the build root failed:\n{_tail(log)}")
+        run(["apt-get", "clean"], log=log)
+
+
+def _logged(argv, log, what, stdin=None, unshare=False):
+    """A command of the host, its output to a log file; a failure shows the log's end."""
+    if not shutil.which(argv[0]):
+        raise errors.Problem(f"no '{argv[0]}' here: run scripts/setup")
+    if unshare:
+        # what mmdebstrap mounts goes with it, even if it is killed
+        argv = [*_unshare(), "--", *argv]
+    with open(log, "w") as file:
+        try:
+            process = subprocess.Popen(argv, stdin=subprocess.PIPE if stdin else subprocess.DEVNULL, stdout=file,
+                                       stderr=file, text=True, env=dict(os.environ, LC_ALL="C.UTF-8"))
+        except FileNotFoundError:
+            raise errors.Problem(f"no '{argv[0]}' here: run scripts/setup") from None
+        progress = console.Progress(what)
+        try:
+            if stdin:
+                # one that ended before it read has a status, and its reason in the log
+                with contextlib.suppress(BrokenPipeError), process.stdin:
+                    process.stdin.write(stdin)
+            while True:
+                try:
+                    code = process.wait(timeout=1)
+                    break
+                except subprocess.TimeoutExpired:
+                    progress.show(_tail(log, 1).strip()[:100])
+        except BaseException:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            raise
+    if code:
+        raise errors.Problem(f"{what} failed ({log}):\n{_tail(log)}")
+
+
+def command(argv, cwd=None, binds=(), env=None, root=None):
+    """The host's command line and environment that run `argv` in the root, for those who need a Popen of their own.
+
+    binds: host paths, seen under the same path inside, or (host path, path inside). The tree and build/ always are.
+    root: another one than the build root.
+    Killing the process kills everything that it started inside.
+    """
+    pairs = []
+    for bind in (paths.TOP, paths.BUILD, *binds):
+        source, target = (bind, bind) if isinstance(bind, (str, pathlib.Path)) else bind
+        source = pathlib.Path(source).absolute()
+        target = pathlib.Path(target)
+        if not source.exists():
+            raise errors.Problem(f"cannot bind {source} into the build root: no such file")
+        if (source, target) == (paths.BUILD, paths.BUILD) and paths.TOP in paths.BUILD.parents:
+            continue	# the tree's bind has it already
+        pairs += [str(source), str(target)]
+    # Not the caller's environment: MAKEFLAGS and friends would leak into the kernel's build.
+    inside = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8",
+              "TERM": os.environ.get("TERM", "dumb")}
+    inside.update(env or {})
+    return (["setpriv", "--pdeathsig", "KILL", *_unshare(), "--pid", "--fork", "--kill-child", "--",
+             "/bin/sh", "-c", _ENTER, "enter", str(root or paths.ROOT), str(cwd or paths.TOP), *pairs, "--",
+             *(str(word) for word in argv)], inside)
+
+
+def run(argv, cwd=None, binds=(), env=None, *, log=None, timeout=None, stdin=None, check=False):
+    """Run a command in the root; its exit status (124 when it ran past `timeout` seconds).
+
+    Output goes to the terminal, or to the file `log`. check: a failure is a Problem.
+    """
+    result = _popen(argv, cwd, binds, env, timeout, stdin=stdin,
+                    stdout=open(log, "a") if log else None, stderr=subprocess.STDOUT if log else None)
+    if check and result[0]:
+        raise errors.Problem(f"'{argv[0]}' failed in the build root, exit status {result[0]}"
+                          + (f" ({log}):\n{_tail(log)}" if log else ""))
+    return result[0]
+
+
+def output(argv, cwd=None, binds=(), env=None, *, timeout=None, root=None):
+    """(exit status, stdout and stderr together) of a command in the root."""
+    return _popen(argv, cwd, binds, env, timeout, root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def _popen(argv, cwd, binds, env, timeout, root=None, **streams):
+    line, environment = command(argv, cwd, binds, env, root)
+    if streams.get("stdin") is None:
+        streams["stdin"] = subprocess.DEVNULL
+    try:
+        process = subprocess.Popen(line, env=environment, text=True, errors="replace", **streams)
+    finally:
+        if hasattr(streams.get("stdout"), "close"):
+            streams["stdout"].close()
+    try:
+        text = process.communicate(timeout=timeout)[0]
+    except subprocess.TimeoutExpired:
+        process.kill()
+        text = process.communicate()[0]
+        return 124, text or ""
+    except BaseException:
+        process.kill()		# and with it its process namespace
+        process.wait()
+        raise
+    return process.returncode, text or ""

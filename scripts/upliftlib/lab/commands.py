@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`uplift lab list|fetch|build|root|clean`"""
+
+import argparse
+import json
+import sys
+
+from ..base import console, errors, paths
+from . import buildroot, fetch, kmod, targets
+
+
+def add_kernel_options(parser):
+    """Options that name a kernel: a target, or one's own. See chosen()."""
+    parser.add_argument("target", nargs="?", metavar="TARGET", help="one of: " + " ".join(targets.TABLE))
+    own = parser.add_argument_group("a kernel of your own")
+    own.add_argument("--kernel", metavar="BZIMAGE", help="its image")
+    own.add_argument("--modules", metavar="DIR", help="where its modules are (lib/modules/RELEASE, or what holds it)")
+    own.add_argument("--kdir", metavar="DIR", help="its headers or build directory, to build our modules with")
+    own.add_argument("--ksrc", metavar="DIR", help="its source tree")
+
+
+def check(args):
+    """What is wrong with the options that name a kernel, before anything is downloaded or built; that we are root."""
+    buildroot.need_root()
+    if args.kernel or args.modules:
+        if args.target:
+            raise errors.Problem("either a target or --kernel and --modules, not both", errors.USAGE)
+        if not (args.kernel and args.modules):
+            raise errors.Problem("--kernel and --modules belong together", errors.USAGE)
+        fetch.own_parts(args.kernel, args.modules, args.kdir, args.ksrc)
+    elif args.kdir or args.ksrc:
+        raise errors.Problem("--kdir and --ksrc go with --kernel and --modules", errors.USAGE)
+    elif args.target:
+        targets.spec(args.target)
+
+
+def chosen(args, want=fetch.USUAL):
+    """The Target that the options name; the best that can be had when they name none."""
+    check(args)
+    if args.kernel:
+        return fetch.own(args.kernel, args.modules, args.kdir, args.ksrc)
+    return fetch.fetch(args.target, want) if args.target else fetch.best(want)
+
+
+def _each(names, job):
+    """Run job(name) for every target; {name: result}. What cannot be had is said and skipped."""
+    results, code = {}, errors.OK
+    for name in names:
+        targets.spec(name)
+    for name in names:
+        try:
+            results[name] = job(name)
+        except errors.Skip as reason:
+            console.warn(f"skipped: {reason}")
+            results[name] = {"skipped": str(reason)}
+        except errors.Problem as problem:
+            console.error(str(problem))
+            results[name] = {"failed": str(problem)}
+            code = errors.FAIL
+    if code == errors.OK and results and all("skipped" in result for result in results.values()):
+        code = errors.SKIP
+    return results, code
+
+
+def _list(args):
+    rows = []
+    for name, spec in targets.TABLE.items():
+        info = fetch._on_disk(name)
+        row = {"target": name, "why": spec.why, "here": sorted(info["parts"], key=fetch.WANT.index) if info else [],
+               "release": info["release"] if info else None, "version": info["version"] if info else None}
+        if args.archive:
+            try:
+                now = fetch.plan(spec)
+                row["archive"] = now.version
+                row["size"] = sum(file.size for part in ("image", "modules", "headers") for file in now.parts[part])
+                row["pinned"] = sorted({file.package for part in now.parts.values() for file in part
+                                        if file.origin.startswith("pinned")})
+            except errors.Problem as problem:
+                row["archive"], row["reason"] = None, str(problem)
+        rows.append(row)
+    if args.json:
+        print(json.dumps(rows, indent=1))
+        return errors.OK
+    for row in rows:
+        here = f"{row['version']}: {' '.join(row['here'])}" if row["here"] else "not here"
+        print(f"{row['target']:5} {row['why']:48} {here}")
+        if args.archive:
+            if row["archive"]:
+                pinned = f"; {len(row['pinned'])} files from the pool, pinned" if row["pinned"] else ""
+                print(f"      in the archive: {row['archive']}, {console.size(row['size'])}{pinned}")
+            else:
+                print(f"      {row['reason']}")
+    return errors.OK
+
+
+def _fetch(args):
+    want = set(args.want.split(",")) if args.want else set(fetch.USUAL)
+    if want - set(fetch.WANT):
+        raise errors.Problem(f"--want takes {', '.join(fetch.WANT)}, not '{args.want}'", errors.USAGE)
+    if args.source:
+        want.add("source")
+    results, code = _each(args.targets or list(targets.TABLE), lambda name: fetch.fetch(name, want).to_json())
+    if args.json:
+        print(json.dumps(results, indent=1))
+    else:
+        for name, result in results.items():
+            if "release" in result:
+                print(f"{name:5} {result['release']}  {paths.TARGETS / name}")
+    return code
+
+
+def _build(args):
+    def show(built):
+        return {module: str(path) for module, path in built.items()}
+
+    if args.kdir:
+        if args.targets:
+            raise errors.Problem("either targets or --kdir, not both", errors.USAGE)
+        results, code = {"own": show(kmod.build(args.kdir, ksrc=args.ksrc, btf=args.btf, verbose=args.verbose))}, errors.OK
+    elif args.ksrc or args.btf:
+        raise errors.Problem("--ksrc and --btf go with --kdir", errors.USAGE)
+    else:
+        results, code = _each(args.targets or list(targets.TABLE), lambda name: show(
+            kmod.build(fetch.fetch(name, set(fetch.USUAL)), verbose=args.verbose)))
+    if args.json:
+        print(json.dumps(results, indent=1))
+    else:
+        for name, result in results.items():
+            for module, path in result.items():
+                if module not in ("skipped", "failed"):
+                    print(f"{name:5} {path}")
+    return code
+
+
+def _root(args):
+    buildroot.ensure(args.set)
+    words = args.command[1:] if args.command[:1] == ["--"] else args.command
+    if not words:
+        print(paths.ROOT)
+        return errors.OK
+    # a person may want a shell: their terminal is the command's
+    return buildroot.run(words, cwd=args.cwd, stdin=sys.stdin)
+
+
+_CLEAN = {"modules": [paths.MODULES, paths.BUILD / "documented"],
+          "guest": [paths.GUEST, *(paths.BUILD / name for name in ("live", "llc", "sched", "signed"))],
+          "kunit": [paths.KUNIT], "report": [paths.REPORT, paths.BUILD / "spatch.log"],
+          "programs": [paths.BUILD / name for name in ("selftests", "kselftest", "bench", "cachelines")],
+          "package": [paths.BUILD / "package"], "debug": [paths.BUILD / "debug"],
+          "targets": [paths.TARGETS], "source": [paths.SRC], "root": [paths.ROOT.parent],
+          "cache": [paths.CACHE, paths.APT]}
+
+
+def _clean(args):
+    what = list(_CLEAN) if args.all else args.what or ["modules", "guest", "kunit"]
+    for name in what:
+        if name not in _CLEAN:
+            raise errors.Problem(f"no such thing to clean '{name}'; there are: {' '.join(_CLEAN)}", errors.USAGE)
+    for name in what:
+        for path in _CLEAN[name]:
+            if path.exists():
+                console.note(f"removing {path}")
+                paths.remove(path)
+    return errors.OK
+
+
+def register(commands):
+    """Add our commands to `uplift lab`."""
+    parser = commands.add_parser("list", help="the targets, and what of them is here")
+    parser.add_argument("--archive", action="store_true", help="also what the archive has today")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.set_defaults(func=_list)
+
+    parser = commands.add_parser("fetch", help="download, verify and unpack targets",
+                                 description="Download targets through apt's mirror, verify and unpack them.")
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help="all when none is named")
+    parser.add_argument("--want", metavar="PART,...", help="of: " + " ".join(fetch.WANT)
+                        + " (default: all but source)")
+    parser.add_argument("--source", action="store_true", help="the source tree as well")
+    parser.add_argument("--json", action="store_true", help="what there is then, as JSON")
+    parser.set_defaults(func=_fetch)
+
+    parser = commands.add_parser("build", help="build the modules for targets",
+                                 description="Build the modules for targets with W=1; a warning is an error.")
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help="all when none is named")
+    parser.add_argument("--kdir", metavar="DIR", help="build for the kernel of this build directory instead")
+    parser.add_argument("--ksrc", metavar="DIR", help="and its source tree")
+    parser.add_argument("--btf", metavar="FILE", help="and its vmlinux or BTF, if it is not in the build directory")
+    parser.add_argument("--json", action="store_true", help="the modules' paths as JSON")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show what make says")
+    parser.set_defaults(func=_build)
+
+    parser = commands.add_parser("root", help="make the build root; run a command in it",
+                                 description="Make the build root and print its path, or run a command in it.")
+    parser.add_argument("--set", choices=sorted(buildroot.SETS), default="run", help="which packages (default: run)")
+    parser.add_argument("--cwd", metavar="DIR", default=str(paths.TOP), help="directory (default: the tree)")
+    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="[--] COMMAND")
+    parser.set_defaults(func=_root)
+
+    parser = commands.add_parser("clean", help="remove what the lab made")
+    parser.add_argument("what", nargs="*", metavar="WHAT", help="of: " + " ".join(_CLEAN)
+                        + " (default: modules guest kunit)")
+    parser.add_argument("--all", action="store_true", help="everything")
+    parser.set_defaults(func=_clean)

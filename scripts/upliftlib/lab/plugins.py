@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""QEMU plugins of scripts/upliftlib/lab/plugin/, built in the build root."""
+
+from ..base import errors, paths
+from . import buildroot
+
+OUT = paths.BUILD / "cachelines"
+
+
+def build(name):
+    """The path of a plugin's shared object, newer than its source."""
+    paths.ensure(OUT)
+    source = paths.TOP / f"scripts/upliftlib/lab/plugin/{name}.c"
+    plugin = OUT / f"{name}.so"
+    with paths.lock("cachelines"):
+        if not plugin.exists() or plugin.stat().st_mtime < source.stat().st_mtime:
+            code, text = buildroot.output(["gcc-14", "-O2", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter",
+                                           "-shared", "-fPIC", "-o", f"{plugin}.new", source])
+            if code:
+                raise errors.Problem(f"the plugin {name} does not build:\n{text.rstrip()}")
+            plugin.with_name(f"{name}.so.new").rename(plugin)
+    return plugin

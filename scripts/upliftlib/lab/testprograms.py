@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Build selftests/ for guests, with the rules and helpers of the kernel's own kselftest.
+
+Those come from a kernel source package, of which a slice of some 150 kB is enough; one slice serves all targets,
+since what it builds is static. 6.1's lacks ktap_helpers.sh, so a recent one is taken.
+"""
+
+import os
+import pathlib
+import subprocess
+
+from ..base import console, errors, paths
+from . import buildroot, fetch, targets
+
+SOURCES = ("7.2", "7.3", "7.1", "6.18")	# best first
+SLICE = ("tools/testing/selftests/lib.mk", "tools/testing/selftests/kselftest*.h",
+         "tools/testing/selftests/kselftest/*", "tools/scripts/*", "scripts/Makefile.arch", "scripts/Makefile.include",
+         "scripts/subarch.include", "include/linux/compiler_types.h")
+KSFT = paths.BUILD / "kselftest"
+INSTALLED = paths.BUILD / "selftests" / "install"
+
+
+def _slice(package):
+    """Unpack the slice from a linux-source package."""
+    name = package.name.split("_")[0]
+    with paths.fresh_dir(KSFT) as temp:
+        one = subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(package.path)], stdout=subprocess.PIPE)
+        two = subprocess.Popen(["tar", "-xO", f"./usr/src/{name}.tar.xz"], stdin=one.stdout, stdout=subprocess.PIPE)
+        three = subprocess.Popen(["xz", "-dc", "-T0"], stdin=two.stdout, stdout=subprocess.PIPE)
+        four = subprocess.Popen(["tar", "-x", "-C", str(temp), "--strip-components=1", "--no-same-owner",
+                                 "--wildcards", *(f"*/{pattern}" for pattern in SLICE)],
+                                stdin=three.stdout, stderr=subprocess.PIPE)
+        for process in (one, two, three):
+            process.stdout.close()
+        try:
+            four.communicate()
+        finally:
+            for process in (one, two, three, four):
+                if process.poll() is None:
+                    process.kill()
+        # tar complains of a pattern that matches nothing; what is wanted is checked here
+        for need in ("lib.mk", "kselftest.h", "kselftest/ktap_helpers.sh"):
+            if not (temp / "tools/testing/selftests" / need).exists():
+                raise errors.Problem(f"{package.name} holds no tools/testing/selftests/{need}: packed in a new way?")
+        paths.write(temp / ".from", f"{package.name}\n")
+
+
+def kselftest():
+    """The path of tools/testing/selftests of a recent kernel, as far as it is needed."""
+    path = KSFT / "tools/testing/selftests"
+    if path.exists():
+        return path
+    with paths.lock("kselftest"):
+        if path.exists():
+            return path
+        for name in SOURCES:
+            tree = paths.SRC / name / "tools/testing/selftests"
+            if (tree / "kselftest/ktap_helpers.sh").exists():
+                return tree
+        for name in SOURCES:
+            try:
+                files = fetch.plan(targets.spec(name)).parts["source"]
+                if len(files) != 1:
+                    continue
+                fetch.download(files)
+                with console.doing(f"taking kselftest's rules from {files[0].name}"):
+                    _slice(files[0])
+                return path
+            except errors.Skip as reason:
+                console.warn(str(reason))
+    raise errors.Skip("no kernel source package with kselftest in it can be had")
+
+
+def build():
+    """The directory with our selftests, built and installed."""
+    ksft = kselftest()
+    buildroot.ensure()
+    out = paths.ensure(paths.BUILD / "selftests")
+    log = out / "build.log"
+    with paths.lock("selftests"), console.doing("building the selftests"):
+        binds = [] if paths.BUILD in pathlib.Path(ksft).parents else [ksft.parents[2]]
+        argv = ["make", "-C", paths.TOP / "selftests", f"KSFT={ksft}", f"O={out / 'obj'}",
+                f"INSTALL_PATH={INSTALLED}", f"-j{os.cpu_count() or 1}", "install"]
+        code, text = buildroot.output(argv, binds=binds)
+        paths.write(log, text)
+        if code:
+            tail = "\n".join("    " + line for line in text.splitlines()[-20:])
+            raise errors.Problem(f"the selftests do not build ({log}):\n{tail}")
+    return INSTALLED

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`uplift lab verdicts`: does `uplift probe` give the right verdict for each change on each target?"""
+
+import functools
+import json
+
+from ..base import console, errors, parallel, paths
+from . import commands, hostcommands, kmod, targets
+
+# What is known of the targets otherwise: from reading their sources. The filesystem list's is in targets.py.
+EXPECT = {
+    "iomap": {"6.1": "unaffected", "6.12": "unaffected", "6.18": "applicable", "7.1": "applicable", "7.2": "native",
+              "7.3": "native"},
+    "epoll": {"6.1": "applicable", "6.12": "applicable", "6.18": "applicable", "7.1": "native", "7.2": "native",
+              "7.3": "native"},
+    "llc": {"6.1": "applicable", "6.12": "applicable", "6.18": "applicable", "7.1": "applicable", "7.2": "native",
+            "7.3": "native"},
+    "pipepoll": {"6.1": "applicable", "6.12": "applicable", "6.18": "applicable", "7.1": "applicable",
+                 "7.2": "applicable", "7.3": "native"},
+}
+
+
+def expected(target, change):
+    """The verdict that a change must get on a target; None if nothing is known of it."""
+    if change == "fslist":
+        return targets.TABLE[target].expect
+    return EXPECT.get(change, {}).get(target)
+
+
+def judge(target, data):
+    """[(change, verdict, problem or '')] of what probe said."""
+    found = []
+    for part in data["changes"]:
+        name, verdict = part["name"], part["verdict"]
+        wanted = expected(target, name)
+        if wanted is None:
+            problem = "nothing is known of what it should be: add it to scripts/upliftlib/lab/verdicts.py"
+        elif verdict["kind"] != wanted:
+            problem = f"should be {wanted}; evidence: {'; '.join(verdict['evidence'])}"
+        elif verdict["from"] != "module":
+            problem = f"the module was not asked: {'; '.join(verdict['evidence'])}"
+        else:
+            problem = "" if verdict["evidence"] else "no evidence"
+        found.append((name, verdict["kind"], problem))
+    return found
+
+
+def probe(name, accel=None):
+    """What `uplift probe --json` says in a guest of a target."""
+    target = commands.fetch.fetch(name, {"image", "modules", "headers", "slice"})
+    result = hostcommands.boot(target, ["probe", "--yes", "--json"], kos=list(kmod.build(target).values()), accel=accel,
+                       name=f"{name}-probe")
+    text = result.output.read_text(errors="replace") if result.output.exists() else ""
+    if not result.ok or "{" not in text:
+        raise errors.Problem(f"probe on {name}: {result.problem() or 'no JSON'} ({result.console})")
+    return json.loads(text[text.index("{\n"):])
+
+
+def _verdicts(args):
+    passed = failed = skipped = 0
+    report = {}
+    for name in args.targets or list(targets.TABLE):
+        targets.evaluated(name)
+
+    def one(name):
+        try:
+            return probe(name, args.accel), None
+        except errors.Problem as problem:
+            return None, problem
+
+    def ended(name, result):
+        nonlocal passed, failed, skipped
+        data, problem = result
+        if isinstance(problem, errors.Skip):
+            console.warn(f"skipped: {problem}")
+            skipped += 1
+        elif problem:
+            print(f"FAIL {name}: {problem}", flush=True)
+            failed += 1
+        else:
+            report[name] = data
+            for change, kind, wrong in judge(name, data):
+                print(f"{'FAIL' if wrong else 'ok  '} {name:5} {change:8} {kind}" + (f": {wrong}" if wrong else ""),
+                      flush=True)
+                passed, failed = passed + (not wrong), failed + bool(wrong)
+
+    names = args.targets or list(targets.TABLE)
+    parallel.run({name: functools.partial(one, name) for name in names}, args.jobs, ended)
+    if args.json:
+        paths.write(args.json, json.dumps(report, indent=1) + "\n")
+    print(f"verdicts: {passed} passed, {failed} failed, {skipped} skipped")
+    return errors.FAIL if failed else errors.OK if passed else errors.SKIP
+
+
+def register(commands_):
+    """Add `uplift lab verdicts`."""
+    parser = commands_.add_parser("verdicts", help="is what uplift probe says of every target right?",
+                                  description="Run `uplift probe` in a guest of every target, and hold the verdicts "
+                                              "against what is known of these kernels.")
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help="all when none is named")
+    parallel.add_option(parser)
+    parser.add_argument("--accel", choices=("auto", "kvm", "tcg"), help="KVM or emulation (auto: KVM if a guest boots)")
+    parser.add_argument("--json", metavar="FILE", help="write what probe said there")
+    parser.set_defaults(func=_verdicts)
