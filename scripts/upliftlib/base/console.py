@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the lab says to the person who waits: progress, errors, sizes.
+"""Progress, warnings and errors for the user, and how sizes are written.
 
 All of it goes to stderr, so that stdout stays free for results (--json).
 """
@@ -15,7 +15,7 @@ _lock = threading.RLock()
 _live = False		# is there an unfinished progress line on the terminal?
 
 
-def _line(text):
+def _line(text: str) -> None:
     global _live
     with _lock:
         if _live:
@@ -25,42 +25,45 @@ def _line(text):
         sys.stderr.flush()
 
 
-def stamp():
+def stamp() -> str:
+    """The time since the start, as progress lines begin with it."""
     return f"[{time.monotonic() - _start:5.0f} s]"
 
 
-def note(text):
+def note(text: str) -> None:
     """A line of information."""
     _line(f"{stamp()} {text}")
 
 
-def warn(text):
+def warn(text: str) -> None:
+    """A warning: the work continues."""
     _line(f"{stamp()} warning: {text}")
 
 
-def error(text):
+def error(text: str) -> None:
+    """The line that a command ends with when it fails."""
     _line(f"uplift: {text}")
 
 
 class doing:
-    """with console.doing("text"): ... - a step that is ended whatever happens. Steps nest, and threads have their own."""
+    """with console.doing("text"): ... - a step with a line at its start and one at its end, however it ends. Steps nest."""
 
-    def __init__(self, text):
+    def __init__(self, text: str) -> None:
         self.text = text
         self.result = "done"
         self.start = 0.0
 
-    def __enter__(self):
+    def __enter__(self) -> "doing":
         self.start = time.monotonic()
         note(f"{self.text} ...")
         return self
 
-    def __exit__(self, kind, value, trace):
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         result = self.result if kind is None else "stopped" if kind is KeyboardInterrupt else "failed"
         note(f"{self.text}: {result}, {time.monotonic() - self.start:.1f} s")
 
 
-def size(count):
+def size(count: float) -> str:
     """1234567 -> '1.2 MB'"""
     for unit in ("B", "kB", "MB"):
         if count < 1000:
@@ -70,14 +73,15 @@ def size(count):
 
 
 class Progress:
-    """How far long work is: rewritten in place on a terminal, a line every 10 s elsewhere."""
+    """Progress of long work: rewritten in place on a terminal, a line every 10 s elsewhere."""
 
-    def __init__(self, label):
+    def __init__(self, label: str) -> None:
         self.label = label
         self.tty = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-        self.next = time.monotonic() + (0 if self.tty else 10)
+        self.next = time.monotonic() + (0.0 if self.tty else 10.0)
 
-    def show(self, text):
+    def show(self, text: str) -> None:
+        """Show the state, unless it was shown a moment ago."""
         global _live
         now = time.monotonic()
         if now < self.next:

@@ -1,24 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What can go wrong, and the exit status that tells it."""
+"""Errors that a command reports in one line, and the exit statuses."""
 
 OK, FAIL, USAGE, SKIP = 0, 1, 2, 4
 
 
 class Problem(Exception):
-    """Something a person has to know or do; printed as one line, never a traceback."""
+    """An error for the user: what is wrong and what to do; printed as one line, never as a traceback."""
 
-    def __init__(self, message, code=FAIL):
+    def __init__(self, message: str, code: int = FAIL) -> None:
         super().__init__(message)
         self.code = code
 
 
 class Skip(Problem):
-    """Cannot be had here, and nobody's fault: said, and the work goes on."""
+    """Not available here, which is no failure: reported, and the work continues without it."""
 
-    def __init__(self, message):
+    def __init__(self, message: str) -> None:
         super().__init__(message, SKIP)
 
 
-def of_os(problem):
+def of_os(problem: OSError) -> str:
     """One line for an OSError."""
     return f"{problem.strerror or problem}" + (f": {problem.filename}" if problem.filename else "")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where things are. Everything the lab makes is below BUILD."""
+"""Where things are, and writing them safely. Everything that the lab makes is below BUILD."""
 
 import contextlib
 import errno
@@ -9,8 +9,11 @@ import pathlib
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
 
 from . import console, errors
+
+Path = str | os.PathLike[str]
 
 TOP = pathlib.Path(__file__).resolve().parents[3]
 # Written by scripts/install; then what is made goes where such things go on a machine, and uninstalling removes it.
@@ -28,15 +31,15 @@ KUNIT = BUILD / "kunit"
 REPORT = BUILD / "report"
 
 
-def check():
-    """make cannot work in a path with blanks, colons and the like: say so before it does."""
+def check() -> None:
+    """Refuse a path with blanks, colons and the like, which make cannot work in, before any work is done."""
     for path in (TOP, BUILD):
         if not re.fullmatch(r"[A-Za-z0-9_./+,@-]+", str(path)):
             raise errors.Problem(f"the path '{path}' has characters that the kernel's build system cannot take "
                               "(blank, colon, quote ...): move the tree, or set UPLIFT_BUILD", errors.USAGE)
 
 
-def ensure(path):
+def ensure(path: Path) -> pathlib.Path:
     """The directory, made if need be."""
     path = pathlib.Path(path)
     path.mkdir(parents=True, exist_ok=True)
@@ -44,7 +47,7 @@ def ensure(path):
 
 
 @contextlib.contextmanager
-def lock(name):
+def lock(name: str) -> Iterator[None]:
     """One at a time across processes; released by the kernel if the holder dies."""
     try:
         file = open(ensure(BUILD) / f".lock-{name}", "w")
@@ -60,8 +63,8 @@ def lock(name):
         yield
 
 
-def read(path, most=64 << 20):
-    """A file's text; ValueError when there is more than anybody wrote for us: a device, say, has no end."""
+def read(path: Path, most: int = 64 << 20) -> str:
+    """A file's text; ValueError when it is larger than any file of ours: a device, for one, has no end."""
     with open(path, encoding="utf-8") as file:
         text = file.read(most + 1)
     if len(text) > most:
@@ -69,12 +72,12 @@ def read(path, most=64 << 20):
     return text
 
 
-def special(path):
-    """Is it a device, a pipe or the like, which is written to, but never replaced?"""
+def special(path: pathlib.Path) -> bool:
+    """Is it a device, a pipe or the like? Such a file is written to, never replaced."""
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
-def writable(path):
+def writable(path: Path) -> None:
     """Could write() write there? Raises OSError; what is there stays as it is."""
     path = pathlib.Path(path)
     if path.is_dir():
@@ -87,11 +90,11 @@ def writable(path):
         with tempfile.TemporaryFile(dir=ensure(path.resolve().parent)):
             pass
     except OSError as problem:
-        # of the file that was asked for, not of ours
+        # name the file that the caller asked for, not the temporary one
         raise OSError(problem.errno, problem.strerror, str(path)) from None
 
 
-def write(path, text):
+def write(path: Path, text: str) -> None:
     """Replace a file's text in one go. A link stays one, and so does a device."""
     path = pathlib.Path(path)
     writable(path)
@@ -111,7 +114,7 @@ def write(path, text):
 
 
 @contextlib.contextmanager
-def fresh_dir(path):
+def fresh_dir(path: Path) -> Iterator[pathlib.Path]:
     """A temporary directory that becomes `path` when the block is left without an error.
 
     A former `path` is replaced. Interrupted work leaves nothing that looks finished.
@@ -135,19 +138,19 @@ def fresh_dir(path):
         temp.rename(path)
 
 
-def mounted_below(path):
+def mounted_below(path: Path) -> list[str]:
     """Mount points below a directory: what must not be deleted through."""
-    path = str(pathlib.Path(path).absolute())
+    top = str(pathlib.Path(path).absolute())
     found = []
     with open("/proc/self/mountinfo") as file:
         for line in file:
             point = line.split()[4].encode().decode("unicode_escape")
-            if point == path or point.startswith(path + "/"):
+            if point == top or point.startswith(top + "/"):
                 found.append(point)
     return found
 
 
-def remove(path):
+def remove(path: Path) -> None:
     """rm -rf that refuses to go through a mount point."""
     path = pathlib.Path(path)
     if path.is_symlink() or path.is_file():

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is asked and shown on a terminal: one question before anything is loaded, and colours."""
+"""The one question before anything is loaded, and colours on a terminal."""
 
 import os
 import sys
+from collections.abc import Iterable
+from typing import TextIO
 
 from . import console
 
@@ -10,16 +12,16 @@ COLOURS = {"applicable": 32, "native": 36, "unaffected": 36, "unsupported": 33, 
            "ok": 32, "missing": 31, "note": 33}
 
 
-def coloured(text, kind, stream=None):
-    """The text in its kind's colour, on a terminal that may have colours."""
+def coloured(text: str, kind: str, stream: TextIO | None = None) -> str:
+    """The text in the colour of its kind, where the stream is a terminal with colours."""
     stream = stream or sys.stdout
     if kind not in COLOURS or not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return text
     return f"\033[{COLOURS[kind]}m{text}\033[m"
 
 
-def agreed(lines, yes):
-    """Say what will be done to this machine; True if that is all right. Without a terminal only --yes agrees."""
+def agreed(lines: Iterable[str], yes: bool) -> bool:
+    """Say what will be done to this machine and ask; True to go on. Without a terminal only --yes agrees."""
     for line in lines:
         console.note(line)
     if yes:

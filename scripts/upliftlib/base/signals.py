@@ -6,14 +6,16 @@ import os
 import pathlib
 import signal
 import sys
+from collections.abc import Callable
+from typing import NoReturn
 
 from . import console, errors
 
 
-def _terminated(*_):
-    # whoever started us may send it again, on the way out itself: what is being ended is not disturbed
+def _terminated(*_: object) -> None:
+    # a parent that ends may send it again; cleaning up must not be interrupted by the second one
     signal.signal(signal.SIGTERM, lambda *_: None)
-    # what has just been started may not be known yet to the code that would end it
+    # a child that was started a moment ago may not be recorded yet by the code that would end it
     for file in pathlib.Path("/proc/self/task").glob("*/children"):
         with contextlib.suppress(OSError):	# a thread that ended meanwhile
             for child in file.read_text().split():
@@ -22,13 +24,13 @@ def _terminated(*_):
     raise KeyboardInterrupt
 
 
-def end_on_sigterm():
-    """SIGTERM is like Ctrl-C from here on, and children get it as well: temporary things go, no guest stays behind."""
+def end_on_sigterm() -> None:
+    """Treat SIGTERM as Ctrl-C and pass it to children: temporary files are removed, and no guest stays behind."""
     signal.signal(signal.SIGTERM, _terminated)
 
 
-def run_main(main, *args):
-    """Run a command's main(); Problems and Ctrl-C become one line and an exit code."""
+def run_main(main: Callable[..., int | None], *args: object) -> NoReturn:
+    """Run a command's main() and exit. Problems, OS errors and Ctrl-C become one line and an exit status."""
     try:
         code = main(*args)
         sys.stdout.flush()
