@@ -33,6 +33,9 @@ GOT := apt cache root targets src kselftest package debug
 SETUP := scripts/setup
 RUNNING := /lib/modules/$(shell uname -r)/build
 HEADERS := $(or $(KDIR),$(RUNNING))
+# scripts/targets.toml says which there are; only help needs them here, and only sed is sure to be there.
+KNOWN = $(shell sed -n 's/^\[target\."\([^"]*\)"\]$$/\1/p' scripts/targets.toml)
+DEFAULT = $(shell sed -n 's/^run = \["\([^"]*\)".*/\1/p' scripts/targets.toml)
 OWN := $(if $(KERNEL),--kernel $(KERNEL)) $(if $(MODULES),--modules $(MODULES)) \
 	$(if $(KDIR),--kdir $(KDIR)) $(if $(KSRC),--ksrc $(KSRC))
 
@@ -45,7 +48,7 @@ help:
 	@echo
 	@echo 'Evaluate (as root; a fresh Debian 12 or 13 with make and this tree is enough):'
 	@echo '  make run                 the whole evaluation of one stock kernel in a guest'
-	@echo '                           TARGET=6.12 another than the default, 6.18'
+	@echo '                           TARGET=6.12 another than the default, $(DEFAULT)'
 	@echo '                           KERNEL=bzImage MODULES=DIR KDIR=DIR [KSRC=DIR] your own'
 	@echo '  make matrix              all targets, one table; goes on where it was stopped; TARGETS="6.12 6.18"'
 	@echo
@@ -77,7 +80,7 @@ help:
 	@echo '  make clean               remove what was built; downloads and the build root stay'
 	@echo '  make distclean           remove all of build/'
 	@echo
-	@echo 'Targets: 6.1 6.12 6.18 7.1 7.2 7.3.  More: $(UPLIFT) lab --help'
+	@echo 'Targets: $(KNOWN).  More: $(UPLIFT) lab --help'
 
 setup:
 	@$(SETUP)

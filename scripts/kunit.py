@@ -26,8 +26,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from upliftlib.base import console, errors, paths, signals	# noqa: E402
-from upliftlib.lab import buildroot, fetch, targets	# noqa: E402
+from upliftlib.base import console, errors, paths, signals, targets	# noqa: E402
+from upliftlib.lab import buildroot, fetch	# noqa: E402
 
 ARCHES = ("um", "x86_64")
 # Changes whose bodies a suite has linked in, and the function that is lifted.
@@ -417,7 +417,7 @@ def parse_args(argv):
                         "(default: %(default)s)")
     parser.add_argument("--target", metavar="T",
                         help="whose source to use (default: the first that can be had of "
-                        f"{', '.join(targets.PREFERRED)})")
+                        f"{', '.join(targets.use('run'))})")
     parser.add_argument("--ksrc", type=Path, metavar="DIR",
                         help="an unpacked kernel source to use instead; never written to")
     parser.add_argument("--debug", action="store_true",

@@ -15,7 +15,7 @@ from unittest import mock
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from upliftlib.base import console, errors, paths	# noqa: E402
-from upliftlib.lab import fetch, kmod, targets	# noqa: E402
+from upliftlib.lab import fetch, kmod	# noqa: E402
 
 
 def elf(name, content):
@@ -162,7 +162,7 @@ class Slice(unittest.TestCase):
             (base / "6.12/slice").mkdir(parents=True)
             (base / "6.12/vmlinuz").write_text("")
             info = {"name": "6.12", "build": str(paths.BUILD), "parts": {"slice": "1", "image": "1"}} | more
-            with mock.patch.object(paths, "TARGETS", base), mock.patch.object(targets, "saved", lambda name: info):
+            with mock.patch.object(paths, "TARGETS", base), mock.patch.object(fetch, "saved", lambda name: info):
                 return set(fetch._on_disk("6.12")["parts"])
 
     def test_whole(self):
@@ -189,7 +189,7 @@ class Compiler(unittest.TestCase):
     def test_debian_headers_choose(self):
         (self.kdir / ".kernelvariables").write_text("CC = $(if $(X),$(CCACHE)) $(CROSS_COMPILE)gcc-12\n")
         self.assertEqual(kmod.compiler(self.kdir), "")
-        self.assertTrue(kmod._needs_gcc12(self.kdir))
+        self.assertEqual(kmod.wanted_compiler(self.kdir), "gcc-12")
 
     def test_own_build_directory(self):
         (self.kdir / ".config").write_text("CONFIG_GCC_VERSION=120400\n")

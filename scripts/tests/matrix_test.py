@@ -15,9 +15,9 @@ from unittest import mock
 SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCRIPTS))
 
-from upliftlib.base import errors, paths	# noqa: E402
+from upliftlib.base import errors, paths, targets	# noqa: E402
 from upliftlib.report import command, comparison, kcidb, record	# noqa: E402
-from upliftlib.lab import matrix, targets	# noqa: E402
+from upliftlib.lab import matrix	# noqa: E402
 from tests import dossier_data	# noqa: E402
 
 

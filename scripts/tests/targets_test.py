@@ -2,15 +2,32 @@
 """The table of targets, and what is made of an index."""
 
 import argparse
+import importlib.machinery
+import importlib.util
 import pathlib
 import re
+import subprocess
 import sys
+import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from upliftlib.base import errors	# noqa: E402
-from upliftlib.lab import evaluate, fetch, matrix, targets, verdicts	# noqa: E402
+from upliftlib.base import changes, errors, targets	# noqa: E402
+from upliftlib.lab import apt, commands, debugkernel, evaluate, fetch, matrix, verdicts	# noqa: E402
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+
+
+def script(name):
+    """A script without a suffix, as a module."""
+    loader = importlib.machinery.SourceFileLoader(name.replace("-", "_"), str(TOP / "scripts" / name))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+    loader.exec_module(module)
+    return module
+
+
+UPDATE = script("update-tables")
 
 
 def package(name, version, size=2_000_000, depends=""):
@@ -35,9 +52,9 @@ def planned(name, **suites):
 
 
 class Table(unittest.TestCase):
-    def test_names(self):
-        self.assertEqual(list(targets.TABLE), ["6.1", "6.12", "6.18", "7.1", "7.2", "7.3"])
-        self.assertTrue(set(targets.PREFERRED) <= set(targets.TABLE))
+    def test_oldest_first(self):
+        """Limits and tables are made of the first and the last."""
+        self.assertEqual(list(targets.TABLE), sorted(targets.TABLE, key=apt.version_key))
 
     def test_bad_name(self):
         with self.assertRaisesRegex(errors.Problem, "no target '6.13'; there are: 6.1 6.12") as caught:
@@ -54,14 +71,14 @@ class Table(unittest.TestCase):
             self.assertTrue(not spec.pool or f"linux-source-{spec.name}" in spec.pool)
             self.assertEqual(len({pool.sha256 for pool in spec.pool.values()}), len(spec.pool))
 
-    def test_odd_ones_are_taken_when_named(self):
-        for name, spec in targets.ODD.items():
+    def test_variants_are_taken_when_named(self):
+        for name, spec in targets.VARIANTS.items():
             self.assertNotIn(name, targets.TABLE)
             self.assertIs(targets.spec(name), spec)
             self.assertIn(spec.series, targets.TABLE)
             self.assertEqual(spec.suites, targets.TABLE[spec.series].suites)
 
-    def test_odd_ones_are_not_evaluated(self):
+    def test_variants_are_not_evaluated(self):
         """`lab matrix 6.12-rt` was a traceback, and so was `lab verdicts 6.12-rt`, after its guest."""
         args = argparse.Namespace(target="6.12-rt", targets=["6.12", "6.12-rt"])
         for command in (matrix._matrix, verdicts._verdicts, evaluate._evaluate):
@@ -91,11 +108,83 @@ class Table(unittest.TestCase):
                                  name == other and not (spec.version and ".15" not in spec.version), (name, other))
 
 
+class Form(unittest.TestCase):
+    """What is wrong in the table is said with the file's name, not by a traceback."""
+
+    GOOD = """
+[use]
+run = ["8.1"]
+[target."8.1"]
+why = "new"
+suites = ["sid"]
+release = '8\\.1\\.\\d+-amd64'
+[variant."8.1-rt"]
+of = "8.1"
+why = "real time"
+release = '8\\.1\\.\\d+-rt-amd64'
+"""
+
+    def test_good(self):
+        table, variants, uses = targets.read(self.GOOD)
+        self.assertEqual((list(table), list(variants), uses), (["8.1"], ["8.1-rt"], {"run": ("8.1",)}))
+        self.assertEqual((variants["8.1-rt"].suites, variants["8.1-rt"].series), (("sid",), "8.1"))
+        self.assertTrue(re.fullmatch(table["8.1"].release, "8.1.3-amd64"))
+
+    def test_bad(self):
+        for wrong in (self.GOOD + "x", self.GOOD.replace("why = \"new\"", ""), self.GOOD + "colour = 1\n",
+                      self.GOOD.replace('of = "8.1"', 'of = "8.2"'), self.GOOD.replace('["8.1"]', '["8.3"]'),
+                      self.GOOD.replace('["8.1"]', "[]"), "", "[use]\n[target]\nx = 1\n"):
+            with self.subTest(wrong), self.assertRaisesRegex(errors.Problem, r"targets\.toml: "):
+                targets.read(wrong)
+
+
+class Derived(unittest.TestCase):
+    """What is written out elsewhere of the table."""
+
+    def test_up_to_date(self):
+        of = {name: change.expect for name, change in changes.load().items()}
+        self.assertEqual({str(path) for path in UPDATE.stale(TOP, UPDATE.rules(list(targets.TABLE), of))}, set(),
+                         "run scripts/update-tables")
+
+    def test_a_new_target_is_found_everywhere(self):
+        """As if 9.9 were added to the table: each file that names the targets is one that update-tables writes."""
+        of = {name: change.expect for name, change in changes.load().items()}
+        rules = UPDATE.rules([*targets.TABLE, "9.9"], of)
+        found = {path.relative_to(TOP): text for path, text in UPDATE.stale(TOP, rules).items()}
+        self.assertEqual({str(path) for path in found},
+                         {"README.md", "dkms.conf", "packaging/dkms-bodies.conf", "debian/control"})
+        self.assertIn("| 7.3 | 9.9 |", found[pathlib.Path("README.md")])
+        self.assertRegex(found[pathlib.Path("README.md")], r"(?m)^\| fslist \| .* \| \? \|$")
+        self.assertIn('KERNEL_MAX="9.9.9999"', found[pathlib.Path("dkms.conf")])
+        for path, text in found.items():	# done once, there is nothing left to do
+            self.assertEqual(UPDATE.updated(text, str(path), rules), text)
+
+    def test_a_file_that_lost_its_place_is_told(self):
+        with self.assertRaisesRegex(errors.Problem, "dkms.conf: nothing there is like"):
+            UPDATE.updated("", "dkms.conf", UPDATE.rules(list(targets.TABLE), {}))
+
+    def test_make_help(self):
+        """It reads the table with sed, as a machine that has make only may have no Python."""
+        said = subprocess.run(["make", "-C", TOP, "--no-print-directory", "help"], text=True, check=True,
+                              stdout=subprocess.PIPE).stdout
+        self.assertIn(f"Targets: {' '.join(targets.TABLE)}.", said)
+        self.assertIn(f"another than the default, {targets.use('run')[0]}", said)
+
+    def test_nothing_else_names_them(self):
+        """The commands' help and defaults come of the table: no code has a target's name in quotes."""
+        names = "|".join(map(re.escape, [*targets.TABLE, *targets.VARIANTS]))
+        files = [TOP / "Makefile", *(TOP / "scripts").glob("upliftlib/*/*.py"),
+                 *(path for path in (TOP / "scripts").iterdir() if path.is_file() and path.suffix != ".toml")]
+        found = [f"{path.relative_to(TOP)}: {line.strip()}" for path in files
+                 for line in path.read_text(errors="replace").splitlines() if re.search(rf"""["']({names})["']""", line)]
+        self.assertEqual(found, [])
+
+
 class Versions(unittest.TestCase):
     def test_order(self):
         ordered = ["6.1.9-1", "6.1.192-1", "6.1.192-2", "6.12.9-1", "6.12.117-1~deb12u1", "6.12.117-1", "6.12.117-1.1",
                    "7.2.12-1~bpo13+1", "7.2.12-1"]
-        self.assertEqual(sorted(ordered, key=targets.version_key), ordered)
+        self.assertEqual(sorted(ordered, key=apt.version_key), ordered)
 
 
 class Plan(unittest.TestCase):

@@ -11,6 +11,7 @@ change is and how it is measured.
     by_hand    what nobody but a person can check before it is shipped
     requires   options of the kernel's configuration that it takes, beside REQUIRED
     excludes   options that must not be set
+    expect     the verdict that it has to get on each target, as reading that kernel's source tells
     upstream   { linux, title, author, commit, link }, as far as known
     workloads  what it is measured by that users know: names of workloads.py
     elsewhere  of one that has no bench: why, and what to do instead
@@ -53,6 +54,11 @@ class Change:
     def title(self):
         """In a few words."""
         return self.about["title"]
+
+    @property
+    def expect(self) -> dict[str, str]:
+        """{target: the verdict that it has to get there}"""
+        return dict(self.about.get("expect", {}))
 
     @property
     def backport(self):

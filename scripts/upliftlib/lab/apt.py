@@ -270,6 +270,16 @@ def _refresh(name, digest):
     return data
 
 
+def version_key(version: str) -> list[tuple[tuple[int, ...], int]]:
+    """Sort key for Debian's kernel versions (dpkg's order: digits count, '~' comes before all)."""
+    key = []
+    for text, number in re.findall(r"(\D*)(\d*)", version):
+        order = tuple(-1 if char == "~" else ord(char) + (0 if char.isalpha() else 256) for char in text)
+        # a terminating 0 makes the end of the text sort after '~' and before everything else
+        key.append((order + (0,), int(number or 0)))
+    return key
+
+
 def download_command(uri, path, sha256):
     """(argv, env) of the process that gets one file: apt's own way, so its proxies and passwords count.
 

@@ -11,8 +11,8 @@ import json
 import shlex
 
 
-from ..base import changes, console, errors, paths
-from . import buildroot, commands, guest, kmod, plugins, targets, testprograms
+from ..base import changes, console, errors, paths, targets
+from . import buildroot, commands, guest, kmod, plugins, testprograms
 
 ARMS = ("off", "null", "new", "batch", "off_again")
 READY = (1, 16, 256)

@@ -13,20 +13,20 @@ import shutil
 import signal
 import subprocess
 
-from ..base import console, errors, paths
+from ..base import console, errors, paths, targets
 from . import apt
 
 SUITE = "trixie"
 
 # What one `make run` needs: kept small, it is waited for on the first run. Perl and Python: W=1 runs kernel-doc, and
 # the bodies are generated. Coccinelle wants libpython's .so.
-RUN = """
-    gcc gcc-14 libc6-dev make binutils pahole libelf1t64 libssl3t64 kmod cpio xz-utils zstd
+RUN = f"""
+    gcc {targets.COMPILER} libc6-dev make binutils pahole libelf1t64 libssl3t64 kmod cpio xz-utils zstd
     perl python3 coccinelle libpython3-dev qemu-system-x86 busybox-static e2fsprogs mount
     """.split()
 
-# gcc-12 is what Debian built 6.1 with.
-GCC12 = ["gcc-12"]
+# {name: [name]} of the compilers that Debian built the targets with.
+COMPILERS = {spec.compiler: [spec.compiler] for spec in targets.TABLE.values()}
 
 # What makes and exercises the file systems that the iomap change is tried on.
 IO = ["fio", "xfsprogs"]
@@ -40,13 +40,13 @@ LOADS = ["linux-perf", "rt-tests"]
 EFI = ["ovmf", "python3-virt-firmware", "openssl"]
 
 # A kernel from source (KUnit on UML and x86), static checks, and the programs that guests run.
-TEST = RUN + GCC12 + IO + """
+TEST = RUN + sum(COMPILERS.values(), []) + IO + """
     bc bison flex libelf-dev libssl-dev dpkg-dev patch rsync
     sparse shellcheck codespell mandoc
     stress-ng procps
     """.split()
 
-SETS = {"run": RUN, "gcc-12": GCC12, "io": RUN + IO, "loads": RUN + IO + LOADS, "efi": RUN + EFI, "sched": RUN + SCHED,
+SETS = COMPILERS | {"run": RUN, "io": RUN + IO, "loads": RUN + IO + LOADS, "efi": RUN + EFI, "sched": RUN + SCHED,
         "test": TEST}
 
 _MARK = "etc/uplift-packages"
@@ -130,7 +130,7 @@ def _have():
 
 
 def ensure(*sets):
-    """The root's path, with these sets of packages in it: "run" (default), "io", "loads", "efi", "test", "gcc-12"."""
+    """The root's path, with these sets of packages in it: names of SETS; default: "run"."""
     need_root()
     paths.check()
     want = set()

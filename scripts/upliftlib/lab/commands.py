@@ -5,8 +5,8 @@ import argparse
 import json
 import sys
 
-from ..base import console, errors, paths
-from . import buildroot, fetch, kmod, targets
+from ..base import console, errors, paths, targets
+from . import buildroot, fetch, kmod
 
 
 def add_kernel_options(parser):

@@ -12,8 +12,8 @@ import pathlib
 import re
 import threading
 
-from ..base import console, errors, paths
-from . import buildroot, fetch, targets
+from ..base import console, errors, paths, targets
+from . import buildroot, fetch, kernels
 
 CONFIG = pathlib.Path(__file__).resolve().parent / "config"
 KINDS = {
@@ -115,7 +115,7 @@ def build(name, kind):
                 doing.result = f"{(obj / 'arch/x86/boot/bzImage').stat().st_size >> 20} MiB"
             paths.write(stamp, digest)
     release = (obj / "include/config/kernel.release").read_text().strip()
-    return targets.Target(name=f"{name}-{kind}", release=release, version=f"{stock.version} ({kind})",
+    return kernels.Target(name=f"{name}-{kind}", release=release, version=f"{stock.version} ({kind})",
                           vmlinuz=obj / "arch/x86/boot/bzImage", moddir=place / "modules", kdir=obj, ksrc=tree,
                           config=obj / ".config", provenance=stock.provenance)
 

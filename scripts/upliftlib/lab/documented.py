@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 
-from ..base import console, errors, paths
+from ..base import console, errors, paths, targets
 from . import buildroot, commands, hostcommands, kmod, testprograms
 
 DOCUMENTS = ("README.md", "docs/backport-guide.md", "docs/design.md", "packaging/uplift.8")
@@ -73,7 +73,7 @@ RUN = (
 )
 LONG = (("make", "run", "TARGET={target}"), ("make", "matrix", "TARGETS={target}"),
         ("scripts/uplift", "lab", "cachelines", "{target}"), ("make", "package"),
-        ("scripts/uplift", "lab", "llc", "7.2"), ("scripts/uplift", "lab", "llc", "--cost", "{target}"))
+        ("scripts/uplift", "lab", "llc", targets.use("prediction")[0]), ("scripts/uplift", "lab", "llc", "--cost", "{target}"))
 
 
 # What README promises of a bench that is killed: arms off, modules gone.

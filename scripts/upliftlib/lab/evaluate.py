@@ -9,9 +9,9 @@ import sys
 import time
 
 
-from ..base import console, errors, parallel, paths
+from ..base import console, errors, parallel, paths, targets
 from ..report import dossier, record
-from . import buildroot, caches, commands, guest, kmod, proclist, redirects, targets, testprograms
+from . import buildroot, caches, commands, guest, kernels, kmod, proclist, redirects, testprograms
 import report	# noqa: E402
 
 # What of a kernel's configuration decides whether and how the modules work, and what a read costs.
@@ -109,7 +109,7 @@ def _short(tests):
 def _config(target):
     if not target.config:
         return {}
-    values = targets.config_of(target)
+    values = kernels.config_of(target)
     found = {key: values.get(key, "n") for key in CONFIG}
     # the name changed in 6.9
     del found["CONFIG_RETPOLINE" if "CONFIG_MITIGATION_RETPOLINE" in values else "CONFIG_MITIGATION_RETPOLINE"]
@@ -122,7 +122,7 @@ def _evaluate(args):
     commands.check(args)
     buildroot.ensure()
     if not (args.target or args.kernel):
-        console.note(f"no TARGET given: taking {' or else '.join(targets.PREFERRED[:2])}")
+        console.note(f"no TARGET given: taking {' or else '.join(targets.use('run')[:2])}")
     target = commands.chosen(args)
     console.note(f"target {target.name}: {target.release}")
     data = evaluate(target, args.accel)

@@ -2,7 +2,7 @@
 """Get a target: download, verify, unpack. Nothing is installed; the host's packages are not touched.
 
 Every file is verified by SHA256: the signed index's, or, for what only the pool still has, the one pinned in
-targets.py. Headers are then held against the signed image (verify_against_image()).
+scripts/targets.toml. Headers are then held against the signed image (verify_against_image()).
 """
 
 import concurrent.futures
@@ -19,12 +19,12 @@ import subprocess
 import tempfile
 import threading
 import time
+from typing import Any
 
-
-from ..base import console, errors, paths
+from ..base import console, errors, paths, targets
 from ..kernel import bzimage
 from ..generator import manifests
-from . import apt, targets
+from . import apt, kernels
 
 WANT = ("image", "modules", "headers", "slice", "source")
 # What building and running our modules takes; "slice" is the part of the source that they are generated from.
@@ -100,11 +100,11 @@ def _plan_from(spec, suite, index, uri):
         for version, package in versions.items() if match else ():
             # the 2 kB linux-image of split kernels only depends on the others
             if int(package["Size"]) > 1_000_000 and spec.version in ("", version):
-                candidates.append((targets.version_key(version), _image_rank(name), name, match[1], version))
+                candidates.append((apt.version_key(version), _image_rank(name), name, match[1], version))
     for name in spec.pool:
         match = image.fullmatch(name)
         if match and not candidates:
-            candidates.append((targets.version_key(spec.version), 1, name, match[1], spec.version))
+            candidates.append((apt.version_key(spec.version), 1, name, match[1], spec.version))
     if not candidates:
         return None, f"{suite} has no such kernel"
 
@@ -124,13 +124,13 @@ def _plan_release(spec, suite, index, uri, known, image, release, version):
         entry = versions.get(version)
         if not entry and loose and versions:
             # linux-kbuild-6.1 (>= version): the newest serves
-            entry = versions[max(versions, key=targets.version_key)]
+            entry = versions[max(versions, key=apt.version_key)]
         if entry:
             return File(package, entry["Version"], f"{uri}/{entry['Filename']}", int(entry["Size"]), entry["SHA256"],
                         f"signed index of {suite}")
         if package in spec.pool:
             pin = spec.pool[package]
-            return File(package, version, f"{uri}/{pin.path}", pin.size, pin.sha256, "pinned in scripts/upliftlib/lab/targets.py")
+            return File(package, version, f"{uri}/{pin.path}", pin.size, pin.sha256, "pinned in scripts/targets.toml")
         raise LookupError(package)
 
     base = release.removesuffix("-amd64").removesuffix("-rt")
@@ -475,9 +475,18 @@ def _info_path(name):
     return paths.TARGETS / name / "info.json"
 
 
+def saved(name: str) -> dict[str, Any] | None:
+    """What was noted about a target that is on disk, or None."""
+    try:
+        found = json.loads(_info_path(name).read_text())
+        return found if isinstance(found, dict) else None
+    except (FileNotFoundError, ValueError):
+        return None
+
+
 def _on_disk(name):
     """The saved info of a target, without the parts that are no longer there."""
-    info = targets.saved(name)
+    info = saved(name)
     if not info or info.get("build") != str(paths.BUILD):
         return None		# headers hold absolute paths: a tree that was moved is unpacked again
     base = paths.TARGETS / name
@@ -495,7 +504,7 @@ def _target(info):
     base = paths.TARGETS / name
     kdir = base / "headers/usr/src" / f"linux-headers-{release}"
     config = base / "config"
-    return targets.Target(
+    return kernels.Target(
         name=name, release=release, version=info["version"],
         vmlinuz=base / "vmlinuz" if "image" in parts else None,
         moddir=base / "modules" if "modules" in parts else None,
@@ -640,7 +649,7 @@ def tools(name):
     return directory
 
 
-def best(want=USUAL, names=targets.PREFERRED):
+def best(want=USUAL, names=targets.use("run")):
     """The best target that can be had, when nobody said which."""
     for name in names:
         try:
@@ -688,6 +697,6 @@ def own(kernel, modules, kdir=None, ksrc=None):
     kdir = pathlib.Path(kdir).resolve() if kdir else None
     config = next((path for path in (kdir / ".config" if kdir else None, kernel.with_name(f"config-{release}"),
                                      tree / "config") if path and path.exists()), None)
-    return targets.Target(name="own", release=release, version=release, vmlinuz=kernel, moddir=moddir, kdir=kdir,
+    return kernels.Target(name="own", release=release, version=release, vmlinuz=kernel, moddir=moddir, kdir=kdir,
                           ksrc=pathlib.Path(ksrc).resolve() if ksrc else None, config=config,
                           provenance=[{"package": "own", "path": str(kernel), "sha256": sha256_of(kernel)}])

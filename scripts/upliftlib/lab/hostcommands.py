@@ -61,7 +61,7 @@ def _library():
 def _tree():
     """Our own tree, as far as the commands take it; one per state of the sources, as guests may run side by side."""
     top = paths.TOP
-    wanted = [top / "scripts" / name for name in ("uplift", "report.py")]
+    wanted = [top / "scripts" / name for name in ("uplift", "report.py", "targets.toml")]
     wanted += sorted((top / "scripts/upliftlib").rglob("*.py"))
     wanted += sorted(path for pattern in ("about.toml", "*.cocci") for place in ("*", "backports/*")
                      for path in (top / "modules").glob(f"{place}/{pattern}"))

@@ -11,8 +11,8 @@ import pathlib
 import re
 import shutil
 
-from ..base import console, errors, paths
-from . import buildroot, fetch, targets
+from ..base import console, errors, paths, targets
+from . import buildroot, fetch, kernels
 
 # What belongs to the modules; everything else of the tree does not change what is built.
 PARTS = ("Kbuild", "modules", "scripts/generate-bodies", "scripts/upliftlib/__init__.py", "scripts/upliftlib/base",
@@ -23,7 +23,7 @@ _BUILT = re.compile(r".*\.(?:o|ko|mod|mod\.c|cmd|d|a|tmp|order|pyc)$|.*_gen\.h$|
 _HARMLESS = re.compile(r"Skipping BTF generation|warning: the compiler differs from the one used to build the kernel")
 _WARNING = re.compile(r"\bwarning\b|\bWARNING\b|clock skew|\berror:", re.IGNORECASE)
 
-COMPILERS = ("gcc-12", "gcc-14")	# in the build root
+COMPILERS = tuple(sorted({spec.compiler for spec in targets.TABLE.values()}))	# in the build root
 
 
 def sources():
@@ -83,22 +83,24 @@ def compiler(kdir):
     if match:
         if match[1] in COMPILERS:
             return ""
-        console.warn(f"{kdir.name} wants {match[1]}, which the build root has not: taking gcc-14")
-        return "gcc-14"
+        console.warn(f"{kdir.name} wants {match[1]}, which the build root has not: taking {targets.COMPILER}")
+        return targets.COMPILER
     config = kdir / ".config"
     text = config.read_text() if config.exists() else ""
     if "CONFIG_CC_IS_CLANG=y" in text:
         raise errors.Problem(f"the kernel of {kdir} was built with clang, which the build root has not: "
                           f"make modules KDIR={kdir} LLVM=1 with your own, then load them yourself")
     version = re.search(r"^CONFIG_GCC_VERSION=(\d+)\d{4}$", text, re.MULTILINE)
-    return f"gcc-{version[1]}" if version and f"gcc-{version[1]}" in COMPILERS else "gcc-14"
+    return f"gcc-{version[1]}" if version and f"gcc-{version[1]}" in COMPILERS else targets.COMPILER
 
 
-def _needs_gcc12(kdir):
-    if compiler(kdir) == "gcc-12":
-        return True
-    chosen = pathlib.Path(kdir) / ".kernelvariables"
-    return chosen.exists() and "gcc-12" in chosen.read_text()
+def wanted_compiler(kdir: pathlib.Path) -> str:
+    """The compiler's name in the build root, whoever chooses it."""
+    name = compiler(kdir)
+    if name:
+        return name
+    found = re.search(r"\bgcc-\d+\b", (pathlib.Path(kdir) / ".kernelvariables").read_text())
+    return found[0] if found else targets.COMPILER
 
 
 def _binds(kdir):
@@ -148,7 +150,7 @@ def build(target, *, ksrc=None, btf=None, verbose=False, warnings="error"):
     ksrc: its source, which some modules' bodies are generated from; btf: a file with its BTF, which that takes as well.
     warnings="error" makes any warning a Problem that shows it.
     """
-    if isinstance(target, targets.Target):
+    if isinstance(target, kernels.Target):
         if not target.kdir:
             raise errors.Problem(f"{target.name}: no headers of {target.release} to build modules with (KDIR=...)",
                               errors.USAGE)
@@ -158,7 +160,7 @@ def build(target, *, ksrc=None, btf=None, verbose=False, warnings="error"):
         kdir = pathlib.Path(target).resolve()
     ksrc, btf = (pathlib.Path(path).resolve() if path else None for path in (ksrc, btf))
     release = release_of(kdir)
-    buildroot.ensure(*(["run", "gcc-12"] if _needs_gcc12(kdir) else ["run"]))
+    buildroot.ensure("run", wanted_compiler(kdir))
     directory = paths.MODULES / release
     with paths.lock(f"modules-{release}"):
         sync(directory)

@@ -12,9 +12,9 @@ import pathlib
 import shlex
 
 
-from ..base import console, errors, paths
+from ..base import console, errors, paths, targets
 from ..report import comparison, record
-from . import buildroot, commands, evaluate, kmod, targets, testprograms
+from . import buildroot, commands, evaluate, kmod, testprograms
 
 # What decides what is found, beside kernel, modules and tests.
 MEASURES = ("arms", "caches", "evaluate", "guest", "initramfs", "prediction", "proclist", "redirects", "selftests")
@@ -44,7 +44,7 @@ def kept(path, wanted):
 
 def one(name, where, accel=None, again=False):
     """The matrix's entry for a target."""
-    entry = {"reference": targets.TABLE[name].expect == "native"}
+    entry = {"reference": targets.TABLE[name].reference}
     try:
         target = commands.fetch.fetch(name)
         entry |= {"release": target.release, "version": target.version}

@@ -12,8 +12,8 @@ import re
 import shlex
 import shutil
 
-from ..base import console, errors, paths
-from . import buildroot, fetch, guest, kmod, targets
+from ..base import console, errors, paths, targets
+from . import buildroot, fetch, guest, kmod
 
 SELFTESTS = "tools/testing/selftests"
 PROC = ("fd-001-lookup fd-002-posix-eq fd-003-kthread proc-2-is-kthread proc-loadavg-001 proc-maps-race proc-net-dev-lseek "

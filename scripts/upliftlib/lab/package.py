@@ -15,17 +15,14 @@ import shutil
 import stat
 import subprocess
 
-from ..base import console, errors, paths
-from . import buildroot, fetch, guest, initramfs, kmod, schedulers, targets, testprograms
+from ..base import console, errors, paths, targets
+from . import buildroot, fetch, guest, initramfs, kmod, schedulers, testprograms
 
 PACKAGES = """
     dpkg-dev debhelper dh-dkms dkms lintian fakeroot man-db mandoc bash-completion autopkgtest
     build-essential gcc-12 gcc-14 gcc-14-for-host libc6-dev linux-base pahole kmod xz-utils zstd
     python3 coccinelle libpython3-dev openssl rsync make
     """.split()
-
-# Two are enough: what differs between kernels is what the modules are, and that has its own tests.
-PREFERRED = ("6.12", "6.18")
 
 BASE = paths.BUILD / "package"
 ROOT = BASE / "root"
@@ -299,7 +296,7 @@ def tidy():
 
 
 def _package(args):
-    names = args.targets or list(PREFERRED)
+    names = args.targets or list(targets.use("package"))
     for name in names:
         targets.spec(name)
     buildroot.need_root()
@@ -331,7 +328,7 @@ def register(commands):
         "package", help="build the Debian package; install, use and purge it in a root of its own",
         description="Build the Debian package, and in a root of its own install it beside the headers of targets, let "
                     "DKMS build, run the result in a guest, purge, and look that nothing stays; twice.")
-    parser.add_argument("targets", nargs="*", metavar="TARGET", help="default: " + " ".join(PREFERRED))
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help="default: " + " ".join(targets.use("package")))
     parser.add_argument("--build-only", action="store_true", help="build and look at the package, no more")
     parser.add_argument("--no-guest", action="store_true", help="do not boot what DKMS built")
     parser.set_defaults(func=_package)

@@ -8,9 +8,9 @@ import json
 import pathlib
 
 
-from ..base import console, errors, parallel, paths
+from ..base import console, errors, parallel, paths, targets
 from ..inspector import model, source
-from . import buildroot, fetch, guest, kmod, proclist, targets, testprograms
+from . import buildroot, fetch, guest, kmod, proclist, testprograms
 
 # A guest has no Python: it sends what `uplift llc capture` would read, and the snapshot is made of it here.
 CAPTURE = r"""
@@ -156,7 +156,7 @@ WORKLOADS = (
 CPUS = 16		# in four caches of 16 MiB, in either layout
 SETTLED = 100.0		# ms; what comes before is not counted
 WANTED = 95.0		# percent of the samples in which both name the same domain, or none
-CAS = ("7.2", "7.3")	# targets that have it
+CAS = targets.use("prediction")	# targets that have it
 
 # In the layout with two nodes memory is scanned early and often, so that its footprint is known within the run.
 VALIDATE = r"""
@@ -337,7 +337,7 @@ def cost_table(table):
 
 
 def _cost(args):
-    names = [args.target or "6.12"]
+    names = [args.target or targets.use("cost")[0]]
     targets.spec(names[0])
     target = fetch.fetch(names[0])
     kos = list(kmod.build(target).values())
@@ -431,7 +431,8 @@ def register(commands_parser):
     parser.add_argument("--differ", type=int, default=0, metavar="N", help="show up to N samples that differ, of each")
     parser.add_argument("--json", action="store_true", help="print what was found as JSON")
     parser.add_argument("--cost", action="store_true",
-                        help="instead: count what tracking adds to a context switch (6.12); status 1 above "
+                        help="instead: count what tracking adds to a context switch "
+                             f"({targets.use('cost')[0]}); status 1 above "
                              f"{ALLOWED} instructions")
     parser.add_argument("--capture", metavar="FILE.tar.xz", help="instead: make a snapshot of a guest (uplift llc --from)")
     parser.add_argument("--topology", metavar="NAME", help="its layout (llc4)")

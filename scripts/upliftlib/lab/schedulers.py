@@ -5,9 +5,9 @@ import json
 import os
 
 
-from ..base import console, errors, paths
+from ..base import console, errors, paths, targets
 from ..scheduler import tables
-from . import buildroot, fetch, guest, hostcommands, initramfs, kmod, proclist, targets, testprograms
+from . import buildroot, fetch, guest, hostcommands, initramfs, kernels, kmod, proclist, testprograms
 
 SCHED = paths.TOP / "sched"
 PROGRAMS = ("uplift_land", "example_fifo", "example_llc")
@@ -16,7 +16,7 @@ LIBRARIES = ("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu", "usr/lib64")
 
 def supported(target):
     """Has the kernel sched_ext? Else a Skip with the reason."""
-    if targets.config_of(target).get("CONFIG_SCHED_CLASS_EXT") != "y":
+    if kernels.config_of(target).get("CONFIG_SCHED_CLASS_EXT") != "y":
         raise errors.Skip(f"{target.name}: this kernel has no sched_ext (CONFIG_SCHED_CLASS_EXT)")
 
 
@@ -237,7 +237,7 @@ def gaps(states):
 
 
 def _sched(args):
-    names = args.targets or ["6.18", "7.2"]
+    names = args.targets or list(targets.use("schedulers"))
     for name in names:
         targets.spec(name)
     loads = args.loads.split() if args.loads else list(tables.LOADS)
@@ -250,7 +250,7 @@ def _sched(args):
         try:
             target = fetch.fetch(name)
             supported(target)
-            arms = ["eevdf"] + ["cas"] * (targets.config_of(target).get("CONFIG_SCHED_CACHE") == "y") + ["land"]
+            arms = ["eevdf"] + ["cas"] * (kernels.config_of(target).get("CONFIG_SCHED_CACHE") == "y") + ["land"]
             arms += ["naive"] * args.naive
             install = testprograms.build()
             with console.doing(f"comparing schedulers on {target.release}"):
@@ -275,7 +275,7 @@ def register(commands):
         "sched", help="uplift_land, EEVDF and cache-aware scheduling in guests: where loads run",
         description="Run the loads of `uplift sched compare` in guests whose clock is their instructions, under each "
                     "scheduler: where they ran, how much they did, and how long tasks waited. The same every time.")
-    parser.add_argument("targets", nargs="*", metavar="TARGET", help="of those with sched_ext (6.18 and 7.2)")
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help="of those with sched_ext; default: " + " ".join(targets.use("schedulers")))
     parser.add_argument("--loads", metavar="LOADS", help="blanks between; default: " + " ".join(tables.LOADS))
     parser.add_argument("--length", type=int, default=500, metavar="MS", help="of a load, in the guest's time (500)")
     parser.add_argument("--topology", default="llc4", metavar="NAME", help="of the guest (llc4)")

@@ -2,17 +2,17 @@
 """Build selftests/ for guests, with the rules and helpers of the kernel's own kselftest.
 
 Those come from a kernel source package, of which a slice of some 150 kB is enough; one slice serves all targets,
-since what it builds is static. 6.1's lacks ktap_helpers.sh, so a recent one is taken.
+since what it builds is static: a recent one.
 """
 
 import os
 import pathlib
 import subprocess
 
-from ..base import console, errors, paths
-from . import buildroot, fetch, targets
+from ..base import console, errors, paths, targets
+from . import buildroot, fetch
 
-SOURCES = ("7.2", "7.3", "7.1", "6.18")	# best first
+SOURCES = targets.use("kselftest")
 SLICE = ("tools/testing/selftests/lib.mk", "tools/testing/selftests/kselftest*.h",
          "tools/testing/selftests/kselftest/*", "tools/scripts/*", "scripts/Makefile.arch", "scripts/Makefile.include",
          "scripts/subarch.include", "include/linux/compiler_types.h")

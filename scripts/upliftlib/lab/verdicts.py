@@ -4,27 +4,14 @@
 import functools
 import json
 
-from ..base import console, errors, parallel, paths
-from . import commands, hostcommands, kmod, targets
-
-# What is known of the targets otherwise: from reading their sources. The filesystem list's is in targets.py.
-EXPECT = {
-    "iomap": {"6.1": "unaffected", "6.12": "unaffected", "6.18": "applicable", "7.1": "applicable", "7.2": "native",
-              "7.3": "native"},
-    "epoll": {"6.1": "applicable", "6.12": "applicable", "6.18": "applicable", "7.1": "native", "7.2": "native",
-              "7.3": "native"},
-    "llc": {"6.1": "applicable", "6.12": "applicable", "6.18": "applicable", "7.1": "applicable", "7.2": "native",
-            "7.3": "native"},
-    "pipepoll": {"6.1": "applicable", "6.12": "applicable", "6.18": "applicable", "7.1": "applicable",
-                 "7.2": "applicable", "7.3": "native"},
-}
+from ..base import changes, console, errors, parallel, paths, targets
+from . import commands, hostcommands, kmod
 
 
-def expected(target, change):
+def expected(target: str, change: str) -> str | None:
     """The verdict that a change must get on a target; None if nothing is known of it."""
-    if change == "fslist":
-        return targets.TABLE[target].expect
-    return EXPECT.get(change, {}).get(target)
+    found = changes.load().get(change)
+    return found.expect.get(target) if found else None
 
 
 def judge(target, data):
@@ -34,7 +21,7 @@ def judge(target, data):
         name, verdict = part["name"], part["verdict"]
         wanted = expected(target, name)
         if wanted is None:
-            problem = "nothing is known of what it should be: add it to scripts/upliftlib/lab/verdicts.py"
+            problem = f"nothing is known of what it should be: add \"{target}\" to [expect] in its about.toml"
         elif verdict["kind"] != wanted:
             problem = f"should be {wanted}; evidence: {'; '.join(verdict['evidence'])}"
         elif verdict["from"] != "module":
