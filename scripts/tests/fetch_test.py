@@ -6,7 +6,9 @@ import hashlib
 import lzma
 import os
 import pathlib
+import re
 import struct
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -161,7 +163,7 @@ class Slice(unittest.TestCase):
             base = pathlib.Path(where)
             (base / "6.12/slice").mkdir(parents=True)
             (base / "6.12/vmlinuz").write_text("")
-            info = {"name": "6.12", "build": str(paths.BUILD), "parts": {"slice": "1", "image": "1"}} | more
+            info = {"name": "6.12", "parts": {"slice": "1", "image": "1"}} | more
             with mock.patch.object(paths, "TARGETS", base), mock.patch.object(fetch, "saved", lambda name: info):
                 return set(fetch._on_disk("6.12")["parts"])
 
@@ -176,6 +178,48 @@ class Slice(unittest.TestCase):
     def test_every_source(self):
         self.assertLessEqual({"Makefile", "fs/pipe.c", "fs/*.h", "fs/eventpoll.c", "fs/iomap/*.c"},
                              set(fetch.slice_patterns()))
+
+
+class Headers(unittest.TestCase):
+    """Headers held the absolute path that they were unpacked to: a tree that was moved unpacked all of them again."""
+
+    DEBIAN = ("include /usr/src/linux-headers-6.1.0-57-common/Makefile\n",
+              "KBUILD_OUTPUT=/usr/src/linux-headers-7.1.13-amd64\ninclude /usr/src/linux-headers-7.1.13-common/Makefile\n")
+
+    def made(self, text):
+        """What a Makefile of headers says when make reads it in a tree that was moved since: (output, file included)."""
+        with tempfile.TemporaryDirectory() as name:
+            top = pathlib.Path(name).resolve()
+            common = re.search(r"[^/]+-common", text)[0]
+            for directory in (common, "kdir"):
+                (top / "old/usr/src" / directory).mkdir(parents=True)
+            (top / "old/usr/src" / common / "Makefile").write_text(
+                "all:\n\t@echo $(KBUILD_OUTPUT) $(realpath $(lastword $(MAKEFILE_LIST)))\n")
+            makefile = top / "old/usr/src/kdir/Makefile"
+            makefile.write_text(text)
+            fetch.relocate(makefile.parent)
+            (top / "old").rename(top / "new")
+            said = subprocess.run(["make", "-s", "-C", top / "new/usr/src/kdir"], text=True, check=True,
+                                  stdout=subprocess.PIPE).stdout.split()
+            return [word.removeprefix(f"{top}/new/usr/src/") for word in said]
+
+    def test_of_debian(self):
+        self.assertEqual(self.made(self.DEBIAN[0]), ["linux-headers-6.1.0-57-common/Makefile"])
+        self.assertEqual(self.made(self.DEBIAN[1]), ["kdir", "linux-headers-7.1.13-common/Makefile"])
+
+    def test_of_a_former_version(self):
+        for text in self.DEBIAN:
+            self.assertEqual(self.made(text.replace("/usr/src", "/srv/uplift/build/targets/x/headers/usr/src")), self.made(text))
+
+    def test_done_once(self):
+        with tempfile.TemporaryDirectory() as name:
+            makefile = pathlib.Path(name) / "Makefile"
+            makefile.write_text(self.DEBIAN[1])
+            fetch.relocate(makefile.parent)
+            once = makefile.read_text()
+            fetch.relocate(makefile.parent)
+            self.assertEqual(makefile.read_text(), once)
+            self.assertNotIn(" /", once)
 
 
 class Compiler(unittest.TestCase):

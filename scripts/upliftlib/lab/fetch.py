@@ -309,15 +309,29 @@ def _depmod(moddir, release):
         raise errors.Problem(f"no module found below {moddir}/lib/modules/{release}")
 
 
-def _unpack_headers(files, temp, final, release):
-    """Debian's headers know themselves by absolute paths: make them usable where they lie."""
+# The directory that a Makefile of ours lies in, as it says so itself.
+_HERE = "$(patsubst %/,%,$(dir $(realpath $(lastword $(MAKEFILE_LIST)))))"
+
+
+def relocate(kdir: pathlib.Path) -> None:
+    """Debian's headers know themselves and -common by absolute paths: make them relative, so that they work in any place."""
+    makefile = kdir / "Makefile"
+    before = makefile.read_text()
+    after = re.sub(r"(?m)^KBUILD_OUTPUT=(?:/\S*)?/usr/src/[^/\s]+$", f"KBUILD_OUTPUT := {_HERE}", before)
+    after = re.sub(r"(?m)^include (?:/\S*)?/usr/src/([^/\s]+)/Makefile$", rf"include {_HERE}/../\1/Makefile", after)
+    if after != before:
+        paths.write(makefile, after)
+
+
+def _unpack_headers(files, temp, release):
+    """Debian's headers, usable where they lie."""
     for file in files:
         _unpack_deb(file, temp)
     kdir = temp / "usr/src" / f"linux-headers-{release}"
     makefile = kdir / "Makefile"
     if not makefile.exists():
         raise errors.Problem(f"{files[0].name} has no usr/src/{kdir.name}/Makefile: packed in a new way?")
-    makefile.write_text(makefile.read_text().replace("/usr/src/", f"{final}/usr/src/"))
+    relocate(kdir)
     for link in ("scripts", "tools"):
         if not (kdir / link).exists():
             raise errors.Problem(f"{kdir.name}/{link} leads nowhere: {files[-1].name} is not the kbuild package it wants")
@@ -487,8 +501,8 @@ def saved(name: str) -> dict[str, Any] | None:
 def _on_disk(name):
     """The saved info of a target, without the parts that are no longer there."""
     info = saved(name)
-    if not info or info.get("build") != str(paths.BUILD):
-        return None		# headers hold absolute paths: a tree that was moved is unpacked again
+    if not info:
+        return None
     base = paths.TARGETS / name
     there = {"image": base / "vmlinuz", "modules": base / "modules", "headers": base / "headers",
              "source": paths.SRC / name, "slice": base / "slice"}
@@ -523,6 +537,8 @@ def fetch(name, want=USUAL):
         raise errors.Problem(f"no part '{sorted(unknown)[0]}'; there are: {' '.join(WANT)}", errors.USAGE)
     with paths.lock(f"target-{name}"):
         info = _on_disk(name)
+        if info and "headers" in info["parts"]:
+            relocate(_target(info).kdir)	# unpacked by a former version, and the tree was moved since
         try:
             now = plan(spec)
         except errors.Problem as problem:
@@ -550,7 +566,7 @@ def fetch(name, want=USUAL):
             if not info:
                 paths.remove(paths.TARGETS / name)
                 info = {"name": name, "release": now.release, "version": now.version, "parts": {}, "provenance": [],
-                        "checks": [], "build": str(paths.BUILD)}
+                        "checks": []}
             _unpack(now, todo, info)
         return _target(info)
 
@@ -592,7 +608,7 @@ def _unpack(now, todo, info):
             raise errors.Problem(f"no vmlinuz in {files[0].name}: packed in a new way?")
     if "headers" in todo:
         with paths.fresh_dir(base / "headers") as temp:
-            _unpack_headers(now.parts["headers"], temp, base / "headers", release)
+            _unpack_headers(now.parts["headers"], temp, release)
         info["parts"]["headers"] = now.version
     if "source" in todo:
         with paths.fresh_dir(paths.SRC / name) as temp:
