@@ -196,13 +196,28 @@ class Said(unittest.TestCase):
         return dict(zip(re.findall(r'^BUILT_MODULE_LOCATION\[\d+\]="(.*)"', text, re.MULTILINE),
                         re.findall(r'^BUILT_MODULE_NAME\[\d+\]="(.*)"', text, re.MULTILINE)))
 
+    @staticmethod
+    def built(ksrc=""):
+        """The directories that the top Kbuild builds."""
+        code, text = run("make", "-s", "-f", "Kbuild", f"src={TOP}", f"KSRC={ksrc}",
+                         "--eval", "print: ; @echo $(obj-m)", "print")
+        assert not code, text
+        return {path.rstrip("/") for path in text.split()}
+
     def test_dkms_lists_what_is_built(self):
-        base, bodies = (TOP / "Kbuild").read_text().split("ifneq ($(KSRC),)")
-        for text, conf, extra in ((base, "dkms.conf", set()),
-                                  (bodies, "packaging/dkms-bodies.conf", {"modules/core"})):
-            wanted = {path.rstrip("/") for path in re.findall(r"modules/\w+/", text)}
-            self.assertEqual(set(self.listed(conf)), wanted | extra,
+        base, whole = self.built(), self.built("/usr/src/linux")
+        # each directory is one or the other, and the core is no less than that
+        self.assertEqual(whole, {f"modules/{path.parent.name}" for path in TOP.glob("modules/*/Kbuild")})
+        self.assertIn("modules/core", base)
+        for wanted, conf in ((base, "dkms.conf"), (whole - base | {"modules/core"}, "packaging/dkms-bodies.conf")):
+            self.assertEqual(set(self.listed(conf)), wanted,
                              f"{conf} does not list what Kbuild builds: add BUILT_MODULE_NAME and _LOCATION")
+
+    def test_bodies_need_the_source(self):
+        # a manifest is what they are made from
+        made = {path.parts[-2 if path.stem != "manifest" else -3] for path in TOP.glob("modules/**/*.toml")
+                if path.name in ("manifest.toml", f"{path.parent.name}.toml")}
+        self.assertEqual({path.partition("/")[2] for path in self.built("/usr/src/linux") - self.built()}, made)
 
     def test_dkms_lists_the_backports(self):
         text = (TOP / "packaging/dkms-bodies.conf").read_text()
