@@ -25,11 +25,30 @@
 
 /* --- counting --- */
 
-static DEFINE_PER_CPU(struct uplift_count, uplift_tried_count);
+/* As a change that has an arm of its own. */
+#define UPLIFT_ARM_MORE	UPLIFT_ARM_FIRST_OWN
+#define ARMS		(UPLIFT_ARM_MORE + 1)
+
+static DEFINE_PER_CPU(struct uplift_count[ARMS], uplift_tried_count);
+
+static u64 calls_of(unsigned int arm)
+{
+	return uplift_count_calls(uplift_tried_count, arm);
+}
+
+static u64 entered(void)
+{
+	return uplift_count_entered(uplift_tried_count, ARMS);
+}
+
+static u64 inside(void)
+{
+	return uplift_count_inside(uplift_tried_count, ARMS);
+}
 
 static struct uplift_count *count_on(unsigned int cpu)
 {
-	return per_cpu_ptr(&uplift_tried_count, cpu);
+	return per_cpu_ptr(&uplift_tried_count[0], cpu);
 }
 
 static void count_clear(void)
@@ -37,17 +56,17 @@ static void count_clear(void)
 	unsigned int cpu;
 
 	for_each_possible_cpu(cpu)
-		memset(count_on(cpu), 0, sizeof(struct uplift_count));
+		memset(count_on(cpu), 0, ARMS * sizeof(struct uplift_count));
 }
 
 static void count_of_nothing_is_zero(struct kunit *test)
 {
 	int arm;
 
-	KUNIT_EXPECT_EQ(test, uplift_count_inside(&uplift_tried_count), 0);
-	KUNIT_EXPECT_EQ(test, uplift_count_entered(&uplift_tried_count), 0);
-	for (arm = 0; arm < UPLIFT_ARMS; arm++)
-		KUNIT_EXPECT_EQ(test, uplift_count_calls(&uplift_tried_count, arm), 0);
+	KUNIT_EXPECT_EQ(test, inside(), 0);
+	KUNIT_EXPECT_EQ(test, entered(), 0);
+	for (arm = 0; arm < ARMS; arm++)
+		KUNIT_EXPECT_EQ(test, calls_of(arm), 0);
 }
 
 static void count_enters_and_leaves(struct kunit *test)
@@ -56,18 +75,18 @@ static void count_enters_and_leaves(struct kunit *test)
 
 	for (i = 1; i <= 100; i++) {
 		UPLIFT_BODY_ENTER(tried, NEW);
-		KUNIT_EXPECT_EQ(test, uplift_count_inside(&uplift_tried_count), 1);
-		UPLIFT_BODY_ENTER(tried, BATCH);
-		KUNIT_EXPECT_EQ(test, uplift_count_inside(&uplift_tried_count), 2);
+		KUNIT_EXPECT_EQ(test, inside(), 1);
+		UPLIFT_BODY_ENTER(tried, MORE);
+		KUNIT_EXPECT_EQ(test, inside(), 2);
 		UPLIFT_BODY_LEAVE(tried, NEW);
-		KUNIT_EXPECT_EQ(test, uplift_count_inside(&uplift_tried_count), 1);
-		UPLIFT_BODY_LEAVE(tried, BATCH);
-		KUNIT_EXPECT_EQ(test, uplift_count_inside(&uplift_tried_count), 0);
-		KUNIT_EXPECT_EQ(test, uplift_count_entered(&uplift_tried_count), 2 * i);
+		KUNIT_EXPECT_EQ(test, inside(), 1);
+		UPLIFT_BODY_LEAVE(tried, MORE);
+		KUNIT_EXPECT_EQ(test, inside(), 0);
+		KUNIT_EXPECT_EQ(test, entered(), 2 * i);
 	}
-	KUNIT_EXPECT_EQ(test, uplift_count_calls(&uplift_tried_count, UPLIFT_ARM_NULL), 0);
-	KUNIT_EXPECT_EQ(test, uplift_count_calls(&uplift_tried_count, UPLIFT_ARM_NEW), 100);
-	KUNIT_EXPECT_EQ(test, uplift_count_calls(&uplift_tried_count, UPLIFT_ARM_BATCH), 100);
+	KUNIT_EXPECT_EQ(test, calls_of(UPLIFT_ARM_NULL), 0);
+	KUNIT_EXPECT_EQ(test, calls_of(UPLIFT_ARM_NEW), 100);
+	KUNIT_EXPECT_EQ(test, calls_of(UPLIFT_ARM_MORE), 100);
 }
 
 /* Each CPU's own difference means nothing, and may be below zero. */
@@ -77,20 +96,20 @@ static void count_of_who_left_elsewhere(struct kunit *test)
 
 	for_each_possible_cpu(cpu)
 		last = cpu;
-	count_on(first)->arm[UPLIFT_ARM_NULL].entered = 7;
-	count_on(last)->arm[UPLIFT_ARM_NULL].left = 5;
-	count_on(last)->arm[UPLIFT_ARM_NEW].entered = 3;
-	count_on(first)->arm[UPLIFT_ARM_NEW].left = 3;
-	KUNIT_EXPECT_EQ(test, uplift_count_inside(&uplift_tried_count), 2);
-	KUNIT_EXPECT_EQ(test, uplift_count_entered(&uplift_tried_count), 10);
-	KUNIT_EXPECT_EQ(test, uplift_count_calls(&uplift_tried_count, UPLIFT_ARM_NULL), 7);
+	count_on(first)[UPLIFT_ARM_NULL].entered = 7;
+	count_on(last)[UPLIFT_ARM_NULL].left = 5;
+	count_on(last)[UPLIFT_ARM_NEW].entered = 3;
+	count_on(first)[UPLIFT_ARM_NEW].left = 3;
+	KUNIT_EXPECT_EQ(test, inside(), 2);
+	KUNIT_EXPECT_EQ(test, entered(), 10);
+	KUNIT_EXPECT_EQ(test, calls_of(UPLIFT_ARM_NULL), 7);
 
 	/* Beyond what 32 bits hold, and past the end of a counter. */
-	count_on(first)->arm[UPLIFT_ARM_NULL].entered = U64_MAX;
-	count_on(last)->arm[UPLIFT_ARM_NULL].left = U64_MAX - 9;
-	KUNIT_EXPECT_EQ(test, uplift_count_inside(&uplift_tried_count), 9);
-	count_on(first)->arm[UPLIFT_ARM_NULL].entered = 2;
-	KUNIT_EXPECT_EQ(test, uplift_count_inside(&uplift_tried_count), 12);
+	count_on(first)[UPLIFT_ARM_NULL].entered = U64_MAX;
+	count_on(last)[UPLIFT_ARM_NULL].left = U64_MAX - 9;
+	KUNIT_EXPECT_EQ(test, inside(), 9);
+	count_on(first)[UPLIFT_ARM_NULL].entered = 2;
+	KUNIT_EXPECT_EQ(test, inside(), 12);
 }
 
 #define WANDERERS	4
@@ -123,7 +142,7 @@ static int wander(void *data)
 static void inside_is_never_too_small(struct kunit *test)
 {
 	struct task_struct *wanderers[WANDERERS];
-	u64 inside, most = 0, too_small = 0;
+	u64 seen, most = 0, too_small = 0;
 	int i, trips = 0, at = 0;
 
 	for (i = 0; i < HOLDERS; i++)
@@ -137,11 +156,11 @@ static void inside_is_never_too_small(struct kunit *test)
 
 	/* One who is seen to leave and not to enter makes it too small. */
 	for (at = 0; at < LOOKS; at++) {
-		inside = uplift_count_inside(&uplift_tried_count);
-		if ((s64)inside < HOLDERS)
+		seen = inside();
+		if ((s64)seen < HOLDERS)
 			too_small++;
 		else
-			most = max(most, inside);
+			most = max(most, seen);
 		if (!(at % 32))
 			usleep_range(10, 50);
 	}
@@ -150,11 +169,11 @@ static void inside_is_never_too_small(struct kunit *test)
 		trips += kthread_stop(wanderers[i]);
 	KUNIT_EXPECT_EQ(test, too_small, 0);
 	KUNIT_EXPECT_GT(test, trips, WANDERERS * 8);
-	KUNIT_EXPECT_EQ(test, uplift_count_inside(&uplift_tried_count), HOLDERS);
-	KUNIT_EXPECT_EQ(test, uplift_count_calls(&uplift_tried_count, UPLIFT_ARM_NULL), trips);
+	KUNIT_EXPECT_EQ(test, inside(), HOLDERS);
+	KUNIT_EXPECT_EQ(test, calls_of(UPLIFT_ARM_NULL), trips);
 	for (i = 0; i < HOLDERS; i++)
 		UPLIFT_BODY_LEAVE(tried, NEW);
-	KUNIT_EXPECT_EQ(test, uplift_count_inside(&uplift_tried_count), 0);
+	KUNIT_EXPECT_EQ(test, inside(), 0);
 	kunit_info(test, "%d looks at %d passing through %d times on %u CPUs, %d inside: at most %llu seen",
 		   LOOKS, WANDERERS, trips, num_online_cpus(), HOLDERS, most);
 }
@@ -170,7 +189,7 @@ static void speed_of_counting(struct kunit *test)
 		UPLIFT_BODY_LEAVE(tried, NULL);
 	}
 	start = ktime_get_ns() - start;
-	KUNIT_EXPECT_EQ(test, uplift_count_calls(&uplift_tried_count, UPLIFT_ARM_NULL), calls);
+	KUNIT_EXPECT_EQ(test, calls_of(UPLIFT_ARM_NULL), calls);
 	kunit_info(test, "enter and leave: %llu ps", div_u64(start * 1000, calls));
 }
 

@@ -71,7 +71,7 @@ static int epoll_wait_off(int epfd, struct epoll_event __user *events, int maxev
 
 /* --- the bodies --- */
 
-DEFINE_PER_CPU(struct uplift_count, uplift_epoll_count);
+DEFINE_PER_CPU(struct uplift_count[UPLIFT_EPOLL_ARMS], uplift_epoll_count);
 
 /**
  * struct body - an implementation of epoll_wait()
@@ -82,7 +82,7 @@ DEFINE_PER_CPU(struct uplift_count, uplift_epoll_count);
  */
 struct body {
 	const char *name;
-	enum uplift_arm_id arm;
+	unsigned int arm;
 	bool looks_ahead;
 	int (*wait)(int epfd, struct epoll_event __user *events, int maxevents,
 		    struct timespec64 *to);
@@ -94,6 +94,11 @@ static const struct body bodies[] = {
 	{ "new", UPLIFT_ARM_NEW, false, uplift_epoll_new },
 	{ "batch", UPLIFT_ARM_BATCH, true, uplift_epoll_batch },
 };
+
+static u64 tasks_inside(void)
+{
+	return uplift_count_inside(uplift_epoll_count, UPLIFT_EPOLL_ARMS);
+}
 
 #define BODIES_END	(bodies + ARRAY_SIZE(bodies))
 
@@ -321,12 +326,12 @@ static int wait_into(struct world *world, const struct body *body, unsigned int 
 	memset(world->got, GUARD, PAGE_SIZE);
 	KUNIT_ASSERT_EQ(test, copy_to_user(to - guard, world->got, guard + size + behind), 0);
 	expected = model_wait(world, max, size / EVENT_SIZE);
-	calls = uplift_count_calls(&uplift_epoll_count, body->arm);
+	calls = uplift_count_calls(uplift_epoll_count, body->arm);
 
 	ret = body->wait(world->epfd, (struct epoll_event __user *)to, max, &zero);
 
 	KUNIT_EXPECT_EQ_MSG(test, ret, expected, "%s, max %u, %zu bytes", body->name, max, bytes);
-	KUNIT_EXPECT_EQ(test, uplift_count_calls(&uplift_epoll_count, body->arm),
+	KUNIT_EXPECT_EQ(test, uplift_count_calls(uplift_epoll_count, body->arm),
 			calls + (body->arm != UPLIFT_ARM_OFF));
 	KUNIT_ASSERT_EQ(test, copy_from_user(world->got, to - guard, guard + size + behind), 0);
 	wrong += !!memchr_inv(world->got, GUARD, guard);
@@ -786,7 +791,7 @@ static void arguments_that_are_wrong(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, body->wait(1023, to, 1, &zero), -EBADF);
 		KUNIT_EXPECT_EQ(test, body->wait(world->items[0].fd, to, 1, &zero), -EINVAL);
 		KUNIT_EXPECT_EQ(test, body->wait(world->epfd, kernel, 1, &zero), -EFAULT);
-		KUNIT_EXPECT_EQ(test, uplift_count_inside(&uplift_epoll_count), 0);
+		KUNIT_EXPECT_EQ(test, tasks_inside(), 0);
 	}
 }
 
@@ -880,14 +885,14 @@ static void sleeps_and_is_woken(struct kunit *test)
 
 		KUNIT_ASSERT_TRUE(test, sleeper_start(&sleeper, world, body));
 		KUNIT_EXPECT_TRUE(test,
-				  eventually(uplift_count_inside(&uplift_epoll_count) == inside));
+				  eventually(tasks_inside() == inside));
 		msleep(100);
 		KUNIT_EXPECT_FALSE(test, completion_done(&sleeper.done));
 		set_ready(world, 0, EPOLLIN);
 		KUNIT_EXPECT_TRUE(test, eventually(completion_done(&sleeper.done)));
 		KUNIT_EXPECT_EQ_MSG(test, sleeper.ret, 1, "%s", body->name);
 		kthread_stop(sleeper.thread);
-		KUNIT_EXPECT_EQ(test, uplift_count_inside(&uplift_epoll_count), 0);
+		KUNIT_EXPECT_EQ(test, tasks_inside(), 0);
 		model_was_not_asked(world);
 		model_remove(world, 0);
 		set_idle(world, 0);
@@ -900,10 +905,23 @@ UPLIFT_TRAMPOLINE(uplift_epoll_null_trampoline, uplift_epoll_null);
 UPLIFT_TRAMPOLINE(uplift_epoll_new_trampoline, uplift_epoll_new);
 UPLIFT_TRAMPOLINE(uplift_epoll_batch_trampoline, uplift_epoll_batch);
 
+static const struct uplift_arm arms[] = {
+	[UPLIFT_ARM_NULL]	= UPLIFT_ARM(uplift_epoll_null),
+	[UPLIFT_ARM_NEW]	= UPLIFT_ARM(uplift_epoll_new),
+	[UPLIFT_ARM_BATCH]	= UPLIFT_ARM(uplift_epoll_batch, .name = "batch"),
+};
+
+static struct uplift_function functions[] = {
+	{ .name = UPLIFT_EPOLL_FUNCTION },
+};
+
 static struct uplift_redirect redirect = {
 	.owner = THIS_MODULE,
-	.function = UPLIFT_EPOLL_FUNCTION,
-	.count = &uplift_epoll_count,
+	.functions = functions,
+	.nr_functions = ARRAY_SIZE(functions),
+	.arms = arms,
+	.nr_arms = ARRAY_SIZE(arms),
+	.count = uplift_epoll_count,
 };
 
 static void redirected_under_a_sleeper(struct kunit *test)
@@ -916,17 +934,11 @@ static void redirected_under_a_sleeper(struct kunit *test)
 
 	if (uplift_resolve(UPLIFT_EPOLL_FUNCTION, &addr))
 		kunit_skip(test, "the compiler left no " UPLIFT_EPOLL_FUNCTION "()");
-	redirect.bodies[UPLIFT_ARM_NULL].entry = UPLIFT_ENTRY(uplift_epoll_null_trampoline,
-							      uplift_epoll_null);
-	redirect.bodies[UPLIFT_ARM_NEW].entry = UPLIFT_ENTRY(uplift_epoll_new_trampoline,
-							     uplift_epoll_new);
-	redirect.bodies[UPLIFT_ARM_BATCH].entry = UPLIFT_ENTRY(uplift_epoll_batch_trampoline,
-							       uplift_epoll_batch);
 	KUNIT_ASSERT_EQ(test, uplift_redirect_init(&redirect), 0);
 	open_items(world, 40);
 
 	for (round = 0; round < 8; round++) {
-		int begin = round % UPLIFT_ARMS;
+		int begin = round % ARRAY_SIZE(arms);
 
 		KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, begin), 0);
 		forget_items(world);
@@ -936,8 +948,9 @@ static void redirected_under_a_sleeper(struct kunit *test)
 			break;
 		KUNIT_EXPECT_TRUE(test, eventually(uplift_redirect_inside(&redirect) == !!begin));
 		msleep(50);
-		for (arm = 0; arm <= UPLIFT_ARMS; arm++)
-			KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, arm % UPLIFT_ARMS), 0);
+		for (arm = 0; arm <= ARRAY_SIZE(arms); arm++)
+			KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect,
+								  arm % ARRAY_SIZE(arms)), 0);
 		KUNIT_EXPECT_FALSE(test, completion_done(&sleeper.done));
 		set_ready(world, 0, EPOLLIN);
 		KUNIT_EXPECT_TRUE(test, eventually(completion_done(&sleeper.done)));
@@ -1047,7 +1060,7 @@ static void epoll_exit(struct kunit *test)
 	close_fd(world->epfd);
 	flush_delayed_fput();
 	KUNIT_EXPECT_TRUE(test, eventually(!atomic_read(&files_open)));
-	KUNIT_EXPECT_EQ(test, uplift_count_inside(&uplift_epoll_count), 0);
+	KUNIT_EXPECT_EQ(test, tasks_inside(), 0);
 }
 
 static struct kunit_case epoll_cases[] = {

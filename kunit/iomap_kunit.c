@@ -35,7 +35,7 @@ MODULE_PARM_DESC(seed, "of the first random script; 0 takes another one each tim
 #define SCRIPTS	10000
 
 /* Used by the bodies. */
-DEFINE_PER_CPU(struct uplift_count, uplift_iomap_count);
+DEFINE_PER_CPU(struct uplift_count[UPLIFT_IOMAP_ARMS], uplift_iomap_count);
 
 /* Where the new body may differ from the old one in this kernel. */
 #ifdef UPLIFT_IOMAP_REUSE
@@ -584,7 +584,7 @@ static void tracepoints_show_the_same(struct kunit *test)
 
 static void calls_are_counted(struct kunit *test)
 {
-	struct uplift_count sum = {};
+	struct uplift_count sum[UPLIFT_IOMAP_ARMS] = {};
 	struct iomap_compared compared;
 	int arm, cpu;
 
@@ -593,15 +593,15 @@ static void calls_are_counted(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, iomap_compare(uplift_iomap_null, uplift_iomap_new, NEW_LENIENCY, 1,
 					    100, &compared), 0);
 	for_each_possible_cpu(cpu)
-		for (arm = 0; arm < UPLIFT_ARMS; arm++) {
-			sum.arm[arm].entered += per_cpu(uplift_iomap_count, cpu).arm[arm].entered;
-			sum.arm[arm].left += per_cpu(uplift_iomap_count, cpu).arm[arm].left;
+		for (arm = 0; arm < UPLIFT_IOMAP_ARMS; arm++) {
+			sum[arm].entered += per_cpu(uplift_iomap_count, cpu)[arm].entered;
+			sum[arm].left += per_cpu(uplift_iomap_count, cpu)[arm].left;
 		}
-	for (arm = 0; arm < UPLIFT_ARMS; arm++) {
+	for (arm = 0; arm < UPLIFT_IOMAP_ARMS; arm++) {
 		bool ran = arm == UPLIFT_ARM_NULL || arm == UPLIFT_ARM_NEW;
 
-		KUNIT_EXPECT_EQ(test, sum.arm[arm].entered, ran ? compared.calls : 0);
-		KUNIT_EXPECT_EQ(test, sum.arm[arm].left, ran ? compared.calls : 0);
+		KUNIT_EXPECT_EQ(test, sum[arm].entered, ran ? compared.calls : 0);
+		KUNIT_EXPECT_EQ(test, sum[arm].left, ran ? compared.calls : 0);
 	}
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of modules/core/resolve.c, redirect.c and conflict.c, in the
- * running kernel: functions of this file are redirected to others of it. What
- * must come out is what each body would have given if it had been called.
+ * KUnit tests of modules/core/resolve.c, redirect.c, arms.c, conflict.c and
+ * change.c, in the running kernel: functions of this file are redirected to
+ * others of it. What must come out is what each body would have given if it had
+ * been called.
  */
 #include <kunit/test.h>
 #include <linux/atomic.h>
@@ -10,6 +11,7 @@
 #include <linux/delay.h>
 #include <linux/errno.h>
 #include <linux/file.h>
+#include <linux/ftrace.h>
 #include <linux/fs.h>
 #include <linux/kprobes.h>
 #include <linux/kthread.h>
@@ -29,6 +31,7 @@
 
 #include "../modules/compat/ftrace.h"
 #include "../modules/core/body.h"
+#include "../modules/core/change.h"
 #include "../modules/core/conflict.h"
 #include "../modules/core/count.h"
 #include "../modules/core/redirect.h"
@@ -78,50 +81,99 @@ static __always_inline u64 work(enum uplift_arm_id arm, u64 a, u64 b, u64 c, u64
 	return answer(arm, a, b, c, d, e, f);
 }
 
-static DEFINE_PER_CPU(struct uplift_count, uplift_tried_count);
+/* An arm of the change's own, which not every table below offers. */
+#define UPLIFT_ARM_MORE	UPLIFT_ARM_FIRST_OWN
+#define ARMS		(UPLIFT_ARM_MORE + 1)
+
+static DEFINE_PER_CPU(struct uplift_count[ARMS], uplift_tried_count);
+
+static __always_inline u64 counted(unsigned int arm, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f)
+{
+	u64 ret;
+
+	this_cpu_inc(uplift_tried_count[arm].entered);
+	ret = work(arm, a, b, c, d, e, f);
+	this_cpu_inc(uplift_tried_count[arm].left);
+	return ret;
+}
 
 static noinline __noclone __used u64 uplift_tried(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f)
 {
 	return work(UPLIFT_ARM_OFF, a, b, c, d, e, f);
 }
 
-u64 uplift_tried_null(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f);
-notrace noinline u64 uplift_tried_null(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f)
+static notrace noinline __noclone __used
+u64 uplift_tried_null(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f)
 {
-	u64 ret;
-
-	UPLIFT_BODY_ENTER(tried, NULL);
-	ret = work(UPLIFT_ARM_NULL, a, b, c, d, e, f);
-	UPLIFT_BODY_LEAVE(tried, NULL);
-	return ret;
+	return counted(UPLIFT_ARM_NULL, a, b, c, d, e, f);
 }
 
-u64 uplift_tried_new(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f);
-notrace noinline u64 uplift_tried_new(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f)
+static notrace noinline __noclone __used
+u64 uplift_tried_new(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f)
 {
-	u64 ret;
+	return counted(UPLIFT_ARM_NEW, a, b, c, d, e, f);
+}
 
-	UPLIFT_BODY_ENTER(tried, NEW);
-	ret = work(UPLIFT_ARM_NEW, a, b, c, d, e, f);
-	UPLIFT_BODY_LEAVE(tried, NEW);
-	return ret;
+static notrace noinline __noclone __used
+u64 uplift_tried_more(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f)
+{
+	return counted(UPLIFT_ARM_MORE, a, b, c, d, e, f);
+}
+
+/* A second function, for changes of two: it answers the opposite. */
+static noinline __noclone __used u64 uplift_tried_too(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f)
+{
+	return ~work(UPLIFT_ARM_OFF, a, b, c, d, e, f);
+}
+
+static notrace noinline __noclone __used
+u64 uplift_tried_too_null(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f)
+{
+	return ~counted(UPLIFT_ARM_NULL, a, b, c, d, e, f);
+}
+
+static notrace noinline __noclone __used
+u64 uplift_tried_too_new(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f)
+{
+	return ~counted(UPLIFT_ARM_NEW, a, b, c, d, e, f);
 }
 
 UPLIFT_TRAMPOLINE(uplift_tried_null_trampoline, uplift_tried_null);
 UPLIFT_TRAMPOLINE(uplift_tried_new_trampoline, uplift_tried_new);
+UPLIFT_TRAMPOLINE(uplift_tried_more_trampoline, uplift_tried_more);
+UPLIFT_TRAMPOLINE(uplift_tried_too_null_trampoline, uplift_tried_too_null);
+UPLIFT_TRAMPOLINE(uplift_tried_too_new_trampoline, uplift_tried_too_new);
+
+#define BODIES(...)	((const struct uplift_body[]) { __VA_ARGS__ })
+
+static const struct uplift_arm tried_arms[ARMS] = {
+	[UPLIFT_ARM_NULL]	= { .bodies = BODIES(UPLIFT_BODY(uplift_tried_null)) },
+	[UPLIFT_ARM_NEW]	= { .bodies = BODIES(UPLIFT_BODY(uplift_tried_new)) },
+	[UPLIFT_ARM_MORE]	= { .name = "more" },
+};
 
 static struct uplift_redirect redirect;
+static struct uplift_function tried_function;
 
-static int redirect_set_up(struct uplift_redirect *set_up, const char *function)
+static void redirect_fill(struct uplift_redirect *fill, const struct uplift_arm *arms,
+			  struct uplift_function *functions, unsigned int nr_functions)
 {
-	memset(set_up, 0, sizeof(*set_up));
-	set_up->owner = THIS_MODULE;
-	set_up->function = function;
-	set_up->count = &uplift_tried_count;
-	set_up->bodies[UPLIFT_ARM_NULL].entry =
-		UPLIFT_ENTRY(uplift_tried_null_trampoline, uplift_tried_null);
-	set_up->bodies[UPLIFT_ARM_NEW].entry =
-		UPLIFT_ENTRY(uplift_tried_new_trampoline, uplift_tried_new);
+	memset(fill, 0, sizeof(*fill));
+	fill->name = "kunit";
+	fill->owner = THIS_MODULE;
+	fill->functions = functions;
+	fill->nr_functions = nr_functions;
+	fill->arms = arms;
+	fill->nr_arms = ARMS;
+	fill->count = uplift_tried_count;
+}
+
+static int redirect_set_up(struct uplift_redirect *set_up, struct uplift_function *function,
+			   const char *name)
+{
+	memset(function, 0, sizeof(*function));
+	function->name = name;
+	redirect_fill(set_up, tried_arms, function, 1);
 	return uplift_redirect_init(set_up);
 }
 
@@ -243,8 +295,8 @@ static u64 answer_to(enum uplift_arm_id arm, const u64 *args)
 
 static void expect_reaches(struct kunit *test, struct rnd_state *rnd, enum uplift_arm_id arm)
 {
-	u64 calls = uplift_count_calls(&uplift_tried_count, arm);
-	u64 entered = uplift_count_entered(&uplift_tried_count);
+	u64 calls = uplift_count_calls(uplift_tried_count, arm);
+	u64 entered = uplift_count_entered(uplift_tried_count, ARMS);
 	int i, wrong = 0;
 	u64 args[6];
 
@@ -256,8 +308,8 @@ static void expect_reaches(struct kunit *test, struct rnd_state *rnd, enum uplif
 	KUNIT_EXPECT_EQ_MSG(test, wrong, 0, "in arm %d", arm);
 	if (arm == UPLIFT_ARM_OFF)
 		calls -= 1000;
-	KUNIT_EXPECT_EQ(test, uplift_count_calls(&uplift_tried_count, arm), calls + 1000);
-	KUNIT_EXPECT_EQ(test, uplift_count_entered(&uplift_tried_count),
+	KUNIT_EXPECT_EQ(test, uplift_count_calls(uplift_tried_count, arm), calls + 1000);
+	KUNIT_EXPECT_EQ(test, uplift_count_entered(uplift_tried_count, ARMS),
 			entered + (arm == UPLIFT_ARM_OFF ? 0 : 1000));
 	KUNIT_EXPECT_EQ(test, uplift_redirect_inside(&redirect), 0);
 	KUNIT_EXPECT_EQ(test, redirect.arm, arm);
@@ -286,10 +338,12 @@ static void arm_that_is_not_offered(struct kunit *test)
 	struct rnd_state rnd;
 
 	prandom_seed_state(&rnd, 2);
-	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_BATCH), -EINVAL);
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_MORE), -EINVAL);
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, ARMS), -EINVAL);
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, UINT_MAX), -EINVAL);
 	expect_reaches(test, &rnd, UPLIFT_ARM_OFF);
 	KUNIT_ASSERT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_NEW), 0);
-	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_BATCH), -EINVAL);
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_MORE), -EINVAL);
 	expect_reaches(test, &rnd, UPLIFT_ARM_NEW);
 }
 
@@ -300,19 +354,19 @@ static notrace noinline __used void uplift_kunit_notrace(void)
 
 static void function_that_cannot_be_redirected(struct kunit *test)
 {
+	struct uplift_function *function = kunit_kzalloc(test, sizeof(*function), GFP_KERNEL);
 	struct uplift_redirect *other = kunit_kzalloc(test, sizeof(*other), GFP_KERNEL);
 	static const char * const functions[] = {
 		"uplift_kunit_nobody", "uplift_kunit_twin", "uplift_kunit_notrace",
 	};
 	int i;
 
+	KUNIT_ASSERT_NOT_NULL(test, function);
 	KUNIT_ASSERT_NOT_NULL(test, other);
 	uplift_kunit_notrace();
-	for (i = 0; i < ARRAY_SIZE(functions); i++) {
-		KUNIT_EXPECT_EQ_MSG(test, redirect_set_up(other, functions[i]), -ENOEXEC, "%s",
-				    functions[i]);
-		uplift_redirect_exit(other);
-	}
+	for (i = 0; i < ARRAY_SIZE(functions); i++)
+		KUNIT_EXPECT_EQ_MSG(test, redirect_set_up(other, function, functions[i]), -ENOEXEC,
+				    "%s", functions[i]);
 }
 
 /**
@@ -323,7 +377,7 @@ static void function_that_cannot_be_redirected(struct kunit *test)
  */
 struct caller {
 	struct task_struct *thread;
-	u64 reached[UPLIFT_ARMS];
+	u64 reached[ARMS];
 	u64 wrong;
 };
 
@@ -359,7 +413,7 @@ static int call_for_ever(void *data)
 static void switching_under_callers(struct kunit *test)
 {
 	struct caller *callers = kunit_kcalloc(test, CALLERS, sizeof(*callers), GFP_KERNEL);
-	u64 start = ktime_get_ns(), reached[UPLIFT_ARMS] = {}, wrong = 0;
+	u64 start = ktime_get_ns(), reached[ARMS] = {}, wrong = 0;
 	unsigned int cpu = cpumask_first(cpu_online_mask);
 	int i, err = 0, misled = 0, arm;
 	struct rnd_state rnd;
@@ -444,8 +498,8 @@ static void tasks_asleep_inside(struct kunit *test)
 							  UPLIFT_ARM_NEW), 0);
 	}
 	KUNIT_EXPECT_EQ(test, started, SLEEPERS);
-	KUNIT_EXPECT_EQ(test, uplift_count_calls(&uplift_tried_count, UPLIFT_ARM_NULL), 2);
-	KUNIT_EXPECT_EQ(test, uplift_count_calls(&uplift_tried_count, UPLIFT_ARM_NEW), 1);
+	KUNIT_EXPECT_EQ(test, uplift_count_calls(uplift_tried_count, UPLIFT_ARM_NULL), 2);
+	KUNIT_EXPECT_EQ(test, uplift_count_calls(uplift_tried_count, UPLIFT_ARM_NEW), 1);
 	KUNIT_EXPECT_EQ(test, pins(), 1);
 
 	/* Off: they sleep on, and each holds the module. */
@@ -478,24 +532,340 @@ static void tasks_asleep_inside(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, uplift_redirect_inside(&redirect), 0);
 }
 
+/* --- several functions --- */
+
+static const struct uplift_arm together_arms[ARMS] = {
+	[UPLIFT_ARM_NULL]	= { .bodies = BODIES(UPLIFT_BODY(uplift_tried_null),
+						     UPLIFT_BODY(uplift_tried_too_null)) },
+	[UPLIFT_ARM_NEW]	= { .bodies = BODIES(UPLIFT_BODY(uplift_tried_new),
+						     UPLIFT_BODY(uplift_tried_too_new)) },
+};
+
+static struct uplift_redirect together;
+static struct uplift_function together_functions[2];
+
+static void together_set_up(struct kunit *test)
+{
+	memset(together_functions, 0, sizeof(together_functions));
+	together_functions[0].name = "uplift_tried";
+	together_functions[1].name = "uplift_tried_too";
+	redirect_fill(&together, together_arms, together_functions, 2);
+	KUNIT_ASSERT_EQ(test, uplift_redirect_init(&together), 0);
+}
+
+/* Which arms the two functions go to, as they answer. */
+static void expect_together(struct kunit *test, unsigned int first, unsigned int second)
+{
+	u64 entered = uplift_count_entered(uplift_tried_count, ARMS);
+
+	KUNIT_EXPECT_EQ(test, uplift_tried(ASK_RESULT, 2, 3, 4, 5, 6),
+			answer(first, ASK_RESULT, 2, 3, 4, 5, 6));
+	KUNIT_EXPECT_EQ(test, uplift_tried_too(ASK_RESULT, 2, 3, 4, 5, 6),
+			~answer(second, ASK_RESULT, 2, 3, 4, 5, 6));
+	KUNIT_EXPECT_EQ(test, uplift_count_entered(uplift_tried_count, ARMS),
+			entered + !!first + !!second);
+}
+
+static void functions_are_switched_together(struct kunit *test)
+{
+	static const enum uplift_arm_id order[] = {
+		UPLIFT_ARM_NULL, UPLIFT_ARM_NEW, UPLIFT_ARM_OFF, UPLIFT_ARM_NEW, UPLIFT_ARM_NULL,
+		UPLIFT_ARM_OFF,
+	};
+	int i;
+
+	together_set_up(test);
+	expect_together(test, UPLIFT_ARM_OFF, UPLIFT_ARM_OFF);
+	for (i = 0; i < ARRAY_SIZE(order); i++) {
+		KUNIT_EXPECT_EQ(test, uplift_redirect_set(&together, order[i]), 0);
+		expect_together(test, order[i], order[i]);
+	}
+	KUNIT_EXPECT_EQ(test, together.pins, 0);
+	uplift_redirect_exit(&together);
+}
+
+static void let_through(unsigned long ip, unsigned long parent, struct ftrace_ops *ops,
+			struct ftrace_regs *regs)
+{
+}
+
+/* Somebody who may change where the second function goes: the kernel allows one of them. */
+static void hook_that_fails_is_rolled_back(struct kunit *test)
+{
+	struct ftrace_ops ops = {
+		.func = let_through,
+		.flags = FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_IPMODIFY,
+	};
+
+	together_set_up(test);
+	KUNIT_ASSERT_EQ(test, ftrace_set_filter_ip(&ops, together_functions[1].site, 0, 1), 0);
+	KUNIT_ASSERT_EQ(test, register_ftrace_function(&ops), 0);
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&together, UPLIFT_ARM_NULL), -EBUSY);
+	expect_together(test, UPLIFT_ARM_OFF, UPLIFT_ARM_OFF);
+	KUNIT_EXPECT_EQ(test, together.arm, UPLIFT_ARM_OFF);
+	KUNIT_EXPECT_EQ(test, together.pins, 0);
+	KUNIT_EXPECT_EQ(test, unregister_ftrace_function(&ops), 0);
+	ftrace_free_filter(&ops);
+
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&together, UPLIFT_ARM_NULL), 0);
+	expect_together(test, UPLIFT_ARM_NULL, UPLIFT_ARM_NULL);
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&together, UPLIFT_ARM_OFF), 0);
+	uplift_redirect_exit(&together);
+}
+
+/* The hook of the second function is gone, and the kernel does not change it, nor take it away. */
+static void change_that_fails_is_rolled_back(struct kunit *test)
+{
+	const struct uplift_body *body = &together_arms[UPLIFT_ARM_NULL].bodies[1];
+	struct uplift_function *second = &together_functions[1];
+	unsigned long entry = COMPAT_FTRACE_JMP ? compat_ftrace_jmp((unsigned long)body->body) :
+						  (unsigned long)body->entry;
+	static const enum uplift_arm_id arms[] = { UPLIFT_ARM_NEW, UPLIFT_ARM_OFF };
+	int i;
+
+	together_set_up(test);
+	KUNIT_ASSERT_EQ(test, uplift_redirect_set(&together, UPLIFT_ARM_NULL), 0);
+	KUNIT_ASSERT_EQ(test, compat_ftrace_direct_unregister(&second->ops, entry), 0);
+	for (i = 0; i < ARRAY_SIZE(arms); i++) {
+		KUNIT_EXPECT_LT(test, uplift_redirect_set(&together, arms[i]), 0);
+		expect_together(test, UPLIFT_ARM_NULL, UPLIFT_ARM_OFF);
+		KUNIT_EXPECT_EQ(test, together.arm, UPLIFT_ARM_NULL);
+		KUNIT_EXPECT_EQ(test, together.pins, 1);
+	}
+
+	KUNIT_EXPECT_EQ(test, compat_ftrace_direct_register(&second->ops, entry), 0);
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&together, UPLIFT_ARM_NEW), 0);
+	expect_together(test, UPLIFT_ARM_NEW, UPLIFT_ARM_NEW);
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&together, UPLIFT_ARM_OFF), 0);
+	expect_together(test, UPLIFT_ARM_OFF, UPLIFT_ARM_OFF);
+	uplift_redirect_exit(&together);
+}
+
+/* --- changes --- */
+
+static struct {
+	enum uplift_verdict_kind kind;
+	int probe_err, bind_err, check_err, start_err;
+	char steps[32];
+} asked;
+
+static void step(const char *word)
+{
+	strlcat(asked.steps, word, sizeof(asked.steps));
+}
+
+static int asked_probe(struct uplift_change *change)
+{
+	step("p");
+	change->verdict.kind = asked.kind;
+	change->verdict.why = "as the test has it";
+	return asked.probe_err;
+}
+
+static int asked_bind(void)
+{
+	step("b");
+	return asked.bind_err;
+}
+
+static int asked_check(struct uplift_change *change)
+{
+	step("c");
+	return asked.check_err;
+}
+
+static int asked_start(struct uplift_change *change)
+{
+	step("s");
+	return asked.start_err;
+}
+
+static void asked_show(struct dentry *dir)
+{
+	step("d");
+}
+
+static void asked_stop(struct uplift_change *change)
+{
+	step("e");
+}
+
+static const struct uplift_arm asked_arms[ARMS] = {
+	[UPLIFT_ARM_NULL]	= { .bind = asked_bind,
+				    .bodies = BODIES(UPLIFT_BODY(uplift_tried_null)) },
+	[UPLIFT_ARM_NEW]	= { .bind = asked_bind,
+				    .bodies = BODIES(UPLIFT_BODY(uplift_tried_new)) },
+	[UPLIFT_ARM_MORE]	= { .name = "more", .beyond = true, .bind = asked_bind,
+				    .bodies = BODIES(UPLIFT_BODY(uplift_tried_more)) },
+};
+
+static const struct uplift_arm no_arms[ARMS];
+
+static struct uplift_change change;
+
+/* Registering a change with such arms, or none: the result, and the steps that were taken. */
+static int change_asked(const struct uplift_arm *arms, enum uplift_verdict_kind kind)
+{
+	uplift_redirect_exit(&redirect);
+	memset(&tried_function, 0, sizeof(tried_function));
+	tried_function.name = "uplift_tried";
+	redirect_fill(&redirect, arms, &tried_function, 1);
+	memset(&change, 0, sizeof(change));
+	change.name = "kunit";
+	change.owner = THIS_MODULE;
+	change.redirect = arms ? &redirect : NULL;
+	change.ready = "ready";
+	change.probe = asked_probe;
+	change.check = asked_check;
+	change.start = asked_start;
+	change.show = asked_show;
+	change.stop = asked_stop;
+	asked.kind = kind;
+	asked.steps[0] = '\0';
+	return uplift_change_register(&change);
+}
+
+/* For the suite, which takes it down. */
+static void redirect_again(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, redirect_set_up(&redirect, &tried_function, "uplift_tried"), 0);
+}
+
+static void change_goes_through_its_steps(struct kunit *test)
+{
+	struct rnd_state rnd;
+
+	memset(&asked, 0, sizeof(asked));
+	prandom_seed_state(&rnd, 10);
+	KUNIT_ASSERT_EQ(test, change_asked(asked_arms, UPLIFT_APPLICABLE), 0);
+	KUNIT_EXPECT_STREQ(test, asked.steps, "pbbbcsd");
+	KUNIT_EXPECT_STREQ(test, change.verdict.evidence, "function: uplift_tried\n");
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_MORE), 0);
+	expect_reaches(test, &rnd, UPLIFT_ARM_MORE);
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_NEW), 0);
+	expect_reaches(test, &rnd, UPLIFT_ARM_NEW);
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_OFF), 0);
+	uplift_change_unregister(&change);
+	KUNIT_EXPECT_STREQ(test, asked.steps, "pbbbcsde");
+
+	/* Without a redirect there is less of it. */
+	redirect_again(test);
+	KUNIT_ASSERT_EQ(test, change_asked(NULL, UPLIFT_APPLICABLE), 0);
+	KUNIT_EXPECT_STREQ(test, asked.steps, "psd");
+	uplift_change_unregister(&change);
+	redirect_again(test);
+}
+
+/* Where the kernel has the change only what goes beyond it is of use. */
+static void change_that_the_kernel_has(struct kunit *test)
+{
+	struct rnd_state rnd;
+
+	memset(&asked, 0, sizeof(asked));
+	prandom_seed_state(&rnd, 11);
+	KUNIT_ASSERT_EQ(test, change_asked(asked_arms, UPLIFT_NATIVE), 0);
+	KUNIT_EXPECT_STREQ(test, asked.steps, "pbbcsd");
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_NEW), -EINVAL);
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_NULL), 0);
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_MORE), 0);
+	expect_reaches(test, &rnd, UPLIFT_ARM_MORE);
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_OFF), 0);
+	uplift_change_unregister(&change);
+	redirect_again(test);
+	KUNIT_EXPECT_EQ(test, change_asked(tried_arms, UPLIFT_NATIVE), -EEXIST);
+	KUNIT_EXPECT_STREQ(test, asked.steps, "p");
+	redirect_again(test);
+}
+
+/* Refused: with what, and after which step. */
+static void change_that_is_refused(struct kunit *test)
+{
+	static const struct {
+		const struct uplift_arm *arms;
+		enum uplift_verdict_kind kind;
+		int probe, bind, check, start, err;
+		const char *steps;
+	} cases[] = {
+		{ asked_arms, UPLIFT_UNAFFECTED, 0, 0, 0, 0, -ENODEV, "p" },
+		{ asked_arms, UPLIFT_UNSUPPORTED, 0, 0, 0, 0, -EOPNOTSUPP, "p" },
+		{ NULL, UPLIFT_NATIVE, 0, 0, 0, 0, -EEXIST, "p" },
+		{ asked_arms, UPLIFT_APPLICABLE, -ENOEXEC, 0, 0, 0, -ENOEXEC, "p" },
+		{ no_arms, UPLIFT_APPLICABLE, 0, 0, 0, 0, -ENODEV, "p" },
+		{ asked_arms, UPLIFT_APPLICABLE, 0, -ENOEXEC, 0, 0, -ENOEXEC, "pb" },
+		{ asked_arms, UPLIFT_APPLICABLE, 0, 0, -EILSEQ, 0, -EILSEQ, "pbbbc" },
+		{ asked_arms, UPLIFT_APPLICABLE, 0, 0, 0, -ENOMEM, -ENOMEM, "pbbbcs" },
+		{ NULL, UPLIFT_APPLICABLE, 0, 0, 0, -ENOMEM, -ENOMEM, "ps" },
+	};
+	struct rnd_state rnd;
+	int i;
+
+	prandom_seed_state(&rnd, 12);
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		asked.probe_err = cases[i].probe;
+		asked.bind_err = cases[i].bind;
+		asked.check_err = cases[i].check;
+		asked.start_err = cases[i].start;
+		KUNIT_EXPECT_EQ_MSG(test, change_asked(cases[i].arms, cases[i].kind), cases[i].err,
+				    "case %d", i);
+		KUNIT_EXPECT_STREQ_MSG(test, asked.steps, cases[i].steps, "case %d", i);
+		redirect_again(test);
+		expect_reaches(test, &rnd, UPLIFT_ARM_OFF);
+	}
+}
+
+static void change_by_a_method(struct kunit *test)
+{
+	static const struct {
+		const char *word;
+		int err;
+	} methods[] = {
+		{ "ftrace-direct" }, { "livepatch" }, { "kprobe", -EINVAL }, { "", -EINVAL },
+	};
+	char word[16], *method = word;
+	int i;
+
+	memset(&asked, 0, sizeof(asked));
+	uplift_redirect_exit(&redirect);
+	for (i = 0; i < ARRAY_SIZE(methods); i++) {
+		strscpy(word, methods[i].word, sizeof(word));
+		redirect_fill(&redirect, asked_arms, &tried_function, 1);
+		memset(&change, 0, sizeof(change));
+		change.name = "kunit";
+		change.owner = THIS_MODULE;
+		change.redirect = &redirect;
+		change.method = &method;
+		change.probe = asked_probe;
+		asked.kind = UPLIFT_UNAFFECTED;
+		asked.steps[0] = '\0';
+		KUNIT_EXPECT_EQ_MSG(test, uplift_change_register(&change),
+				    methods[i].err ?: -ENODEV, "%s", word);
+		KUNIT_EXPECT_STREQ(test, asked.steps, methods[i].err ? "" : "p");
+		KUNIT_EXPECT_EQ(test, redirect.livepatch, !strcmp(word, "livepatch"));
+	}
+	redirect_again(test);
+}
+
 /* --- who else is there --- */
 
 static void second_redirect_is_refused(struct kunit *test)
 {
+	struct uplift_function *function = kunit_kzalloc(test, sizeof(*function), GFP_KERNEL);
 	struct uplift_redirect *other = kunit_kzalloc(test, sizeof(*other), GFP_KERNEL);
 	struct rnd_state rnd;
 	char name[128] = "";
 
+	KUNIT_ASSERT_NOT_NULL(test, function);
 	KUNIT_ASSERT_NOT_NULL(test, other);
 	prandom_seed_state(&rnd, 5);
-	KUNIT_EXPECT_FALSE(test, uplift_conflict("uplift_tried", redirect.addr, name,
+	KUNIT_EXPECT_FALSE(test, uplift_conflict("uplift_tried", tried_function.site, name,
 						 sizeof(name)));
-	KUNIT_ASSERT_EQ(test, redirect_set_up(other, "uplift_tried"), 0);
+	KUNIT_ASSERT_EQ(test, redirect_set_up(other, function, "uplift_tried"), 0);
 	KUNIT_ASSERT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_NULL), 0);
 	KUNIT_EXPECT_EQ(test, uplift_redirect_set(other, UPLIFT_ARM_NEW), -EBUSY);
 	KUNIT_EXPECT_EQ(test, other->arm, UPLIFT_ARM_OFF);
 	KUNIT_EXPECT_EQ(test, other->pins, 0);
-	KUNIT_EXPECT_TRUE(test, uplift_conflict("uplift_tried", other->addr, name, sizeof(name)));
+	KUNIT_EXPECT_TRUE(test, uplift_conflict("uplift_tried", function->site, name,
+						sizeof(name)));
 	KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(name, "uplift_tried_null"), "%s", name);
 	expect_reaches(test, &rnd, UPLIFT_ARM_NULL);
 
@@ -519,9 +889,10 @@ static void hooker_without_a_name_told_an_address(struct kunit *test)
 	struct ftrace_ops ops = {};
 	char name[128] = "";
 
-	KUNIT_ASSERT_EQ(test, ftrace_set_filter_ip(&ops, redirect.addr, 0, 1), 0);
+	KUNIT_ASSERT_EQ(test, ftrace_set_filter_ip(&ops, tried_function.site, 0, 1), 0);
 	KUNIT_ASSERT_EQ(test, compat_ftrace_direct_register(&ops, nowhere), 0);
-	KUNIT_EXPECT_TRUE(test, uplift_conflict("uplift_tried", redirect.addr, name, sizeof(name)));
+	KUNIT_EXPECT_TRUE(test, uplift_conflict("uplift_tried", tried_function.site, name,
+						sizeof(name)));
 	KUNIT_EXPECT_STREQ(test, name, "ftrace-direct user (code without a name)");
 	KUNIT_EXPECT_EQ(test, compat_ftrace_direct_unregister(&ops, nowhere), 0);
 	ftrace_free_filter(&ops);
@@ -552,7 +923,8 @@ static void probe_with_post_handler_is_refused(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, register_kprobe(&probe), 0);
 	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_NULL), -EBUSY);
 	KUNIT_EXPECT_EQ(test, redirect.arm, UPLIFT_ARM_OFF);
-	KUNIT_EXPECT_TRUE(test, uplift_conflict("uplift_tried", redirect.addr, name, sizeof(name)));
+	KUNIT_EXPECT_TRUE(test, uplift_conflict("uplift_tried", tried_function.site, name,
+						sizeof(name)));
 	KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(name, "uplift_kunit_probe_after"), "%s", name);
 	KUNIT_EXPECT_EQ(test, pins(), 0);
 	unregister_kprobe(&probe);
@@ -717,9 +1089,9 @@ static int redirect_init(struct kunit *test)
 	unsigned int cpu;
 
 	for_each_possible_cpu(cpu)
-		memset(per_cpu_ptr(&uplift_tried_count, cpu), 0, sizeof(struct uplift_count));
+		memset(per_cpu_ptr(&uplift_tried_count[0], cpu), 0, sizeof(uplift_tried_count));
 	gate_open = true;
-	return redirect_set_up(&redirect, "uplift_tried");
+	return redirect_set_up(&redirect, &tried_function, "uplift_tried");
 }
 
 static void redirect_exit(struct kunit *test)
@@ -739,6 +1111,13 @@ static struct kunit_case redirect_cases[] = {
 	KUNIT_CASE(function_that_cannot_be_redirected),
 	KUNIT_CASE_SLOW(switching_under_callers),
 	KUNIT_CASE_SLOW(tasks_asleep_inside),
+	KUNIT_CASE(functions_are_switched_together),
+	KUNIT_CASE(hook_that_fails_is_rolled_back),
+	KUNIT_CASE(change_that_fails_is_rolled_back),
+	KUNIT_CASE(change_goes_through_its_steps),
+	KUNIT_CASE(change_that_the_kernel_has),
+	KUNIT_CASE(change_that_is_refused),
+	KUNIT_CASE(change_by_a_method),
 	KUNIT_CASE(second_redirect_is_refused),
 	KUNIT_CASE(hooker_without_a_name_told_an_address),
 	KUNIT_CASE(probe_with_post_handler_is_refused),

@@ -11,38 +11,38 @@
 #include <linux/types.h>
 
 /**
- * enum uplift_arm_id - which body runs
+ * enum uplift_arm_id - the arms that every change has
  * @UPLIFT_ARM_OFF: the kernel's own function, no hook
  * @UPLIFT_ARM_NULL: the kernel's own body behind the hook: the control
  * @UPLIFT_ARM_NEW: the change
- * @UPLIFT_ARM_BATCH: a further one, where a change has it
- * @UPLIFT_ARMS: how many there are
+ * @UPLIFT_ARM_FIRST_OWN: from here on those that a change has beside them: it
+ *	numbers and names them itself
  */
 enum uplift_arm_id {
 	UPLIFT_ARM_OFF,
 	UPLIFT_ARM_NULL,
 	UPLIFT_ARM_NEW,
-	UPLIFT_ARM_BATCH,
-	UPLIFT_ARMS,
+	UPLIFT_ARM_FIRST_OWN,
 };
 
 /**
- * struct uplift_count - calls of the bodies of one change, on one CPU
- * @arm: per body, how often it was entered and left; a task that sleeps in a
- *	body may leave on another CPU than it entered on
+ * struct uplift_count - calls of the bodies of one arm, on one CPU
+ * @entered: how often one was entered
+ * @left: how often one was left; a task that sleeps in a body may leave on
+ *	another CPU than it entered on
+ *
+ * A change has an array of them, one for each arm.
  */
 struct uplift_count {
-	struct {
-		u64 entered;
-		u64 left;
-	} arm[UPLIFT_ARMS];
+	u64 entered;
+	u64 left;
 };
 
-/* One instruction each. ARM is NULL, NEW or BATCH. */
+/* One instruction each. ARM is NULL, NEW or one of the change's own: UPLIFT_ARM_<ARM>. */
 #define UPLIFT_BODY_ENTER(change, ARM) \
-	this_cpu_inc(uplift_##change##_count.arm[UPLIFT_ARM_##ARM].entered)
+	this_cpu_inc(uplift_##change##_count[UPLIFT_ARM_##ARM].entered)
 #define UPLIFT_BODY_LEAVE(change, ARM) \
-	this_cpu_inc(uplift_##change##_count.arm[UPLIFT_ARM_##ARM].left)
+	this_cpu_inc(uplift_##change##_count[UPLIFT_ARM_##ARM].left)
 
 /**
  * uplift_key_enabled - is a static key on?

@@ -13,20 +13,20 @@
 #include "count.h"
 
 /**
- * uplift_count_calls - how often a body was entered
+ * uplift_count_calls - how often the bodies of an arm were entered
  * @count: the counters
- * @arm: the body
+ * @arm: the arm
  *
  * Context: any.
  * Return: calls since the counters were there.
  */
-u64 uplift_count_calls(const struct uplift_count __percpu *count, enum uplift_arm_id arm)
+u64 uplift_count_calls(const struct uplift_count __percpu *count, unsigned int arm)
 {
 	u64 calls = 0;
 	int cpu;
 
 	for_each_possible_cpu(cpu)
-		calls += READ_ONCE(per_cpu_ptr(count, cpu)->arm[arm].entered);
+		calls += READ_ONCE(per_cpu_ptr(count, cpu)[arm].entered);
 	return calls;
 }
 EXPORT_SYMBOL_GPL(uplift_count_calls);
@@ -34,16 +34,17 @@ EXPORT_SYMBOL_GPL(uplift_count_calls);
 /**
  * uplift_count_entered - how often any body was entered
  * @count: the counters
+ * @arms: how many arms they are for
  *
  * Context: any.
  * Return: the sum of uplift_count_calls() over all arms.
  */
-u64 uplift_count_entered(const struct uplift_count __percpu *count)
+u64 uplift_count_entered(const struct uplift_count __percpu *count, unsigned int arms)
 {
+	unsigned int arm;
 	u64 calls = 0;
-	int arm;
 
-	for (arm = 0; arm < UPLIFT_ARMS; arm++)
+	for (arm = 0; arm < arms; arm++)
 		calls += uplift_count_calls(count, arm);
 	return calls;
 }
@@ -52,21 +53,23 @@ EXPORT_SYMBOL_GPL(uplift_count_entered);
 /**
  * uplift_count_inside - how many tasks are in a body
  * @count: the counters
+ * @arms: how many arms they are for
  *
  * Context: any.
  * Return: at least the number of tasks that were inside all the while; 0 means
  * that at one moment during the call nobody was.
  */
-u64 uplift_count_inside(const struct uplift_count __percpu *count)
+u64 uplift_count_inside(const struct uplift_count __percpu *count, unsigned int arms)
 {
+	unsigned int arm;
 	u64 left = 0;
-	int arm, cpu;
+	int cpu;
 
 	for_each_possible_cpu(cpu)
-		for (arm = 0; arm < UPLIFT_ARMS; arm++)
-			left += READ_ONCE(per_cpu_ptr(count, cpu)->arm[arm].left);
+		for (arm = 0; arm < arms; arm++)
+			left += READ_ONCE(per_cpu_ptr(count, cpu)[arm].left);
 	/* Who is seen to have left must be seen to have entered. */
 	smp_rmb();
-	return uplift_count_entered(count) - left;
+	return uplift_count_entered(count, arms) - left;
 }
 EXPORT_SYMBOL_GPL(uplift_count_inside);

@@ -4,7 +4,7 @@
  * consistency model. A module of its own, because the kernel taints itself as
  * live-patched when one that is marked as this one is loads.
  *
- * The kernel knows one patch per module: one function can be patched at a time.
+ * The kernel knows one patch per module: one change can be patched in at a time.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -22,27 +22,31 @@
 #include <linux/sysfs.h>
 
 #include "livepatch.h"
+#include "redirect.h"
 
 #define LIVEPATCH_POLL_MS	20
 
 /**
- * struct uplift_livepatch - a patch of one function
+ * struct uplift_livepatch - a patch of the functions of one change
  * @list: on @livepatches: the kernel works on a patch for some time after it
  *	has been disabled, but has let go of all when this module can be unloaded
- * @funcs: the function, and an end
  * @objects: the kernel's image, and an end
  * @patch: what the kernel is given
+ * @nr_funcs: how many functions
+ * @funcs: the functions, and an end
  */
 struct uplift_livepatch {
 	struct list_head list;
-	struct klp_func funcs[2];
 	struct klp_object objects[2];
 	struct klp_patch patch;
+	unsigned int nr_funcs;
+	struct klp_func funcs[];
 };
 
 static LIST_HEAD(livepatches);
 static DEFINE_MUTEX(livepatch_lock);
-static bool livepatch_enabled;
+/* The one that is enabled. Read without the lock, whose holder may wait for tasks. */
+static struct uplift_livepatch *livepatch_enabled;
 
 /* The kernel's attribute of a patch that has this name; NULL if it has none. */
 static struct attribute *livepatch_attribute(struct klp_patch *patch, const char *name)
@@ -76,14 +80,24 @@ static int livepatch_write_off(struct klp_patch *patch)
 	return ret < 0 ? ret : 0;
 }
 
+static bool livepatch_in_transition(const struct uplift_livepatch *livepatch)
+{
+	unsigned int i;
+
+	for (i = 0; i < livepatch->nr_funcs; i++)
+		if (READ_ONCE(livepatch->funcs[i].transition))
+			return true;
+	return false;
+}
+
 /*
  * Does the kernel still work on the patch, or with @gone, know it? It takes it
- * out of sysfs last, when nobody is in the body any more that it knows of.
+ * out of sysfs last, when nobody is in a body any more that it knows of.
  */
 static bool livepatch_pending(const struct uplift_livepatch *livepatch, bool gone)
 {
 	if (!gone)
-		return READ_ONCE(livepatch->funcs[0].transition);
+		return livepatch_in_transition(livepatch);
 	/* Slept between two looks: a bit field cannot be read once. Old or new will do. */
 	return data_race(!!livepatch->patch.kobj.state_in_sysfs);
 }
@@ -102,18 +116,39 @@ static int livepatch_wait(const struct uplift_livepatch *livepatch, bool gone)
 	return 0;
 }
 
+static struct uplift_livepatch *livepatch_new(const struct uplift_function *functions,
+					      unsigned int nr)
+{
+	struct uplift_livepatch *livepatch;
+	unsigned int i;
+
+	livepatch = kzalloc(struct_size(livepatch, funcs, nr + 1), GFP_KERNEL);
+	if (!livepatch)
+		return NULL;
+	livepatch->nr_funcs = nr;
+	for (i = 0; i < nr; i++) {
+		livepatch->funcs[i].old_name = functions[i].name;
+		livepatch->funcs[i].new_func = functions[i].livepatch;
+	}
+	livepatch->objects[0].funcs = livepatch->funcs;
+	livepatch->patch.mod = THIS_MODULE;
+	livepatch->patch.objs = livepatch->objects;
+	return livepatch;
+}
+
 /**
- * uplift_livepatch_enable - patch a function, and wait until all tasks see it
- * @function: name of a function of the kernel's image
- * @body: what takes its place; must stay until uplift_livepatch_disable()
+ * uplift_livepatch_enable - patch functions, and wait until all tasks see it
+ * @functions: functions of the kernel's image, and what takes their place; must
+ *	stay until uplift_livepatch_disable()
+ * @nr: how many
  *
  * The kernel may send fake signals to tasks that hold up the transition.
  *
- * Context: process context, sleeps for as long as a task sleeps in @function.
- * Return: 0; -EBUSY if a function is patched already or somebody else hooks
- * this one.
+ * Context: process context, sleeps for as long as a task sleeps in one of them.
+ * Return: 0; -EBUSY if a change is patched in already or somebody else hooks
+ * one of these functions.
  */
-int uplift_livepatch_enable(const char *function, void *body)
+int uplift_livepatch_enable(const struct uplift_function *functions, unsigned int nr)
 {
 	struct uplift_livepatch *livepatch;
 	int err = -EBUSY;
@@ -124,21 +159,16 @@ int uplift_livepatch_enable(const char *function, void *body)
 		goto unlock;
 	}
 	err = -ENOMEM;
-	livepatch = kzalloc(sizeof(*livepatch), GFP_KERNEL);
+	livepatch = livepatch_new(functions, nr);
 	if (!livepatch)
 		goto unlock;
-	livepatch->funcs[0].old_name = function;
-	livepatch->funcs[0].new_func = body;
-	livepatch->objects[0].funcs = livepatch->funcs;
-	livepatch->patch.mod = THIS_MODULE;
-	livepatch->patch.objs = livepatch->objects;
 
 	/* Stays, even if it fails: the kernel may have begun to work on it. */
 	list_add(&livepatch->list, &livepatches);
 	err = klp_enable_patch(&livepatch->patch);
 	if (err)
 		goto unlock;
-	livepatch_enabled = true;
+	WRITE_ONCE(livepatch_enabled, livepatch);
 	/* If killed meanwhile: the kernel completes the transition by itself. */
 	livepatch_wait(livepatch, false);
 unlock:
@@ -161,15 +191,15 @@ int uplift_livepatch_disable(void)
 	int err = 0;
 
 	mutex_lock(&livepatch_lock);
-	if (!livepatch_enabled)
+	livepatch = livepatch_enabled;
+	if (!livepatch)
 		goto unlock;
-	livepatch = list_first_entry(&livepatches, struct uplift_livepatch, list);
 	err = livepatch_write_off(&livepatch->patch);
 	/* Already being disabled, or gone: by an administrator, perhaps. */
 	if (!err || err == -EINVAL)
 		err = livepatch_wait(livepatch, true);
 	if (!err)
-		livepatch_enabled = false;
+		WRITE_ONCE(livepatch_enabled, NULL);
 unlock:
 	mutex_unlock(&livepatch_lock);
 	return err;
@@ -177,24 +207,19 @@ unlock:
 EXPORT_SYMBOL_GPL(uplift_livepatch_disable);
 
 /**
- * uplift_livepatch_live - is the function still patched?
+ * uplift_livepatch_live - are the functions still patched?
  *
  * Anybody may disable a patch in sysfs, or put a cumulative one in its place.
  *
- * Context: process context, may sleep.
+ * Context: any.
  * Return: false if the kernel has been told to take the patch away.
  */
 bool uplift_livepatch_live(void)
 {
-	struct uplift_livepatch *livepatch;
-	bool live = false;
+	/* Stays until this module goes, enabled or not. */
+	const struct uplift_livepatch *livepatch = READ_ONCE(livepatch_enabled);
 
-	mutex_lock(&livepatch_lock);
-	livepatch = list_first_entry_or_null(&livepatches, struct uplift_livepatch, list);
-	if (livepatch && livepatch_enabled)
-		live = READ_ONCE(livepatch->patch.enabled);
-	mutex_unlock(&livepatch_lock);
-	return live;
+	return livepatch && READ_ONCE(livepatch->patch.enabled);
 }
 EXPORT_SYMBOL_GPL(uplift_livepatch_live);
 

@@ -4,7 +4,9 @@
 
 #include <linux/types.h>
 
-int uplift_livepatch_enable(const char *function, void *body);
+struct uplift_function;
+
+int uplift_livepatch_enable(const struct uplift_function *functions, unsigned int nr);
 int uplift_livepatch_disable(void);
 bool uplift_livepatch_live(void);
 

@@ -20,10 +20,6 @@
 #include <linux/kernel.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
-#include <linux/seq_file.h>
-#include <linux/slab.h>
-#include <linux/string.h>
-#include <linux/uaccess.h>
 
 #include "conflict.h"
 #include "count.h"
@@ -35,17 +31,84 @@
 /* How often it is looked whether the last task has left. */
 #define UPLIFT_DRAIN_INTERVAL	(HZ / 5)
 
-static const char * const arm_names[UPLIFT_ARMS] = {
-	[UPLIFT_ARM_OFF]	= "off",
-	[UPLIFT_ARM_NULL]	= "null",
-	[UPLIFT_ARM_NEW]	= "new",
-	[UPLIFT_ARM_BATCH]	= "batch",
-};
+/* --- what is asked of a redirect --- */
 
-static bool redirect_offers(const struct uplift_redirect *redirect, int arm)
+/**
+ * uplift_redirect_offers - is there such an arm here?
+ * @redirect: the redirect
+ * @arm: any number
+ *
+ * Context: any.
+ * Return: true if it can be switched to.
+ */
+bool uplift_redirect_offers(const struct uplift_redirect *redirect, unsigned int arm)
 {
-	return arm == UPLIFT_ARM_OFF || redirect->bodies[arm].entry;
+	if (arm == UPLIFT_ARM_OFF)
+		return true;
+	if (arm >= redirect->nr_arms || !redirect->arms[arm].bodies)
+		return false;
+	return !redirect->native || arm == UPLIFT_ARM_NULL || redirect->arms[arm].beyond;
 }
+
+/**
+ * uplift_redirect_word - the word for an arm
+ * @redirect: the redirect
+ * @arm: one of its arms
+ *
+ * Context: any.
+ * Return: a constant string, as in the file "arm".
+ */
+const char *uplift_redirect_word(const struct uplift_redirect *redirect, unsigned int arm)
+{
+	switch (arm) {
+	case UPLIFT_ARM_OFF:
+		return "off";
+	case UPLIFT_ARM_NULL:
+		return "null";
+	case UPLIFT_ARM_NEW:
+		return "new";
+	default:
+		/* One that is not there has none. */
+		return redirect->arms[arm].name ?: "";
+	}
+}
+
+/**
+ * uplift_redirect_inside - how many tasks are in a body
+ * @redirect: the redirect
+ *
+ * Context: any.
+ * Return: the number; never too small.
+ */
+u64 uplift_redirect_inside(const struct uplift_redirect *redirect)
+{
+	return uplift_count_inside(redirect->count, redirect->nr_arms);
+}
+EXPORT_SYMBOL_GPL(uplift_redirect_inside);
+
+/* Are all functions in an arm? Else the kernel did not let one go back. */
+static bool redirect_in(const struct uplift_redirect *redirect, unsigned int arm)
+{
+	unsigned int i;
+
+	for (i = 0; i < redirect->nr_functions; i++)
+		if (redirect->functions[i].arm != arm)
+			return false;
+	return true;
+}
+
+static u64 redirect_entered(const struct uplift_redirect *redirect)
+{
+	return uplift_count_entered(redirect->count, redirect->nr_arms);
+}
+
+/* For a line in the log that is about all of its functions. */
+static const char *redirect_name(const struct uplift_redirect *redirect)
+{
+	return redirect->nr_functions == 1 ? redirect->functions[0].name : redirect->name;
+}
+
+/* --- who is inside --- */
 
 /*
  * Hold as many references as given to the module that has the bodies. What
@@ -76,19 +139,6 @@ static void redirect_settle(void)
 	synchronize_rcu();
 }
 
-/**
- * uplift_redirect_inside - how many tasks are in a body
- * @redirect: the redirect
- *
- * Context: any.
- * Return: the number; never too small.
- */
-u64 uplift_redirect_inside(const struct uplift_redirect *redirect)
-{
-	return uplift_count_inside(redirect->count);
-}
-EXPORT_SYMBOL_GPL(uplift_redirect_inside);
-
 /*
  * With the hook gone: release the module, or hold it once per task inside.
  * Return: the number of tasks inside.
@@ -96,11 +146,11 @@ EXPORT_SYMBOL_GPL(uplift_redirect_inside);
 static unsigned int redirect_drain(struct uplift_redirect *redirect)
 {
 	/* In this order: who comes and goes between the two is noticed. */
-	u64 entered = uplift_count_entered(redirect->count);
+	u64 entered = redirect_entered(redirect);
 	u64 inside = uplift_redirect_inside(redirect);
 
 	redirect_settle();
-	if (inside || entered != uplift_count_entered(redirect->count)) {
+	if (inside || entered != redirect_entered(redirect)) {
 		inside = uplift_redirect_inside(redirect);
 		if (!inside)
 			redirect_settle();
@@ -117,41 +167,116 @@ static void redirect_drain_work(struct work_struct *work)
 		container_of(to_delayed_work(work), struct uplift_redirect, drain);
 
 	mutex_lock(&redirect->lock);
-	if (redirect->arm == UPLIFT_ARM_OFF && redirect->pins && !redirect_drain(redirect))
+	if (redirect_in(redirect, UPLIFT_ARM_OFF) && redirect->pins && !redirect_drain(redirect))
 		pr_info("%s: the last task has left, %s can be unloaded\n",
-			redirect->function, module_name(redirect->owner));
+			redirect_name(redirect), module_name(redirect->owner));
 	mutex_unlock(&redirect->lock);
 }
 
-static int redirect_refuse(struct uplift_redirect *redirect, int err)
-{
-	char name[128];
+/* --- by ftrace-direct, one function after another --- */
 
-	if (!uplift_ftrace_on()) {
-		pr_err("%s: ftrace is off: sysctl kernel.ftrace_enabled=1\n", redirect->function);
-		return -EBUSY;
-	}
-	if (uplift_conflict(redirect->function, redirect->addr, name, sizeof(name))) {
-		pr_err("%s: hooked by somebody else: %s\n", redirect->function, name);
-		return -EBUSY;
-	}
-	if (err)
-		pr_err("%s: the kernel refuses the hook (%pe)\n", redirect->function, ERR_PTR(err));
+static unsigned long function_entry(const struct uplift_redirect *redirect,
+				    const struct uplift_function *function, unsigned int arm)
+{
+	const struct uplift_body *body =
+		&redirect->arms[arm].bodies[function - redirect->functions];
+
+	if (COMPAT_FTRACE_JMP)
+		return compat_ftrace_jmp((unsigned long)body->body);
+	return (unsigned long)body->entry;
+}
+
+static int function_hook(struct uplift_function *function, unsigned long entry)
+{
+	int err = compat_ftrace_direct_register(&function->ops, entry);
+
+	/*
+	 * As for a live patch: ftrace cannot be turned off beneath. Only now,
+	 * as 6.1 sets the flags anew in registering.
+	 */
+	if (!err)
+		function->ops.flags |= FTRACE_OPS_FL_PERMANENT;
 	return err;
 }
 
+static int function_unhook(struct uplift_function *function, unsigned long entry)
+{
+	int err = compat_ftrace_direct_unregister(&function->ops, entry);
+
+	if (!err)
+		function->ops.flags &= ~FTRACE_OPS_FL_PERMANENT;
+	return err;
+}
+
+static int function_set(const struct uplift_redirect *redirect,
+			struct uplift_function *function, unsigned int arm)
+{
+	int err;
+
+	if (arm == function->arm)
+		return 0;
+	if (arm == UPLIFT_ARM_OFF)
+		err = function_unhook(function,
+				      function_entry(redirect, function, function->arm));
+	else if (function->arm == UPLIFT_ARM_OFF)
+		err = function_hook(function, function_entry(redirect, function, arm));
+	else
+		err = compat_ftrace_direct_modify(&function->ops,
+						  function_entry(redirect, function, arm));
+	if (!err)
+		function->arm = arm;
+	return err;
+}
+
+/* Some functions have been switched, and one cannot be: back with them. */
+static void redirect_roll_back(struct uplift_redirect *redirect,
+			       const struct uplift_function *failed)
+{
+	struct uplift_function *function;
+
+	for (function = redirect->functions; function < failed; function++) {
+		int err = function_set(redirect, function, redirect->arm);
+
+		if (err)
+			pr_err("%s: stays in the arm %s (%pe): write off\n",
+			       function->name, uplift_redirect_word(redirect, function->arm),
+			       ERR_PTR(err));
+	}
+}
+
+/* All functions, or none. With an error, the one that could not be switched. */
+static int redirect_direct(struct uplift_redirect *redirect, unsigned int arm,
+			   const struct uplift_function **failed)
+{
+	unsigned int i;
+
+	for (i = 0; i < redirect->nr_functions; i++) {
+		struct uplift_function *function = &redirect->functions[i];
+		int err = function_set(redirect, function, arm);
+
+		if (err) {
+			redirect_roll_back(redirect, function);
+			*failed = function;
+			return err;
+		}
+	}
+	return 0;
+}
+
+/* --- by livepatch --- */
+
 /* The module that can live-patch is asked for when it is needed only. */
-static int redirect_livepatch(struct uplift_redirect *redirect, enum uplift_arm_id arm)
+static int redirect_livepatch(struct uplift_redirect *redirect, unsigned int arm)
 {
 	typeof(uplift_livepatch_enable) *enable = symbol_get(uplift_livepatch_enable);
 	int err;
 
 	if (!enable) {
-		pr_err("%s: livepatch: load uplift_livepatch.ko first\n", redirect->function);
+		pr_err("%s: livepatch: load uplift_livepatch.ko first\n", redirect_name(redirect));
 		return -EOPNOTSUPP;
 	}
-	redirect->livepatch->select(arm);
-	err = enable(redirect->function, redirect->livepatch->body);
+	redirect->select(arm);
+	err = enable(redirect->functions, redirect->nr_functions);
 	if (err)
 		symbol_put(uplift_livepatch_enable);
 	return err;
@@ -167,7 +292,7 @@ static bool redirect_livepatch_live(void)
 	return is_live;
 }
 
-static int redirect_unlivepatch(struct uplift_redirect *redirect)
+static int redirect_unlivepatch(void)
 {
 	typeof(uplift_livepatch_disable) *disable = symbol_get(uplift_livepatch_disable);
 	int err = disable();
@@ -178,180 +303,17 @@ static int redirect_unlivepatch(struct uplift_redirect *redirect)
 	return err;
 }
 
-static int redirect_direct(struct uplift_redirect *redirect, enum uplift_arm_id arm)
-{
-	int err = compat_ftrace_direct_register(&redirect->ops, redirect->bodies[arm].entry);
-
-	/*
-	 * As for a live patch: ftrace cannot be turned off beneath. Only now,
-	 * as 6.1 sets the flags anew in registering.
-	 */
-	if (!err)
-		redirect->ops.flags |= FTRACE_OPS_FL_PERMANENT;
-	return err;
-}
-
-static int redirect_undirect(struct uplift_redirect *redirect)
-{
-	int err = compat_ftrace_direct_unregister(&redirect->ops,
-						  redirect->bodies[redirect->arm].entry);
-
-	if (!err)
-		redirect->ops.flags &= ~FTRACE_OPS_FL_PERMANENT;
-	return err;
-}
-
-/* From off to an arm. */
-static int redirect_hook(struct uplift_redirect *redirect, enum uplift_arm_id arm)
-{
-	int err;
-
-	err = redirect_refuse(redirect, 0);
-	if (err)
-		return err;
-	err = redirect_pin(redirect, 1);
-	if (err)
-		return err;
-	err = redirect->livepatch ? redirect_livepatch(redirect, arm) :
-				    redirect_direct(redirect, arm);
-	if (err) {
-		/* Said already. */
-		if (err != -EOPNOTSUPP)
-			err = redirect_refuse(redirect, err);
-		redirect_drain(redirect);
-	}
-	return err;
-}
-
-/* From an arm to off. */
-static int redirect_unhook(struct uplift_redirect *redirect)
-{
-	unsigned int inside;
-	int err;
-
-	err = redirect->livepatch ? redirect_unlivepatch(redirect) : redirect_undirect(redirect);
-	if (err) {
-		pr_err("%s: the kernel does not take the hook away (%pe)\n",
-		       redirect->function, ERR_PTR(err));
-		return err;
-	}
-	inside = redirect_drain(redirect);
-	if (inside)
-		pr_info("%s: tasks still inside: %u; until they have left %s cannot be unloaded\n",
-			redirect->function, inside, module_name(redirect->owner));
-	return 0;
-}
-
-static int redirect_switch(struct uplift_redirect *redirect, enum uplift_arm_id arm)
-{
-	int err;
-
-	if (arm == UPLIFT_ARM_OFF)
-		return redirect_unhook(redirect);
-	if (redirect->arm == UPLIFT_ARM_OFF)
-		return redirect_hook(redirect, arm);
-
-	if (redirect->livepatch) {
-		if (!redirect_livepatch_live()) {
-			pr_err("%s: somebody has disabled the livepatch: write off first\n",
-			       redirect->function);
-			return -EBUSY;
-		}
-		redirect->livepatch->select(arm);
-		return 0;
-	}
-	err = compat_ftrace_direct_modify(&redirect->ops, redirect->bodies[arm].entry);
-	if (err)
-		pr_err("%s: the kernel does not change the hook (%pe)\n", redirect->function,
-		       ERR_PTR(err));
-	return err;
-}
-
 /**
- * uplift_redirect_set - switch to an arm
+ * uplift_redirect_state - is an arm in effect?
  * @redirect: the redirect
- * @arm: the arm
+ * @arm: the arm that was seen to be on
  *
- * Safe under any load. Calls that are under way end in the body that they began
- * in; calls that begin after this has returned go to the new one.
- *
- * Context: process context, sleeps; switching off takes a grace period of RCU
- * tasks.
- * Return: 0; -EINVAL if there is no such arm, -EBUSY if somebody else hooks the
- * function or ftrace is off, -ENODEV if the module is being unloaded.
+ * Context: process context.
+ * Return: a constant string, as in the file "stats".
  */
-int uplift_redirect_set(struct uplift_redirect *redirect, enum uplift_arm_id arm)
+const char *uplift_redirect_state(struct uplift_redirect *redirect, unsigned int arm)
 {
-	int err = 0;
-
-	if (!redirect_offers(redirect, arm))
-		return -EINVAL;
-
-	mutex_lock(&redirect->lock);
-	if (arm != redirect->arm) {
-		err = redirect_switch(redirect, arm);
-		if (!err)
-			WRITE_ONCE(redirect->arm, arm);
-	}
-	mutex_unlock(&redirect->lock);
-	return err;
-}
-EXPORT_SYMBOL_GPL(uplift_redirect_set);
-
-static int arm_show(struct seq_file *m, void *v)
-{
-	struct uplift_redirect *redirect = m->private;
-
-	seq_printf(m, "%s\n", arm_names[READ_ONCE(redirect->arm)]);
-	return 0;
-}
-
-static ssize_t arm_write(struct file *file, const char __user *buf, size_t len, loff_t *pos)
-{
-	struct uplift_redirect *redirect = ((struct seq_file *)file->private_data)->private;
-	char word[16];
-	int arm, err;
-
-	if (*pos || len >= sizeof(word))
-		return -EINVAL;
-	if (copy_from_user(word, buf, len))
-		return -EFAULT;
-	word[len] = '\0';
-	if (strlen(word) != len)
-		return -EINVAL;
-
-	/* As match_string(), but for the newline, with or without. */
-	arm = __sysfs_match_string(arm_names, ARRAY_SIZE(arm_names), word);
-	if (arm < 0)
-		return arm;
-	err = uplift_redirect_set(redirect, arm);
-	return err ?: len;
-}
-
-static int arm_open(struct inode *inode, struct file *file)
-{
-	return single_open(file, arm_show, inode->i_private);
-}
-
-static const struct file_operations arm_fops = {
-	.owner		= THIS_MODULE,
-	.open		= arm_open,
-	.read		= seq_read,
-	.write		= arm_write,
-	.llseek		= seq_lseek,
-	.release	= single_release,
-};
-
-static const char *redirect_method(const struct uplift_redirect *redirect)
-{
-	if (redirect->livepatch)
-		return "livepatch";
-	return COMPAT_FTRACE_JMP ? "ftrace-direct-jmp" : "ftrace-direct";
-}
-
-static const char *redirect_state(const struct uplift_redirect *redirect)
-{
-	if (redirect->arm == UPLIFT_ARM_OFF)
+	if (arm == UPLIFT_ARM_OFF)
 		return "off";
 	if (!uplift_ftrace_on())
 		return "dead: ftrace is off";
@@ -360,29 +322,182 @@ static const char *redirect_state(const struct uplift_redirect *redirect)
 	return "live";
 }
 
-static int stats_show(struct seq_file *m, void *v)
-{
-	struct uplift_redirect *redirect = m->private;
-	int arm;
+/* --- switching --- */
 
-	mutex_lock(&redirect->lock);
-	seq_printf(m, "function: %s\n", redirect->function);
-	seq_printf(m, "method: %s\n", redirect_method(redirect));
-	seq_printf(m, "arm: %s\n", arm_names[redirect->arm]);
-	seq_printf(m, "state: %s\n", redirect_state(redirect));
-	for (arm = UPLIFT_ARM_OFF + 1; arm < UPLIFT_ARMS; arm++)
-		if (redirect_offers(redirect, arm))
-			seq_printf(m, "calls_%s: %llu\n", arm_names[arm],
-				   uplift_count_calls(redirect->count, arm));
-	seq_printf(m, "inside: %llu\n", uplift_redirect_inside(redirect));
-	mutex_unlock(&redirect->lock);
+/* Who is in the way of hooking? If nobody can be told, with err: say which function failed. */
+static int redirect_refuse(const struct uplift_redirect *redirect,
+			   const struct uplift_function *failed, int err)
+{
+	char name[128];
+	unsigned int i;
+
+	if (!uplift_ftrace_on()) {
+		pr_err("%s: ftrace is off: sysctl kernel.ftrace_enabled=1\n",
+		       redirect_name(redirect));
+		return -EBUSY;
+	}
+	for (i = 0; i < redirect->nr_functions; i++) {
+		const struct uplift_function *function = &redirect->functions[i];
+
+		if (!uplift_conflict(function->name, function->site, name, sizeof(name)))
+			continue;
+		pr_err("%s: hooked by somebody else: %s\n", function->name, name);
+		return -EBUSY;
+	}
+	if (err)
+		pr_err("%s: the kernel refuses the hook (%pe)\n",
+		       failed ? failed->name : redirect_name(redirect), ERR_PTR(err));
+	return err;
+}
+
+/* From off to an arm. */
+static int redirect_hook(struct uplift_redirect *redirect, unsigned int arm)
+{
+	const struct uplift_function *failed = NULL;
+	int err;
+
+	err = redirect_refuse(redirect, NULL, 0);
+	if (err)
+		return err;
+	err = redirect_pin(redirect, 1);
+	if (err)
+		return err;
+	err = redirect->livepatch ? redirect_livepatch(redirect, arm) :
+				    redirect_direct(redirect, arm, &failed);
+	if (err) {
+		/* Said already. */
+		if (err != -EOPNOTSUPP)
+			err = redirect_refuse(redirect, failed, err);
+		redirect_drain(redirect);
+	}
+	return err;
+}
+
+/* From an arm to off. */
+static int redirect_unhook(struct uplift_redirect *redirect)
+{
+	const struct uplift_function *failed = NULL;
+	unsigned int inside;
+	int err;
+
+	err = redirect->livepatch ? redirect_unlivepatch() :
+				    redirect_direct(redirect, UPLIFT_ARM_OFF, &failed);
+	if (err) {
+		pr_err("%s: the kernel does not take the hook away (%pe)\n",
+		       failed ? failed->name : redirect_name(redirect), ERR_PTR(err));
+		return err;
+	}
+	inside = redirect_drain(redirect);
+	if (inside)
+		pr_info("%s: tasks still inside: %u; until they have left %s cannot be unloaded\n",
+			redirect_name(redirect), inside, module_name(redirect->owner));
 	return 0;
 }
-DEFINE_SHOW_ATTRIBUTE(stats);
+
+/* From an arm to another one. */
+static int redirect_change(struct uplift_redirect *redirect, unsigned int arm)
+{
+	const struct uplift_function *failed;
+	int err;
+
+	if (redirect->livepatch) {
+		if (!redirect_livepatch_live()) {
+			pr_err("%s: somebody has disabled the livepatch: write off first\n",
+			       redirect_name(redirect));
+			return -EBUSY;
+		}
+		redirect->select(arm);
+		return 0;
+	}
+	err = redirect_direct(redirect, arm, &failed);
+	if (err)
+		pr_err("%s: the kernel does not change the hook (%pe)\n", failed->name,
+		       ERR_PTR(err));
+	return err;
+}
+
+static int redirect_switch(struct uplift_redirect *redirect, unsigned int arm)
+{
+	if (redirect_in(redirect, arm))
+		return 0;
+	if (arm == UPLIFT_ARM_OFF)
+		return redirect_unhook(redirect);
+	if (redirect->arm == UPLIFT_ARM_OFF)
+		return redirect_hook(redirect, arm);
+	return redirect_change(redirect, arm);
+}
 
 /**
- * uplift_redirect_init - prepare to redirect a function
- * @redirect: owner, function, count and bodies set
+ * uplift_redirect_set - switch to an arm
+ * @redirect: the redirect
+ * @arm: the arm
+ *
+ * Safe under any load. Calls that are under way end in the body that they began
+ * in; calls that begin after this has returned go to the new one. Of several
+ * functions all are switched, one after another, or with an error none.
+ *
+ * Context: process context, sleeps; switching off takes a grace period of RCU
+ * tasks.
+ * Return: 0; -EINVAL if there is no such arm, -EBUSY if somebody else hooks the
+ * function or ftrace is off, -ENODEV if the module is being unloaded.
+ */
+int uplift_redirect_set(struct uplift_redirect *redirect, unsigned int arm)
+{
+	unsigned int i;
+	int err;
+
+	if (!uplift_redirect_offers(redirect, arm))
+		return -EINVAL;
+
+	mutex_lock(&redirect->lock);
+	err = redirect_switch(redirect, arm);
+	if (!err) {
+		for (i = 0; i < redirect->nr_functions; i++)
+			redirect->functions[i].arm = arm;
+		WRITE_ONCE(redirect->arm, arm);
+	}
+	mutex_unlock(&redirect->lock);
+	return err;
+}
+EXPORT_SYMBOL_GPL(uplift_redirect_set);
+
+/* --- its life --- */
+
+static int function_init(struct uplift_function *function)
+{
+	unsigned long addr;
+	int err;
+
+	err = uplift_resolve(function->name, &addr);
+	if (err) {
+		pr_err("unsupported: %s function %s() in this kernel (%pe)\n",
+		       err == -ENOTUNIQ ? "more than one" : "no", function->name, ERR_PTR(err));
+		return -ENOEXEC;
+	}
+	function->site = uplift_ftrace_site(addr);
+	err = function->site ? ftrace_set_filter_ip(&function->ops, function->site, 0, 1) : -ENOENT;
+	if (err == -ENOMEM)
+		return err;
+	if (err) {
+		pr_err("unsupported: %s() cannot be traced in this kernel (%pe)\n",
+		       function->name, ERR_PTR(err));
+		return -ENOEXEC;
+	}
+	return 0;
+}
+
+static void redirect_free(struct uplift_redirect *redirect)
+{
+	unsigned int i;
+
+	for (i = 0; i < redirect->nr_functions; i++)
+		ftrace_free_filter(&redirect->functions[i].ops);
+	mutex_destroy(&redirect->lock);
+}
+
+/**
+ * uplift_redirect_init - prepare to redirect functions
+ * @redirect: what is not the engine's set, the rest zero
  *
  * Nothing is hooked yet.
  *
@@ -392,48 +507,26 @@ DEFINE_SHOW_ATTRIBUTE(stats);
  */
 int uplift_redirect_init(struct uplift_redirect *redirect)
 {
+	unsigned int i;
 	int err;
 
 	if (!debugfs_initialized()) {
 		pr_err("unsupported: %s(): no debugfs (CONFIG_DEBUG_FS, or debugfs= on the command line), where arms are switched\n",
-		       redirect->function);
+		       redirect->functions[0].name);
 		return -EOPNOTSUPP;
 	}
 	mutex_init(&redirect->lock);
 	INIT_DELAYED_WORK(&redirect->drain, redirect_drain_work);
-
-	err = uplift_resolve(redirect->function, &redirect->addr);
-	if (err) {
-		pr_err("unsupported: %s function %s() in this kernel (%pe)\n",
-		       err == -ENOTUNIQ ? "more than one" : "no", redirect->function, ERR_PTR(err));
-		return -ENOEXEC;
-	}
-	redirect->addr = uplift_ftrace_site(redirect->addr);
-	err = redirect->addr ? ftrace_set_filter_ip(&redirect->ops, redirect->addr, 0, 1) : -ENOENT;
-	if (err == -ENOMEM)
-		return err;
-	if (err) {
-		pr_err("unsupported: %s() cannot be traced in this kernel (%pe)\n",
-		       redirect->function, ERR_PTR(err));
-		return -ENOEXEC;
+	for (i = 0; i < redirect->nr_functions; i++) {
+		err = function_init(&redirect->functions[i]);
+		if (err) {
+			redirect_free(redirect);
+			return err;
+		}
 	}
 	return 0;
 }
 EXPORT_SYMBOL_GPL(uplift_redirect_init);
-
-/**
- * uplift_redirect_show - show a redirect in debugfs
- * @redirect: the redirect
- * @dir: the change's directory, which gets the files "arm" and "stats"
- *
- * Context: process context.
- */
-void uplift_redirect_show(struct uplift_redirect *redirect, struct dentry *dir)
-{
-	debugfs_create_file("arm", 0600, dir, redirect, &arm_fops);
-	debugfs_create_file("stats", 0400, dir, redirect, &stats_fops);
-}
-EXPORT_SYMBOL_GPL(uplift_redirect_show);
 
 /**
  * uplift_redirect_exit - forget a redirect
@@ -445,7 +538,6 @@ EXPORT_SYMBOL_GPL(uplift_redirect_show);
 void uplift_redirect_exit(struct uplift_redirect *redirect)
 {
 	cancel_delayed_work_sync(&redirect->drain);
-	ftrace_free_filter(&redirect->ops);
-	mutex_destroy(&redirect->lock);
+	redirect_free(redirect);
 }
 EXPORT_SYMBOL_GPL(uplift_redirect_exit);

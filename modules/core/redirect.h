@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The redirect engine: one function of the kernel is replaced by one of several
- * bodies, and given back, while the machine runs.
+ * The redirect engine: functions of the kernel are replaced by one of several
+ * sets of bodies, and given back, while the machine runs. The functions of one
+ * redirect are switched together: all of them, or none.
  */
 #ifndef _UPLIFT_REDIRECT_H
 #define _UPLIFT_REDIRECT_H
@@ -16,33 +17,77 @@ struct dentry;
 struct module;
 
 /**
- * struct uplift_body - a body as the engine sees it
- * @entry: where the function's ftrace site is to go, see UPLIFT_ENTRY(); 0 if
- *	there is no such arm
- * @body: the body itself
+ * struct uplift_body - what takes the place of one function in one arm
+ * @entry: where the function's ftrace site goes if it calls, see
+ *	UPLIFT_TRAMPOLINE()
+ * @body: where it goes if it can jump: the body itself
  */
 struct uplift_body {
-	unsigned long entry;
-	unsigned long body;
-};
-
-/**
- * struct uplift_dispatch - how to redirect by livepatch
- * @body: the function that takes the place of the kernel's, and calls a body
- * @select: choose which; at any time
- */
-struct uplift_dispatch {
+	void *entry;
 	void *body;
-	void (*select)(enum uplift_arm_id arm);
 };
 
 /**
- * struct uplift_redirect - a function of the kernel, and the bodies for it
+ * struct uplift_arm - one arm of a change
+ * @name: the word for it; UPLIFT_ARM_NULL and UPLIFT_ARM_NEW need none
+ * @beyond: it goes beyond the change, so that a kernel which has the change is
+ *	offered it, too
+ * @bind: make the bodies ready to run, once, before they are; may be NULL.
+ *	Returns 0, or a negative errno after a line in the log
+ * @bodies: one for each function of the change, in their order; NULL if there
+ *	is no such arm here
+ */
+struct uplift_arm {
+	const char *name;
+	bool beyond;
+	int (*bind)(void);
+	const struct uplift_body *bodies;
+};
+
+/* A body of this name, whose trampoline is name_trampoline(). */
+#define UPLIFT_BODY(name)	{ .entry = name##_trampoline, .body = name }
+
+/* An arm of one function, with body() and body_bind(), and what else is to be set. */
+#define UPLIFT_ARM(name_of_body, ...) {						\
+	.bind = name_of_body##_bind,						\
+	.bodies = (const struct uplift_body[]) { UPLIFT_BODY(name_of_body) },	\
+	##__VA_ARGS__								\
+}
+
+/**
+ * struct uplift_function - a function of the kernel that is redirected
+ * @name: its name
+ * @livepatch: what takes its place in a live patch, and calls the body that
+ *	&uplift_redirect.select has chosen; NULL if that is not offered
+ *
+ * The rest is the engine's.
+ *
+ * @site: its ftrace site
+ * @arm: the arm that is hooked there
+ * @ops: the hook
+ */
+struct uplift_function {
+	const char *name;
+	void *livepatch;
+
+	unsigned long site;
+	unsigned int arm;
+	struct ftrace_ops ops;
+};
+
+/**
+ * struct uplift_redirect - functions of the kernel, and the bodies for them
+ * @name: for the log, where there are several functions
  * @owner: the module that has the bodies; cannot go while it is needed
- * @function: name of the kernel's function
- * @count: the counters that the bodies write
- * @bodies: by arm; UPLIFT_ARM_OFF has none
- * @livepatch: NULL for ftrace-direct, else do it by livepatch
+ * @functions: the functions
+ * @nr_functions: how many
+ * @arms: the arms; that of UPLIFT_ARM_OFF is not used
+ * @nr_arms: how many, with UPLIFT_ARM_OFF
+ * @count: the counters that the bodies write, @nr_arms of them
+ * @select: for a live patch: choose the arm whose bodies are called; at any time
+ * @livepatch: do it by livepatch, not by ftrace-direct
+ * @native: the kernel has the change: offered are UPLIFT_ARM_NULL and what goes
+ *	beyond it
  *
  * The rest is the engine's.
  *
@@ -50,29 +95,33 @@ struct uplift_dispatch {
  * @arm: the arm that is on
  * @pins: references to @owner held: at least one while an arm is on or a task
  *	may be in a body; as many as there were tasks inside when last looked
- * @addr: address of @function
- * @ops: the hook
  * @drain: waits for tasks to leave the bodies
  */
 struct uplift_redirect {
+	const char *name;
 	struct module *owner;
-	const char *function;
+	struct uplift_function *functions;
+	unsigned int nr_functions;
+	const struct uplift_arm *arms;
+	unsigned int nr_arms;
 	struct uplift_count __percpu *count;
-	struct uplift_body bodies[UPLIFT_ARMS];
-	const struct uplift_dispatch *livepatch;
+	void (*select)(unsigned int arm);
+	bool livepatch;
+	bool native;
 
-	struct mutex lock;		/* arm, pins, addr, ops */
-	enum uplift_arm_id arm;
+	struct mutex lock;		/* all below, and functions */
+	unsigned int arm;
 	unsigned int pins;
-	unsigned long addr;
-	struct ftrace_ops ops;
 	struct delayed_work drain;
 };
 
 int uplift_redirect_init(struct uplift_redirect *redirect);
 void uplift_redirect_show(struct uplift_redirect *redirect, struct dentry *dir);
 void uplift_redirect_exit(struct uplift_redirect *redirect);
+bool uplift_redirect_offers(const struct uplift_redirect *redirect, unsigned int arm);
+const char *uplift_redirect_word(const struct uplift_redirect *redirect, unsigned int arm);
+const char *uplift_redirect_state(struct uplift_redirect *redirect, unsigned int arm);
 u64 uplift_redirect_inside(const struct uplift_redirect *redirect);
-int uplift_redirect_set(struct uplift_redirect *redirect, enum uplift_arm_id arm);
+int uplift_redirect_set(struct uplift_redirect *redirect, unsigned int arm);
 
 #endif /* _UPLIFT_REDIRECT_H */

@@ -9,8 +9,6 @@
 #include <asm/linkage.h>
 #include <asm/nospec-branch.h>
 
-#include "ftrace.h"
-
 #ifndef CALL_DEPTH_ACCOUNT
 #define CALL_DEPTH_ACCOUNT ""
 #endif
@@ -42,9 +40,5 @@
 	"	.size	" #name ", .-" #name "\n"		\
 	"	.popsection\n");					\
 	void name(void)
-
-/* Where the site is to go: straight to the body where it can jump. */
-#define UPLIFT_ENTRY(trampoline, body) \
-	(COMPAT_FTRACE_JMP ? compat_ftrace_jmp((unsigned long)(body)) : (unsigned long)(trampoline))
 
 #endif /* _UPLIFT_TRAMPOLINE_H */

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What uplift.ko gives to the modules that stand on it: addresses of symbols
- * that the kernel does not export, verdicts, and a place in debugfs.
+ * that the kernel does not export, and verdicts. How a module registers its
+ * change is in change.h.
  */
 #ifndef _UPLIFT_H
 #define _UPLIFT_H
 
 #include <linux/compiler.h>
 #include <linux/types.h>
-
-struct dentry;
 
 int uplift_resolve(const char *name, unsigned long *addr);
 int uplift_bind(const char *change, const char *name, unsigned long *addr);
@@ -35,11 +34,13 @@ enum uplift_verdict_kind {
 /**
  * struct uplift_verdict - a verdict and what it was concluded from
  * @kind: the verdict
+ * @why: for the line in the log, where the verdict refuses
  * @len: bytes used of @evidence
  * @evidence: lines "key: value", cut at a line's end when full
  */
 struct uplift_verdict {
 	enum uplift_verdict_kind kind;
+	const char *why;
 	size_t len;
 	char evidence[UPLIFT_EVIDENCE_SIZE];
 };
@@ -48,20 +49,5 @@ const char *uplift_verdict_name(enum uplift_verdict_kind kind);
 int uplift_verdict_errno(enum uplift_verdict_kind kind);
 __printf(3, 4)
 void uplift_verdict_add(struct uplift_verdict *verdict, const char *key, const char *fmt, ...);
-
-/**
- * struct uplift_change - one change, as the core shows it
- * @name: its directory below /sys/kernel/debug/uplift/
- * @verdict: shown in the file "verdict" there
- * @dir: that directory, for the module's own files; set by uplift_change_add()
- */
-struct uplift_change {
-	const char *name;
-	struct uplift_verdict verdict;
-	struct dentry *dir;
-};
-
-void uplift_change_add(struct uplift_change *change);
-void uplift_change_remove(struct uplift_change *change);
 
 #endif /* _UPLIFT_H */

@@ -12,39 +12,50 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/init.h>
+#include <linux/kernel.h>
 #include <linux/module.h>
 #include <linux/percpu.h>
 #include <linux/uaccess.h>
 
+#include "change.h"
 #include "gen/epoll_gen.h"
-#include "redirect.h"
 #include "trampoline.h"
-#include "uplift.h"
 
-DEFINE_PER_CPU(struct uplift_count, uplift_epoll_count);
+DEFINE_PER_CPU(struct uplift_count[UPLIFT_EPOLL_ARMS], uplift_epoll_count);
 
 UPLIFT_TRAMPOLINE(uplift_epoll_null_trampoline, uplift_epoll_null);
 UPLIFT_TRAMPOLINE(uplift_epoll_new_trampoline, uplift_epoll_new);
 UPLIFT_TRAMPOLINE(uplift_epoll_batch_trampoline, uplift_epoll_batch);
 
-static struct uplift_change epoll_change = { .name = "epoll" };
+static const struct uplift_arm epoll_arms[] = {
+	[UPLIFT_ARM_NULL]	= UPLIFT_ARM(uplift_epoll_null),
+	[UPLIFT_ARM_NEW]	= UPLIFT_ARM(uplift_epoll_new),
+	[UPLIFT_ARM_BATCH]	= UPLIFT_ARM(uplift_epoll_batch, .name = "batch", .beyond = true),
+};
+
+static struct uplift_function epoll_functions[] = {
+	{ .name = UPLIFT_EPOLL_FUNCTION },
+};
+
 static struct uplift_redirect epoll_redirect = {
-	.owner		= THIS_MODULE,
-	.function	= UPLIFT_EPOLL_FUNCTION,
-	.count		= &uplift_epoll_count,
+	.functions	= epoll_functions,
+	.nr_functions	= ARRAY_SIZE(epoll_functions),
+	.arms		= epoll_arms,
+	.nr_arms	= ARRAY_SIZE(epoll_arms),
+	.count		= uplift_epoll_count,
 };
 
 /*
  * Does the kernel write the two words of an event with a call each? Those are
  * the old form; scopes are inlined.
  */
-static int __init epoll_probe(struct uplift_verdict *verdict)
+static int epoll_probe(struct uplift_change *change)
 {
+	struct uplift_verdict *verdict = &change->verdict;
 	int words, pointers, err;
 	unsigned long addr;
 
-	err = uplift_bind("epoll", UPLIFT_EPOLL_FUNCTION, &addr);
+	err = uplift_bind(change->name, UPLIFT_EPOLL_FUNCTION, &addr);
 	if (err)
 		return err;
 	words = uplift_calls_in(UPLIFT_EPOLL_FUNCTION, __put_user_nocheck_4);
@@ -55,68 +66,21 @@ static int __init epoll_probe(struct uplift_verdict *verdict)
 		return -ENOEXEC;
 	}
 	verdict->kind = words && pointers ? UPLIFT_APPLICABLE : UPLIFT_NATIVE;
-	uplift_verdict_add(verdict, "function", UPLIFT_EPOLL_FUNCTION);
 	uplift_verdict_add(verdict, "delivers", "%s", words && pointers ?
 			   "an event in two user accesses, a call each" :
 			   "an event in one user access");
 	return 0;
 }
 
-static int __init epoll_bind(void)
-{
-	struct uplift_body *bodies = epoll_redirect.bodies;
-	int err;
-
-	err = uplift_epoll_null_bind() ?: uplift_epoll_batch_bind();
-	if (err)
-		return err;
-	bodies[UPLIFT_ARM_NULL].entry = UPLIFT_ENTRY(uplift_epoll_null_trampoline,
-						     uplift_epoll_null);
-	bodies[UPLIFT_ARM_BATCH].entry = UPLIFT_ENTRY(uplift_epoll_batch_trampoline,
-						      uplift_epoll_batch);
-	if (epoll_change.verdict.kind != UPLIFT_APPLICABLE)
-		return 0;
-
-	err = uplift_epoll_new_bind();
-	if (err)
-		return err;
-	bodies[UPLIFT_ARM_NEW].entry = UPLIFT_ENTRY(uplift_epoll_new_trampoline,
-						    uplift_epoll_new);
-	return 0;
-}
-
-static int __init epoll_init(void)
-{
-	int err;
-
-	err = uplift_btf_check("epoll", UPLIFT_EPOLL_BTF_SIZE, UPLIFT_EPOLL_BTF_CRC);
-	if (err)
-		return err;
-	err = epoll_probe(&epoll_change.verdict);
-	if (err)
-		return err;
-	err = epoll_bind();
-	if (err)
-		return err;
-	err = uplift_redirect_init(&epoll_redirect);
-	if (err)
-		return err;
-
-	uplift_change_add(&epoll_change);
-	uplift_redirect_show(&epoll_redirect, epoll_change.dir);
-	pr_info("%s: %s() can be redirected\n", uplift_verdict_name(epoll_change.verdict.kind),
-		UPLIFT_EPOLL_FUNCTION);
-	return 0;
-}
-
-static void __exit epoll_exit(void)
-{
-	uplift_change_remove(&epoll_change);
-	uplift_redirect_exit(&epoll_redirect);
-}
-
-module_init(epoll_init);
-module_exit(epoll_exit);
+static struct uplift_change epoll_change = {
+	.name		= "epoll",
+	.owner		= THIS_MODULE,
+	.btf_size	= UPLIFT_EPOLL_BTF_SIZE,
+	.btf_crc	= UPLIFT_EPOLL_BTF_CRC,
+	.redirect	= &epoll_redirect,
+	.probe		= epoll_probe,
+};
+module_uplift_change(epoll_change);
 
 MODULE_DESCRIPTION("uplift: fewer user-access scopes in epoll_wait(), as in Linux 7.0");
 MODULE_LICENSE("GPL");

@@ -18,7 +18,6 @@
 
 #include <linux/debugfs.h>
 #include <linux/fs.h>
-#include <linux/init.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/proc_fs.h>
@@ -27,14 +26,15 @@
 #include <linux/string.h>
 #include <linux/uio.h>
 
+#include "change.h"
 #include "filesystems.h"
 #include "fslist_core.h"
 #include "fslist_watch.h"
 #include "proc.h"
-#include "uplift.h"
 
 #define FSLIST_CACHED	"filesystems_cached"
 #define FSLIST_UNCACHED	"filesystems_uncached"
+#define FSLIST_SERVING	"serving /proc/" FSLIST_CACHED " and /proc/" FSLIST_UNCACHED
 
 static bool permanent;
 module_param(permanent, bool, 0444);
@@ -80,7 +80,6 @@ static const struct fslist_ops fslist_ops = {
 };
 
 static struct fslist_cache fslist_cache;
-static struct uplift_change fslist_change = { .name = "fslist" };
 
 static ssize_t fslist_proc_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
@@ -138,7 +137,7 @@ static int stats_show(struct seq_file *m, void *v)
 DEFINE_SHOW_ATTRIBUTE(stats);
 
 /* Render without the kernel's own cache from now on, if that can be done. */
-static void __init fslist_bypass_native(struct uplift_verdict *verdict)
+static void fslist_bypass_native(struct uplift_verdict *verdict)
 {
 	unsigned long addr;
 
@@ -151,13 +150,14 @@ static void __init fslist_bypass_native(struct uplift_verdict *verdict)
 }
 
 #define FSLIST_SHOW		"filesystems_proc_show"
+#define FSLIST_WHY_NOT		"this kernel caches the text of the list already; native=1 loads all the same, to compare"
 
 /*
  * Which function renders the list? Compilers that optimise across files add a
  * suffix to the names of static functions. Any other name is refused: what
  * does not have the form of a show callback must not be called.
  */
-static const char *__init fslist_show_name(void)
+static const char *fslist_show_name(void)
 {
 	size_t len;
 
@@ -172,8 +172,9 @@ static const char *__init fslist_show_name(void)
 }
 
 /* Does the kernel cache the text already? Ask its show function for it. */
-static int __init fslist_probe(struct uplift_verdict *verdict)
+static int fslist_probe(struct uplift_change *change)
 {
+	struct uplift_verdict *verdict = &change->verdict;
 	const char *name = fslist_show_name();
 	unsigned long addr;
 	int ret;
@@ -205,26 +206,19 @@ static int __init fslist_probe(struct uplift_verdict *verdict)
 	}
 	uplift_verdict_add(verdict, "renders", "%s", ret ? "a ready text" : "entry by entry");
 	verdict->kind = ret ? UPLIFT_NATIVE : UPLIFT_APPLICABLE;
-	if (verdict->kind == UPLIFT_APPLICABLE)
-		return 0;
-	if (!native) {
-		pr_err("native: this kernel caches the text of the list already; native=1 loads all the same, to compare\n");
-		return uplift_verdict_errno(verdict->kind);
-	}
-	fslist_bypass_native(verdict);
+	verdict->why = FSLIST_WHY_NOT;
+	change->native = native;
+	if (verdict->kind == UPLIFT_NATIVE && native)
+		fslist_bypass_native(verdict);
 	return 0;
 }
 
-static int __init fslist_init(void)
+static int fslist_start(struct uplift_change *change)
 {
 	int err;
 
-	err = fslist_probe(&fslist_change.verdict);
-	if (err)
-		return err;
-
 	fslist_cache_init(&fslist_cache, &fslist_ops);
-	err = fslist_watch_start(&fslist_cache, &fslist_change.verdict);
+	err = fslist_watch_start(&fslist_cache, &change->verdict);
 	if (err)
 		return err;
 
@@ -238,11 +232,7 @@ static int __init fslist_init(void)
 
 	if (permanent)
 		__module_get(THIS_MODULE);
-	uplift_change_add(&fslist_change);
-	debugfs_create_file("stats", 0400, fslist_change.dir, NULL, &stats_fops);
-	pr_info("%s: serving /proc/" FSLIST_CACHED " and /proc/" FSLIST_UNCACHED "%s\n",
-		uplift_verdict_name(fslist_change.verdict.kind),
-		permanent ? ", permanently" : "");
+	change->ready = permanent ? FSLIST_SERVING ", permanently" : FSLIST_SERVING;
 	return 0;
 
 remove_uncached:
@@ -254,9 +244,13 @@ stop_watch:
 	return err;
 }
 
-static void __exit fslist_exit(void)
+static void fslist_show_more(struct dentry *dir)
 {
-	uplift_change_remove(&fslist_change);
+	debugfs_create_file("stats", 0400, dir, NULL, &stats_fops);
+}
+
+static void fslist_stop(struct uplift_change *change)
+{
 	/* Waits for reads under way and releases files that are open. */
 	remove_proc_entry(FSLIST_CACHED, NULL);
 	remove_proc_entry(FSLIST_UNCACHED, NULL);
@@ -264,8 +258,15 @@ static void __exit fslist_exit(void)
 	fslist_cache_destroy(&fslist_cache);
 }
 
-module_init(fslist_init);
-module_exit(fslist_exit);
+static struct uplift_change fslist_change = {
+	.name	= "fslist",
+	.owner	= THIS_MODULE,
+	.probe	= fslist_probe,
+	.start	= fslist_start,
+	.show	= fslist_show_more,
+	.stop	= fslist_stop,
+};
+module_uplift_change(fslist_change);
 
 MODULE_DESCRIPTION("uplift: RCU-cached /proc/filesystems, as in Linux 7.2");
 MODULE_LICENSE("GPL");

@@ -3,17 +3,26 @@
  * The bodies for iomap_iter(). Where the kernel never had the fault, or has it
  * no longer, none are generated: then there is nothing to be bound.
  */
-#include <linux/errno.h>
+#include <linux/kernel.h>
+#include <linux/percpu.h>
 #include <linux/static_call.h>
 
 #include "gen/iomap_gen.h"
 #include "iomap_arms.h"
+#include "redirect.h"
 #include "trampoline.h"
+
+DEFINE_PER_CPU(struct uplift_count[UPLIFT_IOMAP_ARMS], uplift_iomap_count);
 
 #ifdef UPLIFT_IOMAP_NEW
 
 UPLIFT_TRAMPOLINE(uplift_iomap_null_trampoline, uplift_iomap_null);
 UPLIFT_TRAMPOLINE(uplift_iomap_new_trampoline, uplift_iomap_new);
+
+static const struct uplift_arm iomap_arms[] = {
+	[UPLIFT_ARM_NULL]	= UPLIFT_ARM(uplift_iomap_null),
+	[UPLIFT_ARM_NEW]	= UPLIFT_ARM(uplift_iomap_new),
+};
 
 DEFINE_STATIC_CALL(iomap_patched, uplift_iomap_null);
 
@@ -26,58 +35,43 @@ static int iomap_livepatched(struct iomap_iter *iter, const struct iomap_ops *op
 	return ret;
 }
 
-static void iomap_select(enum uplift_arm_id arm)
+static void iomap_select(unsigned int arm)
 {
 	static_call_update(iomap_patched,
 			   arm == UPLIFT_ARM_NEW ? uplift_iomap_new : uplift_iomap_null);
 }
 
-static const struct uplift_dispatch iomap_dispatch = {
-	.body	= iomap_livepatched,
-	.select	= iomap_select,
-};
-
-static const struct iomap_arms generated = {
-	.null		= uplift_iomap_null,
-	.new		= uplift_iomap_new,
-	.livepatch	= &iomap_dispatch,
-};
-
-/**
- * iomap_arms_bind - make the bodies ready to run
- * @bodies: set to them, by arm
- *
- * Context: process context, may sleep.
- * Return: 0, or a negative errno after a line in the log.
- */
-int iomap_arms_bind(struct uplift_body *bodies)
-{
-	bodies[UPLIFT_ARM_NULL].entry =
-		UPLIFT_ENTRY(uplift_iomap_null_trampoline, uplift_iomap_null);
-	bodies[UPLIFT_ARM_NEW].entry =
-		UPLIFT_ENTRY(uplift_iomap_new_trampoline, uplift_iomap_new);
-	return uplift_iomap_null_bind() ?: uplift_iomap_new_bind();
-}
-
 #else
 
-static const struct iomap_arms generated;
+static const struct uplift_arm iomap_arms[UPLIFT_IOMAP_ARMS];
 
-int iomap_arms_bind(struct uplift_body *bodies)
-{
-	return -ENODEV;
-}
+#define iomap_livepatched	NULL
+#define iomap_select		NULL
 
 #endif
 
+static struct uplift_function iomap_functions[] = {
+	{ .name = UPLIFT_IOMAP_FUNCTION, .livepatch = iomap_livepatched },
+};
+
+struct uplift_redirect iomap_redirect = {
+	.functions	= iomap_functions,
+	.nr_functions	= ARRAY_SIZE(iomap_functions),
+	.arms		= iomap_arms,
+	.nr_arms	= ARRAY_SIZE(iomap_arms),
+	.count		= uplift_iomap_count,
+	.select		= iomap_select,
+};
+
 /**
- * iomap_arms - the bodies
+ * iomap_arms_body - the body of an arm, to be called plainly
+ * @arm: an arm that there is
  *
- * Return: those that there are.
+ * Return: the body.
  */
-const struct iomap_arms *iomap_arms(void)
+iomap_iter_fn *iomap_arms_body(enum uplift_arm_id arm)
 {
-	return &generated;
+	return iomap_arms[arm].bodies[0].body;
 }
 
 /**

@@ -6,20 +6,9 @@
 #include "iomap_core.h"
 #include "redirect.h"
 
-/**
- * struct iomap_arms - the bodies
- * @null: the kernel's own
- * @new: the change
- * @livepatch: how to redirect to them by livepatch
- */
-struct iomap_arms {
-	iomap_iter_fn *null;
-	iomap_iter_fn *new;
-	const struct uplift_dispatch *livepatch;
-};
+extern struct uplift_redirect iomap_redirect;
 
-const struct iomap_arms *iomap_arms(void);
-int iomap_arms_bind(struct uplift_body *bodies);
+iomap_iter_fn *iomap_arms_body(enum uplift_arm_id arm);
 const char *iomap_arms_reuse(void);
 
 #endif /* _UPLIFT_IOMAP_ARMS_H */

@@ -12,19 +12,15 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/init.h>
 #include <linux/iomap.h>
 #include <linux/module.h>
-#include <linux/percpu.h>
 #include <linux/static_call.h>
-#include <linux/string.h>
 
+#include "change.h"
 #include "gen/iomap_gen.h"
 #include "iomap.h"
 #include "iomap_arms.h"
 #include "iomap_core.h"
-#include "redirect.h"
-#include "uplift.h"
 
 static char *method = "ftrace-direct";
 module_param(method, charp, 0444);
@@ -37,15 +33,6 @@ MODULE_PARM_DESC(scripts, "random scripts to compare the bodies with before load
 static ulong seed = 1;
 module_param(seed, ulong, 0444);
 MODULE_PARM_DESC(seed, "of the first random script (default: 1)");
-
-DEFINE_PER_CPU(struct uplift_count, uplift_iomap_count);
-
-static struct uplift_change iomap_change = { .name = "iomap" };
-static struct uplift_redirect iomap_redirect = {
-	.owner		= THIS_MODULE,
-	.function	= UPLIFT_IOMAP_FUNCTION,
-	.count		= &uplift_iomap_count,
-};
 
 static int iomap_iter_unknown(struct iomap_iter *iter, const struct iomap_ops *ops)
 {
@@ -61,42 +48,39 @@ static int iomap_kernel(struct iomap_iter *iter, const struct iomap_ops *ops)
 }
 
 /* What has the running kernel's function left behind? */
-static int __init iomap_probe(struct uplift_verdict *verdict)
+static int iomap_probe(struct uplift_change *change)
 {
-	enum iomap_form form;
+	struct uplift_verdict *verdict = &change->verdict;
 	unsigned long addr;
 	int err;
 
-	err = uplift_bind("iomap", UPLIFT_IOMAP_FUNCTION, &addr);
+	err = uplift_bind(change->name, UPLIFT_IOMAP_FUNCTION, &addr);
 	if (err)
 		return err;
 	static_call_update(iomap_kernel_iter, (iomap_iter_fn *)addr);
 
-	form = iomap_form_of(iomap_kernel);
-	uplift_verdict_add(verdict, "function", UPLIFT_IOMAP_FUNCTION);
-	switch (form) {
+	switch (iomap_form_of(iomap_kernel)) {
 	case IOMAP_FORM_CLEARS:
 		verdict->kind = UPLIFT_APPLICABLE;
 		uplift_verdict_add(verdict, "finished", "both mappings are cleared");
-		return 0;
+		break;
 	case IOMAP_FORM_LEAVES:
 		verdict->kind = COMPAT_IOMAP_ITER_STATUS ? UPLIFT_NATIVE : UPLIFT_UNAFFECTED;
+		verdict->why = COMPAT_IOMAP_ITER_STATUS ?
+			       "this kernel leaves the mapping of a finished iterator alone" :
+			       "this kernel's iterators never had the fault";
 		break;
 	case IOMAP_FORM_UNKNOWN:
 		verdict->kind = UPLIFT_UNSUPPORTED;
+		verdict->why = "iomap_iter() does not iterate over stub operations";
 		break;
 	}
-	pr_err("%s: %s\n", uplift_verdict_name(verdict->kind),
-	       form == IOMAP_FORM_UNKNOWN ? "iomap_iter() does not iterate over stub operations" :
-	       COMPAT_IOMAP_ITER_STATUS ?
-	       "this kernel leaves the mapping of a finished iterator alone" :
-	       "this kernel's iterators never had the fault");
-	return uplift_verdict_errno(verdict->kind);
+	return 0;
 }
 
 /* Is a body the same as another where it has to be? */
-static int __init iomap_check(const char *one_name, iomap_iter_fn *one, const char *other_name,
-			      iomap_iter_fn *other, unsigned int leniency)
+static int iomap_equal(struct uplift_verdict *verdict, const char *one_name, iomap_iter_fn *one,
+		       const char *other_name, iomap_iter_fn *other, unsigned int leniency)
 {
 	struct iomap_compared compared;
 	int err;
@@ -112,7 +96,7 @@ static int __init iomap_check(const char *one_name, iomap_iter_fn *one, const ch
 		       one_name, other_name, ERR_PTR(err));
 		return err;
 	}
-	uplift_verdict_add(&iomap_change.verdict, "equal",
+	uplift_verdict_add(verdict, "equal",
 			   "%s and %s%s: %u scripts, %lu calls, %lu begins, %lu ends, %lu iterators used again",
 			   one_name, other_name,
 			   leniency ? " (but for what a finished iterator has left)" : "",
@@ -121,77 +105,43 @@ static int __init iomap_check(const char *one_name, iomap_iter_fn *one, const ch
 	return 0;
 }
 
-static int __init iomap_check_bodies(const struct iomap_arms *arms)
+static int iomap_check(struct uplift_change *change)
 {
-	/* Nobody uses a finished iterator again where the source has nobody who does. */
-	unsigned int leniency = IOMAP_FINISHED | (iomap_arms_reuse() ? 0 : IOMAP_REUSE);
+	iomap_iter_fn *null = iomap_arms_body(UPLIFT_ARM_NULL);
+	iomap_iter_fn *new = iomap_arms_body(UPLIFT_ARM_NEW);
+	const char *reuse = iomap_arms_reuse();
 	int err;
 
 	if (!scripts) {
 		pr_err("scripts=0: bodies that nobody has compared are not used\n");
 		return -EINVAL;
 	}
-	err = iomap_check("kernel", iomap_kernel, "null", arms->null, 0);
+	err = iomap_equal(&change->verdict, "kernel", iomap_kernel, "null", null, 0);
 	if (err)
 		return err;
-	return iomap_check("null", arms->null, "new", arms->new, leniency);
-}
-
-static int __init iomap_method(const struct iomap_arms *arms)
-{
-	if (!strcmp(method, "livepatch")) {
-		iomap_redirect.livepatch = arms->livepatch;
-		return 0;
-	}
-	if (!strcmp(method, "ftrace-direct"))
-		return 0;
-	pr_err("method=%s: neither ftrace-direct nor livepatch\n", method);
-	return -EINVAL;
-}
-
-static int __init iomap_init(void)
-{
-	const struct iomap_arms *arms = iomap_arms();
-	int err;
-
-	err = uplift_btf_check("iomap", UPLIFT_IOMAP_BTF_SIZE, UPLIFT_IOMAP_BTF_CRC);
+	/* Nobody uses a finished iterator again where the source has nobody who does. */
+	err = iomap_equal(&change->verdict, "null", null, "new", new,
+			  IOMAP_FINISHED | (reuse ? 0 : IOMAP_REUSE));
 	if (err)
 		return err;
-	err = iomap_method(arms);
-	if (err)
-		return err;
-	err = iomap_probe(&iomap_change.verdict);
-	if (err)
-		return err;
-	err = iomap_arms_bind(iomap_redirect.bodies);
-	if (err)
-		return err;
-	err = iomap_check_bodies(arms);
-	if (err)
-		return err;
-	err = uplift_redirect_init(&iomap_redirect);
-	if (err)
-		return err;
-
-	if (iomap_arms_reuse())
-		uplift_verdict_add(&iomap_change.verdict, "reuse",
+	if (reuse)
+		uplift_verdict_add(&change->verdict, "reuse",
 				   "%s() goes on with a finished iterator: new clears it for IOMAP_ZERO",
-				   iomap_arms_reuse());
-	uplift_change_add(&iomap_change);
-	uplift_redirect_show(&iomap_redirect, iomap_change.dir);
-	pr_info("%s: %s() can be redirected\n", uplift_verdict_name(iomap_change.verdict.kind),
-		UPLIFT_IOMAP_FUNCTION);
+				   reuse);
 	return 0;
 }
 
-static void __exit iomap_exit(void)
-{
-	uplift_change_remove(&iomap_change);
-	uplift_redirect_exit(&iomap_redirect);
-}
-
-module_init(iomap_init);
-module_exit(iomap_exit);
+static struct uplift_change iomap_change = {
+	.name		= "iomap",
+	.owner		= THIS_MODULE,
+	.btf_size	= UPLIFT_IOMAP_BTF_SIZE,
+	.btf_crc	= UPLIFT_IOMAP_BTF_CRC,
+	.method		= &method,
+	.redirect	= &iomap_redirect,
+	.probe		= iomap_probe,
+	.check		= iomap_check,
+};
+module_uplift_change(iomap_change);
 
 MODULE_DESCRIPTION("uplift: iomap_iter() without clearing what nobody reads, as in Linux 7.2");
 MODULE_LICENSE("GPL");

@@ -13,20 +13,17 @@
 #include <linux/debugfs.h>
 #include <linux/errno.h>
 #include <linux/fs.h>
-#include <linux/init.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
+#include "change.h"
 #include "llc_cas.h"
 #include "llc_core.h"
 #include "llc_facts.h"
 #include "llc_list.h"
 #include "llc_spans.h"
 #include "llc_track.h"
-#include "uplift.h"
-
-static struct uplift_change llc_change = { .name = "llc" };
 
 /* --- what is in them --- */
 
@@ -205,7 +202,7 @@ static const struct file_operations track_fops = {
 /* --- the module --- */
 
 /* What was found, and where. */
-static int __init llc_probe(struct uplift_verdict *verdict)
+static int llc_judge(struct uplift_verdict *verdict)
 {
 	const char *cas = llc_cas_state();
 	struct llc_facts facts;
@@ -236,11 +233,8 @@ out_map:
 	return err;
 }
 
-static int __init llc_init(void)
+static int llc_probe(struct uplift_change *change)
 {
-	unsigned int i;
-	int err;
-
 	if (!debugfs_initialized()) {
 		pr_err("unsupported: no debugfs (CONFIG_DEBUG_FS, or debugfs= on the command line), where there is nowhere to show anything\n");
 		return -EOPNOTSUPP;
@@ -248,28 +242,34 @@ static int __init llc_init(void)
 	llc_facts_init();
 	llc_cas_init();
 	llc_track_init();
-	err = llc_probe(&llc_change.verdict);
-	if (err)
-		return err;
-
-	uplift_change_add(&llc_change);
-	for (i = 0; i < ARRAY_SIZE(llc_files); i++)
-		debugfs_create_file(llc_files[i].name, 0400, llc_change.dir,
-				    (void *)&llc_files[i], &llc_file_fops);
-	debugfs_create_file("track", 0600, llc_change.dir, NULL, &track_fops);
-	pr_info("%s: cache domains are shown in debugfs\n",
-		uplift_verdict_name(llc_change.verdict.kind));
-	return 0;
+	return llc_judge(&change->verdict);
 }
 
-static void __exit llc_exit(void)
+static void llc_show(struct dentry *dir)
 {
-	uplift_change_remove(&llc_change);
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(llc_files); i++)
+		debugfs_create_file(llc_files[i].name, 0400, dir, (void *)&llc_files[i],
+				    &llc_file_fops);
+	debugfs_create_file("track", 0600, dir, NULL, &track_fops);
+}
+
+static void llc_stop(struct uplift_change *change)
+{
 	llc_track_exit();
 }
 
-module_init(llc_init);
-module_exit(llc_exit);
+static struct uplift_change llc_change = {
+	.name	= "llc",
+	.owner	= THIS_MODULE,
+	.native	= true,
+	.ready	= "cache domains are shown in debugfs",
+	.probe	= llc_probe,
+	.show	= llc_show,
+	.stop	= llc_stop,
+};
+module_uplift_change(llc_change);
 
 MODULE_DESCRIPTION("uplift: cache domains, and what cache-aware scheduling does or would do with them");
 MODULE_LICENSE("GPL");

@@ -423,6 +423,19 @@ class Generated(Fixture):
         self.assertNotIn("static int inner", text)
         self.assertIn("pond->ops->inner(pond)", text)
 
+    def test_arms_of_its_own_are_numbered_in_the_manifests_order(self):
+        arms = {"null": {}, "calm": {}, "new": {}, "deep": {}}
+        for arm in arms:
+            text = lifting.Body(self.lift(), arm, {"arms": arms}, self.kernel()).text("pond.c")
+            for line in ("#define UPLIFT_ARM_CALM (UPLIFT_ARM_FIRST_OWN + 0)",
+                         "#define UPLIFT_ARM_DEEP (UPLIFT_ARM_FIRST_OWN + 1)",
+                         "#define UPLIFT_FISHING_ARMS (UPLIFT_ARM_FIRST_OWN + 2)",
+                         "DECLARE_PER_CPU(struct uplift_count[UPLIFT_FISHING_ARMS], uplift_fishing_count);",
+                         f"\tUPLIFT_BODY_ENTER(fishing, {arm.upper()});"):
+                self.assertIn(line + "\n", text)
+        with self.assertRaisesRegex(Problem, "fishing: 'off' is the kernel's own function"):
+            lifting.Body(self.lift(), "off", {"arms": {"off": {}}}, self.kernel()).text("pond.c")
+
     def test_replaced_itself(self):
         manifest = {"arms": {"batch": {"header": "ours.h"}}}
         lift = self.lift(replace={"pond_look": "our_look"})
@@ -604,6 +617,8 @@ class Make(Fixture):
         header = (self.top / "out/pond_gen.h").read_text()
         for line in ('#define UPLIFT_POND_FUNCTION "pond_look"', "#define UPLIFT_POND_NEW", "#include <linux/pond.h>",
                      "int uplift_pond_new(struct pond *pond, int n);", "int uplift_pond_null_bind(void);",
+                     "#define UPLIFT_POND_ARMS (UPLIFT_ARM_FIRST_OWN + 0)",
+                     "DECLARE_PER_CPU(struct uplift_count[UPLIFT_POND_ARMS], uplift_pond_count);",
                      f"#define UPLIFT_POND_BTF_SIZE {(self.top / 'btf').stat().st_size}"):
             self.assertIn(line + "\n", header)
         self.assertEqual(sorted(os.listdir(self.top / "out")), ["pond_gen.h", "pond_new.c", "pond_null.c"])

@@ -123,6 +123,16 @@ class Lift:
         return result, parameters, names
 
 
+def counters(change, arms):
+    """Lines of C: the numbers of the arms that a change has beside null and new, and the counters of all arms."""
+    own = [arm for arm in arms if arm not in ("null", "new")]
+    if "off" in own:
+        raise Problem(f"{change}: 'off' is the kernel's own function, and no arm of a manifest")
+    return [*(f"#define UPLIFT_ARM_{arm.upper()} (UPLIFT_ARM_FIRST_OWN + {index})" for index, arm in enumerate(own)),
+            f"#define UPLIFT_{change.upper()}_ARMS (UPLIFT_ARM_FIRST_OWN + {len(own)})",
+            f"DECLARE_PER_CPU(struct uplift_count[UPLIFT_{change.upper()}_ARMS], uplift_{change}_count);", ""]
+
+
 def _guarded(item, text):
     """text under the conditions that the item has in the kernel's file."""
     for condition in reversed(item.conditions):
@@ -266,7 +276,7 @@ class Body:
         change, arm, function = self.lift.change, self.arm.upper(), self.lift.function
         result, parameters, names = self.lift.signature()
         inner = self.lift.replace.get(function, f"body_{function}")
-        yield from (f"DECLARE_PER_CPU(struct uplift_count, uplift_{change}_count);", "",
+        yield from (*counters(change, self.manifest["arms"]),
                     f"{result} {self.prefix}({parameters});",
                     f"notrace noinline {result} {self.prefix}({parameters})", "{",
                     f"\t{result} ret;", "",
