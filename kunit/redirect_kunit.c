@@ -8,6 +8,7 @@
 #include <kunit/test.h>
 #include <linux/atomic.h>
 #include <linux/cpumask.h>
+#include <linux/debugfs.h>
 #include <linux/delay.h>
 #include <linux/errno.h>
 #include <linux/file.h>
@@ -23,8 +24,10 @@
 #include <linux/prandom.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
+#include <linux/seq_file.h>
 #include <linux/stacktrace.h>
 #include <linux/string.h>
+#include <linux/uio.h>
 #include <linux/wait.h>
 
 #include <asm/sections.h>
@@ -152,6 +155,7 @@ static const struct uplift_arm tried_arms[ARMS] = {
 	[UPLIFT_ARM_MORE]	= { .name = "more" },
 };
 
+/* Not DYNAMIC for ftrace, whose own grace periods would come between. */
 static struct uplift_redirect redirect;
 static struct uplift_function tried_function;
 
@@ -532,6 +536,215 @@ static void tasks_asleep_inside(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, uplift_redirect_inside(&redirect), 0);
 }
 
+/* --- grace periods --- */
+
+/**
+ * struct holder - a thread that no grace period of RCU tasks gets past
+ * @thread: the thread
+ * @holds: it does so; ends by itself where a test would hang
+ */
+struct holder {
+	struct task_struct *thread;
+	bool holds;
+};
+
+static int hold_up(void *data)
+{
+	unsigned long until = jiffies + 120 * HZ;
+	struct holder *holder = data;
+
+	WRITE_ONCE(holder->holds, true);
+	/* Preempted, but it never goes to sleep. */
+	while (!kthread_should_stop() && time_before(jiffies, until))
+		cond_resched();
+	if (!kthread_should_stop())
+		WRITE_ONCE(holder->holds, false);
+	while (!kthread_should_stop())
+		msleep(20);
+	return 0;
+}
+
+static void holder_needs(struct kunit *test)
+{
+	if (!IS_ENABLED(CONFIG_TASKS_RCU))
+		kunit_skip(test, "needs CONFIG_TASKS_RCU: else a running task holds up nothing");
+}
+
+static void holder_start(struct kunit *test, struct holder *holder)
+{
+	holder->holds = false;
+	holder->thread = kthread_run(hold_up, holder, "holder");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(holder->thread));
+	KUNIT_EXPECT_TRUE(test, eventually(READ_ONCE(holder->holds)));
+}
+
+/* Has it held up what came since it was started? */
+static bool holder_stop(struct holder *holder)
+{
+	bool held = READ_ONCE(holder->holds);
+
+	kthread_stop(holder->thread);
+	return held;
+}
+
+/* How often the drain has waited for grace periods, or begun to. */
+static unsigned int settled(void)
+{
+	return READ_ONCE(redirect.settled);
+}
+
+/*
+ * While a task sleeps inside a grace period could not tell anything. The drain
+ * took one each time it looked.
+ */
+static void no_grace_period_while_a_task_is_inside(struct kunit *test)
+{
+	struct holder holder;
+	unsigned int before;
+	struct rnd_state rnd;
+	u64 result = 0;
+
+	holder_needs(test);
+	prandom_seed_state(&rnd, 8);
+	gate_open = false;
+	atomic_set(&awake, 0);
+	KUNIT_ASSERT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_NULL), 0);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(kthread_run(sleep_inside, &result, "sleeper")));
+	KUNIT_EXPECT_TRUE(test, eventually(uplift_redirect_inside(&redirect) == 1));
+	before = settled();
+
+	/* Off at once, and looked at a few times. */
+	holder_start(test, &holder);
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_OFF), 0);
+	KUNIT_EXPECT_EQ(test, pins(), 1);
+	KUNIT_EXPECT_TRUE(test, eventually(READ_ONCE(redirect.interval) > HZ));
+	KUNIT_EXPECT_EQ(test, settled(), before);
+
+	/* It has left: the drain waits, and nothing else waits for the drain. */
+	gate_open = true;
+	wake_up_all(&gate);
+	KUNIT_EXPECT_TRUE(test, eventually(settled() > before));
+	KUNIT_EXPECT_EQ(test, pins(), 1);
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_NEW), 0);
+	expect_reaches(test, &rnd, UPLIFT_ARM_NEW);
+	KUNIT_EXPECT_TRUE_MSG(test, holder_stop(&holder), "waited for a grace period");
+
+	/* What it found out is of before: an arm is on. */
+	flush_delayed_work(&redirect.drain);
+	expect_reaches(test, &rnd, UPLIFT_ARM_NEW);
+	KUNIT_EXPECT_TRUE(test, eventually(atomic_read(&awake)));
+	KUNIT_EXPECT_EQ(test, result, answer(UPLIFT_ARM_NULL, ASK_SLEEP, 2, 3, 4, 5, 6));
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_OFF), 0);
+	KUNIT_EXPECT_EQ(test, pins(), 0);
+}
+
+/* Less and less often, but within seconds. */
+static void looks_back_off(struct kunit *test)
+{
+	unsigned long interval = 0, longest = 0;
+	u64 result = 0;
+
+	gate_open = false;
+	atomic_set(&awake, 0);
+	KUNIT_ASSERT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_NULL), 0);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(kthread_run(sleep_inside, &result, "sleeper")));
+	KUNIT_EXPECT_TRUE(test, eventually(uplift_redirect_inside(&redirect) == 1));
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_OFF), 0);
+	do {
+		KUNIT_EXPECT_GE(test, READ_ONCE(redirect.interval), interval);
+		interval = READ_ONCE(redirect.interval);
+		longest = max(longest, interval);
+		flush_delayed_work(&redirect.drain);
+	} while (READ_ONCE(redirect.interval) != interval);
+	KUNIT_EXPECT_GE(test, longest, HZ);
+	KUNIT_EXPECT_LE(test, longest, 5 * HZ);
+
+	/* The next time it starts over. */
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_NULL), 0);
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_OFF), 0);
+	KUNIT_EXPECT_LT(test, READ_ONCE(redirect.interval), HZ);
+	gate_open = true;
+	wake_up_all(&gate);
+	KUNIT_EXPECT_TRUE(test, eventually(!pins() && atomic_read(&awake)));
+	KUNIT_EXPECT_EQ(test, result, answer(UPLIFT_ARM_NULL, ASK_SLEEP, 2, 3, 4, 5, 6));
+}
+
+static int switch_off(void *data)
+{
+	int *err = data;
+
+	WRITE_ONCE(*err, uplift_redirect_set(&redirect, UPLIFT_ARM_OFF));
+	return 0;
+}
+
+/* All of a seq_file in debugfs, as text. */
+static void read_file(struct kunit *test, struct vfsmount *mnt, const char *name, char *text,
+		      size_t size)
+{
+	struct path path = { .mnt = mnt, .dentry = mnt->mnt_root };
+	struct kvec kvec = { .iov_base = text, .iov_len = size - 1 };
+	struct iov_iter iter;
+	struct kiocb iocb;
+	struct file *file;
+	ssize_t len = -1;
+
+	file = file_open_root(&path, name, O_RDONLY, 0);
+	if (!IS_ERR(file)) {
+		init_sync_kiocb(&iocb, file);
+		iov_iter_kvec(&iter, READ, &kvec, 1, size - 1);
+		len = seq_read_iter(&iocb, &iter);
+		fput(file);
+	}
+	KUNIT_EXPECT_GT_MSG(test, len, 0, "%s", name);
+	text[max_t(ssize_t, len, 0)] = '\0';
+}
+
+/* Files are read, and arms written, while the writer of off waits. */
+static void files_do_not_wait_for_a_grace_period(struct kunit *test)
+{
+	unsigned int before = settled();
+	struct task_struct *writer;
+	struct holder holder;
+	struct rnd_state rnd;
+	struct vfsmount *mnt;
+	struct dentry *dir;
+	char text[512];
+	int off = 1;
+
+	holder_needs(test);
+	mnt = kern_mount(get_fs_type("debugfs"));
+	KUNIT_ASSERT_FALSE(test, IS_ERR(mnt));
+	prandom_seed_state(&rnd, 9);
+	dir = debugfs_create_dir("uplift_kunit", NULL);
+	uplift_redirect_show(&redirect, dir);
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_NULL), 0);
+	expect_reaches(test, &rnd, UPLIFT_ARM_NULL);
+	holder_start(test, &holder);
+	writer = kthread_run(switch_off, &off, "writer");
+	KUNIT_EXPECT_FALSE(test, IS_ERR(writer));
+	KUNIT_EXPECT_TRUE(test, eventually(settled() > before));
+
+	read_file(test, mnt, "uplift_kunit/arm", text, sizeof(text));
+	KUNIT_EXPECT_STREQ(test, text, "off\n");
+	read_file(test, mnt, "uplift_kunit/stats", text, sizeof(text));
+	KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(text, "function: uplift_tried\n"), "%s", text);
+	KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(text, "arm: off\nstate: off\ncalls_null: 1000\n"),
+				  "%s", text);
+	KUNIT_EXPECT_NULL_MSG(test, strstr(text, "calls_more"), "%s", text);
+	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_NEW), 0);
+	expect_reaches(test, &rnd, UPLIFT_ARM_NEW);
+	read_file(test, mnt, "uplift_kunit/arm", text, sizeof(text));
+	KUNIT_EXPECT_STREQ(test, text, "new\n");
+	KUNIT_EXPECT_EQ_MSG(test, READ_ONCE(off), 1, "the writer of off did not wait");
+	KUNIT_EXPECT_TRUE_MSG(test, holder_stop(&holder), "waited for a grace period");
+
+	KUNIT_EXPECT_TRUE(test, eventually(!READ_ONCE(off)));
+	expect_reaches(test, &rnd, UPLIFT_ARM_NEW);
+	debugfs_remove(dir);
+	flush_delayed_fput();
+	kern_unmount(mnt);
+}
+
 /* --- several functions --- */
 
 static const struct uplift_arm together_arms[ARMS] = {
@@ -589,7 +802,7 @@ static void let_through(unsigned long ip, unsigned long parent, struct ftrace_op
 {
 }
 
-/* Somebody who may change where the second function goes: the kernel allows one of them. */
+/* Another hook that may change where the second function goes: the kernel allows one. */
 static void hook_that_fails_is_rolled_back(struct kunit *test)
 {
 	struct ftrace_ops ops = {
@@ -1111,6 +1324,9 @@ static struct kunit_case redirect_cases[] = {
 	KUNIT_CASE(function_that_cannot_be_redirected),
 	KUNIT_CASE_SLOW(switching_under_callers),
 	KUNIT_CASE_SLOW(tasks_asleep_inside),
+	KUNIT_CASE_SLOW(no_grace_period_while_a_task_is_inside),
+	KUNIT_CASE_SLOW(looks_back_off),
+	KUNIT_CASE_SLOW(files_do_not_wait_for_a_grace_period),
 	KUNIT_CASE(functions_are_switched_together),
 	KUNIT_CASE(hook_that_fails_is_rolled_back),
 	KUNIT_CASE(change_that_fails_is_rolled_back),

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The files "arm" and "stats" of a redirect. */
+/*
+ * The files "arm" and "stats" of a redirect. Reading them takes no lock: a
+ * writer may have to wait for tasks or grace periods.
+ */
 #include <linux/debugfs.h>
 #include <linux/errno.h>
 #include <linux/export.h>
@@ -68,20 +71,18 @@ static const char *redirect_method(const struct uplift_redirect *redirect)
 static int stats_show(struct seq_file *m, void *v)
 {
 	struct uplift_redirect *redirect = m->private;
-	unsigned int i;
+	unsigned int i, arm = READ_ONCE(redirect->arm);
 
-	mutex_lock(&redirect->lock);
 	for (i = 0; i < redirect->nr_functions; i++)
 		seq_printf(m, "function: %s\n", redirect->functions[i].name);
 	seq_printf(m, "method: %s\n", redirect_method(redirect));
-	seq_printf(m, "arm: %s\n", uplift_redirect_word(redirect, redirect->arm));
-	seq_printf(m, "state: %s\n", uplift_redirect_state(redirect, redirect->arm));
+	seq_printf(m, "arm: %s\n", uplift_redirect_word(redirect, arm));
+	seq_printf(m, "state: %s\n", uplift_redirect_state(redirect, arm));
 	for (i = UPLIFT_ARM_OFF + 1; i < redirect->nr_arms; i++)
 		if (uplift_redirect_offers(redirect, i))
 			seq_printf(m, "calls_%s: %llu\n", uplift_redirect_word(redirect, i),
 				   uplift_count_calls(redirect->count, i));
 	seq_printf(m, "inside: %llu\n", uplift_redirect_inside(redirect));
-	mutex_unlock(&redirect->lock);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(stats);

@@ -169,8 +169,8 @@ EXPORT_SYMBOL_GPL(uplift_change_register);
 
 /**
  * uplift_change_unregister - withdraw a change
- * @change: as given to uplift_change_register(); its arm is off and nobody is
- *	inside, as its module could not be unloaded otherwise
+ * @change: as given to uplift_change_register(); its arm is off and no task
+ *	is inside, as its module could not be unloaded otherwise
  *
  * Context: process context; waits for readers of its files.
  */

@@ -28,8 +28,9 @@
 #include "redirect.h"
 #include "uplift.h"
 
-/* How often it is looked whether the last task has left. */
-#define UPLIFT_DRAIN_INTERVAL	(HZ / 5)
+/* How often it is looked whether the last task has left: less and less often. */
+#define UPLIFT_DRAIN_FIRST	(HZ / 5)
+#define UPLIFT_DRAIN_LAST	(16 * UPLIFT_DRAIN_FIRST)
 
 /* --- what is asked of a redirect --- */
 
@@ -108,7 +109,7 @@ static const char *redirect_name(const struct uplift_redirect *redirect)
 	return redirect->nr_functions == 1 ? redirect->functions[0].name : redirect->name;
 }
 
-/* --- who is inside --- */
+/* --- tasks inside --- */
 
 /*
  * Hold as many references as given to the module that has the bodies. What
@@ -133,44 +134,68 @@ static int redirect_pin(struct uplift_redirect *redirect, unsigned int pins)
  * the way out and no longer counted. The first grace period is for tasks, the
  * second for interrupts in the idle task, which the first does not look at.
  */
-static void redirect_settle(void)
+static void redirect_settle(struct uplift_redirect *redirect)
 {
+	redirect->settled++;
+	mutex_unlock(&redirect->lock);
 	synchronize_rcu_tasks();
 	synchronize_rcu();
+	mutex_lock(&redirect->lock);
+}
+
+/* Tasks are inside: hold the module once for each, and look again later. */
+static void redirect_hold(struct uplift_redirect *redirect, unsigned int inside)
+{
+	redirect_pin(redirect, inside);
+	if (!redirect->told)
+		pr_info("%s: tasks still inside: %u; until they have left %s cannot be unloaded\n",
+			redirect_name(redirect), inside, module_name(redirect->owner));
+	redirect->told = true;
+
+	/* It may be waiting for longer, since before the arm was on again. */
+	cancel_delayed_work(&redirect->drain);
+	schedule_delayed_work(&redirect->drain, redirect->interval);
+	redirect->interval = min(2 * redirect->interval, UPLIFT_DRAIN_LAST);
+}
+
+static void redirect_release(struct uplift_redirect *redirect)
+{
+	if (redirect->told)
+		pr_info("%s: the last task has left, %s can be unloaded\n",
+			redirect_name(redirect), module_name(redirect->owner));
+	redirect->told = false;
+	redirect_pin(redirect, 0);
 }
 
 /*
- * With the hook gone: release the module, or hold it once per task inside.
- * Return: the number of tasks inside.
+ * With the hook gone: release the module, or hold it for the tasks inside. Only
+ * once no task is counted does it wait for grace periods, and without the lock.
+ * If the functions were hooked meanwhile it starts over, or stops if they still
+ * are.
  */
-static unsigned int redirect_drain(struct uplift_redirect *redirect)
+static void redirect_drain(struct uplift_redirect *redirect)
 {
-	/* In this order: who comes and goes between the two is noticed. */
-	u64 entered = redirect_entered(redirect);
-	u64 inside = uplift_redirect_inside(redirect);
+	mutex_lock(&redirect->lock);
+	while (redirect_in(redirect, UPLIFT_ARM_OFF) && redirect->pins) {
+		/* In this order: a task that comes and goes between the two is noticed. */
+		u64 entered = redirect_entered(redirect);
+		u64 inside = uplift_redirect_inside(redirect);
+		unsigned int hooks = redirect->hooks;
 
-	redirect_settle();
-	if (inside || entered != redirect_entered(redirect)) {
-		inside = uplift_redirect_inside(redirect);
-		if (!inside)
-			redirect_settle();
+		if (inside) {
+			redirect_hold(redirect, min_t(u64, inside, INT_MAX / 2));
+			break;
+		}
+		redirect_settle(redirect);
+		if (hooks == redirect->hooks && entered == redirect_entered(redirect))
+			redirect_release(redirect);
 	}
-	redirect_pin(redirect, min_t(u64, inside, INT_MAX / 2));
-	if (inside)
-		schedule_delayed_work(&redirect->drain, UPLIFT_DRAIN_INTERVAL);
-	return inside;
+	mutex_unlock(&redirect->lock);
 }
 
 static void redirect_drain_work(struct work_struct *work)
 {
-	struct uplift_redirect *redirect =
-		container_of(to_delayed_work(work), struct uplift_redirect, drain);
-
-	mutex_lock(&redirect->lock);
-	if (redirect_in(redirect, UPLIFT_ARM_OFF) && redirect->pins && !redirect_drain(redirect))
-		pr_info("%s: the last task has left, %s can be unloaded\n",
-			redirect_name(redirect), module_name(redirect->owner));
-	mutex_unlock(&redirect->lock);
+	redirect_drain(container_of(to_delayed_work(work), struct uplift_redirect, drain));
 }
 
 /* --- by ftrace-direct, one function after another --- */
@@ -286,8 +311,12 @@ static int redirect_livepatch(struct uplift_redirect *redirect, unsigned int arm
 static bool redirect_livepatch_live(void)
 {
 	typeof(uplift_livepatch_live) *live = symbol_get(uplift_livepatch_live);
-	bool is_live = live();
+	bool is_live;
 
+	/* A reader may come when the arm has just been switched off. */
+	if (!live)
+		return false;
+	is_live = live();
 	symbol_put(uplift_livepatch_live);
 	return is_live;
 }
@@ -317,14 +346,19 @@ const char *uplift_redirect_state(struct uplift_redirect *redirect, unsigned int
 		return "off";
 	if (!uplift_ftrace_on())
 		return "dead: ftrace is off";
-	if (redirect->livepatch && !redirect_livepatch_live())
+	/* A holder of the lock is switching the arm: the patch may be gone for that reason. */
+	if (redirect->livepatch && !redirect_livepatch_live() &&
+	    !mutex_is_locked(&redirect->lock) && arm == READ_ONCE(redirect->arm))
 		return "dead: somebody has disabled the livepatch";
 	return "live";
 }
 
 /* --- switching --- */
 
-/* Who is in the way of hooking? If nobody can be told, with err: say which function failed. */
+/*
+ * Say what is in the way of hooking: ftrace that is off, another user of a
+ * function. With an error for which neither accounts: which function failed.
+ */
 static int redirect_refuse(const struct uplift_redirect *redirect,
 			   const struct uplift_function *failed, int err)
 {
@@ -362,36 +396,32 @@ static int redirect_hook(struct uplift_redirect *redirect, unsigned int arm)
 	err = redirect_pin(redirect, 1);
 	if (err)
 		return err;
-	err = redirect->livepatch ? redirect_livepatch(redirect, arm) :
-				    redirect_direct(redirect, arm, &failed);
-	if (err) {
+	redirect->hooks++;
+	redirect->told = false;
+	redirect->interval = UPLIFT_DRAIN_FIRST;
+	if (!redirect->livepatch) {
+		err = redirect_direct(redirect, arm, &failed);
+	} else {
+		err = redirect_livepatch(redirect, arm);
 		/* Said already. */
-		if (err != -EOPNOTSUPP)
-			err = redirect_refuse(redirect, failed, err);
-		redirect_drain(redirect);
+		if (err == -EOPNOTSUPP)
+			return err;
 	}
-	return err;
+	return err ? redirect_refuse(redirect, failed, err) : 0;
 }
 
 /* From an arm to off. */
 static int redirect_unhook(struct uplift_redirect *redirect)
 {
 	const struct uplift_function *failed = NULL;
-	unsigned int inside;
 	int err;
 
 	err = redirect->livepatch ? redirect_unlivepatch() :
 				    redirect_direct(redirect, UPLIFT_ARM_OFF, &failed);
-	if (err) {
+	if (err)
 		pr_err("%s: the kernel does not take the hook away (%pe)\n",
 		       failed ? failed->name : redirect_name(redirect), ERR_PTR(err));
-		return err;
-	}
-	inside = redirect_drain(redirect);
-	if (inside)
-		pr_info("%s: tasks still inside: %u; until they have left %s cannot be unloaded\n",
-			redirect_name(redirect), inside, module_name(redirect->owner));
-	return 0;
+	return err;
 }
 
 /* From an arm to another one. */
@@ -437,7 +467,7 @@ static int redirect_switch(struct uplift_redirect *redirect, unsigned int arm)
  * functions all are switched, one after another, or with an error none.
  *
  * Context: process context, sleeps; switching off takes a grace period of RCU
- * tasks.
+ * tasks if no task is inside.
  * Return: 0; -EINVAL if there is no such arm, -EBUSY if somebody else hooks the
  * function or ftrace is off, -ENODEV if the module is being unloaded.
  */
@@ -457,6 +487,9 @@ int uplift_redirect_set(struct uplift_redirect *redirect, unsigned int arm)
 		WRITE_ONCE(redirect->arm, arm);
 	}
 	mutex_unlock(&redirect->lock);
+
+	/* Does nothing while an arm is on. */
+	redirect_drain(redirect);
 	return err;
 }
 EXPORT_SYMBOL_GPL(uplift_redirect_set);

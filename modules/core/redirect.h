@@ -91,10 +91,15 @@ struct uplift_function {
  *
  * The rest is the engine's.
  *
- * @lock: held while the arm is changed
+ * @lock: held while functions are hooked, and never while a grace period of the
+ *	drain is waited for
  * @arm: the arm that is on
+ * @hooks: how often it was begun to hook the functions
  * @pins: references to @owner held: at least one while an arm is on or a task
  *	may be in a body; as many as there were tasks inside when last looked
+ * @told: the log has that tasks are inside
+ * @settled: how often grace periods were waited for
+ * @interval: until tasks inside are counted again, jiffies
  * @drain: waits for tasks to leave the bodies
  */
 struct uplift_redirect {
@@ -111,7 +116,11 @@ struct uplift_redirect {
 
 	struct mutex lock;		/* all below, and functions */
 	unsigned int arm;
+	unsigned int hooks;
 	unsigned int pins;
+	bool told;
+	unsigned int settled;
+	unsigned long interval;
 	struct delayed_work drain;
 };
 
