@@ -747,26 +747,6 @@ static void *sleep_in_epoll(void *arg)
 	return NULL;
 }
 
-/* Is thread @tid asleep in the system call that it was sent into? */
-static bool asleep(int tid)
-{
-	char path[64], text[256], *state = NULL;
-	ssize_t n;
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
-	fd = open(path, O_RDONLY);
-	if (fd < 0)
-		return false;
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	if (n > 0) {
-		text[n] = '\0';
-		state = strrchr(text, ')');
-	}
-	return state && state[2] == 'S';
-}
-
 /* Every sleeper has returned or sleeps: nothing is under way. */
 static bool settled(struct sleeper *s)
 {
@@ -774,7 +754,7 @@ static bool settled(struct sleeper *s)
 
 	for (i = 0; i < SLEEPERS; i++)
 		if (atomic_load(&s[i].result) == -1000 &&
-		    !(atomic_load(&s[i].tid) && asleep(atomic_load(&s[i].tid))))
+		    !thread_sleeps(atomic_load(&s[i].tid)))
 			return false;
 	return true;
 }
@@ -910,7 +890,7 @@ TEST(signals)
 	/* Asleep and interrupted. */
 	s.ep = set.ep;
 	ASSERT_EQ(0, pthread_create(&s.thread, NULL, sleep_in_epoll, &s));
-	ASSERT_TRUE(loop_until(20, s.tid && asleep(s.tid)));
+	ASSERT_TRUE(loop_until(20, thread_sleeps(s.tid)));
 	pthread_kill(s.thread, SIGUSR1);
 	pthread_join(s.thread, NULL);
 	EXPECT_EQ(-EINTR, s.result);
@@ -958,7 +938,7 @@ TEST(woken_from_sleep)
 	for (i = 0; i < 50; i++) {
 		s = (struct sleeper){ .ep = set.ep, .result = -1000 };
 		ASSERT_EQ(0, pthread_create(&s.thread, NULL, sleep_in_epoll, &s));
-		ASSERT_TRUE(loop_until(20, s.tid && asleep(s.tid)));
+		ASSERT_TRUE(loop_until(20, thread_sleeps(s.tid)));
 		more(set.fd[i % 3]);
 		pthread_join(s.thread, NULL);
 		ASSERT_EQ(1, s.result);

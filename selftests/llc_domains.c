@@ -499,7 +499,7 @@ static void come_and_go(int operations, unsigned int seed)
 		snprintf(path, sizeof(path), CPU_DIR "/cpu%d/online", cpu);
 		if (!read_line(path, line, sizeof(line)))
 			continue;
-		if (write_file(path, *line == '1' ? "0" : "1")) {
+		if (write_text(path, *line == '1' ? "0" : "1")) {
 			refused++;
 			continue;
 		}
@@ -517,7 +517,7 @@ static void come_and_go(int operations, unsigned int seed)
 		snprintf(path, sizeof(path), CPU_DIR "/cpu%d/online", cpus[i]);
 		if (read_line(path, line, sizeof(line)) &&
 		    (*line == '1') != cpus_has(&before, cpus[i]))
-			write_file(path, *line == '1' ? "0" : "1");
+			write_text(path, *line == '1' ? "0" : "1");
 	}
 	ksft_print_msg("%d operations (%d off), %d refused, %.1f s\n", done, off, refused,
 		       seconds_now() - began);
@@ -564,9 +564,9 @@ int main(int argc, char **argv)
 	ksft_test_result(check_all(), "domains, domains.json and cpus equal sysfs\n");
 	if (!read_line(VERBOSE, verbose, sizeof(verbose)))
 		snprintf(verbose, sizeof(verbose), "N");
-	write_file(VERBOSE, "Y");
+	write_text(VERBOSE, "Y");
 	sched = check_sched();
-	write_file(VERBOSE, verbose);
+	write_text(VERBOSE, verbose);
 	if (sched < 0)
 		ksft_test_result_skip("sched_cpus: this kernel does not show its domains\n");
 	else

@@ -131,7 +131,7 @@ static int well_listed(const char *json)
 
 static bool set_tracking(bool on)
 {
-	return !write_file(LLC_DIR "/track", on ? "1\n" : "0\n");
+	return !write_text(LLC_DIR "/track", on ? "1\n" : "0\n");
 }
 
 static long long parameter(const char *name)
@@ -219,7 +219,7 @@ static void bad_words(void)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(words); i++) {
-		int ret = write_file(LLC_DIR "/track", words[i]);
+		int ret = write_text(LLC_DIR "/track", words[i]);
 
 		/* Nothing written is nothing done. */
 		if (ret != -EINVAL && !(ret == 0 && !*words[i])) {
@@ -233,7 +233,7 @@ static void bad_words(void)
 	}
 	for (i = 0; i < ARRAY_SIZE(files); i++) {
 		snprintf(path, sizeof(path), LLC_DIR "/%s", files[i]);
-		if (strcmp(files[i], "track") && write_file(path, "1") >= 0) {
+		if (strcmp(files[i], "track") && write_text(path, "1") >= 0) {
 			ksft_print_msg("%s can be written\n", files[i]);
 			ok = false;
 		}

@@ -7,14 +7,7 @@
 #ifndef _LLC_UTIL_H
 #define _LLC_UTIL_H
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
+#include "test_util.h"
 
 #define LLC_DIR		"/sys/kernel/debug/uplift/llc"
 #define CPU_DIR		"/sys/devices/system/cpu"
@@ -150,45 +143,6 @@ static inline char *read_file_by(const char *path, size_t step, size_t *lenp)
 static inline char *read_file(const char *path)
 {
 	return read_file_by(path, 0, NULL);
-}
-
-/* A line of a small file, without its end; false where there is none. */
-static inline bool read_line(const char *path, char *line, size_t size)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, line, size - 1);
-
-	if (fd >= 0)
-		close(fd);
-	if (n < 0)
-		return false;
-	line[n] = '\0';
-	line[strcspn(line, "\n")] = '\0';
-	return true;
-}
-
-/* Writes all of @text in one go; 0 or -errno. */
-static inline int write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	ssize_t n;
-	int ret = 0;
-
-	if (fd < 0)
-		return -errno;
-	n = write(fd, text, strlen(text));
-	if (n != (ssize_t)strlen(text))
-		ret = n < 0 ? -errno : -EIO;
-	close(fd);
-	return ret;
-}
-
-static inline double seconds_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
 /* The same numbers on every machine. */

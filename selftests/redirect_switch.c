@@ -63,28 +63,6 @@ static int offered(const char **arms)
 	return n;
 }
 
-static void pin(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	sched_setaffinity(0, sizeof(set), &set);
-}
-
-static int usable_cpus(int *cpus, int max)
-{
-	cpu_set_t set;
-	int cpu, n = 0;
-
-	if (sched_getaffinity(0, sizeof(set), &set))
-		return 0;
-	for (cpu = 0; cpu < CPU_SETSIZE && n < max; cpu++)
-		if (CPU_ISSET(cpu, &set))
-			cpus[n++] = cpu;
-	return n;
-}
-
 /*
  * A stream: a producer, an epoll of some items, one consumer or two.
  *
@@ -139,7 +117,7 @@ static void *produce(void *arg)
 	__u64 value;
 	int i, n;
 
-	pin(s->cpu_in);
+	pin_to_cpu(s->cpu_in);
 	while (!atomic_load(&stop)) {
 		n = 1 + rand_r(&seed) % ITEMS;
 		for (i = 0; i < n; i++) {
@@ -201,7 +179,7 @@ static void *consume(void *arg)
 	unsigned int waits = 0;
 	int i, n;
 
-	pin(s->cpu_out);
+	pin_to_cpu(s->cpu_out);
 	while (!quit || atomic_load(&s->consumed) != atomic_load(&s->produced)) {
 		n = epoll_wait(s->ep, events, 1 + waits++ % ITEMS, quit ? WITHIN * 1000 : -1);
 		if (n < 0)
@@ -313,27 +291,6 @@ static void *sleep_in_epoll(void *arg)
 	return NULL;
 }
 
-static bool asleep(struct sleeper *s)
-{
-	char path[64], text[256], *state = NULL;
-	ssize_t n;
-	int fd;
-
-	if (!atomic_load(&s->tid))
-		return false;
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", atomic_load(&s->tid));
-	fd = open(path, O_RDONLY);
-	if (fd < 0)
-		return false;
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	if (n > 0) {
-		text[n] = '\0';
-		state = strrchr(text, ')');
-	}
-	return state && state[2] == 'S';
-}
-
 static bool sleeper_start(struct sleeper *s)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data.u64 = 77 };
@@ -344,7 +301,7 @@ static bool sleeper_start(struct sleeper *s)
 	s->tid = 0;
 	return !epoll_ctl(s->ep, EPOLL_CTL_ADD, s->fd, &event) &&
 	       !pthread_create(&s->thread, NULL, sleep_in_epoll, s) &&
-	       loop_until(WITHIN, asleep(s));
+	       loop_until(WITHIN, thread_sleeps(atomic_load(&s->tid)));
 }
 
 /* Its one event, and what epoll_wait() said. */
@@ -449,7 +406,7 @@ TEST_F_TIMEOUT(arm, switched_under_load, 6 * 3600)
 		EXPECT_EQ(-1000, sleeper[i].result) {
 			TH_LOG("a task asleep in epoll_wait() came back: %d", sleeper[i].result);
 		}
-		EXPECT_TRUE(asleep(&sleeper[i]));
+		EXPECT_TRUE(thread_sleeps(sleeper[i].tid));
 		EXPECT_EQ(1, sleeper_end(&sleeper[i]));
 	}
 	TH_LOG("%ld switches among %d arms, %llu events on %d CPUs", self->count ? done : 0L,
@@ -629,7 +586,7 @@ TEST_F_TIMEOUT(arm, unload_refused, 300)
 			EXPECT_EQ(EAGAIN, errno);
 		}
 		EXPECT_EQ(-1000, sleeper.result);
-		EXPECT_TRUE(asleep(&sleeper));
+		EXPECT_TRUE(thread_sleeps(sleeper.tid));
 		EXPECT_EQ(1, sleeper_end(&sleeper));
 		EXPECT_TRUE(loop_until(WITHIN, !arm_stat(change(), "inside", NULL, 0)));
 	}

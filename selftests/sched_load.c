@@ -11,8 +11,8 @@
  *			long from the waking to the running (as schbench)
  *	 groups:G	G groups of 10 senders and 10 receivers, a process each,
  *			over sockets (as hackbench)
- *	 server:SxC	S threads that serve C clients' sockets by epoll, each
- *			request some work; C clients in processes of 4 threads
+ *	 server:SxC	S threads that serve C clients' sockets, each request
+ *			some work; C clients in processes of 4 threads
  *	 build:J	J jobs at a time: a process that starts another one that
  *			reads, computes and ends (as make -j)
  *	 storm:N	N processes at a time that are forked, compute briefly
@@ -30,25 +30,17 @@
  * On stdout one line of JSON: per process the pieces of work by domain and how
  * often a thread had changed its domain; operations; latencies in nanoseconds.
  */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
+
+#include "test_util.h"
 
 #define MAX_CPUS	1024
 #define MAX_DOMAINS	64
@@ -77,14 +69,6 @@ static struct board *board;
 static struct slot *mine;
 static int domain_of[MAX_CPUS], domains, cpus;
 static __thread int was = -1;
-
-static unsigned long long now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ULL + now.tv_nsec;
-}
 
 /* By the mask of the last level: the number of its first CPU makes the domain. */
 static void read_domains(void)
@@ -292,7 +276,7 @@ static void *worker(void *arg)
 	while (read(self->wake, &value, 8) == 8) {
 		/* woken again meanwhile, it would be later than now */
 		began = atomic_load(&self->woken);
-		latency(now_ns() - began);
+		latency(ns_now() - began);
 		for (i = 0; i < 5; i++)
 			work();
 		operation();
@@ -314,7 +298,7 @@ static void *messenger(void *arg)
 		for (i = 0; i < self->workers; i++) {
 			struct worker *to = &workers[self->number][i];
 
-			atomic_store(&to->woken, now_ns());
+			atomic_store(&to->woken, ns_now());
 			if (write(to->wake, &one, 8) != 8)
 				_exit(1);
 		}
@@ -423,10 +407,10 @@ static void *client(void *arg)
 	int fd = *(int *)arg;
 
 	for (;;) {
-		sent = now_ns();
+		sent = ns_now();
 		if (write(fd, &sent, 8) != 8 || read(fd, &sent, 8) != 8)
 			return NULL;
-		latency(now_ns() - sent);
+		latency(ns_now() - sent);
 		operation();
 		work();
 	}
@@ -523,11 +507,11 @@ static void build(int jobs)
 /* Time that goes by between two short pieces of work is time that we waited. */
 static void *watched(void *unused)
 {
-	unsigned long long before = now_ns(), now;
+	unsigned long long before = ns_now(), now;
 
 	for (;;) {
 		work();
-		now = now_ns();
+		now = ns_now();
 		longest(now - before);
 		latency(now - before);
 		before = now;
@@ -549,11 +533,11 @@ static void storm(int forks)
 	mine = NULL;
 	for (;;) {
 		if (running < forks) {
-			unsigned long long began = now_ns();
+			unsigned long long began = ns_now();
 			pid_t pid = fork();
 
 			if (!pid) {
-				longest(now_ns() - began);
+				longest(ns_now() - began);
 				for (i = 0; i < 5; i++)
 					work();
 				_exit(0);
@@ -572,11 +556,7 @@ static void storm(int forks)
 
 static void to_last_cpu(void)
 {
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpus - 1, &set);
-	if (sched_setaffinity(0, sizeof(set), &set)) {
+	if (pin_to_cpu(cpus - 1)) {
 		perror("sched_load: sched_setaffinity");
 		_exit(1);
 	}
@@ -603,8 +583,8 @@ static void *commanding(void *unused)
 	}
 	for (;;) {
 		usleep(300000);
-		until = now_ns() + 300000000;
-		while (now_ns() < until)
+		until = ns_now() + 300000000;
+		while (ns_now() < until)
 			work();
 	}
 	return NULL;
@@ -745,10 +725,10 @@ int main(int argc, char **argv)
 	atomic_store(&board->go, 1);
 	usleep(warm * 1000);
 	atomic_store(&board->counting, 1);
-	began = now_ns();
+	began = ns_now();
 	usleep(length * 1000);
 	atomic_store(&board->counting, 0);
-	began = now_ns() - began;
+	began = ns_now() - began;
 	stop_load();
 	print(argv[optind], began);
 	return 0;

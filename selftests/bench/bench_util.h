@@ -15,7 +15,6 @@
 
 #include <getopt.h>
 #include <limits.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <sys/mman.h>
 
@@ -42,7 +41,7 @@ static inline long bench_syscall(long nr, long a, long b, long c, long d)
 
 /* What is measured: run() must return @want. */
 struct bench_op {
-	const char *bench;	/* epoll, iomap, syscall */
+	const char *bench;	/* name of the program, without _bench */
 	const char *name;
 	const char *detail;	/* more JSON members, each with a comma before it */
 	long (*run)(void);
@@ -63,14 +62,6 @@ static void bench_die(const struct bench_op *op, const char *what)
 	exit(1);
 }
 
-static long long bench_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
-}
-
 static int bench_compare(const void *a, const void *b)
 {
 	long long x = *(const long long *)a, y = *(const long long *)b;
@@ -86,22 +77,27 @@ static void bench_batches(const struct bench_op *op, long (*run)(void), long wan
 	int i, j;
 
 	for (i = -2; i < batches; i++) {
-		start = bench_now();
+		start = ns_now();
 		for (j = 0; j < size; j++)
 			if (run() != want)
 				bench_die(op, op->name);
 		if (i >= 0)
-			ns[i] = bench_now() - start;
+			ns[i] = ns_now() - start;
 	}
 	qsort(ns, batches, sizeof(*ns), bench_compare);
 }
 
-static void bench_sample(const struct bench_op *op, const char *arm, int round, int batches,
-			 int size)
+/* Nanoseconds of one operation, without those of an empty loop: @overhead. */
+struct bench_figures {
+	double best, median, worst, overhead;
+};
+
+static struct bench_figures bench_measure(const struct bench_op *op, int batches, int size)
 {
 	long long *empty = calloc(batches, sizeof(*empty));
 	long long *ns = calloc(batches, sizeof(*ns));
-	double overhead, n = size;
+	struct bench_figures figures;
+	double n = size;
 
 	if (!empty || !ns)
 		bench_die(op, "memory");
@@ -110,16 +106,33 @@ static void bench_sample(const struct bench_op *op, const char *arm, int round, 
 	memset(empty, 1, batches * sizeof(*empty));
 	bench_batches(op, bench_nothing, 0, empty, batches, size);
 	bench_batches(op, op->run, op->want, ns, batches, size);
-	overhead = empty[0] / n;
-	printf("{\"bench\":\"%s\",\"arm\":\"%s\",\"round\":%d,\"op\":\"%s\"%s,",
-	       op->bench, arm, round, op->name, op->detail);
-	printf("\"unit\":\"ns\",\"best\":%.2f,\"median\":%.2f,\"worst\":%.2f,\"overhead\":%.2f,",
-	       ns[0] / n - overhead, ns[batches / 2] / n - overhead,
-	       ns[batches - 1] / n - overhead, overhead);
-	printf("\"batches\":%d,\"batch_size\":%d}\n", batches, size);
-	fflush(stdout);
+	figures.overhead = empty[0] / n;
+	figures.best = ns[0] / n - figures.overhead;
+	figures.median = ns[batches / 2] / n - figures.overhead;
+	figures.worst = ns[batches - 1] / n - figures.overhead;
 	free(empty);
 	free(ns);
+	return figures;
+}
+
+/* As members of a JSON object. */
+static void bench_print(const struct bench_figures *figures, int batches, int size)
+{
+	printf("\"unit\":\"ns\",\"best\":%.2f,\"median\":%.2f,\"worst\":%.2f,\"overhead\":%.2f,",
+	       figures->best, figures->median, figures->worst, figures->overhead);
+	printf("\"batches\":%d,\"batch_size\":%d", batches, size);
+}
+
+static void bench_sample(const struct bench_op *op, const char *arm, int round, int batches,
+			 int size)
+{
+	struct bench_figures figures = bench_measure(op, batches, size);
+
+	printf("{\"bench\":\"%s\",\"arm\":\"%s\",\"round\":%d,\"op\":\"%s\"%s,",
+	       op->bench, arm, round, op->name, op->detail);
+	bench_print(&figures, batches, size);
+	printf("}\n");
+	fflush(stdout);
 }
 
 /* For the plugin that counts instructions of a kind: @count operations between markers. */
@@ -143,13 +156,19 @@ static void bench_marked(const struct bench_op *op, const char *arm, long count)
 	fflush(stdout);
 }
 
-/* Memory that stays, and a CPU that nobody else gets. */
-static void bench_prepare(const char *bench)
+/* No page faults while something is measured. */
+static inline void bench_lock_memory(const char *bench)
+{
+	if (mlockall(MCL_CURRENT | MCL_FUTURE))
+		fprintf(stderr, "%s_bench: memory not locked: %s\n", bench, strerror(errno));
+}
+
+/* Nor other tasks on this CPU. */
+static inline void bench_prepare(const char *bench)
 {
 	struct sched_param fifo = { .sched_priority = 50 };
 
-	if (mlockall(MCL_CURRENT | MCL_FUTURE))
-		fprintf(stderr, "%s_bench: memory not locked: %s\n", bench, strerror(errno));
+	bench_lock_memory(bench);
 	if (sched_setscheduler(0, SCHED_FIFO, &fifo))
 		fprintf(stderr, "%s_bench: not SCHED_FIFO: %s\n", bench, strerror(errno));
 }
@@ -172,7 +191,7 @@ struct bench_options {
 	"  --marked N       no measuring: N operations between markers, for the plugin\n"
 
 /* getopt_long() of @own options, up to one without a name, and those of struct bench_options. */
-static int bench_getopt(int argc, char **argv, const struct option *own)
+static inline int bench_getopt(int argc, char **argv, const struct option *own)
 {
 	static struct option all[24] = {
 		{ "arms", required_argument, NULL, 'a' },
@@ -190,7 +209,8 @@ static int bench_getopt(int argc, char **argv, const struct option *own)
 }
 
 /* What bench_getopt() returned, if it is not an own option; what is none ends in the usage. */
-static void bench_option(struct bench_options *opt, int c, void (*die_usage)(int status))
+static inline void bench_option(struct bench_options *opt, int c,
+				void (*die_usage)(int status))
 {
 	switch (c) {
 	case 'a':
@@ -217,8 +237,9 @@ static void bench_option(struct bench_options *opt, int c, void (*die_usage)(int
  * All operations in all arms that there are, in turn. An arm that @change does
  * not offer is left out; without its module there are the two offs.
  */
-static void bench_run(const char *change, const struct bench_op *ops, size_t count,
-		      const struct bench_options *opt, void (*before)(const struct bench_op *op))
+static inline void bench_run(const char *change, const struct bench_op *ops, size_t count,
+			     const struct bench_options *opt,
+			     void (*before)(const struct bench_op *op))
 {
 	char arms[128], *arm, *rest;
 	size_t i;

@@ -2,30 +2,22 @@
 /*
  * What reading a list of filesystems costs.
  *
- * Batches of one operation between two readings of the clock, under SCHED_FIFO;
- * the best batch is the figure, the median says how far to trust it. In a guest
- * that counts instructions (QEMU, -icount shift=0, one vCPU) a nanosecond is an
- * instruction. The empty loop and the clock are measured likewise and taken off.
+ * A sample is that of bench_util.h; the median says how far to trust the best.
  *
  * With --readers N processes, one per CPU, do a fixed number of operations at
- * the same time; what counts is how the time compares with that of one.
+ * the same time; the figure is how that time compares with the time of one.
  * Between their start and end markers (see marker()) a QEMU plugin can watch
  * what memory they touch.
  *
  * One line of JSON per result.
  */
-#include <getopt.h>
-#include <limits.h>
 #include <stdalign.h>
 #include <stdatomic.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "kselftest.h"
-#include "bench_common.h"
+#include "bench_util.h"
 #include "fslist_util.h"
 
 #define MAX_READERS	64
@@ -40,23 +32,17 @@ static void die(const char *what)
 	exit(1);
 }
 
-static ssize_t op_nothing(void)
-{
-	asm volatile("" : : : "memory");
-	return 0;
-}
-
-static ssize_t op_getppid(void)
+static long op_getppid(void)
 {
 	return syscall(SYS_getppid) < 0 ? -1 : 0;
 }
 
-static ssize_t op_pread(void)
+static long op_pread(void)
 {
 	return pread(fd, buf, sizeof(buf), 0);
 }
 
-static ssize_t op_open_read_close(void)
+static long op_open_read_close(void)
 {
 	int f = open(file, O_RDONLY);
 	ssize_t n;
@@ -70,7 +56,7 @@ static ssize_t op_open_read_close(void)
 
 static const struct op {
 	const char *name;
-	ssize_t (*run)(void);
+	long (*run)(void);
 	bool reads;
 } ops[] = {
 	{ "pread_open_fd", op_pread, true },
@@ -78,76 +64,41 @@ static const struct op {
 	{ "getppid", op_getppid, false },
 };
 
-static long long now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
-}
-
-static int compare(const void *a, const void *b)
-{
-	long long x = *(const long long *)a, y = *(const long long *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-/* Nanoseconds of each batch, sorted. */
-static void measure(ssize_t (*run)(void), bool reads, long long *ns, int batches, int size)
-{
-	long long start;
-	int i, j;
-
-	for (i = -2; i < batches; i++) {
-		start = now_ns();
-		for (j = 0; j < size; j++)
-			if (run() < reads)
-				die(file);
-		if (i >= 0)
-			ns[i] = now_ns() - start;
-	}
-	qsort(ns, batches, sizeof(*ns), compare);
-}
-
 static void print_head(const char *name, const struct op *op)
 {
 	printf("{\"bench\":\"%s\",\"file\":\"%s\",\"op\":\"%s\",", name,
 	       op->reads ? file : "", op->name);
 }
 
+/* What is made once is made now, and not while the file is measured; leaves it open in @fd. */
+static void open_file(void)
+{
+	if (op_open_read_close() < 0)
+		die(file);
+	fd = open(file, O_RDONLY);
+	if (fd < 0)
+		die(file);
+}
+
 static void measure_one(const struct op *op, int batches, int size)
 {
-	long long *empty = calloc(batches, sizeof(*empty));
-	long long *ns = calloc(batches, sizeof(*ns));
-	double overhead, n = size;
-	ssize_t bytes;
+	struct bench_op measured = { .bench = "fslist", .name = op->name, .run = op->run };
+	struct bench_figures figures;
 
-	if (!empty || !ns)
-		die("memory");
-	if (op->reads) {
-		/* Whatever is made once is made now, and not on the file measured. */
-		if (op_open_read_close() < 0)
-			die(file);
-		fd = open(file, O_RDONLY);
-		if (fd < 0)
-			die(file);
-	}
-	bytes = op->run();
-	measure(op_nothing, false, empty, batches, size);
-	measure(op->run, op->reads, ns, batches, size);
-	overhead = empty[0] / n;
+	if (op->reads)
+		open_file();
+	/* Every read has to give as much as the first. */
+	measured.want = op->run();
+	if (measured.want < op->reads)
+		die(file);
+	figures = bench_measure(&measured, batches, size);
 	print_head("fslist", op);
-	printf("\"unit\":\"ns\",\"best\":%.2f,\"median\":%.2f,\"worst\":%.2f,\"overhead\":%.2f,",
-	       ns[0] / n - overhead, ns[batches / 2] / n - overhead,
-	       ns[batches - 1] / n - overhead, overhead);
-	printf("\"batches\":%d,\"batch_size\":%d,\"bytes\":%zd}\n", batches, size, bytes);
+	bench_print(&figures, batches, size);
+	printf(",\"bytes\":%ld}\n", measured.want);
 	fflush(stdout);
 	if (fd >= 0)
 		close(fd);
 	fd = -1;
-	free(empty);
-	free(ns);
 }
 
 struct start_line {
@@ -179,7 +130,7 @@ static void reader(struct start_line *line, int index, int cpu, const struct op 
 	atomic_fetch_add(&line->ready, 1);
 	while (!atomic_load_explicit(&line->go, memory_order_relaxed))
 		;
-	line->reader[index].from = now_ns();
+	line->reader[index].from = ns_now();
 	marker(MARK_START);
 	for (i = 0; i < count; i++) {
 		marker(MARK_OP);
@@ -187,7 +138,7 @@ static void reader(struct start_line *line, int index, int cpu, const struct op 
 			die(file);
 	}
 	marker(MARK_END);
-	line->reader[index].to = now_ns();
+	line->reader[index].to = ns_now();
 	line->reader[index].bytes = bytes;
 }
 
@@ -303,7 +254,6 @@ int main(int argc, char **argv)
 		{ }
 	};
 	int batches = 50, size = 20, readers = 0, rounds = 40, opt;
-	struct sched_param fifo = { .sched_priority = 50 };
 	const char *only = NULL;
 	bool only_all = false, found = false;
 	long count = 4000;
@@ -349,11 +299,11 @@ int main(int argc, char **argv)
 		fprintf(stderr, "fslist_bench: no %s\n", file);
 		return 4;
 	}
-	if (mlockall(MCL_CURRENT | MCL_FUTURE))
-		fprintf(stderr, "fslist_bench: memory not locked: %s\n", strerror(errno));
-	/* Readers share their CPUs with who started them: no real-time there. */
-	if (!readers && sched_setscheduler(0, SCHED_FIFO, &fifo))
-		fprintf(stderr, "fslist_bench: not SCHED_FIFO: %s\n", strerror(errno));
+	/* Readers share their CPUs with the process that started them: no real-time there. */
+	if (readers)
+		bench_lock_memory("fslist");
+	else
+		bench_prepare("fslist");
 
 	for (i = 0; i < ARRAY_SIZE(ops); i++) {
 		if (only && strcmp(only, ops[i].name))

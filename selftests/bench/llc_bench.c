@@ -44,16 +44,6 @@ static void *peer(void *arg)
 	return NULL;
 }
 
-static bool set(const char *path, const char *word)
-{
-	int fd = open(path, O_WRONLY);
-	bool ok = fd >= 0 && write(fd, word, 1) == 1;
-
-	if (fd >= 0)
-		close(fd);
-	return ok;
-}
-
 static void measure(const struct bench_op *op, int rounds, bool event)
 {
 	static const struct {
@@ -71,10 +61,10 @@ static void measure(const struct bench_op *op, int rounds, bool event)
 		for (i = 0; i < (event ? 4 : 3); i++) {
 			if (arms[i].path && access(arms[i].path, W_OK))
 				continue;
-			if (arms[i].path && !set(arms[i].path, "1"))
+			if (arms[i].path && write_text(arms[i].path, "1"))
 				bench_die(op, arms[i].path);
 			bench_sample(op, arms[i].arm, round, BATCHES, SIZE);
-			if (arms[i].path && !set(arms[i].path, "0"))
+			if (arms[i].path && write_text(arms[i].path, "0"))
 				bench_die(op, arms[i].path);
 		}
 	}
