@@ -3,8 +3,8 @@
 #
 # Compares docs/ABI/testing with the running modules: every file, node and
 # parameter that is documented exists with the mode that is documented, and
-# every one that exists is documented. One test for each module that is here;
-# one that refuses to load on this kernel is skipped. Needs root.
+# every one that exists is documented. One test for each documented change; one
+# whose module is missing, or refuses this kernel, is skipped. Needs root.
 #
 # usage: abi.sh
 #
@@ -60,8 +60,8 @@ documented()
 	END { flush() }' $DOCS
 }
 
-# Of one change, or of the core alone: the rest is other modules'.
-of_change()
+# entries: those of CHANGE, or of the core alone, among lines that begin with a path
+entries()
 {
 	case $CHANGE in
 	core)	grep -E '^(/sys/kernel/debug/uplift/ |/sys/module/uplift/)' ;;
@@ -86,7 +86,7 @@ existing()
 	done
 }
 
-# Which change a node in /proc is of is said nowhere but in its description.
+# proc_of: a pattern of the nodes in /proc that are CHANGE's, which only their descriptions tell
 proc_of()
 {
 	# shellcheck disable=SC2086 # files without blanks
@@ -98,7 +98,7 @@ proc_of()
 
 compare()
 {
-	documented | of_change | sort >"$TMP/documented"
+	documented | entries | sort >"$TMP/documented"
 	existing | sort >"$TMP/existing"
 	[ -s "$TMP/existing" ] || complain "nothing is there" || return
 	awk '
@@ -134,40 +134,21 @@ compare()
 	ktap_print_msg "$(wc -l <"$TMP/documented") entries, $(wc -l <"$TMP/existing") files and directories"
 }
 
-# Loads CHANGE's module, on a kernel that has the change with what that takes.
-load_change()
-{
-	[ -n "$CHANGE_KO" ] || skip "no $MODULE.ko here" || return
-	printf '%s\n' /proc/[!0-9]* >"$TMP/proc"
-	is_loaded uplift || load "$CORE_KO" || complain "uplift.ko: $(cat "$TMP/errno")" || return
-	[ "$CHANGE" != core ] || return 0
-	log_line "uplift selftest $$ load $CHANGE"
-	load "$CHANGE_KO" && return
-	if grep -qxE "EEXIST|EBUSY" "$TMP/errno" && [ "$CHANGE" = fslist ]; then
-		load "$CHANGE_KO" native=1 && return
-	fi
-	log_line "uplift selftest $$ not loaded $CHANGE"
-	why=$(log_since "uplift selftest $$ load $CHANGE" | sed -n "s/^$MODULE: //p" | head -n 1)
-	case $(cat "$TMP/errno") in
-	EEXIST|EBUSY|ENODEV|EOPNOTSUPP)
-		skip "$MODULE refuses with $(cat "$TMP/errno"): $why" ;;
-	*)	complain "$MODULE.ko does not load: $(cat "$TMP/errno"): $why" ;;
-	esac
-}
-
 # change NAME: what is there of it, compared, and gone when it is unloaded
 change()
 {
-	CHANGE=$1
-	MODULE=uplift_$1
-	[ "$1" != core ] || MODULE=uplift
-	UPLIFT=$DEBUG/uplift/$1
-	CHANGE_KO=$(find_ko "$MODULE")
+	printf '%s\n' /proc/[!0-9]* >"$TMP/proc"
+	if [ "$1" = core ]; then
+		CHANGE=core MODULE=uplift
+		[ -n "$CORE_KO" ] || skip "no uplift.ko here" || return
+		ensure_core
+	else
+		need_change "$1"
+	fi || return
 	PROC=$(proc_of)
-	load_change || return
 	compare
 	ret=$?
-	! is_loaded "$MODULE" || rmmod "$MODULE" || complain "$MODULE stays" || return
+	ensure_unloaded || complain "$MODULE stays" || return
 	! is_loaded uplift || rmmod uplift || complain "uplift stays" || return
 	printf '%s\n' /proc/[!0-9]* | grep -vxFf "$TMP/proc" >"$TMP/left"
 	[ ! -e "$DEBUG/uplift" ] && [ ! -s "$TMP/left" ] ||
@@ -175,7 +156,7 @@ change()
 	return $ret
 }
 
-# Entries that no test would look at, or that say no mode, are mistakes.
+# An entry that none of the tests looks at, or without a mode, is a mistake.
 test_documents()
 {
 	[ -n "$DOCS" ] || complain "no documents here" || return
@@ -189,7 +170,7 @@ test_documents()
 		CHANGE=$name
 		MODULE=uplift_$name
 		PROC=$(proc_of)
-		of_change <"$TMP/all"
+		entries <"$TMP/all"
 	done >"$TMP/looked"
 	! grep -vxFf "$TMP/looked" "$TMP/all" >"$TMP/bad" ||
 		complain "of no module that is known here: $(cut -d' ' -f1 "$TMP/bad" | tr '\n' ' ')"

@@ -1,21 +1,21 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Loads and unloads every module again and again, see module_cycle.c, and turns
-# epoll's arm under load. Needs root.
+# Loads and unloads every module again and again, see module_cycle.c, and switches
+# arms under load. Needs root.
 #
 # usage: cycles.sh [short|long]
 #
 # Environment:
 #   FORM           short or long, as the argument (short)
 #   CYCLES         of each module (short 20; long 10000)
-#   SWITCHES       of the arm under load (short 20; long 10000)
+#   SWITCHES       of an arm under load (short 20; long 10000)
 #   UPLIFT_KO_DIR  where the modules are (see find_ko in lib.sh)
 #   ONLY           names of the tests to run, as KTAP prints them (all)
 #
 # Exit: 0 pass, 1 fail, 2 usage, 4 skip. Output is KTAP.
 
-CHANGE=epoll
+CHANGE=cycles
 DIR=$(cd "$(dirname "$0")" && pwd) || exit 1
 if [ ! -r "$DIR/redirect_lib.sh" ]; then
 	echo "cycles.sh: no redirect_lib.sh beside it: install the selftests, and run it there" >&2
@@ -32,23 +32,29 @@ long)	: "${CYCLES:=10000}" "${SWITCHES:=10000}" ;;
 esac
 export SWITCHES
 
-CHANGES="epoll iomap llc fslist pipepoll"
-TESTS="core $CHANGES switches unloaded kernel_log"
+CHANGES=$(all_changes)
+# shellcheck disable=SC2086 # names, a line each
+TESTS="core $(echo $CHANGES) switches unloaded kernel_log"
 
-# cycle CHANGE [PARAMETER...]
+# reads: options of module_cycle for the files that the change has beside its verdict
+reads()
+{
+	for file in $FILES; do
+		echo "-r $file"
+	done
+}
+
+# cycle CHANGE
 cycle()
 {
-	ko=$(find_ko "uplift_$1")
-	[ -n "$ko" ] || skip "no uplift_$1.ko here" || return
-	is_loaded uplift || load "$CORE_KO" || complain "uplift.ko: $(cat "$TMP/errno")" || return
-	change=$1
-	shift
-	if ! load "$ko" "$@"; then
-		[ "$change" = fslist ] && load "$ko" native=1 && set -- native=1 ||
-			skip "uplift_$change refuses with $(cat "$TMP/errno")" || return
-	fi
-	rmmod "uplift_$change" && nested "$DIR/module_cycle" "$CYCLES" "$ko" "$change" "$@"
+	need_change "$1" && unload_change || return
+	# shellcheck disable=SC2046,SC2086 # words
+	nested "$DIR/module_cycle" $(reads) "$CYCLES" "$CHANGE_KO" "$CHANGE" $LOADED_WITH
 }
+
+for name in $CHANGES; do
+	eval "test_$name() { cycle $name; }"
+done
 
 test_core()
 {
@@ -56,23 +62,37 @@ test_core()
 	nested "$DIR/module_cycle" "$CYCLES" "$CORE_KO" core
 }
 
-test_epoll() { cycle epoll; }
-test_iomap() { cycle iomap scripts=10; }
-test_llc() { cycle llc; }
-test_fslist() { cycle fslist; }
-test_pipepoll() { cycle pipepoll; }
-
+# Those that have a load for it.
 test_switches()
 {
-	need_module || return
-	nested "$DIR/redirect_switch" -t switched_under_load
+	outcome=$KSFT_SKIP
+	for name in $CHANGES; do
+		need_change "$name" || continue
+		switch_load
+		case $? in
+		"$KSFT_SKIP") ;;
+		0)	[ "$outcome" = 1 ] || outcome=0 ;;
+		*)	outcome=1 ;;
+		esac
+		unload_change || outcome=1
+	done
+	return "$outcome"
+}
+
+test_unloaded()
+{
+	[ -n "$CORE_KO" ] || skip "no uplift.ko here" || return
+	for name in $CHANGES; do
+		of_change "$name"
+		unload_change || return
+	done
+	unload_core
 }
 
 cleanup_more()
 {
-	for name in $CHANGES; do
-		! is_loaded "uplift_$name" || rmmod "uplift_$name" 2>/dev/null
-	done
+	# shellcheck disable=SC2086 # names
+	unload_changes $CHANGES
 }
 
 begin

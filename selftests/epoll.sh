@@ -58,7 +58,11 @@ test_events_batch() { events batch; }
 test_switch_arms()
 {
 	into_arm off
-	UPLIFT_CHANGE=epoll nested "$DIR/redirect_switch"
+	nested "$DIR/epoll_switch"
+	ret=$?
+	[ -e "$UPLIFT/arm" ] || return $ret
+	# unload_refused is asked above, with a task asleep inside.
+	UPLIFT_CHANGE=$CHANGE nested "$DIR/arm_switch" -t bad_words -t other_users -t concurrent_writers && return $ret
 }
 
 # upstream_run LIST [OPTION...]: its results without their numbers, to LIST

@@ -1,36 +1,41 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Every allocation on every path fails once, in turn: loading each module,
- * switching each arm, opening and reading each file.
+ * Every allocation of one operation fails once, in turn: loading a module,
+ * switching a file, or reading files.
+ *
+ * usage: fail_nth load FILE PARAMETERS PATH...
+ *	  fail_nth switch PATH FROM TO
+ *	  fail_nth read PATH...
+ *
+ * load: PATH is there while the module is loaded, and at no other time. switch:
+ * writes TO to PATH, which holds FROM; where a file stats beside it has a state,
+ * that follows. read: a directory stands for all files below it.
  *
  * The kernel fails the n-th allocation (or copy from or to user space) that
  * this task makes, see Documentation/fault-injection; n grows until the
- * operation is over before the n-th. Whatever fails must fail with an error that
- * says so, leave nothing behind, and work when it is tried again.
+ * operation ends before the n-th. An operation that fails must fail with an
+ * error that says so, leave nothing behind, and work when it is tried again.
  *
- * Wants /proc/self/fail-nth (CONFIG_FAULT_INJECTION) and the modules in
- * UPLIFT_KO_DIR. FAIL_STEP=N takes every N-th only; FAIL_ONLY=NAME one test.
+ * Needs /proc/self/fail-nth (CONFIG_FAULT_INJECTION). FAIL_STEP=N takes every
+ * N-th only.
+ *
+ * Exit: 0 pass, 1 fail, 2 usage.
  */
 #include <dirent.h>
 #include <limits.h>
-#include <stdbool.h>
 #include <sys/stat.h>
 
-#include "kselftest_harness.h"
-#include "fslist_util.h"
-#include "patience.h"
+#include "test_util.h"
 
 #define FAIL_NTH	"/proc/thread-self/fail-nth"
-#define DEBUG		"/sys/kernel/debug"
-#define UPLIFT		DEBUG "/uplift"
-/* More than any operation here takes; so that a test ends in any case. */
+/* More than any operation here makes; so that a test ends in any case. */
 #define SITES_MAX	20000
-#define TIMEOUT		3600
+#define TEXT_MAX	16384
 
 /**
  * struct operation - what is tried again and again
  * @run: do it; returns 0 or -errno
- * @undo: as if it had not been done
+ * @undo: as if it had not been done; NULL if there is nothing to undo
  * @wrong: called after a failure: what was left behind, or NULL
  * @arg: for all of them
  */
@@ -63,7 +68,23 @@ static bool fault_is_left(void)
 	return left;
 }
 
-/* Says what was wrong, if anything was; returns at how many places there was a failure, or -1. */
+static int complain(const char *what, int n, const char *wrong, int err)
+{
+	printf("# %s: failure %d: %s (%s)\n", what, n, wrong, err ? strerrorname_np(-err) : "0");
+	return -1;
+}
+
+/* What is wrong with an operation that failed with @err, or NULL. */
+static const char *failed_wrongly(const struct operation *operation, int err, bool left)
+{
+	if (left)
+		return "failed although nothing was made to fail";
+	if (err != -ENOMEM && err != -EFAULT)
+		return "the wrong error";
+	return operation->wrong ? operation->wrong(operation->arg) : NULL;
+}
+
+/* Returns at how many places there was a failure; -1 after a line that says what was wrong. */
 static int each_failure(const char *what, const struct operation *operation)
 {
 	int step = getenv("FAIL_STEP") ? atoi(getenv("FAIL_STEP")) : 1;
@@ -73,45 +94,36 @@ static int each_failure(const char *what, const struct operation *operation)
 
 	for (n = 1; n < SITES_MAX; n += step > 0 ? step : 1) {
 		if (!arm_fault(n))
-			return -1;
+			return complain(what, n, "cannot be armed", -errno);
 		ret = operation->run(operation->arg);
 		left = fault_is_left();
 		if (ret) {
-			wrong = left ? "failed although nothing was made to fail" :
-				ret != -ENOMEM && ret != -EFAULT ? "the wrong error" :
-				operation->wrong ? operation->wrong(operation->arg) : NULL;
-			if (wrong) {
-				ksft_print_msg("%s: failure %d: %s (%s)\n", what, n, wrong,
-					       strerrorname_np(-ret));
-				return -1;
-			}
+			wrong = failed_wrongly(operation, ret, left);
+			if (wrong)
+				return complain(what, n, wrong, ret);
 			failed++;
 			continue;
 		}
 		ret = operation->undo ? operation->undo(operation->arg) : 0;
-		if (ret) {
-			ksft_print_msg("%s: failure %d: cannot be undone (%s)\n", what, n,
-				       strerrorname_np(-ret));
-			return -1;
-		}
+		if (ret)
+			return complain(what, n, "cannot be undone", ret);
 		if (left) {
-			ksft_print_msg("%s: %d failures, %d of them without effect\n", what,
-				       failed + survived, survived);
+			printf("# %s: %d failures, %d of them without effect\n", what,
+			       failed + survived, survived);
 			return failed + survived;
 		}
 		survived++;
 	}
-	ksft_print_msg("%s: no end after %d\n", what, n);
-	return -1;
+	return complain(what, n, "no end", 0);
 }
 
-/* --- modules --- */
+/* --- loading a module --- */
 
 struct module {
-	char path[PATH_MAX];
-	const char *name;
+	char name[64];
+	const char *path;
 	const char *args;
-	const char *shows;	/* a file that is there while it is loaded, and no longer */
+	char **shows;		/* paths that are there while it is loaded */
 };
 
 static int module_run(const void *arg)
@@ -121,370 +133,224 @@ static int module_run(const void *arg)
 	return module_load(module->path, module->args);
 }
 
-static int unload_patiently(const char *name)
-{
-	int ret = 0;
-
-	loop_until(30, (ret = module_unload(name)) != -EAGAIN && ret != -EWOULDBLOCK);
-	return ret;
-}
-
 static int module_undo(const void *arg)
 {
-	return unload_patiently(((const struct module *)arg)->name);
+	const struct module *module = arg;
+	int ret = 0;
+
+	loop_until(30, (ret = module_unload(module->name)) != -EAGAIN);
+	return ret;
 }
 
 static const char *module_wrong(const void *arg)
 {
 	const struct module *module = arg;
-	char path[PATH_MAX];
+	char path[PATH_MAX], **shows;
 
 	snprintf(path, sizeof(path), "/sys/module/%s", module->name);
 	if (!access(path, F_OK))
 		return "the module is there";
-	return !access(module->shows, F_OK) ? "its files are there" : NULL;
+	for (shows = module->shows; *shows; shows++)
+		if (!access(*shows, F_OK))
+			return "its files are there";
+	return NULL;
 }
 
-/* Returns false if there is no such file, or if it cannot be used with this kernel. */
-static bool module_init(struct module *module, const char *name, const char *args,
-			const char *shows)
+/* Does what was said of the module's paths hold while it is loaded? */
+static bool module_shows(const struct module *module)
 {
-	const char *dir = getenv("UPLIFT_KO_DIR");
+	char **shows;
+	bool good;
 
-	module->name = name;
-	module->args = args;
-	module->shows = shows;
-	snprintf(module->path, sizeof(module->path), "%s/%s.ko", dir ?: "/modules", name);
-	return !access(module->path, R_OK);
+	if (module_run(module))
+		return false;
+	for (shows = module->shows; *shows && !access(*shows, F_OK); shows++)
+		;
+	good = !*shows;
+	return !module_undo(module) && good && !module_wrong(module);
 }
 
-/* With what a module refuses a kernel that has its change, cannot have it, or never needed it. */
-static bool has_no_use(int err)
+static int fail_load(char **argv)
 {
-	return err == -EEXIST || err == -EOPNOTSUPP || err == -ENODEV;
-}
-
-static void unload_all(void)
-{
-	static const char *const names[] = { "uplift_llc", "uplift_pipepoll", "uplift_iomap",
-					     "uplift_epoll", "uplift_fslist", "uplift_livepatch",
-					     "uplift" };
-	unsigned int i;
-
-	write_text(UPLIFT "/epoll/arm", "off");
-	write_text(UPLIFT "/iomap/arm", "off");
-	write_text(UPLIFT "/pipepoll/arm", "off");
-	for (i = 0; i < sizeof(names) / sizeof(*names); i++)
-		unload_patiently(names[i]);
-}
-
-FIXTURE(fail) {
-	struct module core;
-};
-
-FIXTURE_SETUP(fail)
-{
-	const char *const settings[][2] = {
-		{ DEBUG "/failslab/verbose", "0" },
-		{ DEBUG "/failslab/ignore-gfp-wait", "N" },
-		{ DEBUG "/fail_page_alloc/verbose", "0" },
-		{ DEBUG "/fail_page_alloc/ignore-gfp-wait", "N" },
-		{ DEBUG "/fail_page_alloc/ignore-gfp-highmem", "N" },
-		{ DEBUG "/fail_page_alloc/min-order", "0" },
-		{ DEBUG "/fail_usercopy/verbose", "0" },
-	};
-	unsigned int i;
-
-	if (geteuid())
-		SKIP(return, "needs root");
-	fail_fd = open(FAIL_NTH, O_RDWR | O_CLOEXEC);
-	if (fail_fd < 0)
-		SKIP(return, "no " FAIL_NTH ": CONFIG_FAULT_INJECTION and CONFIG_FAILSLAB");
-	if (!module_init(&self->core, "uplift", "", UPLIFT))
-		SKIP(return, "no uplift.ko in %s: set UPLIFT_KO_DIR",
-		     getenv("UPLIFT_KO_DIR") ?: "/modules");
-	for (i = 0; i < sizeof(settings) / sizeof(*settings); i++)
-		write_text(settings[i][0], settings[i][1]);
-	unload_all();
-}
-
-FIXTURE_TEARDOWN(fail)
-{
-	unload_all();
-	close(fail_fd);
-}
-
-TEST_F_TIMEOUT(fail, load_core, TIMEOUT)
-{
-	struct operation operation = { module_run, module_undo, module_wrong, &self->core };
-
-	EXPECT_LT(0, each_failure("uplift.ko", &operation));
-}
-
-/* A module other than uplift.ko, which it stands on. */
-static void load_change(struct __test_metadata *_metadata, const struct module *core,
-			const char *name, const char *args, const char *shows)
-{
-	struct module change;
-	struct operation operation = { module_run, module_undo, module_wrong, &change };
+	struct module module = { .path = argv[0], .args = argv[1], .shows = argv + 2 };
+	struct operation operation = { module_run, module_undo, module_wrong, &module };
 	int ret;
 
-	if (!module_init(&change, name, args, shows))
-		SKIP(return, "no %s.ko", name);
-	ASSERT_EQ(0, module_run(core));
-	ret = module_run(&change);
-	if (has_no_use(ret))
-		SKIP(return, "%s.ko refuses: not applicable here", name);
-	ASSERT_EQ(0, ret);
-	ASSERT_EQ(0, module_undo(&change));
-	EXPECT_LT(0, each_failure(name, &operation));
-}
-
-TEST_F_TIMEOUT(fail, load_fslist, TIMEOUT)
-{
-	load_change(_metadata, &self->core, "uplift_fslist", "", FSLIST_CACHED);
-}
-
-TEST_F_TIMEOUT(fail, load_epoll, TIMEOUT)
-{
-	load_change(_metadata, &self->core, "uplift_epoll", "", UPLIFT "/epoll");
-}
-
-TEST_F_TIMEOUT(fail, load_iomap, TIMEOUT)
-{
-	load_change(_metadata, &self->core, "uplift_iomap", "scripts=3", UPLIFT "/iomap");
-}
-
-TEST_F_TIMEOUT(fail, load_llc, TIMEOUT)
-{
-	load_change(_metadata, &self->core, "uplift_llc", "", UPLIFT "/llc");
-}
-
-TEST_F_TIMEOUT(fail, load_pipepoll, TIMEOUT)
-{
-	load_change(_metadata, &self->core, "uplift_pipepoll", "", UPLIFT "/pipepoll");
-}
-
-/* --- arms --- */
-
-struct change {
-	char arm[128];		/* the file */
-	char stats[128];
-	const char *from;
-	const char *to;
-};
-
-static const char *arm_is(const struct change *change, char *buf, size_t size)
-{
-	ssize_t len = read_whole(change->arm, buf, size - 1);
-
-	buf[len < 0 ? 0 : len] = '\0';
-	buf[strcspn(buf, "\n")] = '\0';
-	return buf;
-}
-
-static int arm_run(const void *arg)
-{
-	const struct change *change = arg;
-
-	return write_text(change->arm, change->to);
-}
-
-static int arm_undo(const void *arg)
-{
-	const struct change *change = arg;
-	char now[16];
-	int ret;
-
-	if (strcmp(arm_is(change, now, sizeof(now)), change->to))
-		return -EILSEQ;
-	ret = write_text(change->arm, change->from);
-	if (ret)
-		return ret;
-	return strcmp(arm_is(change, now, sizeof(now)), change->from) ? -EILSEQ : 0;
-}
-
-/* An arm that cannot be switched to leaves the one before it at work. */
-static const char *arm_wrong(const void *arg)
-{
-	const struct change *change = arg;
-	char now[16], text[2048];
-	ssize_t len;
-
-	if (strcmp(arm_is(change, now, sizeof(now)), change->from))
-		return "not the arm that it was";
-	len = read_whole(change->stats, text, sizeof(text) - 1);
-	text[len < 0 ? 0 : len] = '\0';
-	return strstr(text, strcmp(change->from, "off") ? "state: live" : "state: off") ?
-		NULL : "the hook is not what it was";
-}
-
-static void switch_arms(struct __test_metadata *_metadata, const struct module *core,
-			const char *name, const char *args)
-{
-	static const char *const arms[] = { "off", "null", "new", "batch" };
-	struct change change;
-	struct module module;
-	struct operation operation = { arm_run, arm_undo, arm_wrong, &change };
-	unsigned int i, j, tried = 0;
-	char file[32], what[64];
-	int ret;
-
-	snprintf(file, sizeof(file), "uplift_%s", name);
-	snprintf(change.arm, sizeof(change.arm), UPLIFT "/%s/arm", name);
-	snprintf(change.stats, sizeof(change.stats), UPLIFT "/%s/stats", name);
-	if (!module_init(&module, file, args, change.arm))
-		SKIP(return, "no %s.ko", file);
-	ASSERT_EQ(0, module_run(core));
-	ret = module_run(&module);
-	if (has_no_use(ret))
-		SKIP(return, "%s.ko refuses: not applicable here", file);
-	ASSERT_EQ(0, ret);
-	for (i = 0; i < 4; i++) {
-		for (j = 0; j < 4; j++) {
-			change.from = arms[i];
-			change.to = arms[j];
-			if (i == j || write_text(change.arm, change.to) == -EINVAL ||
-			    write_text(change.arm, change.from) == -EINVAL)
-				continue;
-			snprintf(what, sizeof(what), "%s: %s to %s", name, change.from, change.to);
-			EXPECT_LE(0, each_failure(what, &operation));
-			tried++;
-		}
+	module_name(module.path, module.name, sizeof(module.name));
+	if (!module_shows(&module)) {
+		printf("# %s: does not load and unload as it should without any failure\n",
+		       module.name);
+		return -1;
 	}
-	EXPECT_EQ(0, write_text(change.arm, "off"));
-	EXPECT_LT(1, tried);
+	ret = each_failure(module.name, &operation);
+	return ret ?: complain(module.name, 0, "loads without an allocation", 0);
 }
 
-TEST_F_TIMEOUT(fail, switch_epoll, TIMEOUT)
+/* --- switching a file --- */
+
+struct file {
+	const char *path, *from, *to;
+	char stats[PATH_MAX];
+};
+
+static bool file_holds(const char *path, const char *word)
 {
-	switch_arms(_metadata, &self->core, "epoll", "");
+	char line[64];
+
+	return read_line(path, line, sizeof(line)) && !strcmp(line, word);
 }
 
-TEST_F_TIMEOUT(fail, switch_iomap, TIMEOUT)
+static int switch_run(const void *arg)
 {
-	switch_arms(_metadata, &self->core, "iomap", "scripts=3");
+	const struct file *file = arg;
+
+	return write_text(file->path, file->to);
 }
 
-TEST_F_TIMEOUT(fail, switch_livepatch, TIMEOUT)
+static int switch_undo(const void *arg)
 {
-	struct module livepatch;
+	const struct file *file = arg;
 	int ret;
 
-	if (!module_init(&livepatch, "uplift_livepatch", "", UPLIFT))
-		SKIP(return, "no uplift_livepatch.ko");
-	ret = module_run(&livepatch);
-	if (ret)
-		SKIP(return, "uplift_livepatch.ko refuses: %s", strerrorname_np(-ret));
-	switch_arms(_metadata, &self->core, "iomap", "scripts=3 method=livepatch");
+	if (!file_holds(file->path, file->to))
+		return -EILSEQ;
+	ret = write_text(file->path, file->from);
+	return ret ?: file_holds(file->path, file->from) ? 0 : -EILSEQ;
 }
 
-TEST_F_TIMEOUT(fail, switch_pipepoll, TIMEOUT)
+/* A switch that fails leaves what was there before at work. */
+static const char *switch_wrong(const void *arg)
 {
-	switch_arms(_metadata, &self->core, "pipepoll", "");
+	const struct file *file = arg;
+	const char *state, *want = strcmp(file->from, "off") ? "live" : "off";
+	char text[2048];
+
+	if (!file_holds(file->path, file->from))
+		return "the file does not hold what it did";
+	read_text(file->stats, text, sizeof(text));
+	state = value_of(text, "state", ':');
+	return state && strncmp(state, want, strlen(want)) ? "the hook is not what it was" : NULL;
 }
 
-/* --- files --- */
+static int fail_switch(char **argv)
+{
+	struct file file = { .path = argv[0], .from = argv[1], .to = argv[2] };
+	struct operation operation = { switch_run, switch_undo, switch_wrong, &file };
+	const char *slash = strrchr(file.path, '/');
+	char what[PATH_MAX];
+
+	snprintf(file.stats, sizeof(file.stats), "%.*sstats",
+		 slash ? (int)(slash - file.path) + 1 : 0, file.path);
+	snprintf(what, sizeof(what), "%s: %s to %s", file.path, file.from, file.to);
+	return each_failure(what, &operation);
+}
+
+/* --- reading files --- */
 
 static int read_run(const void *path)
 {
-	char buf[FSLIST_MAX];
+	char buf[TEXT_MAX];
 	ssize_t len = read_whole(path, buf, sizeof(buf));
 
 	return len < 0 ? len : 0;
 }
 
-/* Every file below a directory; returns how many were read, or -1. */
-static int read_below(const char *dir)
+static int read_below(const char *path);
+
+static int read_directory(const char *dir)
 {
-	struct operation operation = { .run = read_run };
-	char path[PATH_MAX];
 	struct dirent *entry;
-	struct stat st;
-	int files = 0, below;
+	char path[PATH_MAX];
+	int files = 0, more = 0;
 	DIR *d = opendir(dir);
 
-	while (d && (entry = readdir(d))) {
+	while (d && more >= 0 && (entry = readdir(d))) {
 		if (entry->d_name[0] == '.')
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
-		if (lstat(path, &st))
-			continue;
-		if (S_ISDIR(st.st_mode)) {
-			below = read_below(path);
-			if (below < 0) {
-				closedir(d);
-				return -1;
-			}
-			files += below;
-		} else if (S_ISREG(st.st_mode) && st.st_mode & 0400) {
-			operation.arg = path;
-			if (each_failure(path, &operation) < 0) {
-				closedir(d);
-				return -1;
-			}
-			files++;
-		}
+		more = read_below(path);
+		files += more;
 	}
 	if (d)
 		closedir(d);
-	return files;
+	return more < 0 ? more : files;
 }
 
-TEST_F_TIMEOUT(fail, read_files, TIMEOUT)
+/* A file, or every file below a directory; returns how many were read, or -1. */
+static int read_below(const char *path)
 {
-	static const char *const names[][2] = {
-		{ "uplift_fslist", "" }, { "uplift_epoll", "" }, { "uplift_iomap", "scripts=3" },
-		{ "uplift_pipepoll", "" }, { "uplift_llc", "" },
+	struct operation operation = { .run = read_run, .arg = path };
+	struct stat st;
+
+	if (lstat(path, &st))
+		return complain(path, 0, "is not there", -errno);
+	if (S_ISDIR(st.st_mode))
+		return read_directory(path);
+	if (!S_ISREG(st.st_mode) || !(st.st_mode & 0400))
+		return 0;
+	return each_failure(path, &operation) < 0 ? -1 : 1;
+}
+
+static int fail_read(char **argv)
+{
+	int files = 0, more = 0;
+
+	for (; *argv && more >= 0; argv++) {
+		more = read_below(*argv);
+		files += more;
+	}
+	if (more < 0)
+		return more;
+	return files ?: complain("read", 0, "there is no file", 0);
+}
+
+/* --- */
+
+/* Failures that the kernel leaves out by itself, and lines in the log about each. */
+static void set_up_injection(void)
+{
+	static const char *const settings[][2] = {
+		{ "failslab/verbose", "0" },
+		{ "failslab/ignore-gfp-wait", "N" },
+		{ "fail_page_alloc/verbose", "0" },
+		{ "fail_page_alloc/ignore-gfp-wait", "N" },
+		{ "fail_page_alloc/ignore-gfp-highmem", "N" },
+		{ "fail_page_alloc/min-order", "0" },
+		{ "fail_usercopy/verbose", "0" },
 	};
-	struct operation cached = { .run = read_run, .arg = FSLIST_CACHED };
-	struct module module;
+	char path[128];
 	unsigned int i;
 
-	ASSERT_EQ(0, module_run(&self->core));
-	for (i = 0; i < sizeof(names) / sizeof(*names); i++)
-		if (module_init(&module, names[i][0], names[i][1], ""))
-			module_run(&module);
-	/* Those of llc that need tracking do more with it. */
-	write_text(UPLIFT "/llc/track", "1");
-	EXPECT_LT(2, read_below(UPLIFT));
-	if (!access(FSLIST_CACHED, F_OK))
-		EXPECT_LE(0, each_failure(FSLIST_CACHED, &cached));
-	write_text(UPLIFT "/llc/track", "0");
+	for (i = 0; i < sizeof(settings) / sizeof(*settings); i++) {
+		snprintf(path, sizeof(path), "/sys/kernel/debug/%s", settings[i][0]);
+		write_text(path, settings[i][1]);
+	}
 }
 
-/* --- tracking --- */
-
-static int track_run(const void *arg)
+int main(int argc, char **argv)
 {
-	return write_text(UPLIFT "/llc/track", "1");
-}
-
-static int track_undo(const void *arg)
-{
-	return write_text(UPLIFT "/llc/track", "0");
-}
-
-static const char *track_wrong(const void *arg)
-{
-	char text[4] = "";
-
-	read_whole(UPLIFT "/llc/track", text, sizeof(text) - 1);
-	return text[0] == '0' ? NULL : "tracking is on";
-}
-
-TEST_F_TIMEOUT(fail, track_llc, TIMEOUT)
-{
-	struct operation operation = {
-		.run = track_run, .undo = track_undo, .wrong = track_wrong,
+	static const struct {
+		const char *name;
+		int least;		/* arguments that it takes */
+		int (*run)(char **argv);
+	} operations[] = {
+		{ "load", 3, fail_load }, { "switch", 3, fail_switch }, { "read", 1, fail_read },
 	};
-	struct module module;
+	unsigned int i;
 
-	if (!module_init(&module, "uplift_llc", "max_processes=64", UPLIFT "/llc"))
-		SKIP(return, "no uplift_llc.ko");
-	ASSERT_EQ(0, module_run(&self->core));
-	ASSERT_EQ(0, module_run(&module));
-	EXPECT_LT(0, each_failure("tracking", &operation));
+	for (i = 0; i < sizeof(operations) / sizeof(*operations); i++) {
+		if (argc < 2 + operations[i].least || strcmp(argv[1], operations[i].name))
+			continue;
+		fail_fd = open(FAIL_NTH, O_RDWR | O_CLOEXEC);
+		if (fail_fd < 0) {
+			fprintf(stderr, "fail_nth: %s: %s\n", FAIL_NTH, strerror(errno));
+			return 1;
+		}
+		set_up_injection();
+		return operations[i].run(argv + 2) < 0 ? 1 : 0;
+	}
+	fprintf(stderr, "usage: fail_nth load FILE PARAMETERS PATH...\n"
+			"       fail_nth switch PATH FROM TO\n"
+			"       fail_nth read PATH...\n");
+	return 2;
 }
-
-TEST_HARNESS_MAIN

@@ -1,35 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Does to every file of the modules whatever a program can do: random reads,
- * writes, seeks, sizes, offsets, buffers that are not there, from several
- * threads that share files.
+ * Random operations on files and all files below directories: reads, writes,
+ * seeks, sizes, offsets and buffers that are not mapped, from several threads
+ * that share files.
  *
- * usage: fuzz [-s SEED] [-n OPERATIONS] [-t THREADS] [-v] PATH...
+ * usage: fuzz [-s SEED] [-n OPERATIONS] [-t THREADS] [-u PATH]... [-v] PATH...
  *
  * Each thread's operations are a function of the seed, which is printed: with
- * -t 1 a run repeats itself to the last one. -v prints each before it is done.
+ * -t 1 a run repeats itself exactly. -u PATH is a file whose text does not change
+ * meanwhile. -v prints each operation before it is done.
  *
- * What is known of an answer is checked: an error is one that the file may give;
- * no read is longer than asked for; a file that does not change, read at any
- * offset, gives what a whole read has there.
+ * Every answer is checked: an error is one that such a file may give; no read is
+ * longer than asked for; a file that does not change, read at any offset, gives
+ * what a whole read has there.
  */
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
-#include <time.h>
-#include <unistd.h>
+
+#include "test_util.h"
 
 #define FILES_MAX	128
 #define THREADS_MAX	64
@@ -40,7 +35,7 @@
 struct file {
 	char path[PATH_MAX];
 	bool writable;
-	bool steady;		/* reads are of a text that nobody changes */
+	bool steady;		/* its text does not change meanwhile */
 	char *text;
 	ssize_t len;
 };
@@ -108,7 +103,7 @@ static size_t rnd_size(struct thread *t)
 	}
 }
 
-/* Words that mean something, words that nearly do, and noise. */
+/* Words that the files take, words close to them, and noise. */
 static size_t rnd_words(struct thread *t, char *buf)
 {
 	static const char * const words[] = {
@@ -141,7 +136,7 @@ static void complain(const struct file *file, const char *what, long long a, lon
 	__atomic_store_n(&wrong, 1, __ATOMIC_RELAXED);
 }
 
-/* What a file of ours may answer with. EIO: a write to what has none, in /proc. */
+/* Errors that a file of ours may give. EIO: a write to a file in /proc that takes none. */
 static bool may_fail(int err)
 {
 	switch (err) {
@@ -207,7 +202,7 @@ static void operate(struct thread *t, const struct file *file, int fd, unsigned 
 	case 5:
 		check(t, file, lseek(fd, rnd_offset(t), below(t, 6)));
 		break;
-	case 6:	/* into what is not there, wholly or in part */
+	case 6:	/* into memory that is not mapped, wholly or in part */
 		at = below(t, 2) ? page - 1 - below(t, 64) : page;
 		check(t, file, read(fd, nowhere + at, rnd_size(t)));
 		break;
@@ -309,7 +304,7 @@ static void *run(void *arg)
 				continue;
 			}
 			operate(t, file, fd, what, buf);
-			/* Kept for others, who take it for a file of any name. */
+			/* Kept for other threads, which do not know whose it is. */
 			pthread_mutex_lock(&slots_lock);
 			if (!below(t, 4)) {
 				old = slots[slot];
@@ -337,37 +332,41 @@ static void *run(void *arg)
 	return NULL;
 }
 
-static void add(const char *path)
+static void add_file(const char *path, bool writable, bool steady)
+{
+	struct file *file;
+
+	if (nr_files == FILES_MAX)
+		return;
+	file = &files[nr_files++];
+	snprintf(file->path, sizeof(file->path), "%s", path);
+	file->writable = writable;
+	file->steady = steady;
+	if (steady) {
+		file->text = calloc(1, WHOLE_MAX);
+		file->len = read_whole(path, file->text, WHOLE_MAX);
+	}
+}
+
+static void add(const char *path, bool steady)
 {
 	char below_it[PATH_MAX];
 	struct dirent *entry;
-	struct file *file;
 	struct stat st;
 	DIR *dir;
-	int fd;
 
 	if (lstat(path, &st)) {
 		fprintf(stderr, "fuzz: %s: %s\n", path, strerror(errno));
 		exit(1);
 	}
-	if (S_ISREG(st.st_mode) && nr_files < FILES_MAX) {
-		file = &files[nr_files++];
-		snprintf(file->path, sizeof(file->path), "%s", path);
-		file->writable = st.st_mode & 0222;
-		file->steady = !strncmp(path, "/proc/filesystems", 17);
-		if (file->steady) {
-			file->text = calloc(1, WHOLE_MAX);
-			fd = open(path, O_RDONLY | O_CLOEXEC);
-			file->len = read(fd, file->text, WHOLE_MAX);
-			close(fd);
-		}
-	}
+	if (S_ISREG(st.st_mode))
+		add_file(path, st.st_mode & 0222, steady);
 	dir = S_ISDIR(st.st_mode) ? opendir(path) : NULL;
 	while (dir && (entry = readdir(dir))) {
 		if (entry->d_name[0] == '.')
 			continue;
 		snprintf(below_it, sizeof(below_it), "%s/%s", path, entry->d_name);
-		add(below_it);
+		add(below_it, steady);
 	}
 	if (dir)
 		closedir(dir);
@@ -393,7 +392,7 @@ int main(int argc, char **argv)
 	unsigned int i;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "s:n:t:v")) != -1) {
+	while ((opt = getopt(argc, argv, "s:n:t:u:v")) != -1) {
 		switch (opt) {
 		case 's':
 			seed = to_count(optarg);
@@ -404,6 +403,9 @@ int main(int argc, char **argv)
 		case 't':
 			nr_threads = to_count(optarg);
 			break;
+		case 'u':
+			add(optarg, true);
+			break;
 		case 'v':
 			verbose = true;
 			break;
@@ -411,9 +413,9 @@ int main(int argc, char **argv)
 			nr_threads = 0;
 		}
 	}
-	if (optind == argc || !nr_threads || nr_threads > THREADS_MAX) {
+	if ((optind == argc && !nr_files) || !nr_threads || nr_threads > THREADS_MAX) {
 		fprintf(stderr,
-			"usage: fuzz [-s SEED] [-n OPERATIONS] [-t THREADS] [-v] PATH...\n");
+			"usage: fuzz [-s SEED] [-n OPERATIONS] [-t THREADS] [-u PATH]... [-v] PATH...\n");
 		return 2;
 	}
 	page = sysconf(_SC_PAGESIZE);
@@ -424,7 +426,7 @@ int main(int argc, char **argv)
 	}
 	memset(slots, 0xff, sizeof(slots));
 	for (; optind < argc; optind++)
-		add(argv[optind]);
+		add(argv[optind], false);
 	printf("# seed %llu, %lu threads, %lu operations each, %u files\n", seed, nr_threads,
 	       operations, nr_files);
 	fflush(stdout);

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Random operations on every file and parameter of every module, see fuzz.c; then
-# everything must still work, and go. Needs root.
+# Random operations on every file and parameter of every change, see fuzz.c; then
+# everything must still work, and unload. Needs root.
 #
 # usage: fuzz.sh [short|long]
 #
@@ -16,7 +16,7 @@
 #
 # Exit: 0 pass, 1 fail, 2 usage, 4 skip. Output is KTAP.
 
-CHANGE=epoll
+CHANGE=fuzz
 DIR=$(cd "$(dirname "$0")" && pwd) || exit 1
 if [ ! -r "$DIR/redirect_lib.sh" ]; then
 	echo "fuzz.sh: no redirect_lib.sh beside it: install the selftests, and run it there" >&2
@@ -33,47 +33,40 @@ long)	: "${FUZZ_OPS:=500000}" ;;
 esac
 : "${FUZZ_THREADS:=4}" "${FUZZ_SEED:=}"
 
-CHANGES="fslist llc epoll iomap pipepoll"
-TESTS="$CHANGES together kernel_log"
+CHANGES=$(all_changes)
+# shellcheck disable=SC2086 # names, a line each
+TESTS="$(echo $CHANGES) together kernel_log"
 
-# load_one NAME: or skips
-load_one()
-{
-	ko=$(find_ko "uplift_$1")
-	[ -n "$ko" ] || skip "no uplift_$1.ko here" || return
-	is_loaded uplift || load "$CORE_KO" || complain "uplift.ko: $(cat "$TMP/errno")" || return
-	case $1 in
-	iomap)	load "$ko" scripts=100 ;;
-	fslist) load "$ko" || load "$ko" native=1 ;;
-	*)	load "$ko" ;;
-	esac || skip "uplift_$1 refuses with $(cat "$TMP/errno")"
-}
-
-# Off again, whatever was written; all can be read; and it goes.
+# Turned on and off again, whatever was written; all files can be read; and it unloads. What it refuses on PREEMPT_RT
+# refusals.sh tests.
 unload_one()
 {
-	for arm in null off; do
-		[ ! -e "$DEBUG/uplift/$1/arm" ] || echo $arm >"$DEBUG/uplift/$1/arm" || complain "$1: no arm $arm" || return
-	done
-	[ ! -e "$DEBUG/uplift/$1/track" ] || echo 0 >"$DEBUG/uplift/$1/track" || complain "tracking stays" || return
-	find "$DEBUG/uplift/$1" -type f >"$TMP/files"
+	of_change "$1"
+	is_realtime || turn on || complain "$1 cannot be turned on" || return
+	turn off || complain "$1 cannot be turned off" || return
+	find "$UPLIFT" -type f >"$TMP/files"
 	while read -r file; do
 		cat "$file" >/dev/null || complain "$file cannot be read" || return
 	done <"$TMP/files"
-	loop_until 100 rmmod "uplift_$1" 2>/dev/null || complain "uplift_$1 stays"
+	works || return
+	unload_change
 }
 
+# files_of: options and paths for fuzz
 files_of()
 {
-	case $1 in
-	fslist)	echo /proc/filesystems_cached /proc/filesystems_uncached /proc/filesystems ;;
-	esac
-	for path in "$DEBUG/uplift/$1" "/sys/module/uplift_$1/parameters"; do
-		[ ! -e "$path" ] || echo "$path"
+	for path in $STEADY; do
+		echo "-u $path"
+	done
+	for path in $FILES "$UPLIFT" "/sys/module/$MODULE/parameters"; do
+		case " $STEADY " in
+		*" $path "*) ;;
+		*) [ ! -e "$path" ] || echo "$path" ;;
+		esac
 	done
 }
 
-# fuzz PATH...
+# fuzz [OPTION|PATH]...
 fuzz()
 {
 	"$DIR/fuzz" ${FUZZ_SEED:+-s "$FUZZ_SEED"} -n "$FUZZ_OPS" -t "$FUZZ_THREADS" "$@" ||
@@ -82,9 +75,9 @@ fuzz()
 
 one()
 {
-	load_one "$1" || return
+	need_change "$1" || return
 	# shellcheck disable=SC2046 # paths without blanks
-	fuzz $(files_of "$1")
+	fuzz $(files_of)
 	ret=$?
 	unload_one "$1" || ret=1
 	return $ret
@@ -94,14 +87,14 @@ for name in $CHANGES; do
 	eval "test_$name() { one $name; }"
 done
 
-# All of them at once, with their directories.
+# All of them at once.
 test_together()
 {
 	paths='' ret=0 there=''
 	for name in $CHANGES; do
-		load_one "$name" || continue
+		need_change "$name" || continue
 		there="$there $name"
-		paths="$paths $(files_of "$name")"
+		paths="$paths $(files_of)"
 	done
 	[ -n "$there" ] || skip "no module here" || return
 	# shellcheck disable=SC2086 # paths without blanks
@@ -115,10 +108,8 @@ test_together()
 
 cleanup_more()
 {
-	for name in $CHANGES; do
-		[ ! -e "$DEBUG/uplift/$name/arm" ] || echo off >"$DEBUG/uplift/$name/arm" 2>/dev/null
-		! is_loaded "uplift_$name" || rmmod "uplift_$name" 2>/dev/null
-	done
+	# shellcheck disable=SC2086 # names
+	unload_changes $CHANGES
 }
 
 begin

@@ -283,8 +283,7 @@ test_switch_ext4() { switching ext4; }
 test_switch_errors()
 {
 	need_module || return
-	UPLIFT_CHANGE=iomap nested "$DIR/redirect_switch" -t bad_words -t other_users -t concurrent_writers \
-		-t unload_refused
+	UPLIFT_CHANGE=$CHANGE nested "$DIR/arm_switch"
 }
 
 # Refused by the module itself, in one line.

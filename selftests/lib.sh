@@ -4,6 +4,39 @@
 # What all scripts here share; sourced with CHANGE and DIR set. Runs under any
 # POSIX shell, busybox included. A test is a function test_NAME that prints what
 # is wrong and returns a status: 0 pass, $KSFT_SKIP skip, anything else fail.
+#
+# Changes
+#
+# A script that tests every change (abi, privilege, fuzz, cycles, refusals,
+# lockdown, fail, storm) names none. all_changes finds them; of_change NAME makes
+# NAME the one that is looked at, and reads its facts from NAME_change.sh beside
+# this library. A change without such a file has what no_facts sets; a backport
+# (modules/backports) needs none. So a new change comes with its own files only.
+#
+# What NAME_change.sh may set, words with blanks between:
+#
+#   REDIRECTS       1: it redirects a function, and so has arms and checks the kernel's BTF
+#   QUICK           parameters that make loading quick
+#   IF_NATIVE       parameters that make it load where the kernel has the change
+#   LIVEPATCH       parameters that make it redirect by a livepatch
+#   BAD_PARAMETERS  each is refused with EINVAL and a line in the log that has the word
+#   SWITCH ON OFF   the file in its debugfs directory that turns it on, what to write
+#                   to do so, and what to write to turn it off (arm null off)
+#   FILES           its files outside of debugfs and /sys/module
+#   STEADY          files whose text does not change while they are fuzzed
+#   SYMBOLS         functions without which it refuses a kernel, beside one that it redirects
+#   NO_DEBUGFS      works or refuses, where there is no debugfs (refuses)
+#   REALTIME        what PREEMPT_RT refuses: load, switch, or nothing
+#   STORM           jobs of storm.sh: functions job_JOB, see there
+#   STORM_LOADED    1: storm.sh loads the module before these jobs begin
+#
+# and two functions, each of which prints what is wrong, or skips, as a test does:
+#
+#   works           is what it does right? (nothing is known)
+#   switch_load     switches its arms under load, SWITCHES times (skips)
+#
+# They are called with CHANGE, MODULE, UPLIFT (its directory in debugfs) and
+# CHANGE_KO (its module's file, empty if there is none) set.
 
 for helpers in "$DIR/ktap_helpers.sh" "$DIR/../kselftest/ktap_helpers.sh"; do
 	[ -r "$helpers" ] && break
@@ -15,7 +48,7 @@ fi
 # shellcheck source=/dev/null
 . "$helpers"
 
-# shellcheck disable=SC2034 # of who sources this
+# shellcheck disable=SC2034 # used by the scripts that source this
 DEBUG=/sys/kernel/debug
 # shellcheck disable=SC2034
 FTRACE=/proc/sys/kernel/ftrace_enabled
@@ -114,7 +147,7 @@ follow_log()
 	FOLLOWER=$!
 }
 
-# log_line TEXT: writes a line into the log and waits until it came round
+# log_line TEXT: writes a line into the log and waits until it has arrived
 log_line()
 {
 	echo "$1" >/dev/kmsg
@@ -268,10 +301,131 @@ refused()
 		complain "${1##*/} refused with $(cat "$TMP/errno"), not $errno"
 }
 
-# Replaced by who has to clean up after a test that failed.
+# Replaced where there is something to clean up after a test that failed.
 after_failure()
 {
 	:
+}
+
+# ensure_core: loads uplift.ko
+ensure_core()
+{
+	is_loaded uplift || load "$CORE_KO" || complain "uplift.ko: $(cat "$TMP/errno")"
+}
+
+# Changes, see above.
+
+# all_changes: their names
+all_changes()
+{
+	{
+		for file in "$DIR"/*_change.sh; do
+			[ ! -r "$file" ] || basename "$file" _change.sh
+		done
+		all_backports
+	} | sort -u
+}
+
+# all_backports: names of those in modules/backports, which selftests/Makefile lists where it installs
+all_backports()
+{
+	if [ -r "$DIR/backports" ]; then
+		cat "$DIR/backports"
+	else
+		for file in "$DIR"/../modules/backports/*/manifest.toml; do
+			[ ! -r "$file" ] || basename "$(dirname "$file")"
+		done
+	fi
+}
+
+# What holds for a change that says nothing else.
+# shellcheck disable=SC2034,SC2317 # used by the scripts that source this
+no_facts()
+{
+	REDIRECTS='' QUICK='' IF_NATIVE='' LIVEPATCH='' BAD_PARAMETERS='' FILES='' STEADY='' SYMBOLS=''
+	REALTIME='' NO_DEBUGFS=refuses STORM='' STORM_LOADED=''
+	SWITCH=arm ON=null OFF=off
+	works() { :; }
+	switch_load() { skip "$CHANGE has no load to switch under"; }
+}
+
+# of_change NAME: the one that is looked at from here on, with its facts
+of_change()
+{
+	CHANGE=$1
+	MODULE=uplift_$1
+	UPLIFT=$DEBUG/uplift/$1
+	CHANGE_KO=$(find_ko "$MODULE")
+	no_facts
+	# shellcheck disable=SC2034 # used by the scripts that source this
+	! all_backports | grep -qx "$1" || { REDIRECTS=1; STORM=$1; }
+	# shellcheck source=/dev/null
+	[ ! -r "$DIR/$1_change.sh" ] || . "$DIR/$1_change.sh"
+}
+
+# load_change [PARAMETER...]: its module, quickly; where the kernel has the change with the parameters that this takes.
+# Leaves the parameters in LOADED_WITH.
+load_change()
+{
+	LOADED_WITH="$QUICK $*"
+	# shellcheck disable=SC2086 # words
+	! load "$CHANGE_KO" $LOADED_WITH || return 0
+	# Newer kernels keep EEXIST for themselves and make a module's own EBUSY.
+	[ -n "$IF_NATIVE" ] && grep -qxE "EEXIST|EBUSY" "$TMP/errno" || return
+	LOADED_WITH="$LOADED_WITH $IF_NATIVE"
+	# shellcheck disable=SC2086
+	load "$CHANGE_KO" $LOADED_WITH
+}
+
+# need_change NAME [PARAMETER...]: loads its module and the core; skips the test where there is no such module, or where
+# it refuses this kernel, with the errno and what the log says
+need_change()
+{
+	of_change "$1"
+	shift
+	[ -n "$CORE_KO" ] && [ -n "$CHANGE_KO" ] || skip "no uplift.ko and $MODULE.ko here" || return
+	ensure_core || return
+	log_line "uplift selftest $$ load $CHANGE"
+	! load_change "$@" || return 0
+	errno=$(cat "$TMP/errno")
+	log_line "uplift selftest $$ not loaded $CHANGE"
+	why=$(log_since "uplift selftest $$ load $CHANGE" | sed -n "s/^$MODULE: //p" | head -n 1)
+	case $errno in
+	EEXIST|EBUSY|ENODEV|EOPNOTSUPP) skip "$MODULE refuses with $errno: $why" ;;
+	*)	complain "$MODULE.ko does not load: $errno: $why" ;;
+	esac
+}
+
+# turn on|off: what SWITCH is; a change without it is on while it is loaded
+turn()
+{
+	[ -n "$SWITCH" ] || return 0
+	case $1 in
+	on)	echo "$ON" ;;
+	off)	echo "$OFF" ;;
+	esac >"$UPLIFT/$SWITCH"
+}
+
+# unload_change: turned off, its module goes
+unload_change()
+{
+	! is_loaded "$MODULE" || turn off || complain "$MODULE cannot be turned off" || return
+	loop_until 100 ensure_unloaded 2>/dev/null || complain "$MODULE stays"
+}
+
+ensure_unloaded()
+{
+	! is_loaded "$MODULE" || rmmod "$MODULE"
+}
+
+# unload_changes NAME...: when a script ends, whatever happened to it
+unload_changes()
+{
+	for name; do
+		of_change "$name"
+		! is_loaded "$MODULE" || turn off
+		ensure_unloaded
+	done 2>/dev/null
 }
 
 # check_only: ONLY names tests that there are

@@ -1,22 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Loads a module, uses it, and unloads it, again and again; then the kernel must
- * not use more memory than after the first tenth of that.
+ * not use more memory than after the first tenth of the cycles.
  *
- * usage: module_cycle CYCLES FILE CHANGE [PARAMETER=VALUE]...
+ * usage: module_cycle [-r PATH]... CYCLES FILE CHANGE [PARAMETER=VALUE]...
  *
- * What it stands on is loaded already. Each cycle turns its arm to "null" and
- * back where it has one; each tenth, reads all of its verdict.
+ * The modules that it needs are loaded already. Each cycle turns its arm to
+ * "null" and back if it has one; each tenth cycle reads its verdict and PATH.
  */
-#include <stdbool.h>
+#include "arm_util.h"
 
-#include "fslist_util.h"
+#define TEXT_MAX	16384
+#define PATHS_MAX	8
 
-#define UPLIFT	"/sys/kernel/debug/uplift"
-
-/* What may come and go without us: caches of a CPU, the log. */
+/* What the kernel takes and gives back by itself: caches of a CPU, the log. */
 #define NOISE_KIB	1024
 #define LEAK_PER_CYCLE	128
+
+static const char *paths[PATHS_MAX];
+static int nr_paths;
 
 /* Memory that the kernel keeps for itself, kB. */
 static long kernel_kib(void)
@@ -26,11 +28,9 @@ static long kernel_kib(void)
 	};
 	char text[8192], *at;
 	unsigned int i;
-	ssize_t len;
 	long sum = 0;
 
-	len = read_whole("/proc/meminfo", text, sizeof(text) - 1);
-	text[len < 0 ? 0 : len] = '\0';
+	read_text("/proc/meminfo", text, sizeof(text));
 	for (i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
 		at = strstr(text, keys[i]);
 		sum += at ? strtol(at + strlen(keys[i]), NULL, 10) : 0;
@@ -38,71 +38,79 @@ static long kernel_kib(void)
 	return sum;
 }
 
-static int write_arm(const char *change, const char *arm)
+/* Off, where there is no arm, is what it is already. */
+static int switch_there_and_back(const char *change)
 {
-	char path[128];
-	int fd, err = 0;
+	int err = arm_set(change, "null");
 
-	snprintf(path, sizeof(path), UPLIFT "/%s/arm", change);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
-	if (write(fd, arm, strlen(arm)) < 0)
-		err = -errno;
-	close(fd);
-	return err;
+	return err == -ENOENT ? 0 : err ?: arm_set(change, "off");
+}
+
+static void look_at(const char *change)
+{
+	char text[TEXT_MAX];
+	int i;
+
+	arm_read(change, "verdict", text, sizeof(text));
+	for (i = 0; i < nr_paths; i++)
+		read_text(paths[i], text, sizeof(text));
 }
 
 static int cycle(const char *file, const char *args, const char *change, bool look)
 {
-	char name[64], path[128], text[FSLIST_MAX];
+	char name[64], path[128];
 	int err;
 
 	module_name(file, name, sizeof(name));
 	err = module_load(file, args);
 	if (err)
 		return err;
-	err = write_arm(change, "null");
-	if (!err)
-		err = write_arm(change, "off");
-	if (!err && look) {
-		snprintf(path, sizeof(path), UPLIFT "/%s/verdict", change);
-		read_whole(path, text, sizeof(text));
-		read_whole(FSLIST_CACHED, text, sizeof(text));
-	}
+	err = switch_there_and_back(change);
+	if (!err && look)
+		look_at(change);
 	if (!loop_until(60, module_unload(name) != -EAGAIN))
 		return -EBUSY;
 	snprintf(path, sizeof(path), "/sys/module/%s", name);
 	return err ?: access(path, F_OK) ? 0 : -EBUSY;
 }
 
+static int die_usage(void)
+{
+	fprintf(stderr,
+		"usage: module_cycle [-r PATH]... CYCLES FILE CHANGE [PARAMETER=VALUE]...\n");
+	return 2;
+}
+
 int main(int argc, char **argv)
 {
 	long cycles, i, before = 0, after, allowed;
-	char args[1024] = "";
+	const char *file, *change;
+	char args[1024];
 	double start;
-	int err;
+	int opt, err;
 
-	cycles = argc < 4 ? 0 : atol(argv[1]);
-	if (cycles < 1) {
-		fprintf(stderr, "usage: module_cycle CYCLES FILE CHANGE [PARAMETER=VALUE]...\n");
-		return 2;
+	while ((opt = getopt(argc, argv, "+r:")) != -1) {
+		if (opt != 'r' || nr_paths == PATHS_MAX)
+			return die_usage();
+		paths[nr_paths++] = optarg;
 	}
-	for (i = 4; i < argc; i++) {
-		strncat(args, argv[i], sizeof(args) - strlen(args) - 2);
-		strcat(args, " ");
-	}
+	argv += optind;
+	cycles = argc - optind < 3 ? 0 : atol(argv[0]);
+	if (cycles < 1 || !module_args(argv + 3, args, sizeof(args)))
+		return die_usage();
+	file = argv[1];
+	change = argv[2];
 	start = seconds_now();
 	for (i = 0; i < cycles; i++) {
 		if (i == cycles / 10)
 			before = kernel_kib();
-		err = cycle(argv[2], args, argv[3], i % 10 == 0);
+		err = cycle(file, args, change, i % 10 == 0);
 		if (err) {
-			printf("# %s: cycle %ld: %s\n", argv[3], i, strerrorname_np(-err));
+			printf("# %s: cycle %ld: %s\n", change, i, strerrorname_np(-err));
 			return 1;
 		}
 		if (i && i % 1000 == 0) {
-			printf("# %s: %ld cycles, %.0f s\n", argv[3], i, seconds_now() - start);
+			printf("# %s: %ld cycles, %.0f s\n", change, i, seconds_now() - start);
 			fflush(stdout);
 		}
 	}
@@ -110,7 +118,7 @@ int main(int argc, char **argv)
 	sleep(1);
 	after = kernel_kib();
 	allowed = NOISE_KIB + (cycles - cycles / 10) * LEAK_PER_CYCLE / 1024;
-	printf("# %s: %ld cycles, %.0f s, the kernel's memory %+ld KiB\n", argv[3], cycles,
+	printf("# %s: %ld cycles, %.0f s, the kernel's memory %+ld KiB\n", change, cycles,
 	       seconds_now() - start, after - before);
 	return after - before > allowed;
 }

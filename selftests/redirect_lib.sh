@@ -2,10 +2,9 @@
 # shellcheck shell=sh
 #
 # What the scripts of one change each share, beside lib.sh; sourced with CHANGE
-# and DIR set.
-# Loads uplift.ko and uplift_CHANGE.ko where they are, goes through the arms,
-# and leaves everything as it was. Where they are not there is the arm "off",
-# the kernel as it stands, and what needs another one is skipped.
+# and DIR set. Loads uplift.ko and uplift_CHANGE.ko, goes through the arms, and
+# leaves everything as it was. Without these modules there is the arm "off", the
+# kernel as it stands, and tests of the others are skipped.
 
 # shellcheck source=selftests/lib.sh
 . "$DIR/lib.sh"
@@ -29,7 +28,7 @@ ensure_loaded()
 		WHY_NOT="no uplift.ko and $MODULE.ko: make modules, or set UPLIFT_KO_DIR"
 		return "$KSFT_SKIP"
 	fi
-	is_loaded uplift || load "$CORE_KO" || complain "uplift.ko: $(cat "$TMP/errno")" || return
+	ensure_core || return
 	case $PARAMETERS in
 	*method=livepatch*) ensure_livepatch || return ;;
 	esac
@@ -85,11 +84,6 @@ into_arm()
 	fi
 }
 
-ensure_unloaded()
-{
-	! is_loaded "$MODULE" || rmmod "$MODULE"
-}
-
 # Tests that every change has.
 
 test_load()
@@ -125,7 +119,7 @@ test_ftrace_off()
 	! echo 0 2>/dev/null >$FTRACE || complain "ftrace can be turned off beneath a hook" || return
 	stat_of state | grep -q '^live' || complain "state: $(stat_of state)" || return
 	echo off >"$UPLIFT/arm"
-	echo 0 2>/dev/null >$FTRACE || skip "somebody else needs ftrace" || return
+	echo 0 2>/dev/null >$FTRACE || skip "ftrace has another user" || return
 	log_line "uplift selftest $$ no ftrace"
 	! echo null 2>/dev/null >"$UPLIFT/arm" || complain "an arm without ftrace" || return
 	log_line "uplift selftest $$ ftrace again"
@@ -142,6 +136,12 @@ test_unloaded()
 	need_module || return
 	echo off >"$UPLIFT/arm" || return
 	loop_until 100 ensure_unloaded 2>/dev/null || complain "$MODULE stays" || return
+	unload_core
+}
+
+# unload_core: the modules that all changes stand on; nothing is left of any
+unload_core()
+{
 	for module in uplift_livepatch uplift; do
 		! is_loaded $module || loop_until 100 rmmod $module 2>/dev/null || complain "$module stays" || return
 	done
@@ -153,14 +153,14 @@ test_kernel_log()
 	no_faults
 }
 
-# What was allocated and nobody knows any more, where the kernel can tell.
+# Memory that was allocated and that nothing points to, where the kernel has kmemleak.
 no_leaks()
 {
 	if [ ! -w $DEBUG/kmemleak ]; then
 		ktap_print_msg "this kernel does not look for leaks"
 		return 0
 	fi
-	# What is young may be on its way: it is looked at twice.
+	# A pointer to a young object may not be stored yet: scan twice.
 	echo scan >$DEBUG/kmemleak
 	sleep 6
 	echo scan >$DEBUG/kmemleak
@@ -171,7 +171,7 @@ no_leaks()
 	return 1
 }
 
-# Replaced by who has something to take down.
+# Replaced where there is something to take down.
 cleanup_more()
 {
 	:

@@ -1,12 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Every way in which a module may not be for this kernel, or this kernel not for
-# it, is tried: each is refused with the right error and one line that says why,
-# and the kernel is as it was before. Kernels that are not at hand are brought
-# about by writing into a copy of the module: see module_edit.c. What each
-# change has of its own is in its own test, locking down in lockdown.sh, lack of
-# memory in fail.sh. Needs root.
+# Every way in which a module and a kernel may not fit each other is tried: each is
+# refused with the right error and one line that says why, and the kernel is as it
+# was before. Kernels that are not at hand are simulated by writing into a copy of
+# the module: see module_edit.c. Refusals that only one change has are in its own
+# test, lockdown is in lockdown.sh, lack of memory in fail.sh. Needs root.
 #
 # usage: refusals.sh
 #
@@ -17,7 +16,7 @@
 #
 # Exit: 0 pass, 1 fail, 2 usage, 4 skip. Output is KTAP.
 
-CHANGE=epoll
+CHANGE=refusals
 DIR=$(cd "$(dirname "$0")" && pwd) || exit 1
 if [ ! -r "$DIR/redirect_lib.sh" ]; then
 	echo "refusals.sh: no redirect_lib.sh beside it: install the selftests, and run it there" >&2
@@ -32,6 +31,8 @@ TRACING=/sys/kernel/tracing
 TESTS="other_kernel other_configuration other_layout no_btf no_core no_kallsyms missing_symbol ambiguous_symbol"
 TESTS="$TESTS untraceable hooked_by_us hooked_by_livepatch wrong_words realtime no_debugfs kernel_log"
 
+CHANGES=$(all_changes)
+
 # What a refusal must leave alone.
 state()
 {
@@ -44,32 +45,43 @@ state()
 	grep -c . /proc/filesystems
 }
 
-# refuses ERRNO[|ERRNO] WORDS FILE [PARAMETER...]: one line, with WORDS in it, and an unchanged kernel
-refuses()
+# leaves_alone COMMAND [ARGUMENT...]: it succeeds, and the kernel is as it was before
+leaves_alone()
 {
-	errno=$1 words=$2 file=$3
-	shift 3
 	state >"$TMP/before"
-	NUMBER=$((NUMBER + 1))
-	log_line "uplift selftest $$ refusing $NUMBER"
-	refused "$errno" "$file" "$@" || return
-	log_line "uplift selftest $$ refused $NUMBER"
-	log_since "uplift selftest $$ refusing $NUMBER" | grep "^uplift[a-z_]*: " >"$TMP/lines"
-	ktap_print_msg "$(cat "$TMP/errno"): $(cat "$TMP/lines")"
-	[ "$(wc -l <"$TMP/lines")" = 1 ] || complain "not one line in the log" || return
-	grep -q -- "$words" "$TMP/lines" || complain "the log does not say '$words'" || return
-	no_address "$TMP/lines" || return
+	"$@" || return
 	state >"$TMP/after"
 	diff "$TMP/before" "$TMP/after" >"$TMP/changed" ||
 		complain "the kernel changed: $(grep '^[-+][^-+]' "$TMP/changed" | tr '\n' ' ')"
 }
 
-no_address()
+# says_once ERRNO[|ERRNO] WORDS CALL [ARGUMENT...]: a call of module_call fails with that, and one line in the log says
+# why, with WORDS in it and no address
+says_once()
 {
-	! grep -E '(^|[^0-9a-f])(0x)?ffff[0-9a-f]{12}([^0-9a-f]|$)' "$1" || complain "it tells an address"
+	errno=$1 words=$2
+	shift 2
+	NUMBER=$((NUMBER + 1))
+	log_line "uplift selftest $$ refusing $NUMBER"
+	! "$DIR/module_call" "$@" >"$TMP/errno" || complain "$* succeeds" || return
+	grep -qxE "$errno" "$TMP/errno" || complain "$* is refused with $(cat "$TMP/errno"), not $errno" || return
+	log_line "uplift selftest $$ refused $NUMBER"
+	log_since "uplift selftest $$ refusing $NUMBER" | grep "^uplift[a-z_]*: " >"$TMP/lines"
+	ktap_print_msg "$(cat "$TMP/errno"): $(cat "$TMP/lines")"
+	[ "$(wc -l <"$TMP/lines")" = 1 ] || complain "not one line in the log" || return
+	grep -q -- "$words" "$TMP/lines" || complain "the log does not say '$words'" || return
+	! grep -E '(^|[^0-9a-f])(0x)?ffff[0-9a-f]{12}([^0-9a-f]|$)' "$TMP/lines" || complain "it shows an address"
 }
 
-# edit NAME OLD NEW: leaves the path in $EDITED; skips where the module is not here, or has no such words
+# refuses ERRNO[|ERRNO] WORDS FILE [PARAMETER...]: a module is not loaded, and the kernel is as it was
+refuses()
+{
+	errno=$1 words=$2
+	shift 2
+	leaves_alone says_once "$errno" "$words" load "$@"
+}
+
+# edit NAME OLD NEW: leaves the path in $EDITED; skips where there is no such module
 edit()
 {
 	ko=$(find_ko "$1")
@@ -78,42 +90,56 @@ edit()
 	"$DIR/module_edit" "$ko" "$EDITED" "$2" "$3" 2>"$TMP/error" || complain "$(cat "$TMP/error")"
 }
 
-# Taints are there before anything is compared; the core is, or is not.
-core()
+# need_core: so that its taint is there before anything is compared
+need_core()
 {
-	is_loaded uplift || load "$CORE_KO" || complain "uplift.ko: $(cat "$TMP/errno")"
+	[ -n "$CORE_KO" ] || skip "no uplift.ko here: make modules, or set UPLIFT_KO_DIR" || return
+	ensure_core
 }
 
+# no_core: uplift.ko was loaded, and is not
 no_core()
 {
-	ensure_unloaded
-	core && rmmod uplift
+	need_core && rmmod uplift
 }
 
-need_modules()
+# those WORDS...: the changes whose module is here, for which the words are a test that succeeds
+those()
 {
-	[ -n "$CORE_KO" ] && [ -n "$CHANGE_KO" ] ||
-		skip "no uplift.ko and $MODULE.ko: make modules, or set UPLIFT_KO_DIR" || return
-	ensure_unloaded
-}
-
-# each NAME...: of the modules that are here
-each()
-{
-	for name; do
-		[ -z "$(find_ko "$name")" ] || echo "$name"
+	for name in $CHANGES; do
+		of_change "$name"
+		[ -z "$CHANGE_KO" ] || ! "$@" || echo "$name"
 	done
+}
+
+redirects()
+{
+	[ -n "$REDIRECTS" ]
+}
+
+# need_redirect: the core is loaded, and the change that is looked at is one that redirects FUNCTION and loads here
+need_redirect()
+{
+	need_core || return
+	for name in $SAMPLE $(those redirects); do
+		need_change "$name" || continue
+		SAMPLE=$name
+		FUNCTION=$(stat_of function)
+		unload_change
+		return
+	done
+	skip "no module that redirects a function, and loads here"
 }
 
 # The kernel says this itself, for the core as for each change. Where it has checksums of symbols
 # (CONFIG_MODVERSIONS) it goes by these, and not by its release.
 test_other_kernel()
 {
-	need_modules && no_core || return
+	no_core || return
 	made_for_another uplift || return
-	core || return
-	for name in $(each uplift_epoll uplift_fslist uplift_iomap uplift_llc); do
-		made_for_another "$name" || return
+	ensure_core || return
+	for name in $(those true); do
+		made_for_another "uplift_$name" || return
 	done
 }
 
@@ -134,7 +160,7 @@ made_for_another()
 # A kernel of the same release that was configured otherwise, as -rt kernels are.
 test_other_configuration()
 {
-	need_modules && no_core || return
+	no_core || return
 	release=$(uname -r)
 	edit uplift "vermagic=$release SMP preempt " "vermagic=$release SMP PREEMPT " || return
 	refuses ENOEXEC "version magic" "$EDITED"
@@ -143,12 +169,12 @@ test_other_configuration()
 # other_btf SYMBOL WORDS: with a core for which the image's BTF begins at SYMBOL, changes refuse, with WORDS
 other_btf()
 {
-	need_modules && no_core || return
+	no_core || return
 	edit uplift __start_BTF "$1" || return
 	load "$EDITED" || complain "the edited uplift.ko: $(cat "$TMP/errno")" || return
 	ret=0
-	for name in $(each uplift_epoll uplift_iomap); do
-		refuses ENOEXEC "$2" "$(find_ko "$name")" || ret=1
+	for name in $(those redirects); do
+		refuses ENOEXEC "$2" "$(find_ko "uplift_$name")" || ret=1
 	done
 	rmmod uplift
 	return $ret
@@ -168,204 +194,209 @@ test_no_btf()
 # The kernel has a line for each symbol that it does not find.
 test_no_core()
 {
-	need_modules && no_core || return
-	state >"$TMP/before"
-	refused ENOENT "$CHANGE_KO" || return
-	state >"$TMP/after"
-	cmp "$TMP/before" "$TMP/after" || complain "the kernel changed"
+	no_core || return
+	for name in $(those true); do
+		leaves_alone refused ENOENT "$(find_ko "uplift_$name")" || return
+	done
 }
 
 test_no_kallsyms()
 {
-	need_modules && no_core || return
+	no_core || return
 	edit uplift kallsyms_on_each_match_symbol kallsyms_on_each_match_symboX || return
 	refuses EOPNOTSUPP "CONFIG_KALLSYMS" "$EDITED"
 }
 
-# Of a redirected function, and of what the other changes cannot do without.
+# Of a redirected function, and of those that other changes need. Where modules import such a function, too, the kernel
+# itself refuses.
 test_missing_symbol()
 {
-	need_modules && core || return
-	function=$(function_of_epoll) || return
-	edit uplift_epoll "$function" "${function%?}0" && refuses ENOEXEC "no symbol ${function%?}0" "$EDITED" || return
-	! is_realtime || skip "the rest on a kernel that the list does not refuse before" || return
-	edit uplift_fslist filesystems_proc_show filesystems_proc_shov &&
-		refuses ENOEXEC "no function filesystems_proc_shov" "$EDITED" || return
-	edit uplift_fslist unregister_filesystem unregister_filesysten
-	ret=$?
-	[ $ret = 0 ] || return $ret
-	# Said by the kernel where the symbol is one that modules import, too.
-	state >"$TMP/before"
-	refused "ENOEXEC|ENOENT" "$EDITED" native=1 || return
-	state >"$TMP/after"
-	cmp "$TMP/before" "$TMP/after" || complain "the kernel changed"
+	need_redirect || return
+	edit "$MODULE" "$FUNCTION" "${FUNCTION%?}0" &&
+		refuses ENOEXEC "no symbol ${FUNCTION%?}0" "$EDITED" || return
+	for name in $(those needs_symbols); do
+		of_change "$name"
+		for symbol in $SYMBOLS; do
+			edit "$MODULE" "$symbol" "${symbol%?}0" || return
+			refuses "ENOEXEC|ENOENT" " ${symbol%?}0" "$EDITED" "$IF_NATIVE" || return
+		done
+	done
 }
 
-# What the module on hand redirects: it depends on the compiler which one there is.
-function_of_epoll()
+# A change that PREEMPT_RT refuses does not come as far as its symbols there.
+needs_symbols()
 {
-	for function in ep_send_events do_epoll_wait; do
-		if "$DIR/module_edit" "$CHANGE_KO" "$TMP/try.ko" $function $function 2>/dev/null &&
-		   grep -q " [tT] $function\$" /proc/kallsyms; then
-			echo $function
-			return
-		fi
-	done
-	complain "which function does $MODULE redirect?"
+	[ -n "$SYMBOLS" ] || return
+	! is_realtime || [ "$REALTIME" != load ]
 }
 
 # Of the function's name's length, or less, and there twice.
 test_ambiguous_symbol()
 {
-	need_modules && core || return
-	function=$(function_of_epoll) || return
-	twice=$(awk -v most=${#function} '$4 == "" && $2 ~ /[tT]/ && $3 !~ /[.]/ && length($3) <= most { n[$3]++ }
+	need_redirect || return
+	twice=$(awk -v most=${#FUNCTION} '$4 == "" && $2 ~ /[tT]/ && $3 !~ /[.]/ && length($3) <= most { n[$3]++ }
 		END { for (name in n) if (n[name] > 1) print name }' /proc/kallsyms | sort | head -n 1)
 	[ -n "$twice" ] || skip "no name is short enough and there twice" || return
-	edit uplift_epoll "$function" "$twice" || return
+	edit "$MODULE" "$FUNCTION" "$twice" || return
 	refuses ENOEXEC "more than one symbol $twice" "$EDITED"
 }
 
-# What may not be traced cannot be redirected.
+# A function that cannot be traced cannot be redirected.
 test_untraceable()
 {
-	need_modules && core || return
-	function=$(function_of_epoll) || return
+	need_redirect || return
 	for name in do_syscall_64 exc_debug; do
-		grep -q " [tT] $name\$" /proc/kallsyms && [ ${#name} -le ${#function} ] && break
+		grep -q " [tT] $name\$" /proc/kallsyms && [ ${#name} -le ${#FUNCTION} ] && break
 		name=
 	done
 	[ -n "$name" ] || skip "no function here that is known not to be traceable" || return
 	! grep -qx "$name" $TRACING/available_filter_functions || skip "$name can be traced here" || return
-	edit uplift_epoll "$function" "$name" || return
+	edit "$MODULE" "$FUNCTION" "$name" || return
 	refuses ENOEXEC "cannot be traced" "$EDITED"
 }
 
 # arm_refused ARM FILE WORDS: EBUSY, one line, the arm stays off
 arm_refused()
 {
-	NUMBER=$((NUMBER + 1))
-	log_line "uplift selftest $$ arm $NUMBER"
-	! "$DIR/module_call" write "$2" "$1" >"$TMP/errno" || complain "the arm $1 is taken" || return
-	grep -qx EBUSY "$TMP/errno" || complain "the arm is refused with $(cat "$TMP/errno"), not EBUSY" || return
-	log_line "uplift selftest $$ arm refused $NUMBER"
-	log_since "uplift selftest $$ arm $NUMBER" | grep "^uplift: " >"$TMP/lines"
-	ktap_print_msg "$(cat "$TMP/lines")"
-	[ "$(wc -l <"$TMP/lines")" = 1 ] && grep -q "$3" "$TMP/lines" ||
-		complain "not one line in the log that says '$3'" || return
-	no_address "$TMP/lines" || return
+	says_once EBUSY "$3" write "$2" "$1" || return
 	[ "$(cat "$2")" = off ] || complain "the arm is $(cat "$2")"
 }
 
-# second CHANGE NAME: a module of another name that does the same; leaves its path in $SECOND
-second()
+# twin: a module of another name that does the same as the one that is looked at; leaves the name in $TWIN, its path in
+# $TWIN_KO
+twin()
 {
-	edit "uplift_$1" "uplift_$1" "uplift_$2" || return
-	SECOND=$TMP/uplift_$2.ko
-	"$DIR/module_edit" -w "$EDITED" "$SECOND" "$1" "$2"
+	TWIN=${CHANGE%?}q
+	edit "$MODULE" "$MODULE" "uplift_$TWIN" || return
+	TWIN_KO=$TMP/uplift_$TWIN.ko
+	"$DIR/module_edit" -w "$EDITED" "$TWIN_KO" "$CHANGE" "$TWIN"
 }
 
-# either_refuses ARM WORDS OTHER WORDS: while one of two arms of a function is on, the other is refused, saying who is there
+# unload_both: the module and its twin
+unload_both()
+{
+	for module in "$MODULE" "uplift_$TWIN"; do
+		loop_until 100 rmmod "$module" 2>/dev/null || complain "$module stays" || return
+	done
+}
+
+# either_refuses WORDS TWIN-WORDS: while one of two arms of a function is on, the other is refused, with the WORDS that
+# say which module is there
 either_refuses()
 {
-	echo null >"$1" || return
 	ret=0
-	arm_refused null "$3" "hooked by somebody else: $2" || ret=1
-	echo off >"$1" || ret=1
-	echo null >"$3" || ret=1
-	arm_refused null "$1" "hooked by somebody else: $4" || ret=1
-	echo off >"$3" || ret=1
+	arm=$DEBUG/uplift/$TWIN/arm
+	echo null >"$UPLIFT/arm" || return
+	arm_refused null "$arm" "hooked by somebody else: $1" || ret=1
+	echo off >"$UPLIFT/arm" || ret=1
+	echo null >"$arm" || ret=1
+	arm_refused null "$UPLIFT/arm" "hooked by somebody else: $2" || ret=1
+	echo off >"$arm" || ret=1
 	return $ret
 }
 
-# A second module that redirects the same function, as somebody else's would.
+# By a second module, as other users of ftrace's direct calls do it.
 test_hooked_by_us()
 {
-	need_modules && core || return
-	second epoll epolk || return
-	load "$SECOND" || complain "the second module: $(cat "$TMP/errno")" || return
-	load "$CHANGE_KO" || complain "$MODULE: $(cat "$TMP/errno")" || return
+	need_redirect || return
+	twin || return
+	# shellcheck disable=SC2086 # empty or words
+	load "$TWIN_KO" $QUICK || complain "the second module: $(cat "$TMP/errno")" || return
+	load_change || complain "$MODULE: $(cat "$TMP/errno")" || return
 	ret=0
-	either_refuses "$DEBUG/uplift/epolk/arm" "ftrace-direct user (uplift_epolk" \
-		       "$UPLIFT/arm" "ftrace-direct user (uplift_epoll" || ret=1
-	loop_until 50 rmmod uplift_epolk 2>/dev/null || complain "the second module stays"
-	loop_until 50 ensure_unloaded 2>/dev/null
+	either_refuses "ftrace-direct user ($MODULE" "ftrace-direct user (uplift_$TWIN" || ret=1
+	unload_both || ret=1
 	return $ret
+}
+
+has_livepatch()
+{
+	[ -n "$LIVEPATCH" ]
 }
 
 test_hooked_by_livepatch()
 {
-	need_modules && core || return
-	iomap=$(find_ko uplift_iomap)
-	[ -n "$iomap" ] && [ -n "$LIVEPATCH_KO" ] || skip "no uplift_iomap.ko and uplift_livepatch.ko here" || return
-	second iomap iomak || return
-	ensure_livepatch || return
-	load "$iomap" method=livepatch scripts=100 || skip "uplift_iomap refuses: $(cat "$TMP/errno")" || return
-	load "$SECOND" scripts=100 || complain "the second module: $(cat "$TMP/errno")" || return
-	ret=0
-	either_refuses "$DEBUG/uplift/iomap/arm" "live patch uplift_livepatch" \
-		       "$DEBUG/uplift/iomak/arm" "ftrace-direct user (uplift_iomak" || ret=1
-	for module in uplift_iomak uplift_iomap uplift_livepatch; do
-		loop_until 100 rmmod $module 2>/dev/null || complain "$module stays" || ret=1
+	need_core || return
+	outcome=$KSFT_SKIP
+	for name in $(those has_livepatch); do
+		ensure_livepatch || return
+		of_change "$name"
+		need_change "$name" "$LIVEPATCH" || continue
+		outcome=0
+		twin || return
+		# shellcheck disable=SC2086 # empty or words
+		load "$TWIN_KO" $QUICK || complain "the second module: $(cat "$TMP/errno")" || return
+		either_refuses "live patch uplift_livepatch" "ftrace-direct user (uplift_$TWIN" || outcome=1
+		unload_both || outcome=1
 	done
-	return $ret
+	! is_loaded uplift_livepatch || loop_until 100 rmmod uplift_livepatch 2>/dev/null || complain "uplift_livepatch stays" || return
+	[ "$outcome" != "$KSFT_SKIP" ] || skip "no module that redirects by livepatch, and loads here" || return
+	return "$outcome"
 }
 
-# Parameters that mean nothing.
+has_bad_parameters()
+{
+	[ -n "$BAD_PARAMETERS" ]
+}
+
+# Parameters that mean nothing, where the module loads without them.
 test_wrong_words()
 {
-	need_modules && core || return
-	if [ -n "$(find_ko uplift_iomap)" ] && load "$(find_ko uplift_iomap)" scripts=100; then
-		rmmod uplift_iomap
-		refuses EINVAL "method=kprobe" "$(find_ko uplift_iomap)" method=kprobe || return
-		refuses EINVAL "scripts=0" "$(find_ko uplift_iomap)" scripts=0 || return
-	fi
-	[ -z "$(find_ko uplift_fslist)" ] || refuses EINVAL "show_symbol=schedule" "$(find_ko uplift_fslist)" show_symbol=schedule
+	need_core || return
+	for name in $(those has_bad_parameters); do
+		need_change "$name" || continue
+		unload_change || return
+		for word in $BAD_PARAMETERS; do
+			refuses EINVAL "$word" "$CHANGE_KO" "$word" || return
+		done
+	done
 }
 
-# PREEMPT_RT: what lives on spinning locks that do not sleep, or on the tick, refuses there.
+# PREEMPT_RT: a change refuses to load there, or to be turned on.
 test_realtime()
 {
 	is_realtime || skip "not a PREEMPT_RT kernel" || return
-	need_modules && core || return
-	for parameter in "" native=1; do
-		# shellcheck disable=SC2086 # empty or one word
-		refuses EOPNOTSUPP "unsupported: PREEMPT_RT" "$(find_ko uplift_fslist)" $parameter || return
+	need_core || return
+	for name in $(those true); do
+		of_change "$name"
+		case $REALTIME in
+		load)	for parameter in "" $IF_NATIVE; do
+				# shellcheck disable=SC2086 # empty or one word
+				refuses EOPNOTSUPP "unsupported: PREEMPT_RT" "$CHANGE_KO" $parameter || return
+			done ;;
+		switch)	not_turned_on || return ;;
+		esac
 	done
-	load "$(find_ko uplift_llc)" || complain "uplift_llc: $(cat "$TMP/errno")" || return
-	state >"$TMP/before"
-	log_line "uplift selftest $$ tracking"
-	ret=0
-	"$DIR/module_call" write "$DEBUG/uplift/llc/track" 1 >"$TMP/errno" && ret=1
-	log_line "uplift selftest $$ not tracking"
-	log_since "uplift selftest $$ tracking" | grep "^uplift[a-z_]*: " >"$TMP/lines"
-	ktap_print_msg "$(cat "$TMP/errno"): $(cat "$TMP/lines")"
-	state >"$TMP/after"
-	[ $ret = 0 ] && grep -qx EOPNOTSUPP "$TMP/errno" && [ "$(cat "$DEBUG/uplift/llc/track")" = 0 ] ||
-		complain "tracking is not refused" || ret=1
-	[ "$(wc -l <"$TMP/lines")" = 1 ] && grep -q "unsupported: PREEMPT_RT" "$TMP/lines" ||
-		complain "not one line in the log that says why" || ret=1
-	cmp "$TMP/before" "$TMP/after" || complain "the kernel changed" || ret=1
-	rmmod uplift_llc
-	return $ret
 }
 
-# Where nothing can be shown or switched, what is shown and switched there refuses; the list goes without.
+not_turned_on()
+{
+	load_change || complain "$MODULE: $(cat "$TMP/errno")" || return
+	leaves_alone says_once EOPNOTSUPP "unsupported: PREEMPT_RT" write "$UPLIFT/$SWITCH" "$ON" || return
+	[ "$(cat "$UPLIFT/$SWITCH")" = "$OFF" ] || complain "$SWITCH is $(cat "$UPLIFT/$SWITCH")" || return
+	unload_change
+}
+
+# Changes that are seen and switched there refuse; others work. One that is not for this kernel may say that first.
 test_no_debugfs()
 {
 	[ -n "$DEBUGFS" ] || skip "booted with debugfs" || return
-	need_modules && core || return
-	for name in $(each uplift_epoll uplift_iomap uplift_llc); do
-		refuses EOPNOTSUPP "no debugfs" "$(find_ko "$name")" || return
+	need_core || return
+	told=0
+	for name in $(those true); do
+		of_change "$name"
+		if [ "$NO_DEBUGFS" = works ]; then
+			load_change && works || complain "$MODULE: $(cat "$TMP/errno")" || return
+			rmmod "$MODULE" || return
+			continue
+		fi
+		refuses "EOPNOTSUPP|EEXIST|EBUSY|ENODEV" "no debugfs\|: native: \|: unaffected: " "$CHANGE_KO" || return
+		! grep -q "no debugfs" "$TMP/lines" || told=$((told + 1))
 	done
-	[ -n "$(find_ko uplift_fslist)" ] || return 0
-	load "$(find_ko uplift_fslist)" || load "$(find_ko uplift_fslist)" native=1 ||
-		complain "uplift_fslist: $(cat "$TMP/errno")" || return
-	cmp /proc/filesystems /proc/filesystems_cached || complain "the list differs" || return
-	rmmod uplift_fslist
+	[ $told -gt 0 ] || complain "no module says that there is no debugfs"
 }
 
 : "${DEBUGFS:=}"
-NUMBER=0
+NUMBER=0 SAMPLE=''
 begin
 run_tests

@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Everything at once, for a set time: arms are switched under epoll and file I/O
+# Everything at once, for a set time: arms are switched under loads and file I/O
 # that check what they get, modules and file systems come and go, CPUs too,
-# processes, memory pressure, ftrace, kprobes, and a live patch. Nobody may
-# notice anything. Run it with panic_on_warn. Needs root; takes over /dev/ram0
-# and /dev/ram1.
+# processes, memory pressure, ftrace, kprobes, and a livepatch. No job may notice
+# another. Run it with panic_on_warn. Needs root; takes over /dev/ram0 and
+# /dev/ram1.
 #
 # usage: storm.sh [SECONDS]
 #
@@ -13,14 +13,17 @@
 #   TORTURE        1, or everything is skipped
 #   STORM_SECONDS  as the argument (60)
 #   UPLIFT_KO_DIR  where the modules are (see find_ko)
-#   STORM_JOBS     which of them, by name (all that can run here)
-#   STORM_WITHOUT  which of them not
-#   STORM_BARE     1: nothing of ours is loaded, to see what the kernel warns of by itself
+#   STORM_JOBS     which jobs, by name (all that can run here)
+#   STORM_WITHOUT  which jobs not
+#   STORM_BARE     1: none of our modules is loaded, to see what the kernel warns of by itself
 #
-# Prints how often each of them did what it does. Exit: 0 pass, 1 fail, 4 skip.
-# Output is KTAP.
+# A change brings jobs of its own (STORM in lib.sh), a backport one of its name:
+# what programs see must be the same while its arm changes.
+#
+# Prints how many rounds each job did. Exit: 0 pass, 1 fail, 4 skip. Output is
+# KTAP.
 
-CHANGE=epoll
+CHANGE=storm
 DIR=$(cd "$(dirname "$0")" && pwd) || exit 1
 if [ ! -r "$DIR/redirect_lib.sh" ]; then
 	echo "storm.sh: no redirect_lib.sh beside it: install the selftests, and run it there" >&2
@@ -31,12 +34,12 @@ fi
 
 SECONDS_WANTED=${1:-${STORM_SECONDS:-60}}
 TRACING=/sys/kernel/tracing
-JOBS="epoll fio_xfs fio_ext4 iomap_arms iomap_module pipepoll fslist llc filesystems hotplug churn memory tracer probes"
-JOBS="$JOBS readers"
+CHANGES=$(all_changes)
+JOBS="fio_xfs fio_ext4 filesystems hotplug churn memory tracer probes readers"
 TESTS="storm quiet_end"
 RUNNING=
 
-# goes MODULE SAID: unload it; who reads one of its files holds it for as long as that takes (EAGAIN).
+# goes MODULE SAID: unload it; a reader of one of its files holds it for as long as that takes (EAGAIN).
 goes()
 {
 	loop_until 3000 unload_once "$1" "$2" || { echo "$1 stays: $(cat "$2")"; return 1; }
@@ -47,17 +50,16 @@ unload_once()
 	"$DIR/module_call" unload "$1" >"$2"
 }
 
-# A job's function does one round of what it does: 0, or a line and 1; what
-# cannot be done here ends it with $KSFT_SKIP at once.
-
-job_epoll()
+# storm_of NAME: of_change, without a module where none is to be loaded, or the kernel refuses it
+storm_of()
 {
-	SWITCHES=60 SWITCH_SECONDS=60 UPLIFT_CHANGE=epoll "$DIR/redirect_switch" -t switched_under_load >"$1.txt" 2>&1 || {
-		grep '^#' "$1.txt" | grep -v "RUN\|Starting\|Totals" | tail -n 5
-		return 1
-	}
-	sed -n 's/.*switched_under_load:\([0-9]*\) switches among.* \([0-9]*\) events on.*/\1 \2/p' "$1.txt" >>"$TMP/switched"
+	of_change "$1"
+	[ "${STORM_BARE:-}" != 1 ] && [ ! -e "$TMP/refused.$1" ] || CHANGE_KO=
 }
+
+# The function of a job, job_JOB, does one round of it and is given a path that begins the names of its own files. It
+# returns 0, or prints a line and returns 1; if it cannot be done here it ends with $KSFT_SKIP at once. Lines in the file
+# .sums are printed at the end. ROUND counts. Jobs of a change have that one's facts.
 
 # fio_round FS DISK NAME
 fio_round()
@@ -88,80 +90,26 @@ fio_round()
 job_fio_xfs() { fio_round xfs /dev/ram0 "$1"; }
 job_fio_ext4() { fio_round ext4 /dev/ram1 "$1"; }
 
-# The module may be gone for a moment, or on its way in or out.
-job_iomap_arms()
+# What programs see is the same while the arm of a backport changes.
+job_backport()
 {
-	[ -n "$IOMAP_KO" ] || return "$KSFT_SKIP"
-	for arm in null new off; do
-		echo $arm 2>/dev/null >$DEBUG/uplift/iomap/arm
-		# Who else switches waits for the same lock.
-		sleep 0.1
-	done
-	return 0
-}
-
-# Unloaded with tasks inside it stays; each second time it works by livepatch.
-job_iomap_module()
-{
-	[ -n "$IOMAP_KO" ] || return "$KSFT_SKIP"
-	sleep 2
-	echo off 2>/dev/null >$DEBUG/uplift/iomap/arm
-	rmmod uplift_iomap 2>/dev/null || return 0
-	method=ftrace-direct
-	[ $((ROUND % 2)) = 0 ] || [ -z "$LIVEPATCH_KO" ] || method=livepatch
-	"$DIR/module_call" load "$IOMAP_KO" scripts=50 method=$method >"$1.errno" ||
-		{ echo "uplift_iomap.ko: $(cat "$1.errno")"; return 1; }
-}
-
-# What a program sees of pipes is the same while the arm changes under it.
-job_pipepoll()
-{
-	[ -n "$PIPEPOLL_KO" ] || return "$KSFT_SKIP"
-	"$DIR/module_call" load "$PIPEPOLL_KO" >"$1.errno" || {
+	[ -n "$CHANGE_KO" ] || return "$KSFT_SKIP"
+	"$DIR/module_call" load "$CHANGE_KO" >"$1.errno" || {
 		# Where the kernel has the change, or cannot have it.
-		grep -qxE "EEXIST|ENODEV|EOPNOTSUPP" "$1.errno" && return "$KSFT_SKIP"
-		echo "uplift_pipepoll.ko: $(cat "$1.errno")"
+		grep -qxE "EEXIST|EBUSY|ENODEV|EOPNOTSUPP" "$1.errno" && return "$KSFT_SKIP"
+		echo "$MODULE.ko: $(cat "$1.errno")"
 		return 1
 	}
 	"$DIR/syscall_bench" --transcript "$ROUND" --calls 2000 >"$1.off" || { echo "no end in off"; return 1; }
 	for arm in null new off null new; do
-		echo $arm 2>/dev/null >$DEBUG/uplift/pipepoll/arm
+		echo $arm 2>/dev/null >"$UPLIFT/arm"
 		sleep 0.2
 	done &
 	"$DIR/syscall_bench" --transcript "$ROUND" --calls 2000 >"$1.switched" || { echo "no end"; return 1; }
 	wait $!
 	cmp -s "$1.off" "$1.switched" || { echo "not the same to programs in sequence $ROUND"; return 1; }
-	echo off >$DEBUG/uplift/pipepoll/arm || return
-	goes uplift_pipepoll "$1.errno"
-}
-
-job_fslist()
-{
-	[ -n "$FSLIST_KO" ] || return "$KSFT_SKIP"
-	"$DIR/module_call" load "$FSLIST_KO" >"$1.errno" || {
-		# Where the kernel has the change it has nothing to add.
-		grep -q EEXIST "$1.errno" && return "$KSFT_SKIP"
-		echo "uplift_fslist.ko: $(cat "$1.errno")"
-		return 1
-	}
-	for _ in 1 2 3 4 5; do
-		cat /proc/filesystems_cached >"$1.cached" || return 1
-	done
-	goes uplift_fslist "$1.errno"
-}
-
-job_llc()
-{
-	[ -n "$LLC_KO" ] || return "$KSFT_SKIP"
-	"$DIR/module_call" load "$LLC_KO" >"$1.errno" || { echo "uplift_llc.ko: $(cat "$1.errno")"; return 1; }
-	ret=0
-	echo 1 >$DEBUG/uplift/llc/track || ret=1
-	for file in domains.json processes migrations cas; do
-		cat $DEBUG/uplift/llc/$file >/dev/null || ret=1
-	done
-	[ $((ROUND % 2)) = 0 ] || echo 0 >$DEBUG/uplift/llc/track || ret=1
-	goes uplift_llc "$1.errno" || return
-	return $ret
+	echo off >"$UPLIFT/arm" || return
+	goes "$MODULE" "$1.errno"
 }
 
 job_filesystems()
@@ -202,10 +150,11 @@ job_memory()
 	sleep 1
 }
 
+# The functions that are redirected are traced as well.
 job_tracer()
 {
 	[ -w $TRACING/set_ftrace_filter ] || return "$KSFT_SKIP"
-	printf 'iomap_iter\ndo_epoll_wait\nep_send_events\n' | while read -r function; do
+	sed -n 's/^function: *//p' $DEBUG/uplift/*/stats 2>/dev/null | while read -r function; do
 		echo "$function" 2>/dev/null >>$TRACING/set_ftrace_filter
 	done
 	echo function >$TRACING/current_tracer || return
@@ -232,16 +181,38 @@ job_readers()
 	find $DEBUG/uplift -type f 2>/dev/null | while read -r file; do
 		cat "$file" >/dev/null 2>&1
 	done
-	cat /proc/filesystems_cached >/dev/null 2>&1
+	for file in $ALL_FILES; do
+		cat "$file" >/dev/null 2>&1
+	done
 	sleep 0.1
 }
+
+# add_jobs: the changes' own, with whose they are in OWNERS, and their files in ALL_FILES
+add_jobs()
+{
+	for name in $CHANGES; do
+		of_change "$name"
+		for job in $STORM; do
+			JOBS="$JOBS $job"
+			OWNERS="$OWNERS $job:$name"
+		done
+		ALL_FILES="$ALL_FILES $FILES"
+	done
+}
+OWNERS='' ALL_FILES=''
 
 # job NAME: rounds until the time is up or a round fails
 job()
 {
+	function=job_$1
+	owner=${OWNERS##* "$1:"}
+	if [ "$owner" != "$OWNERS" ]; then
+		storm_of "${owner%% *}"
+		! all_backports | grep -qx "$1" || function=job_backport
+	fi
 	ROUND=0
 	while [ ! -e "$TMP/stop" ]; do
-		"job_$1" "$TMP/$1" >"$TMP/$1.said" 2>&1
+		"$function" "$TMP/$1" >"$TMP/$1.said" 2>&1
 		case $? in
 		0)	;;
 		"$KSFT_SKIP") echo skipped >"$TMP/$1.rounds"; return ;;
@@ -262,25 +233,35 @@ chosen()
 	done
 }
 
-test_storm()
+# load_first: the modules that are there before the jobs begin; one that refuses this kernel is left out
+load_first()
 {
 	if [ "${STORM_BARE:-}" = 1 ]; then
 		LIVEPATCH_KO=
-	else
-		need_module || return
+		return
 	fi
-	IOMAP_KO=$(find_ko_of uplift_iomap)
-	PIPEPOLL_KO=$(find_ko_of uplift_pipepoll)
-	FSLIST_KO=$(find_ko_of uplift_fslist)
-	LLC_KO=$(find_ko_of uplift_llc)
-	modprobe brd rd_nr=2 rd_size=327680 2>/dev/null
+	[ -n "$CORE_KO" ] || skip "no uplift.ko: make modules, or set UPLIFT_KO_DIR" || return
+	ensure_core || return
 	if [ -n "$LIVEPATCH_KO" ] && [ -d /sys/kernel/livepatch ]; then
 		ensure_livepatch || return
 	fi
-	if [ -n "$IOMAP_KO" ] && ! load "$IOMAP_KO" scripts=50; then
-		grep -qxE "EEXIST|ENODEV|EOPNOTSUPP|EBUSY" "$TMP/errno" || complain "uplift_iomap.ko: $(cat "$TMP/errno")" || return
-		IOMAP_KO=
-	fi
+	for name in $CHANGES; do
+		of_change "$name"
+		[ -n "$STORM_LOADED" ] || continue
+		need_change "$name"
+		case $? in
+		0)	;;
+		"$KSFT_SKIP") : >"$TMP/refused.$name" ;;
+		*)	return 1 ;;
+		esac
+	done
+}
+
+test_storm()
+{
+	load_first || return
+	add_jobs
+	modprobe brd rd_nr=2 rd_size=327680 2>/dev/null
 	for name in $(chosen); do
 		job "$name" &
 		RUNNING="$RUNNING $!"
@@ -297,8 +278,9 @@ test_storm()
 	for name in $(chosen); do
 		ktap_print_msg "$name: $(cat "$TMP/$name.rounds" 2>/dev/null || echo 0)"
 	done
-	[ ! -s "$TMP/switched" ] ||
-		ktap_print_msg "epoll's arm: $(awk '{ n += $1; e += $2 } END { printf "%d switches, %.0f events", n, e }' "$TMP/switched")"
+	for file in "$TMP"/*.sums; do
+		[ ! -e "$file" ] || ktap_print_msg "$(basename "$file" .sums): $(sums <"$file")"
+	done
 	bad=0
 	for file in "$TMP"/*.failed; do
 		[ -e "$file" ] || continue
@@ -309,22 +291,22 @@ test_storm()
 	return $bad
 }
 
-find_ko_of()
+# sums: of lines of numbers, each with a word behind it, one such line
+sums()
 {
-	[ "${STORM_BARE:-}" != 1 ] || return 0
-	(CHANGE=${1#uplift_} && find_ko "$1")
+	awk '{ for (i = 1; i < NF; i += 2) sum[i] += $i; line = $0 }
+		END { n = split(line, word); for (i = 1; i < n; i += 2) printf "%.0f %s ", sum[i], word[i + 1] }'
 }
 
 # Everything can be taken away again, and nothing has leaked.
 test_quiet_end()
 {
-	[ ! -e "$UPLIFT/arm" ] || echo off >"$UPLIFT/arm"
-	for change in iomap pipepoll; do
-		[ ! -e $DEBUG/uplift/$change/arm ] || echo off >$DEBUG/uplift/$change/arm
+	for name in $CHANGES; do
+		of_change "$name"
+		! is_loaded "$MODULE" || turn off || complain "$MODULE cannot be turned off" || return
+		loop_until 300 ensure_unloaded 2>/dev/null || complain "$MODULE stays" || return
 	done
-	for module in uplift_iomap uplift_pipepoll uplift_llc uplift_fslist uplift_epoll uplift_livepatch uplift; do
-		! is_loaded $module || loop_until 300 rmmod $module 2>/dev/null || complain "$module stays" || return
-	done
+	unload_core || return
 	for fs in xfs ext4; do
 		! grep -q " $TMP/mnt.$fs " /proc/mounts || umount "$TMP/mnt.$fs" || complain "$fs stays mounted" || return
 	done
@@ -341,12 +323,8 @@ cleanup_more()
 	for fs in xfs ext4; do
 		! grep -q " $TMP/mnt.$fs " /proc/mounts || umount "$TMP/mnt.$fs"
 	done
-	for change in iomap pipepoll; do
-		echo off 2>/dev/null >$DEBUG/uplift/$change/arm
-	done
-	for module in uplift_iomap uplift_pipepoll uplift_llc uplift_fslist; do
-		! is_loaded $module || rmmod $module 2>/dev/null
-	done
+	# shellcheck disable=SC2086 # names
+	unload_changes $CHANGES
 }
 
 [ "${TORTURE:-}" = 1 ] || {

@@ -1,66 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Switching the arms of a redirected function while everything uses it.
+ * Switching the arms of epoll_wait() while everything uses it.
  *
- * Load on every CPU that notices one event too many or too few, a task that
- * sleeps in epoll_wait() through all of it, and everything that can be done
- * wrong with the arm file. Without the module the same load runs in the one arm
- * that there is: what fails then is the test.
+ * Load on every CPU that notices one event too many or too few, and a task that
+ * sleeps in epoll_wait() through all of it. Without the module the same load
+ * runs in the one arm that there is: a failure then is one of the test. What can
+ * be done wrong with the arm file is in arm_switch.c.
  *
- * Environment: UPLIFT_CHANGE (epoll); SWITCHES (1000); SWITCH_SECONDS, after
- * which there are as many as there were (no limit).
+ * Environment: SWITCHES (1000); SWITCH_SECONDS, after which the number of
+ * switches that there were is enough (no limit).
  */
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <linux/types.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
 
-#include "kselftest_harness.h"
-#include "arm_util.h"
-#include "patience.h"
+#include "arm_test.h"
 
+#define CHANGE		"epoll"
+#define MODULE		"uplift_epoll"
 #define MAX_CPUS	16
-#define WITHIN		60	/* seconds until an event counts as lost */
 #define QUIT		0xffff	/* data of the item that ends a consumer */
-
-static const char *change(void)
-{
-	const char *name = getenv("UPLIFT_CHANGE");
-
-	return name ? name : "epoll";
-}
-
-static long switches(void)
-{
-	const char *n = getenv("SWITCHES");
-
-	return n ? atol(n) : 1000;
-}
 
 static double switch_seconds(void)
 {
 	const char *n = getenv("SWITCH_SECONDS");
 
 	return n ? atof(n) : 1e9;
-}
-
-/* The arms that are offered, found by asking for them; leaves it off. */
-static int offered(const char **arms)
-{
-	static const char * const all[] = { "off", "null", "new", "batch" };
-	int i, n = 0;
-
-	for (i = 0; i < ARRAY_SIZE(all); i++)
-		if (!arm_write(change(), all[i], strlen(all[i])))
-			arms[n++] = all[i];
-	if (n)
-		arm_set(change(), "off");
-	return n;
 }
 
 /*
@@ -271,7 +239,7 @@ static void stream_free(struct stream *s)
 	close(s->ack);
 }
 
-/* Somebody who sleeps in epoll_wait() and must not be woken but by an event. */
+/* A task that sleeps in epoll_wait(), which only an event may wake. */
 
 struct sleeper {
 	pthread_t thread;
@@ -324,12 +292,12 @@ FIXTURE(arm) {
 
 FIXTURE_SETUP(arm)
 {
-	self->count = offered(self->arms);
+	self->count = arms_offered(CHANGE, self->arms);
 }
 
 FIXTURE_TEARDOWN(arm)
 {
-	arm_set(change(), "off");
+	arm_set(CHANGE, "off");
 }
 
 /* 10,000 switches take an hour of a CPU in a guest, and it may have less than one. */
@@ -349,7 +317,7 @@ TEST_F_TIMEOUT(arm, switched_under_load, 6 * 3600)
 	per_arm = self->count ? self->count : 1;
 	for (i = 0; i < per_arm; i++) {
 		if (self->count)
-			ASSERT_EQ(0, arm_set(change(), self->arms[i]));
+			ASSERT_EQ(0, arm_set(CHANGE, self->arms[i]));
 		ASSERT_TRUE(sleeper_start(&sleeper[i]));
 	}
 	for (i = 0; i < n * KINDS; i++) {
@@ -372,7 +340,7 @@ TEST_F_TIMEOUT(arm, switched_under_load, 6 * 3600)
 			fflush(NULL);
 		}
 		if (self->count) {
-			ret = arm_set(change(), self->arms[done % self->count]);
+			ret = arm_set(CHANGE, self->arms[done % self->count]);
 			if (ret)
 				break;
 		}
@@ -413,115 +381,6 @@ TEST_F_TIMEOUT(arm, switched_under_load, 6 * 3600)
 	       self->count, (unsigned long long)events_seen, n);
 }
 
-/* What is not the name of an arm changes nothing. */
-TEST_F(arm, bad_words)
-{
-	static const char * const words[] = {
-		"", "\n", " ", "OFF", "Null", "newer", "ne", "batchh", "off null", "off\nnull", "0",
-		"1", "%s%n", "\xff\xfe", "../off", "null\r\n",
-	};
-	const char *nowhere = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	static char text[70000];
-	char is[64];
-	int i, ret;
-
-	if (!self->count)
-		SKIP(return, "no %s/%s/arm: the module is not loaded", UPLIFT_DEBUG, change());
-	ASSERT_EQ(0, arm_set(change(), "null"));
-	for (i = 0; i < ARRAY_SIZE(words); i++) {
-		errno = 0;
-		ret = arm_write(change(), words[i], strlen(words[i]));
-		/* Nothing written may be nothing done. */
-		if (*words[i])
-			EXPECT_EQ(-EINVAL, ret) {
-				TH_LOG("word %d", i);
-			}
-		EXPECT_STREQ("null", arm_now(change(), is, sizeof(is)));
-	}
-	memset(text, 'n', sizeof(text));
-	EXPECT_NE(0, arm_write(change(), text, sizeof(text)));
-	EXPECT_NE(0, arm_write(change(), text, 4096));
-	EXPECT_STREQ("null", arm_now(change(), is, sizeof(is)));
-	EXPECT_EQ(-EFAULT, arm_write(change(), nowhere, 4));
-	/* As echo writes it. */
-	EXPECT_EQ(0, arm_write(change(), "off\n", 4));
-	EXPECT_STREQ("off", arm_now(change(), is, sizeof(is)));
-}
-
-/* Who is not root sees nothing of it, and changes nothing. */
-TEST_F(arm, other_users)
-{
-	static const char * const files[] = { "arm", "stats", "verdict" };
-	int status, i;
-	pid_t pid;
-
-	if (!self->count)
-		SKIP(return, "no %s/%s/arm: the module is not loaded", UPLIFT_DEBUG, change());
-	pid = fork();
-	ASSERT_GE(pid, 0);
-	if (!pid) {
-		char text[64];
-
-		if (setgid(65534) || setuid(65534))
-			_exit(3);
-		for (i = 0; i < ARRAY_SIZE(files); i++)
-			if (arm_read(change(), files[i], text, sizeof(text)) != -EACCES)
-				_exit(1);
-		_exit(arm_write(change(), "null", 4) == -EACCES ? 0 : 2);
-	}
-	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	EXPECT_EQ(0, status);
-}
-
-struct writers {
-	const char **arms;
-	int count;
-	atomic_int running, failed;
-};
-
-static void *write_arms(void *arg)
-{
-	static atomic_int number;
-	unsigned int seed = atomic_fetch_add(&number, 1);
-	struct writers *w = arg;
-	int i;
-
-	for (i = 0; i < switches() / 16 + 1; i++)
-		if (arm_set(change(), w->arms[rand_r(&seed) % w->count]))
-			atomic_fetch_add(&w->failed, 1);
-	atomic_fetch_sub(&w->running, 1);
-	return NULL;
-}
-
-/* Several writers: each is served, and what is read is an arm at every moment. */
-TEST_F_TIMEOUT(arm, concurrent_writers, 300)
-{
-	struct writers w = { .arms = self->arms, .count = self->count, .running = 4 };
-	char is[64], stat[64];
-	pthread_t thread[4];
-	int i, k;
-
-	if (!self->count)
-		SKIP(return, "no %s/%s/arm: the module is not loaded", UPLIFT_DEBUG, change());
-	for (i = 0; i < 4; i++)
-		ASSERT_EQ(0, pthread_create(&thread[i], NULL, write_arms, &w));
-	while (atomic_load(&w.running)) {
-		arm_now(change(), is, sizeof(is));
-		for (k = 0; k < self->count && strcmp(is, self->arms[k]); k++)
-			;
-		ASSERT_LT(k, self->count) {
-			TH_LOG("arm reads '%s'", is);
-		}
-	}
-	for (i = 0; i < 4; i++)
-		pthread_join(thread[i], NULL);
-	EXPECT_EQ(0, w.failed);
-	arm_now(change(), is, sizeof(is));
-	EXPECT_LE(0, arm_stat(change(), "inside", NULL, 0));
-	arm_stat(change(), "arm", stat, sizeof(stat));
-	EXPECT_STREQ(is, stat);
-}
-
 /* Calls are counted where they go. */
 TEST_F(arm, calls_counted)
 {
@@ -531,23 +390,21 @@ TEST_F(arm, calls_counted)
 	int i, k, ep = epoll_create1(0), fd = eventfd(1, 0);
 
 	if (!self->count)
-		SKIP(return, "no %s/%s/arm: the module is not loaded", UPLIFT_DEBUG, change());
-	if (strcmp(change(), "epoll"))
-		SKIP(return, "epoll's");
+		SKIP(return, "no %s/%s/arm: the module is not loaded", UPLIFT_DEBUG, CHANGE);
 	ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_ADD, fd, &event));
 	for (i = 1; i < self->count; i++) {
 		snprintf(key, sizeof(key), "calls_%s", self->arms[i]);
-		ASSERT_EQ(0, arm_set(change(), self->arms[i]));
-		before = arm_stat(change(), key, NULL, 0);
+		ASSERT_EQ(0, arm_set(CHANGE, self->arms[i]));
+		before = arm_stat(CHANGE, key, NULL, 0);
 		ASSERT_LE(0, before);
 		for (k = 0; k < 100; k++)
 			ASSERT_EQ(1, epoll_wait(ep, &event, 1, 0));
-		EXPECT_LE(before + 100, arm_stat(change(), key, NULL, 0));
-		ASSERT_EQ(0, arm_set(change(), "off"));
-		before = arm_stat(change(), key, NULL, 0);
+		EXPECT_LE(before + 100, arm_stat(CHANGE, key, NULL, 0));
+		ASSERT_EQ(0, arm_set(CHANGE, "off"));
+		before = arm_stat(CHANGE, key, NULL, 0);
 		for (k = 0; k < 100; k++)
 			ASSERT_EQ(1, epoll_wait(ep, &event, 1, 0));
-		EXPECT_EQ(before, arm_stat(change(), key, NULL, 0));
+		EXPECT_EQ(before, arm_stat(CHANGE, key, NULL, 0));
 	}
 	close(ep);
 	close(fd);
@@ -560,35 +417,31 @@ TEST_F(arm, calls_counted)
  */
 TEST_F_TIMEOUT(arm, unload_refused, 300)
 {
-	char function[64] = "", name[64];
+	char function[64] = "";
 	struct sleeper sleeper;
 	bool sleeps;
 	int i, k;
 
 	if (!self->count)
-		SKIP(return, "no %s/%s/arm: the module is not loaded", UPLIFT_DEBUG, change());
-	snprintf(name, sizeof(name), "uplift_%s", change());
-	arm_stat(change(), "function", function, sizeof(function));
+		SKIP(return, "no %s/%s/arm: the module is not loaded", UPLIFT_DEBUG, CHANGE);
+	arm_stat(CHANGE, "function", function, sizeof(function));
 	sleeps = !strcmp(function, "do_epoll_wait");
 	for (i = 1; i < self->count; i++) {
-		ASSERT_EQ(0, arm_set(change(), self->arms[i]));
+		ASSERT_EQ(0, arm_set(CHANGE, self->arms[i]));
 		ASSERT_TRUE(sleeper_start(&sleeper));
-		for (k = 0; k < 5; k++) {
-			EXPECT_EQ(-1, syscall(SYS_delete_module, name, O_NONBLOCK));
-			EXPECT_EQ(EAGAIN, errno);
-		}
+		for (k = 0; k < 5; k++)
+			EXPECT_EQ(-EAGAIN, module_unload(MODULE));
 		if (sleeps)
-			EXPECT_LE(1, arm_stat(change(), "inside", NULL, 0));
-		ASSERT_EQ(0, arm_set(change(), "off"));
+			EXPECT_LE(1, arm_stat(CHANGE, "inside", NULL, 0));
+		ASSERT_EQ(0, arm_set(CHANGE, "off"));
 		if (sleeps) {
-			EXPECT_LE(1, arm_stat(change(), "inside", NULL, 0));
-			EXPECT_EQ(-1, syscall(SYS_delete_module, name, O_NONBLOCK));
-			EXPECT_EQ(EAGAIN, errno);
+			EXPECT_LE(1, arm_stat(CHANGE, "inside", NULL, 0));
+			EXPECT_EQ(-EAGAIN, module_unload(MODULE));
 		}
 		EXPECT_EQ(-1000, sleeper.result);
 		EXPECT_TRUE(thread_sleeps(sleeper.tid));
 		EXPECT_EQ(1, sleeper_end(&sleeper));
-		EXPECT_TRUE(loop_until(WITHIN, !arm_stat(change(), "inside", NULL, 0)));
+		EXPECT_TRUE(loop_until(WITHIN, !arm_stat(CHANGE, "inside", NULL, 0)));
 	}
 	TH_LOG("%s, arms: %d", function, self->count);
 }
