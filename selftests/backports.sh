@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Tests every backport of modules/backports on the running kernel. What a
-# backport does is not known here, only that what programs can see must not
-# depend on the arm: a long random sequence of calls on pipes, sockets, eventfds
-# and epolls has to give the same in off, null and new, alone and while arms are
-# switched. Where the module is not there, or refuses, that is skipped.
+# Tests every backport of modules/backports on the running kernel. Without knowing
+# what a backport does: results that programs can see must not depend on the arm.
+# A long random sequence of calls on pipes, sockets, eventfds and epoll descriptors
+# has to give the same in off, null and new, alone and while arms are switched.
+# Backports without a module here, or that refuse this kernel, are skipped.
 #
 # usage: backports.sh [short|long]
 #
@@ -46,7 +46,7 @@ TESTS="$TESTS kernel_log"
 # shellcheck source=selftests/redirect_lib.sh
 . "$DIR/redirect_lib.sh"
 
-# of BACKPORT TEST: with the variables of the library for that one
+# of BACKPORT TEST: runs a test of the library for that backport
 of()
 {
 	if [ "$CHANGE" != "$1" ]; then
@@ -59,7 +59,7 @@ of()
 	"test_$2"
 }
 
-# transcript ARM: what programs see in it, of every seed
+# transcript ARM: the results that programs see in it, for every seed
 transcript()
 {
 	seed=0
@@ -69,7 +69,7 @@ transcript()
 	done >"$TMP/transcript.$CHANGE.$1"
 }
 
-# Both arms against off, in which the kernel does it by itself.
+# Both arms against off, the kernel's own function.
 same()
 {
 	[ -x "$DIR/syscall_bench" ] || complain "no syscall_bench beside this script" || return
@@ -77,7 +77,7 @@ same()
 	before=$(stat_of "calls_$1")
 	transcript "$1" || complain "the sequence did not get to its end" || return
 	ktap_print_msg "$(wc -l <"$TMP/transcript.$CHANGE.$1") sequences of $CALLS calls, $(($(stat_of "calls_$1") - before)) through $1"
-	# of those that are measured by other calls there may be none
+	# calls may be 0: the transcript need not reach the function of every backport
 	into_arm off
 	transcript off || return
 	cmp -s "$TMP/transcript.$CHANGE.off" "$TMP/transcript.$CHANGE.$1" ||

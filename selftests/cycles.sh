@@ -33,8 +33,7 @@ esac
 export SWITCHES
 
 CHANGES=$(all_changes)
-# shellcheck disable=SC2086 # names, a line each
-TESTS="core $(echo $CHANGES) switches unloaded kernel_log"
+TESTS="core $CHANGES switches unloaded kernel_log"
 
 # reads: options of module_cycle for the files that the change has beside its verdict
 reads()

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Tests uplift_epoll.ko on the running kernel: that no program can tell one arm
-# from another but by time, and that switching, refusing and unloading do what
-# they say. Without the module, the same of the kernel as it stands. Needs root.
+# Tests uplift_epoll.ko on the running kernel: no program can tell one arm from
+# another except by time, and switching, refusing and unloading do what they say.
+# Without the module the same tests run on the kernel as it is. Needs root.
 #
 # usage: epoll.sh [short|long]
 #
@@ -15,9 +15,8 @@
 #   PARAMETERS     for uplift_epoll.ko, which has none so far
 #   ONLY           names of the tests to run, as KTAP prints them (all)
 #
-# upstream_* run epoll_wakeup_test of the kernel's own kselftests, if it lies
-# beside this script; in the short form only those of its tests that do not
-# wait for a second or more.
+# upstream_* run epoll_wakeup_test of the kernel's own kselftests, if it is beside
+# this script; the short form leaves out tests that wait for a second or more.
 #
 # Exit: 0 pass, 1 fail, 2 usage, 4 skip. Output is KTAP.
 
@@ -37,7 +36,7 @@ long)	: "${SWITCHES:=1000}" "${EPOLL_OPS:=500000}" ;;
 *)	echo "usage: epoll.sh [short|long]" >&2; exit 2 ;;
 esac
 export SWITCHES EPOLL_OPS
-# Of upstream's 64: those that do not wait for a second or more.
+# Upstream's 64 tests without those that wait for a second or more.
 QUICK="epoll1 epoll2 epoll3 epoll6 epoll7 epoll9 epoll13 epoll17 epoll63 epoll64"
 
 TESTS="load load_twice events_off events_null events_new events_batch switch_arms ftrace_off"
@@ -74,15 +73,15 @@ upstream_run()
 	grep -E '^(not )?ok ' "$TMP/upstream.txt" | sed 's/^\(.*ok\) [0-9]* */\1 /' | sort >"$list"
 }
 
-# Which of them ran into their harness's 30 s.
+# upstream_late: names of the tests that ran into the harness's limit of 30 s
 upstream_late()
 {
 	sed -n 's/^# \([a-z0-9]*\): Test terminated by timeout.*/\1/p' "$TMP/upstream.txt"
 }
 
-# slow ARM TEST: a test ran out of time in an arm. Three of them spin on all CPUs,
-# which is too much where a CPU is emulated on a busy host: with the stock
-# kernel, too. That has to be seen, or else the arm is to blame.
+# slow ARM TEST: a test ran out of time in an arm. Three tests spin on all CPUs,
+# which is too much for emulated CPUs on a busy host, also with the stock kernel.
+# Unless that is seen in the arm off as well, the arm is to blame.
 slow()
 {
 	case " $SLOW " in
@@ -111,7 +110,7 @@ slow()
 }
 SLOW=
 
-# What upstream's test says of each of its tests, compared with what it says in off.
+# upstream ARM: upstream's results, compared with those in off
 upstream()
 {
 	[ -x "$DIR/epoll_wakeup_test" ] ||

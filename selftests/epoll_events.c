@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Delivery of epoll's events, in whatever arm the kernel is in.
+ * Delivery of epoll's events, in the arm that is on.
  *
- * What must not change with the way events are copied: which items are
- * delivered, in what order, what becomes of the rest when the copy faults at
- * any byte of any event, and what each kind of trigger leaves behind. Most
- * tests state that themselves. random_operations has a model of the ready list,
- * order included, and compares every wait with it: a reordering that no other
- * test thought of shows there.
+ * However events are copied, these must stay as they are: which items are
+ * delivered and in what order, where the rest stays when the copy faults at any
+ * byte of any event, and what each kind of trigger leaves behind. Most tests
+ * state that themselves. random_operations has a model of the ready list, order
+ * included, and compares every wait with it: it finds reorderings that no other
+ * test covers.
  *
  * Environment: EPOLL_OPS, operations of the random test (20000); EPOLL_SEED.
  */
@@ -62,7 +62,7 @@ static int by_pwait2(int ep, void *events, int max)
 	return n < 0 ? -errno : n;
 }
 
-/* As a 32-bit task calls: the event's layout is the same there. @events below 4 GiB. */
+/* As a 32-bit task does it, with the same layout of the event. @events below 4 GiB. */
 static int by_int80(int ep, void *events, int max)
 {
 #if defined(__x86_64__)
@@ -79,7 +79,7 @@ static int by_int80(int ep, void *events, int max)
 
 typedef int wait_fn(int ep, void *events, int max);
 
-/* Does this kernel take 32-bit system calls? Asked in a process that may die of it. */
+/* Does this kernel take 32-bit system calls? Tried in a child, which may be killed. */
 static bool has_int80(void)
 {
 	int status;
@@ -93,8 +93,8 @@ static bool has_int80(void)
 }
 
 /*
- * Memory for events that ends where @end is: what follows cannot be written. The
- * hole is made last: a mapping that is made after it may come to lie in it.
+ * Memory for events that can be written up to @end, and not behind it. The hole
+ * is made last, as a later mapping might fill it.
  */
 enum { END_PROT_NONE, END_READ_ONLY, END_UNMAPPED, ENDS };
 
@@ -127,7 +127,7 @@ static bool buffer_make(struct buffer *b, int kind)
 static void buffer_free(struct buffer *b)
 {
 	munmap(b->map, b->end - b->map);
-	/* What follows may be somebody else's by now where it was unmapped. */
+	/* Another mapping may have filled the hole behind it. */
 }
 
 static struct epoll_event *event_at(void *events, int i)
@@ -158,7 +158,7 @@ static void drain(int fd)
 		abort();
 }
 
-/* Data of item @i: every byte says something, so that a torn copy shows. */
+/* Data of item @i: all bytes differ, so that a torn copy shows. */
 static __u64 data_of(int i)
 {
 	return 0xa5a5000000000000u | (__u64)i << 32 | (0xc3c30000u | i);
@@ -299,7 +299,7 @@ TEST_F(fault, every_byte)
 					TH_LOG("event %d, byte %u, kind %d", k, byte, kind);
 				}
 				ASSERT_TRUE(in_order(start, k, 0, FAULT_ITEMS));
-				/* It and all after it, then those that are level-triggered. */
+				/* It and all after it, then the level-triggered ones. */
 				rest = variant->trigger ? FAULT_ITEMS - k : FAULT_ITEMS;
 				n = variant->wait(s->ep, self->buffer[kind].map, FAULT_ITEMS + 8);
 				ASSERT_EQ(rest, n) {
@@ -313,7 +313,7 @@ TEST_F(fault, every_byte)
 			}
 }
 
-/* Faults again and again: the same items, each time, and at last every one of them once. */
+/* Repeated faults: the same items each time, and in the end each of them once. */
 TEST_F(fault, repeated)
 {
 	struct set *s = &self->set;
@@ -336,7 +336,7 @@ TEST_F(fault, repeated)
 	ASSERT_EQ(variant->trigger ? 0 : FAULT_ITEMS, n);
 }
 
-/* Pages that are not there yet, or shared with a child, are no fault. */
+/* Pages that are not mapped yet, or shared with a child, are no fault. */
 TEST_F(fault, none_on_fresh_pages)
 {
 	struct buffer *b = &self->buffer[END_PROT_NONE];
@@ -473,13 +473,13 @@ TEST(oneshot_rearm)
 	set_ready(&s);
 	ASSERT_EQ(10, by_wait(s.ep, events, 10));
 	ASSERT_TRUE(in_order(events, 10, 0, 16));
-	/* Those that were delivered are off, whatever happens to them. */
+	/* Delivered items are off, also when their files become ready again. */
 	set_ready(&s);
 	ASSERT_EQ(6, by_wait(s.ep, events, 16));
 	ASSERT_TRUE(in_order(events, 6, 10, 16));
 	set_ready(&s);
 	ASSERT_EQ(0, by_wait(s.ep, events, 16));
-	/* In the order of arming, as they are ready still. */
+	/* In the order of arming, as they are still ready. */
 	for (i = 15; i >= 0; i--)
 		ASSERT_EQ(0, ctl(s.ep, EPOLL_CTL_MOD, s.fd[i], EPOLLIN | EPOLLONESHOT,
 				 data_of(15 - i)));
@@ -541,8 +541,8 @@ TEST(unready_before_wait)
 }
 
 /*
- * Behind a fault nothing has happened: what is not ready there keeps its place,
- * and has it when it is ready again before the next wait.
+ * A fault leaves the items behind it untouched: one that is not ready keeps its
+ * place, also if it is ready again before the next wait.
  */
 TEST(unready_behind_fault)
 {
@@ -569,8 +569,8 @@ TEST(unready_behind_fault)
 }
 
 /*
- * Of a file that tells each change once: /proc/self/mounts. What it has said to
- * a wait that faulted is lost, so it must not be asked before it is its turn.
+ * A file that reports each change once: /proc/self/mounts. A report to a wait
+ * that faults is lost, so the file must not be polled before its turn.
  */
 TEST(told_once_behind_fault)
 {
@@ -584,7 +584,7 @@ TEST(told_once_behind_fault)
 	mounts = open("/proc/self/mounts", O_RDONLY | O_CLOEXEC);
 	ASSERT_LE(0, mounts);
 	ASSERT_TRUE(buffer_make(&b, END_PROT_NONE));
-	/* A page that is there already, as one that is not would be filled in first. */
+	/* A page that is mapped already: one that is not would be faulted in first. */
 	memset(b.end - EVENT, 0, EVENT);
 	ASSERT_TRUE(set_make(&s, 2, EPOLLIN));
 	ASSERT_EQ(0, ctl(s.ep, EPOLL_CTL_ADD, mounts, EPOLLPRI, data_of(2)));
@@ -649,7 +649,7 @@ TEST(closed_while_pending)
 	set_free(&s);
 }
 
-/* Deleted or changed while pending, and the rest keeps its order. */
+/* Items deleted or changed while pending: the rest keeps its order. */
 TEST(changed_while_pending)
 {
 	char events[20 * EVENT];
@@ -658,7 +658,7 @@ TEST(changed_while_pending)
 	ASSERT_TRUE(set_make(&s, 8, EPOLLIN));
 	set_ready(&s);
 	ASSERT_EQ(0, ctl(s.ep, EPOLL_CTL_DEL, s.fd[0], 0, 0));
-	/* Keeps its place; is passed over when nothing it wants is there. */
+	/* Keeps its place; passed over when none of its events is ready. */
 	ASSERT_EQ(0, ctl(s.ep, EPOLL_CTL_MOD, s.fd[1], EPOLLIN, data_of(1)));
 	ASSERT_EQ(0, ctl(s.ep, EPOLL_CTL_MOD, s.fd[2], EPOLLPRI, data_of(2)));
 	ASSERT_EQ(6, by_wait(s.ep, events, 20));
@@ -692,14 +692,14 @@ TEST(nested)
 		ASSERT_EQ(2, by_wait(ep[0], events, 8));
 		ASSERT_TRUE(in_order(events, 1, 101, 1000));
 		ASSERT_TRUE(in_order(event_at(events, 1), 1, 0, 1000));
-		/* Asking the outer one takes nothing from the inner ones. */
+		/* A wait on the outer one takes nothing from the inner ones. */
 		for (i = 1; i < depth - 1; i++) {
 			ASSERT_EQ(1, by_wait(ep[i], events, 8));
 			ASSERT_TRUE(in_order(events, 1, 101 + i, 1000));
 		}
 		ASSERT_EQ(1, by_wait(ep[depth - 1], events, 8));
 		ASSERT_TRUE(in_order(events, 1, depth - 1, 1000));
-		/* Gone at the bottom: gone all the way up. */
+		/* Not ready at the bottom: not ready all the way up. */
 		drain(own[depth - 1]);
 		ASSERT_EQ(1, by_wait(ep[0], events, 8));
 		ASSERT_TRUE(in_order(events, 1, 0, 1000));
@@ -804,7 +804,7 @@ TEST(exclusive_wakes_one)
  * EPOLLWAKEUP: the item's wakeup source is active while it is pending.
  */
 
-/* Of the wakeup sources of that name, how many are active? -1: cannot be told. */
+/* How many of the wakeup sources of that name are active? -1: unknown. */
 static int active_sources(const char *name)
 {
 	char line[512], is[128];
@@ -849,7 +849,7 @@ TEST(wakeup_sources)
 		ASSERT_EQ(trigger[t] ? 7 : 12, active_sources("[eventfd]"));
 		ASSERT_EQ(trigger[t] ? 7 : 12, by_wait(s.ep, events, 16));
 		ASSERT_EQ(trigger[t] ? 0 : 12, active_sources("[eventfd]"));
-		/* Found unready by a wait: let go. */
+		/* A wait finds it unready: the source is released. */
 		for (i = 0; i < s.n; i++)
 			drain(s.fd[i]);
 		ASSERT_EQ(0, by_wait(s.ep, events, 16));
@@ -912,7 +912,7 @@ TEST(signals)
 	drain(set.fd[0]);
 	ASSERT_EQ(0, pthread_sigmask(SIG_UNBLOCK, &block, NULL));
 	EXPECT_EQ(3, caught);
-	/* A signal that kills does. */
+	/* A fatal signal interrupts. */
 	pid = fork();
 	ASSERT_GE(pid, 0);
 	if (!pid) {
@@ -927,7 +927,7 @@ TEST(signals)
 	set_free(&set);
 }
 
-/* Asleep when the first of several comes; the waker's CPU may be the sleeper's. */
+/* Asleep when the first of several events comes; waker and sleeper may share a CPU. */
 TEST(woken_from_sleep)
 {
 	struct sleeper s;
@@ -948,8 +948,8 @@ TEST(woken_from_sleep)
 }
 
 /*
- * epoll_ctl() in parallel: what a wait gives is what somebody asked for, no
- * item twice in one wait, and nothing is lost at the end.
+ * epoll_ctl() in parallel: waits return only registered items, none twice in one
+ * wait, and nothing is lost at the end.
  */
 
 #define PARALLEL_ITEMS	12
@@ -1081,12 +1081,12 @@ TEST(busy_poll)
  * A model of epoll, to compare random operations with.
  *
  * Files are eventfds with two descriptors each, so that one wakeup reaches
- * several items of an epoll, and epolls, of which each may hold those of higher
- * number. What the model knows: a wait queue gets new waiters at its head,
+ * several items of an epoll, and epolls, each of which may hold those with higher
+ * numbers. The rules of the model: a wait queue gets new waiters at its head,
  * exclusive ones at its tail; a wakeup queues an item at the tail of the ready
  * list if it wants the event and is not queued; a wait takes from the head,
- * passes over what is not ready any more, puts back what it could not copy, and
- * level-triggered items follow at the tail; polling an inner epoll drops
+ * passes over items that are not ready any more, puts back those it could not
+ * copy, and level-triggered items follow at the tail; polling an inner epoll drops
  * unready items from the head of its list.
  */
 
@@ -1204,7 +1204,7 @@ static int model_find(int ep, int fd)
 	return -1;
 }
 
-/* If it is ready: queued, and whoever holds its epoll hears of it. */
+/* If it is ready: queued, and the epolls that hold its epoll are woken. */
 static void model_arm(int i)
 {
 	if (model_poll(i) && !m.item[i].linked) {
@@ -1259,7 +1259,7 @@ static int model_del(int ep, int fd)
 	return 0;
 }
 
-/* What a wait gives that can write @room events. */
+/* The events that a wait returns which can write @room events. */
 static int model_wait(int ep, int max, int room, struct epoll_event *events)
 {
 	struct list *ready = &m.ready[ep];
@@ -1309,7 +1309,7 @@ static bool file_open(int file)
 	return true;
 }
 
-/* The last reference is gone: so are its items, also those of a closed number. */
+/* The last reference is gone, and so are its items, also those of a closed descriptor. */
 static void file_close(int file)
 {
 	int i;
@@ -1454,7 +1454,7 @@ TEST_F_TIMEOUT(model, random_operations, 300)
 					       (unsigned long long)want[k].data.u64);
 				}
 			}
-			/* Of the event that did not fit a part may have been written. */
+			/* A part of the event that did not fit may have been written. */
 			for (k = ((n < 0 ? 0 : n) + (room < max * EVENT)) * EVENT; k < room; k++) {
 				ASSERT_EQ(0x5a, start[k]) {
 					TH_LOG("%ld of seed %u: byte %d written, %d delivered",
@@ -1467,7 +1467,7 @@ TEST_F_TIMEOUT(model, random_operations, 300)
 	}
 	TH_LOG("%ld operations of seed %u: %ld events, %ld faults, longest list %ld",
 	       i, first_seed, delivered, faults, longest);
-	/* It has to have been a test. */
+	/* Events and faults did occur. */
 	EXPECT_GT(delivered, ops / 4);
 	EXPECT_GT(faults, ops / 100);
 	EXPECT_GT(longest, 16);

@@ -36,9 +36,9 @@ static double switch_seconds(void)
  *
  * Edge: each item is written once a round, and the round ends when each has
  * given one event; an event without anything to read is one too many. Level:
- * pipes with numbers in them, which must come in sequence; as nobody else reads,
- * an event without anything to read is wrong here, too. Oneshot: two consumers;
- * until one has armed an item again nobody else may get it.
+ * pipes with numbers in them, which must come in sequence; as there is no other
+ * reader, an event without anything to read is wrong here, too. Oneshot: two
+ * consumers; until one has armed an item again the other must not get it.
  */
 
 enum kind { EDGE, LEVEL, ONESHOT, KINDS };
@@ -57,7 +57,7 @@ struct stream {
 	atomic_ullong produced, consumed;
 	pthread_t producer, consumer[2];
 	int cpu_in, cpu_out;
-	const char *wrong;		/* the first thing that was */
+	const char *wrong;		/* the first fault */
 };
 
 static atomic_bool stop;
@@ -92,12 +92,12 @@ static void *produce(void *arg)
 			int k = s->kind == EDGE ? i : rand_r(&seed) % ITEMS;
 
 			value = s->kind == LEVEL ? ++s->sent[k] : 1;
-			/* Before it is sent, or it might be consumed first. */
+			/* Counted before it is sent: it might be consumed at once. */
 			atomic_fetch_add(&s->produced, 1);
 			if (write(s->in[k], &value, sizeof(value)) != sizeof(value))
 				return wrong(s, "a write failed");
 		}
-		/* A pipe's space is what bounds the others. */
+		/* Writers of pipes are bounded by the space in them. */
 		if (s->kind == LEVEL)
 			continue;
 		while (atomic_load(&s->consumed) != atomic_load(&s->produced)) {
@@ -113,7 +113,7 @@ static void *produce(void *arg)
 	return NULL;
 }
 
-/* Takes what there is in item @k; how much, or -1. */
+/* Reads all that is in item @k; returns how much, or -1. */
 static long take(struct stream *s, int k)
 {
 	__u64 value[8];
@@ -122,7 +122,7 @@ static long take(struct stream *s, int k)
 
 	n = read(s->out[k], value, s->kind == LEVEL ? sizeof(value) : sizeof(*value));
 	if (n < 0) {
-		wrong(s, "an event came twice, or of nothing: there is nothing to read");
+		wrong(s, "an event came twice, or without reason: there is nothing to read");
 		return -1;
 	}
 	if (s->kind != LEVEL) {
@@ -160,13 +160,13 @@ static void *consume(void *arg)
 			long taken;
 
 			if (events[i].events != EPOLLIN)
-				return wrong(s, "events that nobody asked for");
+				return wrong(s, "events that were not asked for");
 			if (events[i].data.u64 == QUIT) {
 				quit = true;
 				continue;
 			}
 			if (events[i].data.u64 >= ITEMS)
-				return wrong(s, "data that nobody gave");
+				return wrong(s, "data that no item has");
 			if (s->kind == ONESHOT && atomic_exchange(&s->busy[k], 1))
 				return wrong(s, "a oneshot item came twice");
 			taken = take(s, k);
@@ -185,7 +185,7 @@ static void *consume(void *arg)
 				return wrong(s, "a write failed");
 		}
 		if (quit && s->kind == ONESHOT)
-			sched_yield();	/* the other one may hold what is left */
+			sched_yield();	/* the other consumer may hold the rest */
 	}
 	return NULL;
 }
@@ -272,7 +272,7 @@ static bool sleeper_start(struct sleeper *s)
 	       loop_until(WITHIN, thread_sleeps(atomic_load(&s->tid)));
 }
 
-/* Its one event, and what epoll_wait() said. */
+/* Sends its one event; returns what epoll_wait() returned. */
 static int sleeper_end(struct sleeper *s)
 {
 	__u64 one = 1;
@@ -328,7 +328,7 @@ TEST_F_TIMEOUT(arm, switched_under_load, 6 * 3600)
 		for (k = 0; k < 1 + (s->kind == ONESHOT); k++)
 			ASSERT_EQ(0, pthread_create(&s->consumer[k], NULL, consume, s));
 	}
-	/* A switch waits for every task that may be in the old body: one there is, however late. */
+	/* A switch waits for every task that may be in the old body: make at least one. */
 	start = seconds_now();
 	end = start + switch_seconds();
 	for (done = 0; done < want && !atomic_load(&stop); done++) {
@@ -381,7 +381,7 @@ TEST_F_TIMEOUT(arm, switched_under_load, 6 * 3600)
 	       self->count, (unsigned long long)events_seen, n);
 }
 
-/* Calls are counted where they go. */
+/* Calls are counted in the arm that is on. */
 TEST_F(arm, calls_counted)
 {
 	struct epoll_event event = { .events = EPOLLIN };
@@ -411,9 +411,9 @@ TEST_F(arm, calls_counted)
 }
 
 /*
- * While an arm is on, or a task inside, the module stays, and refusing wakes
- * nobody. Where the redirected function is the one that sleeps a task stays
- * inside after the arm is off.
+ * While an arm is on, or a task inside, the module stays, and no task is woken by
+ * the refusal. Where the redirected function itself sleeps, a task stays inside
+ * after the arm is off.
  */
 TEST_F_TIMEOUT(arm, unload_refused, 300)
 {

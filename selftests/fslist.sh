@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Tests uplift_fslist.ko on the running kernel: that no reader can tell
-# /proc/filesystems_cached from /proc/filesystems, and that loading, refusing
-# and unloading do what they say. Needs root; loads and unloads modules of
+# Tests uplift_fslist.ko on the running kernel: no reader can tell
+# /proc/filesystems_cached from /proc/filesystems, and loading, refusing and
+# unloading do what they say. Needs root; loads and unloads modules of
 # rarely used filesystems; leaves everything as it was, also when interrupted.
 #
 # usage: fslist.sh [short|long]
@@ -42,8 +42,8 @@ CACHED=/proc/filesystems_cached
 UNCACHED=/proc/filesystems_uncached
 KPROBES=$DEBUG/kprobes/enabled
 EXPEDITED=/sys/kernel/rcu_expedited
-# Small, without dependencies, one line in the list each, and some of them a
-# module in every kernel.
+# Small, without dependencies, one line in the list each; every kernel has some of
+# them as modules.
 FS_MODULES="minix bfs qnx4 qnx6 hpfs adfs befs ufs efs freevxfs"
 
 TESTS="load load_twice core_in_use read_cached read_uncached list_changes"
@@ -244,7 +244,7 @@ changes_are_seen()
 	done
 }
 
-# Reads are served from the cache: many of them make few texts and none uncached.
+# Reads are served from the cache: many reads make few texts, and none is uncached.
 cache_works()
 {
 	cat $CACHED >/dev/null
@@ -296,7 +296,7 @@ test_kprobes_off()
 	loop_until 50 more_untracked || ret=1
 	echo "$OLD_KPROBES" >$KPROBES
 	OLD_KPROBES=
-	[ $ret = 0 ] || complain "with kprobes off: not right, or the ends of changes were still seen" || return
+	[ $ret = 0 ] || complain "with kprobes off the text is wrong, or the ends of changes were still seen" || return
 	changes_are_seen || return
 	cache_works || complain "nothing is cached afterwards"
 }
@@ -342,7 +342,7 @@ test_loads_while_list_changes()
 	changes_are_seen
 }
 
-# A load that is refused: ERRNO NAME PARAMETER. One line in the log names NAME, and nothing stays.
+# refused_by_name ERRNO NAME PARAMETER: a load is refused, one line in the log names NAME, and nothing stays
 refused_by_name()
 {
 	ensure_unloaded || return
@@ -364,7 +364,7 @@ test_missing_symbol()
 	refused_by_name ENOEXEC filesystems_proc_show.llvm.0 show_symbol=filesystems_proc_show.llvm.0
 }
 
-# What is not a show callback must never be called as one.
+# A function that is no show callback must never be called as one.
 test_foreign_symbol()
 {
 	refused_by_name EINVAL schedule show_symbol=schedule
@@ -429,7 +429,7 @@ test_permanent()
 
 # Run them.
 
-# A kernel that the module refuses, PREEMPT_RT for one, is not one to test it on; unless it was expected to be.
+# Skips all tests on a kernel that the module refuses, for example with PREEMPT_RT, unless EXPECT says that it loads.
 skip_unsupported()
 {
 	load "$CORE_KO" || return 0

@@ -6,7 +6,7 @@
  * text, and unloads it while they go on and while one file is held open with
  * its text half read. Unloading must not wait for readers; afterwards the held
  * file answers like that of any removed /proc entry (EIO). Objects in use are
- * counted before and after, cache by cache: what leaks once per cycle shows.
+ * counted before and after, cache by cache: a leak of one per cycle shows.
  */
 #include <signal.h>
 #include <stdalign.h>
@@ -22,7 +22,7 @@
 
 #define MAX_READERS	256
 #define MAX_SLABS	1024
-/* From here on a leak per cycle stands out of what a kernel does anyway. */
+/* With so many cycles a leak of one each stands out of the kernel's own noise. */
 #define ENOUGH_CYCLES	200
 
 struct shared {
@@ -155,7 +155,7 @@ static void read_memory(struct memory *mem)
 	}
 }
 
-/* Memory given back through RCU and batches comes late: wait until it is still. */
+/* Memory that RCU and batches give back comes late: wait until the figure is stable. */
 static void settled_memory(struct memory *mem)
 {
 	struct memory before;
@@ -194,7 +194,7 @@ static bool memory_held(const struct memory *was, const struct memory *is, int c
 		if (j == was->nr_slabs)
 			continue;
 		more = is->slab[i].active - was->slab[j].active;
-		/* All of a slab that a CPU has at hand counts as used. */
+		/* A slab in use by a CPU counts as used as a whole. */
 		if (more < cycles / 2 || more <= is->slab[i].per_slab)
 			continue;
 		ksft_print_msg("%s: %ld more objects of %ld bytes after %d cycles\n",
@@ -207,7 +207,7 @@ static bool memory_held(const struct memory *was, const struct memory *is, int c
 	return held && lost_kb < cycles * 2 && vmalloc_kb < cycles * 2;
 }
 
-/* Checks a file whose module went away while it was open, half read. */
+/* Checks a half-read open file whose module was unloaded. */
 static bool removed_file_answers(int fd)
 {
 	char buf[64];

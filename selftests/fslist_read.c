@@ -2,9 +2,9 @@
 /*
  * Reading the cached list of filesystems, call by call.
  *
- * The model is /proc/filesystems itself: whatever is done to the file under
- * test is done to it as well, and result, errno and bytes must agree. So this
- * says nothing about how seq_file behaves, only that nobody can tell.
+ * The model is /proc/filesystems itself: every call on the file under test is made
+ * on it as well, and result, errno and bytes must agree. So this states nothing
+ * about how seq_file behaves, only that programs cannot tell the two apart.
  *
  * Environment: FSLIST_FILE, the file under test (/proc/filesystems_cached);
  * FSLIST_KO, a filesystem module to load and unload, without which the tests
@@ -71,7 +71,7 @@ FIXTURE_TEARDOWN(list)
 	close(self->cached);
 }
 
-/* Changes the list by a line; false where that cannot be. */
+/* Changes the list by a line; false if it cannot. */
 static bool change_list(struct _test_data_list *self)
 {
 	int ret;
@@ -304,7 +304,7 @@ TEST_F(list, readv)
 	EXPECT_EQ(0, memcmp(buf, self->text, self->len));
 	EXPECT_EQ(0, readv(self->cached, iov, ARRAY_SIZE(iov)));
 
-	/* Fewer bytes wanted than there are, then on from there. */
+	/* Read fewer bytes than there are, then go on from there. */
 	ASSERT_EQ(0, lseek(self->cached, 0, SEEK_SET));
 	memset(buf, 0, sizeof(buf));
 	ASSERT_EQ(104, readv(self->cached, iov, 4));
@@ -402,7 +402,7 @@ TEST_F(list, write_refused)
 
 	ASSERT_GT(0, write(self->cached, "x", 1));
 	EXPECT_EQ(EBADF, errno);
-	/* Root may open anything; what counts is that nothing is taken. */
+	/* Root may open anything: the write has to fail. */
 	for (i = 0; i < ARRAY_SIZE(flags); i++) {
 		int a = open(FSLIST_NATIVE, flags[i]);
 		int b = open(file_under_test(), flags[i]);
@@ -483,7 +483,7 @@ TEST_F(list, bad_buffer)
 
 /*
  * A buffer of which only the first @room bytes can be written, for every @room:
- * once with pages that are there, once with pages still to be made.
+ * once with pages that are mapped, once with pages still to be faulted in.
  */
 TEST_F(list, buffer_ends_at_every_offset)
 {
@@ -537,7 +537,7 @@ TEST_F(list, buffer_ends_at_every_offset)
 	}
 }
 
-/* A page boundary, both pages still to be made, anywhere inside the text. */
+/* A page boundary, both pages still to be faulted in, anywhere inside the text. */
 TEST_F(list, buffer_across_absent_pages)
 {
 	long page = sysconf(_SC_PAGESIZE);
@@ -614,7 +614,7 @@ TEST_F(list, threads_share_a_file)
 		pthread_join(s[i].thread, NULL);
 		EXPECT_EQ(0, s[i].wrong);
 	}
-	/* With the position shared as well, every byte goes to one of them. */
+	/* With the position shared as well, each byte goes to one thread. */
 	for (round = 0; round < 20; round++) {
 		ASSERT_EQ(0, lseek(self->cached, 0, SEEK_SET));
 		for (i = 0, got = 0; i < ARRAY_SIZE(s); i++) {
@@ -653,8 +653,8 @@ TEST_F(list, many_open_files)
 /*
  * Random calls on both files, with the list changing under them. A change
  * does not fall between an lseek() and the read after it, nor after a read
- * that gave nothing: seq_file renders the text in lseek() already and at the
- * end remembers that it was there, which no program should lean on.
+ * that gave nothing: seq_file renders the text in lseek() already and remembers
+ * the end of the file, on which no program should rely.
  */
 TEST_F_TIMEOUT(list, random_calls, 600)
 {

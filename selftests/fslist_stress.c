@@ -8,11 +8,11 @@
  * @begun, raised before a step begins, and @floor, raised after it returned. A
  * reader notes @floor before it reads and @begun after; what it read must be
  * one of the texts of those steps. An older text is stale, any other is torn.
- * A reader that saw a step's text raises @floor too: having been seen by one,
- * the older text may not be seen by anybody any more.
+ * A reader that saw a step's text raises @floor too: after one reader has seen it
+ * no reader may see an older text.
  *
- * /proc/filesystems is held to the same rule by the same readers, so that a
- * fault of the test would show there.
+ * The same readers hold /proc/filesystems to the same rule, so that a fault of
+ * the test would show there.
  */
 #include <stdalign.h>
 #include <stdatomic.h>
@@ -290,7 +290,7 @@ static int toggle(struct module *m)
 	if (!m->loaded) {
 		ret = module_load(m->path, "");
 	} else {
-		/* Somebody may be looking at it, as udev or lsmod do. */
+		/* udev or lsmod may be looking at it. */
 		loop_until(5, (ret = module_unload(m->name)) != -EAGAIN);
 	}
 	if (ret) {
@@ -401,8 +401,8 @@ static bool read_on(int index, unsigned long long count)
 }
 
 /*
- * Until every reader has made four more whole reads: one that was under way,
- * one that makes the text, and at least two that find it made.
+ * Waits until every reader has made four more whole reads: one that was under
+ * way, one that makes the text, and at least two that find it made.
  */
 static bool all_read_on(int readers)
 {
@@ -537,7 +537,7 @@ int main(int argc, char **argv)
 		/* The plan itself: is this the list that the kernel has? */
 		len = read_whole(FSLIST_NATIVE, now, sizeof(now));
 		if (len != texts[step].len || memcmp(now, text_at(step), len)) {
-			ksft_print_msg("step %u: somebody else changed the list\n", step);
+			ksft_print_msg("step %u: another process changed the list\n", step);
 			wrong++;
 			break;
 		}
@@ -567,7 +567,7 @@ int main(int argc, char **argv)
 	rebuilds = fslist_stat("rebuilds") - rebuilds;
 	uncached = fslist_stat("uncached") - uncached;
 	enomem = fslist_stat("enomem") - enomem;
-	/* Too few rather than too many: parts are served uncached as well. */
+	/* A lower bound: parts are served uncached as well. */
 	hits = reads[WHOLE] + reads[OPENED] - uncached - rebuilds;
 	unload_all();
 	len = read_whole(FSLIST_NATIVE, now, sizeof(now));

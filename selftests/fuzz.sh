@@ -34,8 +34,7 @@ esac
 : "${FUZZ_THREADS:=4}" "${FUZZ_SEED:=}"
 
 CHANGES=$(all_changes)
-# shellcheck disable=SC2086 # names, a line each
-TESTS="$(echo $CHANGES) together kernel_log"
+TESTS="$CHANGES together kernel_log"
 
 # Turned on and off again, whatever was written; all files can be read; and it unloads. What it refuses on PREEMPT_RT
 # refusals.sh tests.

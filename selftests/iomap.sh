@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Tests uplift_iomap.ko on the running kernel: that files hold in every arm what
-# was written, that the kernel traces what it traced, and that switching under
-# I/O, refusing and unloading do what they say. Without the module, the same of
-# the kernel as it stands. Needs root; takes over the RAM disk /dev/ram0.
+# Tests uplift_iomap.ko on the running kernel: in every arm files hold what was
+# written and the kernel traces the same events, and switching under I/O, refusing
+# and unloading do what they say. Without the module the same tests run on the
+# kernel as it is. Needs root; takes over the RAM disk /dev/ram0.
 #
 # usage: iomap.sh [short|long]
 #
@@ -16,7 +16,7 @@
 #   PARAMETERS     for uplift_iomap.ko: method=livepatch
 #   ONLY           names of the tests to run, as KTAP prints them (all)
 #
-# Wants brd, ext4 and xfs, mkfs.ext4, mkfs.xfs and fio; what there is not is
+# Uses brd, ext4 and xfs, mkfs.ext4, mkfs.xfs and fio; tests of a missing one are
 # skipped. Exit: 0 pass, 1 fail, 2 usage, 4 skip. Output is KTAP.
 
 CHANGE=iomap
@@ -90,8 +90,8 @@ contents()
 	unmount
 }
 
-# Jobs that write, and read again what they wrote: direct and buffered, with
-# holes (random parts only), into what was preallocated, and through mappings.
+# Jobs that write, and read what they wrote: direct and buffered, with holes
+# (random parts only), into preallocated blocks, and through mappings.
 fio_jobs()
 {
 	cat <<-END
@@ -152,7 +152,7 @@ fio_verify()
 	ret=$?
 	[ $ret != 1 ] || grep -hE "verify|error|fio:" "$TMP/fio.txt" "$TMP/fio.err" | head -n 5 | sed 's/^/# /'
 	[ $ret = 0 ] || return $ret
-	# Nothing that only the cache knew.
+	# Also after the cache is gone.
 	(cd "$MNT" && sha256sum ./*.0) >"$TMP/sums" || return
 	[ "$(wc -l <"$TMP/sums")" = 5 ] || complain "not the files of five jobs" || return
 	umount "$MNT" && mount -t "$1" $DISK "$MNT" || return
@@ -170,10 +170,10 @@ for arm in off null new; do
 	eval "test_reflink_$arm() { reflink $arm; }"
 	eval "test_trace_$arm() { trace $arm; }"
 done
-# What differs between two runs in one arm would say nothing about another.
+# A difference between two runs in one arm would say nothing about another arm.
 test_trace_off_again() { trace off_again; }
 
-# A copy that shares its blocks is one, and is no more when either is written.
+# A copy shares its blocks until either file is written.
 reflink()
 {
 	into_arm "$1" || return
@@ -199,7 +199,7 @@ reflink()
 	unmount
 }
 
-# traced TO: what the kernel traces of a fixed sequence of operations, as lines
+# traced TO: the events that the kernel traces of a fixed sequence of operations
 traced()
 {
 	: >"$1"
@@ -211,15 +211,15 @@ traced()
 		ret=$?
 		echo 0 >$TRACING/events/iomap/enable
 		[ $ret = 0 ] || complain "the sequence failed" || return
-		# Without what differs from run to run: task, CPU, flags, time.
+		# Task, CPU, flags and time differ from run to run: left out.
 		sed -n "s/^ *iomap_io-[0-9]* .*[0-9]: \(iomap_.*\)/$fs \1/p" $TRACING/trace >>"$1"
 		unmount
 	done
 }
 
-# The kernel's own tracepoints say the same in every arm, caller included. A
-# busy machine writes back or merges otherwise now and then, in off as well:
-# then both are traced again, for what is of the arm is there each time.
+# The kernel's own tracepoints give the same events in every arm, caller included.
+# Now and then a busy machine writes back or merges differently, in off as well:
+# then both are traced again, as a difference of the arm is there each time.
 trace()
 {
 	[ -d $TRACING/events/iomap ] || skip "no $TRACING/events/iomap" || return
@@ -235,11 +235,11 @@ trace()
 		[ "$1" != off ] || return 0
 		[ -s "$TMP/trace.off" ] || { into_arm off && traced "$TMP/trace.off"; } || return
 		! cmp -s "$TMP/trace.off" "$TMP/trace.$1" || return 0
-		ktap_print_msg "try $try: traced otherwise than in off:"
+		ktap_print_msg "try $try: traced differently from off:"
 		diff -U0 "$TMP/trace.off" "$TMP/trace.$1" | head -n 8 | sed 's/^/# /'
 		rm -f "$TMP/trace.off"
 	done
-	complain "traced otherwise than in off, each of $try times"
+	complain "traced differently from off, each of $try times"
 }
 
 # fio with verify, again and again, while the arm changes
@@ -279,14 +279,14 @@ switching()
 test_switch_xfs() { switching xfs; }
 test_switch_ext4() { switching ext4; }
 
-# Everything that can be done wrong with the arm file.
+# Wrong uses of the arm file.
 test_switch_errors()
 {
 	need_module || return
 	UPLIFT_CHANGE=$CHANGE nested "$DIR/arm_switch"
 }
 
-# Refused by the module itself, in one line.
+# The module itself refuses, with one line.
 test_bad_parameters()
 {
 	need_module || return
@@ -301,7 +301,7 @@ test_bad_parameters()
 	done
 }
 
-# by_livepatch: uplift_iomap.ko anew, with that method
+# by_livepatch: loads uplift_iomap.ko again, with that method
 by_livepatch()
 {
 	need_module || return
@@ -321,7 +321,7 @@ test_livepatch()
 	fi
 	for arm in null new; do
 		contents xfs $arm 300 || return
-		[ "$(stat_of calls_$arm)" -gt 0 ] || complain "nobody came by $arm" || return
+		[ "$(stat_of calls_$arm)" -gt 0 ] || complain "$arm was never called" || return
 	done
 	into_arm off || return
 	before=$(stat_of calls_new)
@@ -329,7 +329,7 @@ test_livepatch()
 	[ "$(stat_of calls_new)" = "$before" ] || complain "new is called when the arm is off"
 }
 
-# A livepatch that an administrator has disabled is gone, and we say so.
+# An administrator disables the livepatch: the state says so.
 test_livepatch_by_hand()
 {
 	by_livepatch || return
@@ -351,7 +351,7 @@ test_livepatch_by_hand()
 	loop_until 100 ensure_unloaded 2>/dev/null || complain "$MODULE stays"
 }
 
-# Who switches off where /sys is another takes the livepatch away all the same: it was said to be gone, and stayed.
+# Switching off in a mount namespace with another /sys removes the livepatch, too: it was said to be gone, and stayed.
 test_livepatch_without_sysfs()
 {
 	by_livepatch || return

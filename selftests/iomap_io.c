@@ -2,10 +2,10 @@
 /*
  * File contents, byte by byte, through the paths that iterate with iomap_iter().
  *
- * random_operations keeps what the file must hold in memory and compares after
- * every read, and at the end with nothing cached. The other tests go where one
- * iterator is used for two rounds on some kernels: zeroing at unaligned offsets
- * over dirty page cache.
+ * random_operations keeps the expected contents in memory and compares after
+ * every read, and at the end with nothing cached. The other tests cover a case in
+ * which some kernels use one iterator for two rounds: zeroing at unaligned
+ * offsets over dirty page cache.
  *
  * Environment: IOMAP_DIR, a directory of the file system under test;
  * IOMAP_OPS (3000), IOMAP_SEED. With the argument "sequence" it does a fixed
@@ -62,7 +62,7 @@ static void file_free(struct file *f)
 	free(f->buf);
 }
 
-/* What is read must be what is known; says where it is not. */
+/* The file must hold the expected contents; prints where it does not. */
 static bool file_is(struct file *f, int fd, long off, long len)
 {
 	long want = off >= f->size ? 0 : off + len > f->size ? f->size - off : len, i;
@@ -84,7 +84,7 @@ static bool file_is(struct file *f, int fd, long off, long len)
 	return true;
 }
 
-/* All of it, as cached, then as on the device. */
+/* The whole file, from the cache, then from the device. */
 static bool file_all(struct file *f)
 {
 	struct stat st;
@@ -106,7 +106,7 @@ static void fill(struct file *f, long off, long len, unsigned int salt)
 		f->buf[i] = (off + i) * 31 + salt * 17 + 1;
 }
 
-/* Each of these does it to the file and to what is known of it. */
+/* Each of these changes the file and the expected contents. */
 
 static bool do_write(struct file *f, bool direct, long off, long len, unsigned int salt)
 {
@@ -160,7 +160,7 @@ static bool do_fallocate(struct file *f, int mode, long off, long len)
 	return true;
 }
 
-/* Blocks of the file, shared to another place of it. */
+/* Shares blocks of the file with another place in it. */
 static bool do_reflink(struct file *f, long from, long to, long len)
 {
 	struct file_clone_range range = { .src_fd = f->fd, .src_offset = from,
@@ -203,8 +203,8 @@ FIXTURE_TEARDOWN(file)
 static const int around[] = { 0, 1, 511, 512, 513, 2048, 4095 };
 
 /*
- * What was preallocated and is dirty in the page cache is zeroed in part, from
- * and to every kind of offset, with clean and dirty blocks and holes beside it.
+ * Zeroes a part of preallocated blocks that are dirty in the page cache, from and
+ * to every kind of offset, with clean and dirty blocks and holes beside them.
  */
 TEST_F_TIMEOUT(file, zero_range_over_dirty, 120)
 {
@@ -233,7 +233,7 @@ TEST_F_TIMEOUT(file, zero_range_over_dirty, 120)
 			}
 }
 
-/* Beyond the end: a dirty block that was the last one in part, and delayed ones. */
+/* Beyond the end: a dirty last block that is used in part, and delayed ones. */
 TEST_F_TIMEOUT(file, truncate_up_over_dirty, 120)
 {
 	struct file *f = self->f;
@@ -248,7 +248,7 @@ TEST_F_TIMEOUT(file, truncate_up_over_dirty, 120)
 				ASSERT_TRUE(do_write(f, false, BLOCK, 6 * BLOCK, a));
 				if (kind == 2)
 					ASSERT_EQ(0, fsync(f->fd));
-				/* Into a block, dirty again, and up: no old bytes come back. */
+				/* Truncate in a block, dirty it, extend: no old bytes. */
 				ASSERT_TRUE(do_truncate(f, 4 * BLOCK + around[a]));
 				ASSERT_TRUE(do_map_write(f, 3 * BLOCK + 10, 2 * BLOCK, b));
 				ASSERT_TRUE(do_truncate(f, 9 * BLOCK + around[b]));
@@ -350,7 +350,7 @@ TEST_F_TIMEOUT(file, random_operations, 600)
 	       f->reflink ? "with reflink" : "without reflink");
 }
 
-/* The same each time: for a trace of it. */
+/* The same operations each time, for a trace. */
 static int sequence(void)
 {
 	static struct file f;
@@ -359,8 +359,8 @@ static int sequence(void)
 	bool ok;
 
 	/*
-	 * What is cached on which CPU decides what is allocated and dropped, and the
-	 * trace clocks of two need not agree on what came first.
+	 * Which CPU has which pages cached decides which are allocated and dropped, and
+	 * the trace clocks of two CPUs need not agree on the order.
 	 */
 	ok = !sched_getaffinity(0, sizeof(allowed), &allowed);
 	while (ok && !CPU_ISSET(cpu, &allowed))

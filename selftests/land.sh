@@ -1,11 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Tests uplift_land, the scheduler of sched/, on the running kernel: that it
-# loads and is refused as it should be, keeps processes in one cache, starves
-# nobody, and that the kernel takes over when its user-space half is stopped or
-# killed; that it stays when CPUs come and go; that nothing is left of it. Needs
-# root and a kernel with sched_ext; takes a CPU offline and puts it back.
+# Tests uplift_land, the scheduler of sched/, on the running kernel: it loads and is
+# refused as it should be, keeps processes in one cache, starves no task, stays when
+# CPUs come and go; the kernel takes over when its daemon is stopped or killed; and
+# nothing is left of it. Needs root and a kernel with sched_ext; takes a CPU offline and puts it back.
 #
 # usage: land.sh [short|long]
 #
@@ -13,10 +12,10 @@
 #   FORM              short or long, as the argument (short)
 #   SCHED             where uplift_land and the examples are (/sched, or where make -C sched puts them)
 #   HOTPLUG           CPU hotplug operations under load (short 20; long 100)
-#   REPEATABLE        1: time in this guest is that of its own instructions, and
-#                     how long tasks wait is checked, too
-#   LIMIT_MS          that nobody may wait longer in a storm of forks (100)
-#   OFFLINE_MS        that a CPU may not take longer to go offline (1000), with REPEATABLE, too
+#   REPEATABLE        1: this guest's clock counts its instructions, so that the time
+#                     that tasks wait can be checked, too
+#   LIMIT_MS          the longest that a task may wait in a storm of forks (100)
+#   OFFLINE_MS        the longest that a CPU may take to go offline (1000), with REPEATABLE
 #   ONLY              names of the tests to run, as KTAP prints them (all)
 #
 # Exit: 0 pass, 1 fail, 2 usage, 4 skip. Output is KTAP.
@@ -53,7 +52,7 @@ cleanup_more()
 }
 LOAD=; BOUND=; DAEMON=; TAKEN=; ALLOWED=
 
-# What a test that failed has left does not make the next one fail.
+# Leftovers of a failed test must not fail the next one.
 after_failure()
 {
 	cleanup_more
@@ -73,7 +72,7 @@ is_state()
 	[ "$(state)" = "$1" ]
 }
 
-# It is there, or has ended with a reason.
+# It is loaded, or its daemon has ended.
 up_or_gone()
 {
 	is_state enabled || ! kill -0 "$DAEMON" 2>/dev/null
@@ -92,7 +91,7 @@ run()
 	is_state enabled || complain "it does not load: $(tail -n 1 "$TMP/said")"
 }
 
-# ended STATUS: wait for the scheduler to end, with that status and the kernel's own back
+# ended STATUS: waits for the scheduler to end with that status; the kernel's own is back
 ended()
 {
 	wait "$DAEMON" 2>/dev/null
@@ -102,7 +101,7 @@ ended()
 	loop_until 100 is_state disabled || complain "the state is $(state) after it ended"
 }
 
-# end: by a signal that it was not ended by yet, as each load takes seconds
+# end: ends it by a signal that was not tried yet; one each time, as a load takes seconds
 end()
 {
 	signal=${UNTRIED%% *}
@@ -120,7 +119,7 @@ work()
 		complain "sched_load $1 ended with status $?"
 }
 
-# busy_with LOAD: it does something, within ten times as long where time says nothing, as on a busy host
+# busy_with LOAD: the load gets work done; on a busy host, where time says little, within ten times as long
 busy_with()
 {
 	work "$1" || return
@@ -140,7 +139,7 @@ value()
 	sed -n "s/.*\"$1\": \([0-9]*\).*/\1/p" "$TMP/work"
 }
 
-# need_daemon [STALL_MS]: on a busy host a guest that is emulated stalls by itself, so it is given time
+# need_daemon [STALL_MS]: with a long limit, as an emulated guest on a busy host stalls by itself
 need_daemon()
 {
 	if [ -n "$DAEMON" ] && is_state enabled; then
@@ -216,19 +215,19 @@ test_schedules()
 	[ "$wakes" -le $((up / 2)) ] || complain "$wakes wakeups for $up tasks"
 }
 
-# Of each process that fits, nearly all of its work is done in one cache.
+# Each process that fits into one cache does nearly all of its work there.
 test_gathers()
 {
 	need_daemon || return
 	domains=$(grep -c '"cpus"' "$TMP/status")
 	[ "$domains" -gt 1 ] || skip "one cache only" || return
-	# two threads that compute all the time fit where four fifths of the CPUs (of the cores, with SMT) are more
+	# two computing threads fit where four fifths of a cache's CPUs (cores, with SMT) are more than two
 	cpus=$(grep -c ^processor /proc/cpuinfo)
 	[ "$(cat $CPU/smt/active 2>/dev/null)" != 1 ] || cpus=$((cpus / 2))
 	for load in 1x2p $([ $((cpus * 4)) -le $((2 * 5 * domains)) ] || echo 2x2); do
 		gathered "$load" && continue
 		[ "${REPEATABLE:-0}" != 1 ] || return
-		# where time says nothing a busy host may have held up the daemon
+		# on a busy host, where time says little, the daemon may have been held up
 		WARM=2000
 		gathered "$load"
 		ret=$?
@@ -248,7 +247,7 @@ gathered()
 	}' >"$TMP/spread" || complain "$1: work by cache is $(cat "$TMP/spread")"
 }
 
-# Processes that come and go as fast as they can beside a thread per CPU that computes.
+# Short processes, forked as fast as possible, beside one computing thread per CPU.
 test_storm()
 {
 	need_daemon || return
@@ -260,7 +259,7 @@ test_storm()
 	[ "${REPEATABLE:-0}" != 1 ] || [ $longest -le "$LIMIT_MS" ] || complain "that is more than $LIMIT_MS ms"
 }
 
-# waited LOAD MS: the longest that a thread of it waited is less, where time says something
+# waited LOAD MS: no thread waited longer than that; checked where REPEATABLE says that time counts
 waited()
 {
 	short=$MS
@@ -271,19 +270,19 @@ waited()
 	[ $ret = 0 ] || return
 	longest=$(($(value longest_ns) / 1000000))
 	ktap_print_msg "$1: the longest wait was $longest ms"
-	[ $longest -gt 0 ] || [ "$(value longest_ns)" -gt 0 ] || complain "nobody was watched" || return
+	[ $longest -gt 0 ] || [ "$(value longest_ns)" -gt 0 ] || complain "no thread was watched" || return
 	is_state enabled || complain "it ended: $(tail -n 1 "$TMP/said")" || return
 	[ "${REPEATABLE:-0}" != 1 ] || [ $longest -le "$2" ] || complain "that is more than $2 ms"
 }
 
-# Who computes all the time on the CPU that others on it never leave idle: was set back by all that it had computed.
+# A thread that always computes, on a CPU that others never leave idle: it was set back by all that it had computed.
 test_bound()
 {
 	need_daemon || return
 	waited bound:2 60
 }
 
-# A real-time task that takes a CPU for 300 ms does not keep the tasks that were put there.
+# A real-time task takes a CPU for 300 ms: tasks that were queued there run elsewhere.
 test_fifo()
 {
 	[ "$(grep -c ^processor /proc/cpuinfo)" -gt 1 ] || skip "one CPU only" || return
@@ -291,7 +290,7 @@ test_fifo()
 	waited fifo:1 "$LIMIT_MS"
 }
 
-# Tasks that may run on some CPUs only: as a cpuset or taskset makes them.
+# Tasks that are bound to some of the CPUs, as by a cpuset or taskset.
 test_allowed()
 {
 	cpus=$(grep -c ^processor /proc/cpuinfo)
@@ -313,27 +312,29 @@ while_stopped()
 	return $ret
 }
 
-# More tasks at once than the rings hold: the BPF part queues what does not go up, the daemon keeps what does not go down.
+# More tasks at once than the rings hold: the BPF part queues those that do not fit in the ring to the daemon, and the
+# daemon keeps those that do not fit in the ring back.
 test_full_ring()
 {
 	[ "$(grep -c ^processor /proc/cpuinfo)" -gt 1 ] || skip "one CPU only: no task goes up" || return
 	[ -z "$DAEMON" ] || end || return
 	run uplift_land --status "$TMP/status" --stall-ms 30000 --ring-kb 4 || return
 	STALL=30000
-	# who keeps up never has so many before it; while it is stopped they pile up
+	# a daemon that keeps up never has a full ring; while it is stopped tasks pile up
 	for load in "busy_with messages:2x60" "busy_with storm:$STORM" "while_stopped busy_with messages:2x60"; do
 		$load || return
 		is_state enabled || complain "$load: it ended: $(tail -n 1 "$TMP/said")" || return
-		# a wakeup that came between two looks was 25 days late
+		# a wakeup between two reads of the clock once counted as 25 days late
 		max=$(value max)
-		[ "${max:-0}" -lt 600000000000 ] || complain "$load: somebody waited $max ns" || return
+		[ "${max:-0}" -lt 600000000000 ] || complain "$load: a task waited $max ns" || return
 	done
 	end || return
 	ktap_print_msg "$(grep -o '"passed_up": [0-9]*' "$TMP/status"), $(grep -o '"no_room": [0-9]*' "$TMP/status")"
 	grep -q '"no_room": [1-9]' "$TMP/status" || complain "the ring was never full"
 }
 
-# Who is put into another CPU's queue before its own CPU has switched ended it: "cannot move migration disabled".
+# A task that was put into another CPU's queue before its own CPU had switched away from it ended the scheduler: "cannot
+# move migration disabled".
 test_switching()
 {
 	[ "$(grep -c ^processor /proc/cpuinfo)" -gt 1 ] || skip "one CPU only: there is no other" || return
@@ -347,7 +348,7 @@ test_switching()
 	end
 }
 
-# What the guest's clock says, to hundredths of a second.
+# The guest's clock, in hundredths of a second.
 milliseconds()
 {
 	read -r uptime _ </proc/uptime
@@ -369,7 +370,7 @@ test_hotplug()
 	need_daemon || return
 	"$DIR/sched_load" -t 600000 3x3 >/dev/null &
 	LOAD=$!
-	# one that may only run on the CPU that goes: the kernel lets it run elsewhere then
+	# a task bound to the CPU that goes offline: the kernel then lets it run elsewhere
 	taskset "$(printf %x $((1 << TAKEN)))" sh -c 'while :; do :; done' &
 	BOUND=$!
 	sleep 0.2
@@ -401,7 +402,7 @@ restarted()
 	[ "$(cat $SCX/enable_seq)" -gt "$1" ] && is_state enabled
 }
 
-# A CPU whose caches nobody knew: it starts again, to learn of them.
+# A CPU whose caches were not known at the start comes online: the scheduler restarts to learn them.
 test_hotplug_unknown()
 {
 	last_cpu || return
@@ -417,7 +418,7 @@ test_hotplug_unknown()
 	TAKEN=
 }
 
-# verifying: its maps are there, which are made before its programs are looked at
+# verifying: its maps are there, which are made before the kernel verifies its programs
 verifying()
 {
 	case $(ls -l "/proc/$DAEMON/fd" 2>/dev/null) in
@@ -426,7 +427,7 @@ verifying()
 	esac
 }
 
-# One that comes when caches were read, and the BPF part is still being verified: it is not missed.
+# A CPU that comes online after the caches were read, while the BPF part is still being verified: it is not missed.
 test_hotplug_loading()
 {
 	last_cpu || return
@@ -476,7 +477,7 @@ test_killed()
 	work 2x2 || ret=1
 	idle
 	[ $ret = 0 ] || return
-	# nothing of it is in the way of another, which the next test has use for
+	# it leaves nothing that keeps another scheduler from loading, as the next test does
 	need_daemon 1000
 }
 

@@ -323,7 +323,7 @@ all_changes()
 			[ ! -r "$file" ] || basename "$file" _change.sh
 		done
 		all_backports
-	} | sort -u
+	} | sort -u | tr '\n' ' '
 }
 
 # all_backports: names of those in modules/backports, which selftests/Makefile lists where it installs

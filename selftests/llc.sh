@@ -1,11 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Tests uplift_llc.ko on the running kernel: that its domains are those that
-# sysfs, lscpu and the scheduler have, also right after CPU hotplug; that its
-# files are for root; that processes may come, go and exit while they are
-# listed; and that it can be unloaded at any time. Needs root; takes CPUs
-# offline and puts them back.
+# Tests uplift_llc.ko on the running kernel: its domains are those of sysfs, lscpu
+# and the scheduler, also right after CPU hotplug; only root reads its files;
+# processes may start and exit while they are listed; and it can be unloaded at any
+# time. Needs root; takes CPUs offline and puts them back.
 #
 # usage: llc.sh [short|long]
 #
@@ -14,13 +13,13 @@
 #   HOTPLUG        CPU hotplug operations under load (short 12; long 200)
 #   PROCESSES      that are listed at a time (short 100; long 600)
 #   SWITCHES       of tracking (short 30; long 1000)
-#   DISAGREE       none or some: what this machine is known to have (not known)
-#   DOMAINS        how many it is known to have (not known)
+#   DISAGREE       none or some: disagreements that this machine has (not known)
+#   DOMAINS        how many domains it has (not known)
 #   UPLIFT_KO_DIR  where uplift.ko and uplift_llc.ko are (see find_ko)
 #   PARAMETERS     for uplift_llc.ko
 #   ONLY           names of the tests to run, as KTAP prints them (all)
 #
-# lscpu is compared with where it is. Exit: 0 pass, 1 fail, 2 usage, 4 skip.
+# Compares with lscpu if there is one. Exit: 0 pass, 1 fail, 2 usage, 4 skip.
 # Output is KTAP.
 
 CHANGE=llc
@@ -96,8 +95,8 @@ test_domains()
 	[ "${DOMAINS:-$found}" = "$found" ] || complain "this machine has $DOMAINS"
 }
 
-# lscpu knows caches by CPU (-e) and by level (-C). It sums levels up by id: where ids are wrong so is the sum, and the
-# module has to say so.
+# lscpu lists caches by CPU (-p) and by level (-C). It adds caches of a level up by id: where ids are wrong the sum is,
+# too, and the module has to say so.
 test_lscpu()
 {
 	need_module || return
@@ -117,7 +116,7 @@ test_lscpu()
 			return
 		ktap_print_msg "lscpu counts $((all / one)) caches, by their ids; the module says that these are wrong"
 	fi
-	# who shares with whom, whatever the names: each pair of CPUs
+	# for each pair of CPUs: do they share a cache? names do not matter
 	$lscpu -p=CPU,CACHE | sed -n 's/^\([0-9]*\),.*:\([^:]*\)$/\1 \2/p' >"$TMP/shared"
 	awk 'NR == FNR { a[$1] = $2; next }
 		{ b[$1] = $2 }
@@ -126,14 +125,14 @@ test_lscpu()
 		complain "lscpu has it otherwise for CPUs $(cat "$TMP/differ")"
 }
 
-# PREEMPT_RT is refused, see refusals.sh; anywhere else it has to work.
+# PREEMPT_RT refuses tracking, see refusals.sh; on all other kernels it has to work.
 need_tracking()
 {
 	need_module || return
 	! is_realtime || skip "no tracking on PREEMPT_RT"
 }
 
-# With the hooks in place, too: CPUs come and go under them.
+# With tracking on, so that CPUs come and go under its hooks.
 test_hotplug()
 {
 	need_module || return
@@ -191,7 +190,7 @@ remove_partition()
 	PARTITION=
 }
 
-# The scheduler's domains end at a partition's border; the hardware's do not, and the difference has to be shown.
+# The scheduler's domains end at the border of a partition, those of the hardware do not: the files have to show it.
 test_partition()
 {
 	need_module || return
@@ -206,7 +205,7 @@ test_partition()
 		{ remove_partition; skip "no cpuset controller"; } || return
 	mask=$(awk 'NR > 1 && $2 ~ /[-,]/ { print $2; exit }' "$UPLIFT/domains")
 	[ -n "$mask" ] || { remove_partition; skip "no domain of several CPUs"; } || return
-	# one CPU of it, the last, as CPU 0 should stay in the root
+	# its last CPU, as CPU 0 should stay in the root group
 	one=${mask##*[-,]}
 	before=$(grep '^disagreement: ' "$UPLIFT/domains")
 	echo "$one" >"$PARTITION/cpuset.cpus" && echo root >"$PARTITION/cpuset.cpus.partition"
@@ -219,7 +218,7 @@ test_partition()
 	ret=$?
 	with=$(grep '^disagreement: ' "$UPLIFT/domains")
 	echo "$with" | sed 's/^/# /'
-	# not how many: the domain may have been split before, by a node, and then it is into more
+	# not the number of disagreements: a node may have split the domain before
 	[ -n "$with" ] && [ "$with" != "$before" ] || ret=1
 	echo member >"$PARTITION/cpuset.cpus.partition"
 	remove_partition
@@ -245,7 +244,7 @@ test_table_full()
 	return $ret
 }
 
-# What no one should set does no harm; what is no number is refused.
+# Senseless values do no harm; a word that is no number is refused.
 test_parameters()
 {
 	ensure_unloaded || return
@@ -268,7 +267,7 @@ test_parameters()
 	ensure_loaded
 }
 
-# A process of two threads that runs: it is listed, with its time, and where it ran adds up.
+# A running process of two threads is listed with its time, and the shares of its domains add up.
 test_tracked()
 {
 	need_tracking || return
@@ -291,13 +290,13 @@ test_tracked()
 	[ $ret = 0 ] || complain "after $round rounds: $(cat "$TMP/row")"
 }
 
-# Off, nothing is attached: to the kernel it is as if the module were not there.
+# With tracking off nothing is attached to the kernel.
 test_tracking_is_free()
 {
 	need_module || return
 	echo 0 >"$UPLIFT/track" || return
 	! grep -q uplift_llc $DEBUG/kprobes/list 2>/dev/null || complain "a probe is attached" || return
-	[ "$(lsmod | awk '$1 == "uplift_llc" { print $3 }')" = 0 ] || complain "somebody uses the module"
+	[ "$(lsmod | awk '$1 == "uplift_llc" { print $3 }')" = 0 ] || complain "the module has a user"
 }
 
 test_unload_held_open()
@@ -330,7 +329,7 @@ read_on()
 	done 2>/dev/null
 }
 
-# Readers hold the module for as long as they read; between two reads it can go, and what is half way ends well.
+# Readers hold the module only while they read: it can go between two reads, and a read under way ends well.
 test_unload_while_read()
 {
 	for round in 1 2 3; do
@@ -370,15 +369,15 @@ test_unload_while_tracking()
 	ensure_loaded
 }
 
-# Who is asleep of the threads of that name: all, and some?
+# asleep NAME COUNT: there are so many threads of that name, and all of them sleep
 asleep()
 {
 	cat /proc/[0-9]*/task/*/stat 2>/dev/null | sed -n "s/.* ($1) \(.\) .*/\1/p" >"$TMP/states"
 	[ "$(grep -c S "$TMP/states")" = "$2" ] && ! grep -qv S "$TMP/states"
 }
 
-# Threads that a tick has met in a system call are asked to compare when that returns, which it does not for long. They
-# come back to user space, or exit, when the module is gone.
+# Threads that a tick finds in a system call are asked to compare when that returns, here after a long sleep: they come
+# back to user space, or exit, when the module is gone.
 test_unload_while_asked()
 {
 	for round in 1 2 3; do

@@ -4,7 +4,7 @@
 # Facts of this change for the tests that all changes share: see "Changes" in lib.sh.
 
 SWITCH=track ON=1 OFF=0
-# Tracking hooks timers, which expire in threads there.
+# Tracking needs timers that expire in the tick.
 REALTIME=switch
 STORM=llc
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Are the domains of uplift_llc those of this machine? Held against what sysfs
- * says of every CPU, put together here in another way: as it stands, and right
- * after each of a number of CPU hotplug operations, under load.
+ * Are the domains of uplift_llc those of this machine? Compares them with sysfs,
+ * read CPU by CPU and combined in another way: as it is, and right after each of
+ * a number of CPU hotplug operations, under load.
  *
  * usage: llc_domains [-n OPERATIONS] [-s SEED] [-d none|some]
  *
- * -d: whether hardware, ids and scheduler of this machine disagree.
+ * -d: do hardware, ids and scheduler of this machine disagree?
  */
 #include <dirent.h>
 #include <pthread.h>
@@ -18,9 +18,9 @@
 #include "llc_util.h"
 
 #define VERBOSE		"/sys/kernel/debug/sched/verbose"
-#define MAX_SHOWN	12	/* complaints, not to flood the console */
+#define MAX_SHOWN	12	/* complaints at most: the console is slow */
 
-/* What sysfs says of the last-level cache of a CPU. */
+/* The last-level cache of a CPU in sysfs. */
 struct cache {
 	struct cpus shared;
 	int level, size_kib, ways, line, id;
@@ -102,7 +102,7 @@ static void take_cpu(int cpu)
 	place[cpu].die = number_of(cpu, "topology/die_id");
 }
 
-/* Everything of sysfs, as it is now. */
+/* Reads all of it from sysfs. */
 static bool take_sysfs(void)
 {
 	char path[256];
@@ -142,7 +142,7 @@ static bool same_numbers(const char *listed, const char *what, int number,
 			if (value >= 0)
 				cpus_add(&want, value);
 		}
-	/* null is what a source has that knows nothing; ids come one by one. */
+	/* A source that knows nothing has null; ids are numbers, not lists. */
 	if (listed && !strncmp(listed, "null", 4))
 		memset(&is, 0, sizeof(is));
 	else if (!json_cpus(listed, &is))
@@ -155,7 +155,7 @@ static bool same_numbers(const char *listed, const char *what, int number,
 
 static int id_of[MAX_CPUS];
 
-/* One domain: all its CPUs must say of themselves what it says of them. */
+/* One domain against sysfs's entries of each of its CPUs. */
 static bool check_domain(const char *domain, int at, struct cpus *seen)
 {
 	int number = json_number(json_get(domain, "domain")), cpu;
@@ -237,7 +237,7 @@ static bool check_json(const char *json)
 	return ok;
 }
 
-/* cpus: every possible CPU, with the domain that domains.json has it in. */
+/* cpus: every possible CPU, with its domain in domains.json. */
 static bool check_cpus(const char *text, const char *json)
 {
 	struct cpus seen = {}, cpus;
@@ -266,7 +266,7 @@ static bool check_cpus(const char *text, const char *json)
 	return ok;
 }
 
-/* domains: a row for each of domains.json, then as many disagreements. */
+/* domains: a row for each domain of domains.json, then as many disagreements. */
 static bool check_text(const char *text, const char *json)
 {
 	const char *domain = json_first(json_get(json, "domains")), *line, *said;
@@ -341,9 +341,9 @@ static int disagreements(bool show)
 }
 
 /*
- * The scheduler's own word: masks of its domains are in /proc/schedstat, their
- * flags in debugfs once "verbose" is set. The topmost that shares a last-level
- * cache is what sched_cpus has to be; where none does, the CPU is alone.
+ * The scheduler's view: masks of its domains are in /proc/schedstat, their flags
+ * in debugfs once "verbose" is set. sched_cpus has to be the topmost domain that
+ * shares a last-level cache; where none does, the CPU is alone.
  */
 static bool sched_span(int cpu, const char *schedstat, struct cpus *span)
 {
@@ -363,7 +363,7 @@ static bool sched_span(int cpu, const char *schedstat, struct cpus *span)
 		const char *p = strchr(line + 1, ' ') + 1;
 		int base = 0, i, len;
 
-		/* Version 17 has the level's name in front of the mask. */
+		/* Version 17 has the name of the level before the mask. */
 		len = strcspn(p, "\n ");
 		if (p[strspn(p, "0123456789abcdef,")] != ' ') {
 			p += len + 1;
@@ -392,7 +392,7 @@ static bool sched_span(int cpu, const char *schedstat, struct cpus *span)
 	return true;
 }
 
-/* -1: cannot be known here; else whether sched_cpus are the scheduler's. */
+/* Are sched_cpus those of the scheduler? -1: unknown here. */
 static int check_sched(void)
 {
 	char *json = read_file(LLC_DIR "/domains.json"), *stat = read_file("/proc/schedstat");
@@ -435,7 +435,7 @@ out:
 	return ok;
 }
 
-/* Load: threads that compute, wake each other and sleep, on whatever CPU there is. */
+/* Load: threads that compute, wake each other and sleep, on all CPUs. */
 static atomic_int stop;
 
 static void *busy(void *arg)
@@ -452,7 +452,7 @@ static void *busy(void *arg)
 		else
 			sched_yield();
 		if (state % 64 == 0) {
-			/* a reader at the wrong moment: whatever it gets has to be whole */
+			/* a reader during hotplug: its text has to be whole */
 			text = read_file(LLC_DIR "/domains.json");
 			if (!json_whole(text))
 				wrong("a reader under load: domains.json is not whole");
@@ -481,7 +481,7 @@ static void come_and_go(int operations, unsigned int seed)
 	before = online;
 	for (cpu = 0; cpu < MAX_CPUS; cpu++) {
 		snprintf(path, sizeof(path), CPU_DIR "/cpu%d/online", cpu);
-		/* The last one must stay; CPU 0 has no such file on most machines. */
+		/* The last CPU must stay; CPU 0 has no such file on most machines. */
 		if (cpus_has(&possible, cpu) && cpu && !access(path, W_OK)) {
 			cpus_add(&can, cpu);
 			cpus[n++] = cpu;
@@ -574,7 +574,7 @@ int main(int argc, char **argv)
 	n = disagreements(true);
 	ksft_test_result(n >= 0 && (!expected || !strcmp(expected, n ? "some" : "none")),
 			 "disagreements: %d, %s expected\n", n, expected ?: "no number");
-	/* Two reads of one moment are one text, however large the reads are. */
+	/* Two reads give one text, whatever the size of the reads. */
 	{
 		size_t whole = 0, bytes = 0;
 		char *a = read_file_by(LLC_DIR "/domains.json", 0, &whole);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Load with a known shape for the scheduler, the same on every machine, and
- * what uplift_llc says meanwhile.
+ * Load with a known shape for the scheduler, the same on every machine, and the
+ * processes.json of uplift_llc meanwhile.
  *
  * usage: llc_load [-t MS] [-i MS] [-o FILE] [-k KIB] SHAPE...
  *
@@ -10,9 +10,9 @@
  *	  PxTs	that take some ticks in a system call, and then sleep in it
  *
  * -t MS	how long (1000)
- * -i MS	how often to look (20), and -o FILE where to put what was read: a
+ * -i MS	how often to read it (20), and -o FILE where to put it: a
  *		line "@ MS SIZE", and SIZE bytes of processes.json
- * -k KIB	each process writes to so much memory over and over
+ * -k KIB	memory that each process writes to again and again
  *
  * On stdout: a line of JSON per process: pid, shape, threads, rounds done.
  */
@@ -42,7 +42,7 @@ struct worker {
 	unsigned long long rounds;
 };
 
-/* What the processes tell their parent. */
+/* Shared by the processes with their parent. */
 struct board {
 	atomic_int go;
 	atomic_ullong rounds[MAX_PROCESSES];
@@ -104,7 +104,7 @@ static void *sleeping(void *arg)
 	return NULL;
 }
 
-/* One process; ends by being killed. */
+/* One process, which runs until it is killed. */
 static void process(const struct shape *shape, int slot)
 {
 	static struct worker workers[MAX_THREADS];
@@ -131,7 +131,7 @@ static void process(const struct shape *shape, int slot)
 		}
 		workers[i].in = pipes[i % 2][0];
 		workers[i].out = pipes[!(i % 2)][1];
-		/* The first thread works, too: so many threads, and none that only waits. */
+		/* The first thread works, too, so that no thread only waits. */
 		if (i && pthread_create(&thread, NULL, work, &workers[i]))
 			_exit(1);
 	}
@@ -169,7 +169,7 @@ static bool parse_shape(const char *text, struct shape *shape)
 	       !(shape->pairs && shape->threads % 2);
 }
 
-/* What the module says now, with the time in front. */
+/* Reads processes.json, and writes it with the time before it. */
 static void look(FILE *to, double ms)
 {
 	size_t size;

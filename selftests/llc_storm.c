@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Processes that come and go while uplift_llc tracks them and is read.
+ * Processes that start and exit while uplift_llc tracks them and its files are
+ * read.
  *
  * usage: llc_storm [-p PROCESSES] [-s SECONDS] [-n SWITCHES] [-f]
  *
- * -f: there is no room for that many processes: this is what is looked at.
+ * -f: tests the case of more processes than the table has room for.
  *
- * Whatever happens, a file is read to its end and is whole; who is alive and
- * has several threads is listed once with these, who is gone is not; and the
- * table keeps within max_processes.
+ * Always, a file can be read to its end and is whole; a living process with
+ * several threads is listed once, with these, and a dead one is not; and the table
+ * keeps within max_processes.
  */
 #include <grp.h>
 #include <pthread.h>
@@ -92,12 +93,12 @@ static void end(int first)
 	nr_pids = first;
 }
 
-/* What a processes.json lists, by number of process. */
+/* The rows of a processes.json, by number of process. */
 #define MAX_PID		4194304
 
 static unsigned char times_listed[MAX_PID], threads_listed[MAX_PID];
 
-/* Takes a processes.json apart; how many it lists, -1 if it is not whole. */
+/* Parses a processes.json; returns how many it lists, -1 if it is not whole. */
 static int take(const char *json)
 {
 	const char *item;
@@ -117,7 +118,7 @@ static int take(const char *json)
 	return n;
 }
 
-/* How many of ours are listed once, with the threads that they have. */
+/* How many of our processes are listed once, with the right number of threads. */
 static int well_listed(const char *json)
 {
 	int i, n = 0;
@@ -142,7 +143,7 @@ static long long parameter(const char *name)
 	return read_line(path, line, sizeof(line)) ? atoll(line) : -1;
 }
 
-/* Every file is whole, as one and byte by byte; all JSON is JSON. */
+/* Every file is whole, in one read and byte by byte; all JSON is valid. */
 static void all_whole(void)
 {
 	bool ok = true;
@@ -164,7 +165,7 @@ static void all_whole(void)
 	ksft_test_result(ok, "every file is whole\n");
 }
 
-/* Files of root's for root: anybody else is refused, even where debugfs itself may be entered. */
+/* Files for root only: other users are refused, even where they may enter debugfs. */
 static void as_nobody(void)
 {
 	char path[128];
@@ -221,7 +222,7 @@ static void bad_words(void)
 	for (i = 0; i < ARRAY_SIZE(words); i++) {
 		int ret = write_text(LLC_DIR "/track", words[i]);
 
-		/* Nothing written is nothing done. */
+		/* Writing no bytes does nothing. */
 		if (ret != -EINVAL && !(ret == 0 && !*words[i])) {
 			ksft_print_msg("track takes '%s': %s\n", words[i], strerror(-ret));
 			ok = false;
@@ -273,7 +274,7 @@ static void hundreds(int n)
 	free(json);
 }
 
-/* Read the beginning, let what is listed end, read on. */
+/* Read the beginning, let the listed processes end, read on. */
 static void exit_while_listed(void)
 {
 	static const char * const which[] = { "processes.json", "processes" };
@@ -305,7 +306,7 @@ static void exit_while_listed(void)
 		}
 		close(fd);
 	}
-	/* Who is gone is not listed again. */
+	/* Dead processes are not listed again. */
 	json = read_file(LLC_DIR "/processes.json");
 	ok &= take(json) >= 0;
 	for (i = nr_pids; i < before; i++)
@@ -318,7 +319,7 @@ static void exit_while_listed(void)
 	ksft_test_result(ok, "processes exit while they are listed\n");
 }
 
-/* More processes than there is room for: counted, not tracked, and nothing else. */
+/* More processes than the table has room for: counted, not tracked, and no harm done. */
 static void too_many(int n)
 {
 	long long max = parameter("max_processes"), tracked = -1, dropped = -1;
@@ -403,7 +404,7 @@ static void churn(void)
 	}
 }
 
-/* Everything at once: processes come and go, readers read, tracking goes on and off. */
+/* All at once: processes start and exit, readers read, tracking is turned on and off. */
 static void storm(double seconds, int switches)
 {
 	pthread_t thread[3];
@@ -446,7 +447,7 @@ static void storm(double seconds, int switches)
 	ksft_test_result(!refused && !atomic_load(&bad), "switched %d times\n", switches);
 }
 
-/* Off is off: nobody is counted, and the files say so. */
+/* With tracking off no process is counted, and the files say so. */
 static void turned_off(void)
 {
 	char *one, *two;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What the programs of the inspector's tests share: whole files, lists of CPUs,
- * and as much of JSON as it takes to find a value and to see that a text is
- * whole.
+ * and a JSON parser that finds a value and checks that a text is whole.
  */
 #ifndef _LLC_UTIL_H
 #define _LLC_UTIL_H
@@ -52,7 +51,7 @@ static inline struct cpus cpus_and(const struct cpus *a, const struct cpus *b)
 	return both;
 }
 
-/* Parses a list as the kernel prints it; false if it is none. */
+/* Parses a list of CPUs as the kernel prints it; false if it is not valid. */
 static inline bool cpus_parse(const char *text, struct cpus *cpus)
 {
 	memset(cpus, 0, sizeof(*cpus));
@@ -81,7 +80,7 @@ static inline bool cpus_parse(const char *text, struct cpus *cpus)
 	return true;
 }
 
-/* Text of a list; a few may be in use at a time. */
+/* A list as text; up to 8 texts may be in use at a time. */
 static inline const char *cpus_text(const struct cpus *cpus)
 {
 	static char texts[8][512];
@@ -180,7 +179,7 @@ static inline const char *json_string(const char *p)
 	return p + 1;
 }
 
-/* What follows the value at @p; NULL if it is no whole value. */
+/* The end of the value at @p; NULL if the value is not whole. */
 static inline const char *json_skip(const char *p)
 {
 	char *end;

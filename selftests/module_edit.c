@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A module made for a kernel that is not this one, by writing other words into
- * it: another version magic, a symbol that this kernel has not, or has twice.
- * The module then meets here what it would meet there.
+ * Makes a module for another kernel than this one, by writing other words into a
+ * copy: another version magic, a symbol that this kernel lacks or has twice. This
+ * kernel then refuses it as the other would refuse the original.
  *
- * NEW is as long as OLD, or shorter. Whole strings only are replaced with -w,
- * and if NEW is shorter. With -c the checksum of a symbol (CONFIG_MODVERSIONS)
- * is another one: 8 bytes, of which the upper half is zero, before its name.
+ * NEW is not longer than OLD. With -w, and if NEW is shorter, only whole strings
+ * are replaced. -c changes the checksum of a symbol (CONFIG_MODVERSIONS): 8 bytes
+ * before its name, of which the upper half is zero.
  */
 #include <errno.h>
 #include <stdbool.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Walks files, and tells of each who may do what with it: as root, as nobody,
- * and as root of a user namespace that nobody made.
+ * Walks files, and prints which users can read and write each: root, nobody, and
+ * root of a user namespace that nobody made.
  *
  * usage: privilege PATH...
  *

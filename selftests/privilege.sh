@@ -135,8 +135,7 @@ CHANGES=$(all_changes)
 for name in $CHANGES; do
 	eval "test_$name() { change $name; }"
 done
-# shellcheck disable=SC2086 # names, a line each
-TESTS="core $(echo $CHANGES) table kernel_log"
+TESTS="core $CHANGES table kernel_log"
 
 cleanup_more()
 {

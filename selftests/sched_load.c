@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Loads for comparing schedulers, and where in the machine they ran: a thread
- * asks for its CPU after each piece of work of a fixed size, whoever schedules.
+ * asks for its CPU after each piece of work of a fixed size, under any scheduler.
  *
  * usage: sched_load [-t MS] [-w MS] LOAD
  *
@@ -55,7 +55,7 @@ struct slot {
 	atomic_ullong moves;
 };
 
-/* What the processes tell their parent. */
+/* Shared by the processes with their parent. */
 struct board {
 	atomic_int go, counting;
 	atomic_ullong ops;
@@ -102,7 +102,7 @@ static void read_domains(void)
 	}
 }
 
-/* Nobody reads it, which a compiler must not know. */
+/* Not static, so that the compiler cannot know that it is never read. */
 __thread unsigned int work_state = 1;
 
 /* A fixed amount of computing: about 20,000 instructions. */
@@ -163,7 +163,7 @@ static void longest(unsigned long long ns)
 		;
 }
 
-/* A process of the load; the child does not return from what it does next. */
+/* Starts a process of the load; in the child the caller must not return. */
 static pid_t start(int threads)
 {
 	int number = atomic_fetch_add(&board->slots, 1);
@@ -230,7 +230,7 @@ static void *passing(void *arg)
 	return NULL;
 }
 
-/* Where the threads of a shape go before they begin, if not anywhere. */
+/* Called by the threads of a shape before they begin, to bind them; or NULL. */
 static void (*shape_on)(void);
 
 static void shape(int processes, int threads, bool pairs)
@@ -249,7 +249,7 @@ static void shape(int processes, int threads, bool pairs)
 				_exit(1);
 			passings[i].in = pipes[i % 2][0];
 			passings[i].out = pipes[!(i % 2)][1];
-			/* The first thread works, too: none only waits. */
+			/* The first thread works, too: no thread only waits. */
 			if (i)
 				start_thread(pairs ? passing : computing, &passings[i]);
 		}
@@ -504,7 +504,7 @@ static void build(int jobs)
 
 /* --- a storm --- */
 
-/* Time that goes by between two short pieces of work is time that we waited. */
+/* Time between two short pieces of work is time that the thread waited. */
 static void *watched(void *unused)
 {
 	unsigned long long before = ns_now(), now;
@@ -638,7 +638,7 @@ static bool start_load(const char *load)
 	return true;
 }
 
-/* They hold nothing that outlives them. */
+/* The processes hold nothing that outlives them. */
 static void stop_load(void)
 {
 	int i;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What all measuring programs share: marks for a plugin, numbers of the command
+ * What all measuring programs share: markers for a plugin, numbers of the command
  * line.
  */
 #ifndef _BENCH_COMMON_H
@@ -23,7 +23,7 @@
 #define marker(what)	((void)(what))
 #endif
 
-/* All of @text as a number from @least to @most; anything else is said, and ends in the usage. */
+/* All of @text as a number from @least to @most; anything else ends the program with its usage. */
 static long bench_number(const char *text, long least, long most, void (*die_usage)(int status))
 {
 	char *end;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the measuring programs of the redirected functions share.
+ * What the measuring programs share.
  *
  * A sample is a number of batches of one operation between two readings of the
  * clock, under SCHED_FIFO; the best batch is the figure. In a guest that counts
@@ -46,7 +46,7 @@ struct bench_op {
 	const char *detail;	/* more JSON members, each with a comma before it */
 	long (*run)(void);
 	long want;
-	/* Before each arm; NULL if what an arm leaves behind is nothing to the next. */
+	/* Before each arm; NULL if an arm leaves nothing behind that the next would see. */
 	void (*set_up)(const struct bench_op *op);
 };
 
@@ -101,7 +101,7 @@ static struct bench_figures bench_measure(const struct bench_op *op, int batches
 
 	if (!empty || !ns)
 		bench_die(op, "memory");
-	/* Not the first touch of these pages in the middle of a batch. */
+	/* Touch these pages now, not in the middle of a batch. */
 	memset(ns, 1, batches * sizeof(*ns));
 	memset(empty, 1, batches * sizeof(*empty));
 	bench_batches(op, bench_nothing, 0, empty, batches, size);
@@ -190,7 +190,7 @@ struct bench_options {
 	"  --batch-size N   operations in a batch (20)\n"			\
 	"  --marked N       no measuring: N operations between markers, for the plugin\n"
 
-/* getopt_long() of @own options, up to one without a name, and those of struct bench_options. */
+/* getopt_long() with @own options, ended by one without a name, and those of bench_option(). */
 static inline int bench_getopt(int argc, char **argv, const struct option *own)
 {
 	static struct option all[24] = {
@@ -208,7 +208,7 @@ static inline int bench_getopt(int argc, char **argv, const struct option *own)
 	return getopt_long(argc, argv, "", all, NULL);
 }
 
-/* What bench_getopt() returned, if it is not an own option; what is none ends in the usage. */
+/* Takes an option from bench_getopt() that is not an own one; a wrong one ends in the usage. */
 static inline void bench_option(struct bench_options *opt, int c,
 				void (*die_usage)(int status))
 {

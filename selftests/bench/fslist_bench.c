@@ -70,7 +70,7 @@ static void print_head(const char *name, const struct op *op)
 	       op->reads ? file : "", op->name);
 }
 
-/* What is made once is made now, and not while the file is measured; leaves it open in @fd. */
+/* Leaves the file open in @fd; what the kernel makes at the first read is not measured. */
 static void open_file(void)
 {
 	if (op_open_read_close() < 0)
@@ -123,7 +123,7 @@ static void reader(struct start_line *line, int index, int cpu, const struct op 
 		if (fd < 0)
 			die(file);
 	}
-	/* What is made or faulted in once has been before it counts. */
+	/* First uses and page faults come before anything counts. */
 	memset(buf, 0, sizeof(buf));
 	for (i = 0; i < 200; i++)
 		bytes = op->run();

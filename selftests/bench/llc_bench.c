@@ -2,11 +2,11 @@
 /*
  * What tracking adds to a context switch.
  *
- * A token goes through pipes, to a peer and back: two switches, on the one CPU
- * that there is. The peer is another process, or a thread of this one. Tracking
- * is off, on, and off again; then, to compare, the sched_switch event of tracefs
- * is on. See bench_util.h for what a sample is. Unlike in the other programs
- * everybody is under the fair scheduler, as nobody else is tracked.
+ * A token goes through pipes, to a peer and back: two switches, on the only CPU.
+ * The peer is another process, or a thread of this one. Tracking is off, on, and
+ * off again; then, to compare, the sched_switch event of tracefs is on. See
+ * bench_util.h for what a sample is. Unlike in the other programs all tasks are of
+ * the fair class, as only these are tracked.
  *
  * usage: llc_bench [--no-event] [ROUNDS]
  */
@@ -20,7 +20,7 @@
 
 #define TRACK	"/sys/kernel/debug/uplift/llc/track"
 #define EVENT	"/sys/kernel/tracing/events/sched/sched_switch/enable"
-/* Longer than what some switches need once in a while (7.1), much shorter than a tick. */
+/* Much longer than the occasional slow switch (7.1), much shorter than a tick. */
 #define SIZE	100
 #define BATCHES	60
 #define WARM_UP	5000
@@ -53,7 +53,7 @@ static void measure(const struct bench_op *op, int rounds, bool event)
 	};
 	int round, i;
 
-	/* On 6.1 the scheduler needs some thousand switches until each is like the last. */
+	/* On 6.1 it takes some thousand switches until each is like the last. */
 	for (i = 0; i < WARM_UP; i++)
 		if (op->run() != op->want)
 			bench_die(op, op->name);
@@ -90,9 +90,9 @@ int main(int argc, char **argv)
 	if (argc > at + 1)
 		die_usage(2);
 	/*
-	 * Of the fair class, which is what tracking follows, but not preempted when the
-	 * other wakes up: who is, is up to the lag of both, and a switch then takes
-	 * another path for thousands of times (7.2, 7.3).
+	 * Of the fair class, as only that is tracked, but not preempted by a wakeup of the
+	 * other task: the lag of both decides which of them is, and a switch then takes
+	 * another path thousands of times (7.2, 7.3).
 	 */
 	if (sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){ }))
 		bench_die(&op, "SCHED_BATCH");
@@ -110,7 +110,7 @@ int main(int argc, char **argv)
 	mlockall(MCL_CURRENT | MCL_FUTURE);
 	measure(&op, rounds, event);
 	kill(child, SIGKILL);
-	/* As long as it has not gone it may still take the next token. */
+	/* Until it is gone it may still take the next token. */
 	if (waitpid(child, NULL, 0) != child)
 		bench_die(&op, "waitpid");
 

@@ -4,8 +4,8 @@
  * do the same in all of them.
  *
  * With --transcript a seed chooses a long sequence of calls on pipes, eventfds,
- * sockets, timers and epolls; all that can be seen of them, results, errors,
- * events and data, goes into a sum for each family. The same seed has to give
+ * sockets, timers and epoll descriptors; all that can be seen of them, results,
+ * errors, events and data, goes into a sum for each family. The same seed has to give
  * the same sums in every arm.
  *
  * See bench_util.h for what a sample is and how arms are taken.
@@ -127,7 +127,7 @@ static void close_all(void)
 	ep = -1;
 }
 
-/* A pipe of its own for every arm: what one arm left in it is not seen by the next. */
+/* A new pipe for every arm, so that no arm sees what another left in it. */
 static void set_pipe(const struct bench_op *op)
 {
 	close_all();
@@ -146,7 +146,7 @@ static void set_pipe_epoll(const struct bench_op *op)
 
 	set_pipe(op);
 	ep = epoll_create1(0);
-	need(ep >= 0 && !epoll_ctl(ep, EPOLL_CTL_ADD, fds[0], &event), op, "epoll");
+	need(ep >= 0 && !epoll_ctl(ep, EPOLL_CTL_ADD, fds[0], &event), op, "epoll_ctl");
 	need(epoll_wait(ep, &event, 1, 0) == 1, op, "epoll_wait");
 }
 
@@ -191,9 +191,9 @@ static const struct known {
 	{ { "syscall", "pipe_unpolled", "", op_pipe, 2, set_pipe },
 	  "a byte into a pipe that is not empty, and one out" },
 	{ { "syscall", "pipe_polled", "", op_pipe, 2, set_pipe_polled },
-	  "the same where somebody has called poll() on it once" },
+	  "the same after one poll() of it" },
 	{ { "syscall", "pipe_epoll", "", op_pipe, 2, set_pipe_epoll },
-	  "the same where it is in an epoll, level-triggered" },
+	  "the same where epoll_wait() has reported it, level-triggered" },
 	{ { "syscall", "poll_pipe", "", op_poll, 1, set_pipe }, "poll() of a pipe that is ready" },
 	{ { "syscall", "socket", "", op_pipe, 2, set_socket },
 	  "a byte into a Unix socket, and one out" },
@@ -211,8 +211,8 @@ static const struct known {
 };
 
 /*
- * The transcript. All files are non-blocking and nobody else has them, so that
- * what is seen depends on the seed alone.
+ * The transcript. All files are non-blocking and not shared, so that the results
+ * depend on the seed alone.
  */
 
 struct script {
@@ -277,10 +277,10 @@ static void saw_poll(struct script *script, const int *pair)
 	seen(script, &poll_[1].revents, sizeof(poll_[1].revents));
 }
 
-static void saw_epoll(struct script *script, int epoll)
+static void saw_epoll(struct script *script, int ep)
 {
 	struct epoll_event events[8];
-	long count = saw(script, epoll_wait(epoll, events, 1 + chance(script, 8), 0));
+	long count = saw(script, epoll_wait(ep, events, 1 + chance(script, 8), 0));
 	int i;
 
 	for (i = 0; i < count; i++) {
@@ -289,7 +289,7 @@ static void saw_epoll(struct script *script, int epoll)
 	}
 }
 
-static void saw_ctl(struct script *script, int epoll, int fd, unsigned long long data)
+static void saw_ctl(struct script *script, int ep, int fd, unsigned long long data)
 {
 	static const int what[] = { EPOLL_CTL_ADD, EPOLL_CTL_MOD, EPOLL_CTL_DEL, EPOLL_CTL_ADD };
 	struct epoll_event event = { .data.u64 = data };
@@ -298,7 +298,7 @@ static void saw_ctl(struct script *script, int epoll, int fd, unsigned long long
 	event.events |= chance(script, 2) ? EPOLLET : 0;
 	event.events |= chance(script, 3) ? 0 : EPOLLOUT;
 	event.events |= chance(script, 6) ? 0 : EPOLLONESHOT;
-	saw(script, epoll_ctl(epoll, what[chance(script, 4)], fd, &event));
+	saw(script, epoll_ctl(ep, what[chance(script, 4)], fd, &event));
 }
 
 #define PAIRS 4
