@@ -9,7 +9,7 @@ import pathlib
 import re
 
 from ..base import console, errors, paths
-from ..lab import initramfs
+from ..kernel import elf
 from . import undo
 
 
@@ -58,10 +58,10 @@ def find(module, release=None):
         for path in sorted(place.glob(f"{module}.ko*")):
             if not re.fullmatch(rf"{module}\.ko(\.(xz|gz|zst))?", path.name):
                 continue
-            magic = initramfs.modinfo(initramfs.decompress(path), "vermagic")
-            if magic and magic[0].split()[0] == release:
+            built_for = elf.built_for(elf.module(path))
+            if built_for == release:
                 return path, others
-            others.append(f"{path} (for {magic[0].split()[0] if magic else 'an unknown kernel'})")
+            others.append(f"{path} (for {built_for or 'an unknown kernel'})")
     return None, others
 
 
@@ -83,7 +83,7 @@ def load(path, parameters=""):
             number = ctypes.get_errno()
             os.close(fd)
         else:
-            data = initramfs.decompress(path)
+            data = elf.module(path)
             failed = _libc.syscall(_INIT_MODULE[machine], data, ctypes.c_ulong(len(data)), parameters.encode())
             number = ctypes.get_errno()
         if failed:

@@ -20,7 +20,7 @@ import zlib
 
 from ..base import console, errors, paths
 from ..host import loader, machine
-from ..lab import initramfs
+from ..kernel import elf
 from . import model, sysfs
 
 
@@ -155,13 +155,13 @@ def built(release=None, places=None):
         for path in (place / f"{name}.ko{packed}" for place in places or loader.places(release)
                      for packed in ("", ".xz", ".gz", ".zst")):
             try:
-                magic = initramfs.modinfo(initramfs.decompress(path), "vermagic")
+                built_for = elf.built_for(elf.module(path))
             except errors.Problem:
                 continue
-            if magic and magic[0].split()[0] == release:
+            if built_for == release:
                 found.setdefault(name, path)
-            elif magic:
-                others.add(magic[0].split()[0])
+            elif built_for:
+                others.add(built_for)
     return found, others
 
 

@@ -5,13 +5,14 @@ The format is small and stable (Documentation/bpf/btf.rst); reading it here spar
 new enough for the kernel under test.
 """
 
+import pathlib
 import re
 import struct
 import zlib
-
+from collections.abc import Iterator, KeysView
 
 from ..base.errors import Problem
-from . import bzimage
+from . import bzimage, elf
 
 _INT, _ARRAY, _STRUCT, _UNION, _ENUM, _FUNC, _FUNC_PROTO = 1, 3, 4, 5, 6, 12, 13
 _VAR, _DATASEC, _DECL_TAG, _ENUM64 = 14, 15, 17, 19
@@ -22,26 +23,10 @@ _EXTRA = {_INT: (4, 0), _ARRAY: (12, 0), _STRUCT: (0, 12), _UNION: (0, 12), _ENU
 _NO_EXTRA = {2, 7, 8, 9, 10, 11, _FUNC, 16, 18}
 
 
-def section(elf, wanted=b".BTF"):
-    """A section of a 64-bit little-endian ELF file; None if it has none of the name."""
-    if len(elf) < 0x40:
-        return None
-    offset, = struct.unpack_from("<Q", elf, 0x28)
-    size, count, names = struct.unpack_from("<HHH", elf, 0x3a)
-    if len(elf) < offset + size * count or names >= count:
-        return None		# cut off, as the headers stand at the end
-    headers = [struct.unpack_from("<IIQQQQ", elf, offset + index * size) for index in range(count)]
-    strings = headers[names][4]
-    for name, _, _, _, start, length in headers:
-        if elf[strings + name:elf.index(b"\0", strings + name)] == wanted:
-            return elf[start:start + length]
-    return None
-
-
 class Btf:
     """The BTF of a kernel's image."""
 
-    def __init__(self, path):
+    def __init__(self, path: pathlib.Path) -> None:
         data = path.read_bytes()
         if bzimage.is_image(data):
             try:
@@ -49,12 +34,14 @@ class Btf:
             except ValueError as problem:
                 raise Problem(f"{path} {problem}") from None
         if data[:4] == b"\x7fELF":
-            data = section(data) or b""
+            data = elf.section(data, b".BTF") or b""
         if data[:2] != b"\x9f\xeb":
             raise Problem(f"{path} has no BTF: it takes a vmlinux built with CONFIG_DEBUG_INFO_BTF, or its .BTF "
                           "section (of the running kernel: /sys/kernel/btf/vmlinux)")
         self.path, self.size, self.crc = path, len(data), zlib.crc32(data)
-        self.functions, self._structs, self._types = set(), {}, [None]
+        self.functions: set[str] = set()
+        self._structs: dict[str, list[int]] = {}	# name -> where its types begin
+        self._types: list[tuple[int, int] | None] = [None]	# (kind, where it begins), by number; 0 is void
         if len(data) < 24:
             raise Problem(f"{path}: BTF that is cut off")
         header, type_offset, type_length, string_offset, string_length = struct.unpack_from("<IIIII", data, 4)
@@ -77,11 +64,11 @@ class Btf:
         if at != end:
             raise Problem(f"{path}: BTF that does not add up")
 
-    def _string(self, offset):
+    def _string(self, offset: int) -> str:
         start = self._strings + offset
         return self._data[start:self._data.index(b"\0", start)].decode()
 
-    def _members(self, at, base=0):
+    def _members(self, at: int, base: int = 0) -> Iterator[tuple[str, int]]:
         _, info, _ = struct.unpack_from("<III", self._data, at)
         for index in range(info & 0xffff):
             name, kind, offset = struct.unpack_from("<III", self._data, at + 12 + 12 * index)
@@ -90,22 +77,24 @@ class Btf:
                 bits, offset = offset >> 24, offset & 0xffffff
             if name and not bits:
                 yield self._string(name), base + offset // 8
-            elif not name and self._types[kind][0] in (_STRUCT, _UNION):
-                yield from self._members(self._types[kind][1], base + offset // 8)
+                continue
+            inner = self._types[kind]
+            if not name and inner and inner[0] in (_STRUCT, _UNION):
+                yield from self._members(inner[1], base + offset // 8)
 
-    def structs(self):
+    def structs(self) -> KeysView[str]:
         """The names of all structs."""
         return self._structs.keys()
 
-    def layout(self, tag):
-        """(size, [(member, offset), ...]) of struct tag, bit fields left out."""
+    def layout(self, tag: str) -> tuple[int, tuple[tuple[str, int], ...]]:
+        """(size, ((member, offset), ...)) of struct tag, bit fields left out."""
         found = self._structs.get(tag, [])
         layouts = {(struct.unpack_from("<I", self._data, at + 8)[0], tuple(self._members(at))) for at in found}
         if len(layouts) != 1:
             raise Problem(f"{self.path}: {'no' if not layouts else 'more than one'} struct {tag} in the kernel's BTF")
         return layouts.pop()
 
-    def has(self, what):
+    def has(self, what: str) -> bool:
         """Is there "function NAME", "struct NAME" or "struct NAME.MEMBER"? ValueError for what is none of them."""
         match = re.fullmatch(r"(function|struct) (\w+)(?:\.(\w+))?", what)
         if not match or (match[1] == "function" and match[3]):

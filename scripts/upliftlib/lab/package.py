@@ -16,7 +16,8 @@ import stat
 import subprocess
 
 from ..base import console, errors, paths, targets
-from . import buildroot, fetch, guest, initramfs, kmod, schedulers, testprograms
+from ..kernel import elf
+from . import buildroot, fetch, guest, kmod, schedulers, testprograms
 
 PACKAGES = """
     dpkg-dev debhelper dh-dkms dkms lintian fakeroot man-db mandoc bash-completion autopkgtest
@@ -274,7 +275,7 @@ def in_guest(target):
     found = {path.name.split(".")[0]: path for path in sorted(save.glob("uplift*.ko*"))} or modules_of(target)
     for name, path in found.items():
         plain = unpacked / f"{name}.ko"
-        plain.write_bytes(initramfs.decompress(path))
+        plain.write_bytes(elf.module(path))
         kos.append(plain)
     result = guest.boot(target, "exec /selftests/abi.sh", files={"/selftests": testprograms.build()}, kos=kos,
                         name=f"{target.name}-package", quiet=True, smp=2)
