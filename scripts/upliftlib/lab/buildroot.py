@@ -290,7 +290,7 @@ def run(argv, cwd=None, binds=(), env=None, *, log=None, timeout=None, stdin=Non
     return result[0]
 
 
-def output(argv, cwd=None, binds=(), env=None, *, timeout=None, root=None):
+def output(argv, cwd=None, binds=(), env=None, *, timeout=None, root=None) -> tuple[int, str]:
     """(exit status, stdout and stderr together) of a command in the root."""
     return _popen(argv, cwd, binds, env, timeout, root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 

@@ -30,8 +30,7 @@ def evaluate(target, accel=None):
     started = time.monotonic()
     kos = list(kmod.build(target).values())
     tests = testprograms.build()
-    qemu = guest.Qemu()
-    guest.choose_accel(target, qemu, False, None, accel)	# probes KVM if it has to, before the guests run at once
+    guest.emulated(target, accel)	# tries KVM if it has to, before the guests run at once
     buildroot.ensure("io")
     with console.doing(f"evaluating {target.release} in guests (correctness, instruction counts)"):
         correct, measured, equal, same, counted, shown = _all(target, kos, tests, accel)

@@ -9,13 +9,17 @@ scripts, the modules and the programs, as they would be installed. With --count 
 is told so.
 """
 
+import argparse
 import hashlib
 import pathlib
 import re
 import shlex
 import shutil
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ..base import console, errors, paths
+from ..kernel import log
 from . import buildroot, commands, guest, kmod, runscript, testprograms
 
 PYTHON = "usr/lib/python3.13"
@@ -27,9 +31,10 @@ TREE = "/opt/uplift"
 PROGRAMS = ("/usr/sbin/mkfs.ext4", "/usr/sbin/mkfs.xfs")
 WORKLOADS = ("/usr/bin/fio", "/usr/bin/perf", "/usr/bin/hackbench", "/usr/bin/sed")
 STOCK = ("brd", "ext4", "xfs")
+TIMEOUT = 900.0	# seconds
 
 
-def _compiled(directory):
+def _compiled(directory: pathlib.Path) -> None:
     """With code that is not held against its source's time, which an initramfs does not keep."""
     code, text = buildroot.output(["python3", "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash",
                                    directory])
@@ -37,7 +42,7 @@ def _compiled(directory):
         raise errors.Problem(f"compiling {directory}:\n{text.rstrip()}")
 
 
-def _library():
+def _library() -> pathlib.Path:
     """What of Python's library is carried, made once: compiling it takes a guest half a minute, each time."""
     source = paths.ROOT / PYTHON
     if not source.is_dir():
@@ -58,10 +63,10 @@ def _library():
     return library
 
 
-def _tree():
+def _tree() -> pathlib.Path:
     """Our own tree, as far as the commands take it; one per state of the sources, as guests may run side by side."""
     top = paths.TOP
-    wanted = [top / "scripts" / name for name in ("uplift", "report.py", "targets.toml")]
+    wanted = [top / "scripts" / name for name in ("uplift", "report.py", "targets.toml")] + [log.COMPLAINTS]
     wanted += sorted((top / "scripts/upliftlib").rglob("*.py"))
     wanted += sorted(path for pattern in ("about.toml", "*.cocci") for place in ("*", "backports/*")
                      for path in (top / "modules").glob(f"{place}/{pattern}"))
@@ -76,10 +81,10 @@ def _tree():
     return tree
 
 
-def carried():
+def carried() -> tuple[dict[str, paths.Path], list[str]]:
     """({path in the guest: file here}, [programs]): Python and our tree."""
     library = paths.ROOT / PYTHON
-    files = {f"/{PYTHON}": _library(), TREE: _tree()}
+    files: dict[str, paths.Path] = {f"/{PYTHON}": _library(), TREE: _tree()}
     programs = [f"/usr/bin/{pathlib.Path(PYTHON).name}"]
     for name in LIBRARIES:
         programs += [f"/{PYTHON}/lib-dynload/{path.name}"
@@ -87,12 +92,14 @@ def carried():
     return files, programs
 
 
-def boot(target, words, *, kos=(), tests=None, count=False, smp=None, timeout=900, accel=None, topology=None, name=None,
-         script=None, echo=None, append="", more=None, thread=None):
-    """Run our command in a guest; what it printed is in the result's output, what it wrote in /out.
+def guest_of(target: guest.Kernel, words: Sequence[str], *, tests: paths.Path | None = None, script: str | None = None,
+             more: Mapping[str, paths.Path] | None = None, **options: Any) -> guest.Guest:
+    """A guest that runs our command: what it prints is in the result's output, what it writes in /out.
 
+    @tests: the installed selftests, for /selftests
+    @script: to run in place of `uplift WORDS`, with the command in $UPLIFT
     @more: {path in the guest: file here}, beside our tree
-    @thread: see guest.boot()
+    @options: of Guest
     """
     loads = "--workloads" in words
     buildroot.ensure("loads" if loads else "io")
@@ -100,21 +107,25 @@ def boot(target, words, *, kos=(), tests=None, count=False, smp=None, timeout=90
     files |= more or {}
     if tests:
         files["/selftests"] = tests
-    python = f"/usr/bin/{pathlib.Path(PYTHON).name}"
-    if script is None:
-        script = f"exec {python} {TREE}/scripts/uplift {shlex.join(words)}"
-    env = {"UPLIFT_BUILD": "/out", "PYTHONHOME": "/usr", "UPLIFT": f"{python} {TREE}/scripts/uplift",
-           "UPLIFT_BENCH_DIR": "/selftests", "UPLIFT_SCHED_DIR": "/sched", "UPLIFT_COUNTING": str(int(count)),
-           "UPLIFT_EMULATED": str(int(guest.choose_accel(target, guest.Qemu(), count, None, accel)[0] != "KVM"))}
     if target.config:
         files[f"/boot/config-{target.release}"] = target.config
-    programs += [*PROGRAMS, *(WORKLOADS if loads else ())]
-    return guest.boot(target, script, files=files, kos=kos, modules=STOCK, programs=programs, smp=smp, icount=count,
-                      topology=topology, mem="2G", timeout=timeout, accel=accel, env=env, echo=echo, thread=thread,
-                      append=append, name=name or f"{target.name}-live", quiet=True)
+    command = f"/usr/bin/{pathlib.Path(PYTHON).name} {TREE}/scripts/uplift"
+    counting = options.get("icount", False)
+    env = {"UPLIFT_BUILD": "/out", "PYTHONHOME": "/usr", "UPLIFT": command,
+           "UPLIFT_BENCH_DIR": "/selftests", "UPLIFT_SCHED_DIR": "/sched", "UPLIFT_COUNTING": str(int(counting)),
+           "UPLIFT_EMULATED": str(int(guest.emulated(target, options.get("accel"), counting)))}
+    given: dict[str, Any] = {"name": f"{target.name}-live", "timeout": TIMEOUT} | options
+    return guest.Guest(target, script if script is not None else f"exec {command} {shlex.join(words)}", files=files,
+                       modules=STOCK, programs=[*programs, *PROGRAMS, *(WORKLOADS if loads else ())], mem="2G",
+                       env=env, quiet=True, **given)
 
 
-def _live(args):
+def boot(target: guest.Kernel, words: Sequence[str], **options: Any) -> guest.Result:
+    """Run our command in a guest. @options: of guest_of() and of Guest"""
+    return guest.run(guest_of(target, words, **options))
+
+
+def _live(args: argparse.Namespace) -> int:
     words = args.words
     if not words and not args.script:
         raise errors.Problem("what to run? scripts/uplift lab live TARGET -- probe", errors.USAGE)
@@ -129,7 +140,7 @@ def _live(args):
     script = pathlib.Path(args.script).read_text() if args.script else None
     if script is not None:
         script = re.sub(r"^#!.*\n", "", script)
-    result = boot(target, words, kos=kos, tests=None if args.no_kos else testprograms.build(), count=args.count,
+    result = boot(target, words, kos=kos, tests=None if args.no_kos else testprograms.build(), icount=args.count,
                   smp=args.smp, topology=args.topology, timeout=args.timeout, accel=args.accel, script=script)
     if result.output.exists():
         print(result.output.read_text(errors="replace"), end="", flush=True)
@@ -141,7 +152,7 @@ def _live(args):
     return errors.FAIL if result.rc is None or result.oops else result.rc
 
 
-def register(commands_):
+def register(commands_: Any) -> None:
     """Add `uplift lab live`."""
     parser = commands_.add_parser(
         "live", help="uplift probe, doctor or bench on a stock kernel, in a guest",

@@ -17,7 +17,8 @@ from ..report import comparison, record
 from . import buildroot, commands, evaluate, kmod, testprograms
 
 # What decides what is found, beside kernel, modules and tests.
-MEASURES = ("arms", "caches", "evaluate", "guest", "initramfs", "prediction", "proclist", "redirects", "selftests")
+MEASURES = ("arms.py", "caches.py", "evaluate.py", "guest/*", "initramfs.py", "prediction.py", "proclist.py",
+            "redirects.py", "selftests.py", "../kernel/log.py", "../kernel/complaints")
 
 
 def state(target, kos, tests):
@@ -25,7 +26,8 @@ def state(target, kos, tests):
     lab = pathlib.Path(__file__).parent
     sum_ = hashlib.sha256(f"{target.release} {target.version}".encode())
     for path in (*sorted(kos), *sorted(path for path in tests.rglob("*") if path.is_file()),
-                 *(lab / f"{name}.py" for name in MEASURES), *sorted(paths.TOP.glob("modules/**/about.toml"))):
+                 *(path for name in MEASURES for path in sorted(lab.glob(name)) if path.is_file()),
+                 *sorted(paths.TOP.glob("modules/**/about.toml"))):
         sum_.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     return sum_.hexdigest()
 

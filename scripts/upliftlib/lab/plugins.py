@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """QEMU plugins of scripts/upliftlib/lab/plugin/, built in the build root."""
 
+import pathlib
+
 from ..base import errors, paths
 from . import buildroot
 
 OUT = paths.BUILD / "cachelines"
 
 
-def build(name):
+def build(name: str) -> pathlib.Path:
     """The path of a plugin's shared object, newer than its source."""
     paths.ensure(OUT)
     source = paths.TOP / f"scripts/upliftlib/lab/plugin/{name}.c"

@@ -10,6 +10,7 @@ import pathlib
 
 from ..base import console, errors, parallel, paths, targets
 from ..inspector import model, source
+from ..kernel import log
 from . import buildroot, fetch, guest, kmod, proclist, testprograms
 
 # A guest has no Python: it sends what `uplift llc capture` would read, and the snapshot is made of it here.
@@ -76,7 +77,7 @@ AT_ONCE = 2	# guests, of one emulation thread each
 
 def complained_by_itself(console):
     """Did the kernel complain before any module of ours was there?"""
-    return bool(guest.complaints(console.partition("uplift: loading out-of-tree")[0]))
+    return bool(log.complaints(console.partition("uplift: loading out-of-tree")[0]))
 
 
 def layout_test(target, kos, install, layout, form, env, only, append="", slow=1):

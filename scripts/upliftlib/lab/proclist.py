@@ -4,7 +4,8 @@
 import json
 
 from ..base import errors, ktap
-from . import guest, initramfs
+from . import guest
+from .guest.modules import StockModules
 
 # Small modules without dependencies that put one line each into the list; those that the target has are carried.
 FILESYSTEMS = "minix bfs qnx4 qnx6 hpfs adfs befs ufs efs freevxfs".split()
@@ -69,8 +70,8 @@ cmp /proc/filesystems /proc/filesystems_cached
 
 def carried(target):
     """The filesystem modules that this target has."""
-    modules = initramfs.Modules(target.moddir / "lib/modules" / target.release)
-    return [name for name in FILESYSTEMS if modules.has(name)]
+    names = StockModules(target.moddir, target.release).names()
+    return [name for name in FILESYSTEMS if name in names]
 
 
 def correctness(target, kos, selftests, *, smp=2, env=None, timeout=600, accel=None, form="short", echo=None, **how):

@@ -7,11 +7,11 @@ import os
 
 from ..base import console, errors, paths, targets
 from ..scheduler import tables
-from . import buildroot, fetch, guest, hostcommands, initramfs, kernels, kmod, proclist, testprograms
+from . import buildroot, fetch, guest, hostcommands, kernels, kmod, proclist, testprograms
+from .guest import programs
 
 SCHED = paths.TOP / "sched"
 PROGRAMS = ("uplift_land", "example_fifo", "example_llc")
-LIBRARIES = ("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu", "usr/lib64")
 
 
 def supported(target):
@@ -38,23 +38,8 @@ def build(target):
 
 def carried(directory, where="/sched"):
     """{path in the guest: file here}: the programs, and the libraries of the build root that they need."""
-    files, todo = {}, [directory / name for name in PROGRAMS]
-    for path in list(todo):
-        files[f"{where}/{path.name}"] = path
-    folders = [paths.ROOT / name for name in LIBRARIES]
-    while todo:
-        interpreter, names, _ = initramfs.needed(todo.pop())
-        if interpreter:
-            files[interpreter] = paths.ROOT / interpreter.lstrip("/")
-        for name in names:
-            if f"/lib/x86_64-linux-gnu/{name}" in files:
-                continue
-            library = next((folder / name for folder in folders if (folder / name).exists()), None)
-            if library is None:
-                raise errors.Problem(f"uplift_land needs {name}, which the build root lacks")
-            files[f"/lib/x86_64-linux-gnu/{name}"] = library
-            todo.append(library)
-    return files
+    ours = [directory / name for name in PROGRAMS]
+    return {f"{where}/{path.name}": path for path in ours} | programs.libraries(ours)
 
 
 # selftests/land.sh, in guests of 1, 2 and 4 caches, and of one CPU: (topology, vCPUs). A guest has a clock of its own
