@@ -8,8 +8,9 @@ drivers/uplift and two lines added to copies of two files. kunit.py then
 configures, builds and boots that tree inside the build root. Objects are kept
 below build/kunit/, so that a run after a change of a suite takes seconds.
 
-What counts is not kunit.py's exit status but its JSON: every case that the
-sources declare must be there and must have passed, or be skipped by itself.
+What counts is not kunit.py's exit status but the KTAP on the kernel's console:
+every case that the sources declare must be there and must have passed, or be
+skipped by itself. A complaint of the kernel's (kernel/complaints) fails the run.
 """
 
 import argparse
@@ -22,22 +23,19 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from upliftlib.base import console, errors, paths, signals, targets	# noqa: E402
+from upliftlib.base import console, errors, ktap, paths, signals, targets	# noqa: E402
+from upliftlib.kernel import log as kernel_log	# noqa: E402
 from upliftlib.lab import buildroot, fetch	# noqa: E402
 
 ARCHES = ("um", "x86_64")
 # Changes whose bodies a suite has linked in, and the function that is lifted.
 LEAST = 90, 80	# per cent of a *_core.c's lines and branches, with --coverage
 BODIES = {"epoll": "do_epoll_wait", "iomap": "iomap_iter"}
-# Anything of this in the kernel's output fails the run, whatever the cases say.
-SPLAT = re.compile(
-    r"\bBUG: |\bWARNING: |\bKernel panic\b|\bOops\b|\bINFO: (?:possible|task |rcu)"
-    r"|general protection fault|kernel BUG at|UBSAN: |double fault"
-    r"|suspicious RCU usage|sleeping function called")
 
 
 # --- what the sources declare -------------------------------------------------
@@ -258,7 +256,7 @@ def run_kunit(verb, args, objdir, tree, extra=()):
 
 # --- what came out ---------------------------------------------------------------
 
-def kernel_lines(log):
+def kernel_lines(log: str) -> Iterator[str]:
     """The lines of a console log without the prefix that printk may add."""
     prefix = re.compile(r"^.*?(?=KTAP version 1$)")
     width = 0
@@ -270,75 +268,43 @@ def kernel_lines(log):
         yield line[width:] if width and line[:1] == "[" else line
 
 
-def split_ktap(log):
-    """{suite: KTAP of that suite alone} from the console log of a run.
-
-    kunit.py parse drops all but the first suite of a file, hence one each.
-    """
-    suites = {}
-    current = []
-    started = False
-    for line in kernel_lines(log):
-        if not started:
-            started = line == "KTAP version 1"
-            continue
-        if re.fullmatch(r"1\.\.\d+", line):
-            continue
-        current.append(line)
-        result = re.match(r"(ok|not ok) \d+ (\S+)", line)
-        if result:
-            body = "\n".join(current)
-            suites[result[2]] = ("KTAP version 1\n1..1\n" + re.sub(
-                r"^(ok|not ok) \d+ ", r"\1 1 ", body, flags=re.M) + "\n")
-            current = []
-    return suites
+def ktap_of(log: str) -> str:
+    """The KTAP of a run, from the console's log; '' where there is none."""
+    lines = list(kernel_lines(log))
+    begin = lines.index("KTAP version 1") if "KTAP version 1" in lines else len(lines)
+    return "".join(line + "\n" for line in lines[begin:])
 
 
-def figures(log, expected):
+def cases_of(report: ktap.Report) -> dict[str, dict[str, ktap.Test]]:
+    """{suite: {case: its result}}"""
+    return {suite.name: {case.name: case for case in suite.children} for suite in report.tests}
+
+
+def figures(report: ktap.Report) -> Iterator[str]:
     """What the cases said of themselves (kunit_info) and why any was skipped."""
-    names = {case for cases in expected.values() for case in cases}
-    for line in kernel_lines(log):
-        found = re.match(r"    # (\w+): (.*)", line)
-        if found and found[1] in names and "FAILED at" not in line:
-            yield f"{found[1]}: {found[2]}"
-        found = re.match(r"    ok \d+ (\w+) # SKIP ?(.*)", line)
-        if found:
-            yield f"{found[1]}: skipped, {found[2] or 'no reason given'}"
+    for cases in cases_of(report).values():
+        for name, case in cases.items():
+            yield from (note for note in case.notes if note.startswith(f"{name}: ") and "FAILED at" not in note)
+            if case.outcome == "skip":
+                yield f"{name}: skipped, {case.reason or 'no reason given'}"
 
 
-def collect(group):
-    """{case: status} of one suite in kunit.py's JSON, parameters as cases."""
-    cases = {c["name"]: c["status"] for c in group["test_cases"]}
-    for sub in group["sub_groups"]:
-        statuses = set(collect(sub).values())
-        bad = statuses - {"PASS", "SKIP"}
-        cases[sub["name"]] = bad.pop() if bad else "PASS"
-    return cases
-
-
-def judge(expected, result, log):
+def judge(expected: dict[str, list[str]], report: ktap.Report, log: str) -> tuple[int, int, list[str]]:
     """(cases passed, cases skipped, list of complaints)."""
-    complaints = []
-    passed = skipped = 0
-    seen = {group["name"]: collect(group) for group in result["sub_groups"]}
+    complaints = list(report.problems)
+    seen = cases_of(report)
+    outcomes: list[str] = []
     for suite, cases in expected.items():
         got = seen.pop(suite, None)
         if got is None:
             complaints.append(f"{suite}: the suite did not run ({len(cases)} cases expected)")
             continue
-        for case in cases:
-            status = got.pop(case, "absent")
-            if status == "PASS":
-                passed += 1
-            elif status == "SKIP":
-                skipped += 1
-            else:
-                complaints.append(f"{suite}.{case}: {status}")
+        complaints += [f"{suite}.{case}: absent" for case in cases if case not in got]
+        outcomes += [got.pop(case).outcome for case in cases if case in got]
         complaints += [f"{suite}.{case}: ran, but no source declares it" for case in got]
     complaints += [f"{suite}: ran, but no source declares it" for suite in seen]
-    complaints += [f"console: {line.strip()}" for line in log.splitlines()
-                   if SPLAT.search(line)][:10]
-    return passed, skipped, complaints
+    complaints += [f"console: {line}" for line in kernel_log.complaints(log, stamped=False)][:10]
+    return outcomes.count("pass"), outcomes.count("skip"), complaints
 
 
 # --- coverage -------------------------------------------------------------------
@@ -500,21 +466,21 @@ def main(argv=None):
 
         log = log_path.read_text(errors="replace") if log_path.is_file() else ""
         paths.write(results / "console.log", log)
-        for suite, ktap in split_ktap(log).items():
-            paths.write(results / f"{suite}.ktap", ktap)
+        paths.write(results / "kunit.ktap", ktap_of(log))
+        report = ktap.parse(ktap_of(log))
         if not raw_json.is_file():
             raise errors.Problem(f"kunit.py left no result; the console is in {results}/console.log")
         text = raw_json.read_text()
-        paths.write(results / "kunit.json", text)
+        paths.write(results / "kunit.json", text)	# for CI systems that take kunit.py's
         if args.json:
             paths.write(args.json, text)
-        passed, skipped, complaints = judge(expected, json.loads(text), log)
+        passed, skipped, complaints = judge(expected, report, log)
         if args.coverage:
             complaints += coverage(objdir, results)
         if fingerprint(pristine) != before:
             complaints.append(f"{pristine}: changed while this ran; it has to stay pristine")
 
-    for figure in figures(log, expected):
+    for figure in figures(report):
         console.note(figure)
     for complaint in complaints:
         print(f"FAIL {complaint}")

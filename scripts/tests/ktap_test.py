@@ -96,6 +96,10 @@ class Tap(unittest.TestCase):
         self.has("1..1\n# it broke\nnot ok 1 a\n", "failed: a: it broke")
         self.assertFalse(ktap.parse("1..1\nnot ok 1 a # SKIP whatever\n").ok)
 
+    def test_header_is_no_reason(self):
+        text = "KTAP version 1\n1..1\n    KTAP version 1\n    # Subtest: s\n    # module: m\n    1..1\n    not ok 1 a\nnot ok 1 s\n"
+        self.assertEqual(problems(text), ["failed: s/a", "failed: s"])
+
     def test_failure_below_an_ok(self):
         text = NESTED.replace("    ok 2 build_long", "    not ok 2 build_long")
         self.has(text, "failed: uplift_fslist/build_long_names")

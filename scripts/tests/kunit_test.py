@@ -14,7 +14,7 @@ from unittest import mock
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import kunit            # noqa: E402
-from upliftlib.base import console, errors, paths	# noqa: E402
+from upliftlib.base import console, errors, ktap, paths	# noqa: E402
 
 CASE_A = "static struct kunit_case cases[] = {\n\tKUNIT_CASE(a),\n\tKUNIT_CASE_SLOW(b),\n\t{}\n};\n"
 SUITE = 'static struct kunit_suite suite = {\n\t.name = "uplift_x",\n};\n'
@@ -42,12 +42,17 @@ reboot: Restarting system
 """
 
 
-def result(**suites):
-    """kunit.py's JSON: result(uplift_x={"a": "PASS"})"""
-    return {"sub_groups": [
-        {"name": name, "sub_groups": [],
-         "test_cases": [{"name": c, "status": s} for c, s in cases.items()]}
-        for name, cases in suites.items()]}
+def console_of(**suites):
+    """A console: console_of(uplift_x={"a": "ok"})"""
+    text = f"KTAP version 1\n1..{len(suites)}\n"
+    for number, (suite, cases) in enumerate(suites.items(), 1):
+        text += f"    KTAP version 1\n    # Subtest: {suite}\n    1..{len(cases)}\n"
+        for index, (case, said) in enumerate(cases.items(), 1):
+            word, _, rest = said.partition(" #")
+            text += f"    {word} {index} {case}{' #' + rest if rest else ''}\n"
+        bad = any(said.startswith("not") for said in cases.values())
+        text += f"{'not ok' if bad else 'ok'} {number} {suite}\n"
+    return text
 
 
 def contents(tree):
@@ -198,46 +203,58 @@ class Tree(unittest.TestCase):
 
 class Results(unittest.TestCase):
     expected = {"uplift_x": ["a", "b"]}
+    PASSED = {"a": "ok", "b": "ok # SKIP no SMP"}
 
-    def judge(self, got, log=""):
-        return kunit.judge(self.expected, got, log)
+    def judge(self, more="", **suites):
+        log = console_of(**suites) + more
+        return kunit.judge(self.expected, ktap.parse(kunit.ktap_of(log)), log)
 
     def test_all_passed(self):
-        self.assertEqual(self.judge(result(uplift_x={"a": "PASS", "b": "SKIP"})), (1, 1, []))
+        self.assertEqual(self.judge(uplift_x=self.PASSED), (1, 1, []))
 
-    def test_failed_or_crashed(self):
-        for status in ("FAIL", "ERROR"):
-            self.assertTrue(self.judge(result(uplift_x={"a": "PASS", "b": status}))[2])
+    def test_failed(self):
+        passed, skipped, complaints = self.judge(uplift_x={"a": "ok", "b": "not ok"})
+        self.assertEqual((passed, skipped), (1, 0))
+        self.assertIn("failed: uplift_x/b", complaints)
+
+    def test_crashed(self):
+        """The kernel ended in the middle of a suite."""
+        log = console_of(uplift_x=self.PASSED)
+        for end in ("    ok 2 b", "ok 1 uplift_x"):
+            cut = log[:log.index(end)]
+            self.assertTrue(kunit.judge(self.expected, ktap.parse(kunit.ktap_of(cut)), cut)[2], end)
+        self.assertTrue(kunit.judge(self.expected, ktap.parse(kunit.ktap_of("Linux version 6.12\n")), "")[2])
 
     def test_case_that_vanished(self):
-        self.assertIn("absent", self.judge(result(uplift_x={"a": "PASS"}))[2][0])
+        self.assertEqual(self.judge(uplift_x={"a": "ok"}), (1, 0, ["uplift_x.b: absent"]))
 
     def test_suite_that_vanished(self):
-        self.assertIn("did not run", self.judge(result())[2][0])
+        self.assertIn("did not run", self.judge(uplift_y={"c": "ok"})[2][0])
 
     def test_undeclared(self):
-        self.assertTrue(self.judge(result(uplift_x={"a": "PASS", "b": "PASS", "c": "PASS"}))[2])
-        self.assertTrue(self.judge(result(uplift_x={"a": "PASS", "b": "PASS"}, y={"c": "PASS"}))[2])
+        self.assertTrue(self.judge(uplift_x=self.PASSED | {"c": "ok"})[2])
+        self.assertTrue(self.judge(uplift_x=self.PASSED, y={"c": "ok"})[2])
 
     def test_splat_with_all_passed(self):
-        passed = result(uplift_x={"a": "PASS", "b": "PASS"})
-        for line in ("BUG: KASAN: slab-use-after-free in f+0x1", "[ 1.2] WARNING: CPU: 0 PID: 1",
+        for line in ("BUG: KASAN: slab-use-after-free in f+0x1", "[    1.200000] WARNING: CPU: 0 PID: 1",
                      "WARNING: possible circular locking dependency detected",
                      "BUG: sleeping function called from invalid context at x.c:1",
                      "Kernel panic - not syncing: x"):
-            self.assertTrue(self.judge(passed, line)[2], line)
-        self.assertFalse(self.judge(passed, LOG)[2])
+            self.assertTrue(self.judge(line + "\n", uplift_x=self.PASSED)[2], line)
+        report = ktap.parse(kunit.ktap_of(LOG))
+        self.assertEqual(kunit.judge({"uplift_x": ["a", "b"], "uplift_y": ["c"]}, report, LOG),
+                         (2, 0, ["failed: uplift_y/c", "failed: uplift_y"]))
 
-    def test_ktap_of_each_suite(self):
+    def test_with_stamps(self):
         for prefix in ("", "[    0.123456] "):
-            log = "".join(prefix + line + "\n" for line in LOG.splitlines())
-            suites = kunit.split_ktap(log)
-            self.assertEqual(list(suites), ["uplift_x", "uplift_y"])
-            for text in suites.values():
-                self.assertTrue(text.startswith("KTAP version 1\n1..1\n    KTAP version 1\n"))
-            self.assertTrue(suites["uplift_x"].endswith("\nok 1 uplift_x\n"))
-            self.assertTrue(suites["uplift_y"].endswith("\nnot ok 1 uplift_y\n"))
-            self.assertIn("    # b: 12 ns\n", suites["uplift_x"])
+            log = "".join(prefix + line + "\r\n" for line in LOG.splitlines())
+            text = kunit.ktap_of(log)
+            self.assertEqual(text, LOG[LOG.index("KTAP"):])
+            self.assertEqual(list(kunit.figures(ktap.parse(text))), ["b: 12 ns"])
+
+    def test_why_it_was_skipped(self):
+        report = ktap.parse(console_of(uplift_x=self.PASSED))
+        self.assertEqual(list(kunit.figures(report)), ["b: skipped, no SMP"])
 
 
 class Qemu(unittest.TestCase):

@@ -7,28 +7,32 @@ lines say: test programs die, and what they had printed until then looks fine.
 
 import dataclasses
 import re
+from collections.abc import Collection, Iterator, Sequence
 
 _RESULT = re.compile(r"(not )?ok\b(?:\s+(\d+))?\s*(?:-\s*)?(.*)$")
 _PLAN = re.compile(r"1\.\.(\d+)\s*(?:#\s*(.*))?$")
 _VERSION = re.compile(r"K?TAP version \d+$")
 # KUnit has no plan for the parameters of a case, but their sum behind them.
 _TOTAL = re.compile(r"(\S+): pass:\d+ fail:\d+ skip:\d+ total:(\d+)")
+# Of a nested stream; it tells nothing of the test that comes next.
+_HEADER = re.compile(r"# (?:Subtest|module): ")
 _DIRECTIVE = re.compile(r"(?:^|\s)#\s*(SKIP|XFAIL|XPASS|TODO|TIMEOUT|ERROR)\b:?\s*(.*)$", re.IGNORECASE)
 
 
 @dataclasses.dataclass
 class Test:
     """A result line and the results nested above it."""
-    number: int
+    number: int | None
     name: str
     ok: bool
     directive: str = ""
     reason: str = ""
-    notes: list = dataclasses.field(default_factory=list)
-    children: list = dataclasses.field(default_factory=list)
+    notes: list[str] = dataclasses.field(default_factory=list)
+    children: list["Test"] = dataclasses.field(default_factory=list)
 
     @property
-    def outcome(self):
+    def outcome(self) -> str:
+        """pass, fail, skip, or xfail"""
         if self.directive == "SKIP" and self.ok:
             return "skip"
         if self.directive == "XFAIL":
@@ -43,17 +47,17 @@ class Report:
     @tests: the top level
     @problems: what is wrong with the stream or with a test, a line each; none means passed
     """
-    tests: list = dataclasses.field(default_factory=list)
-    problems: list = dataclasses.field(default_factory=list)
-    skipped_all: str = None
+    tests: list[Test] = dataclasses.field(default_factory=list)
+    problems: list[str] = dataclasses.field(default_factory=list)
+    skipped_all: str | None = None
 
     @property
-    def ok(self):
+    def ok(self) -> bool:
         return not self.problems
 
-    def leaves(self):
+    def leaves(self) -> list[Test]:
         """The results that have no results of their own."""
-        def walk(tests):
+        def walk(tests: list[Test]) -> Iterator[Test]:
             for test in tests:
                 if test.children:
                     yield from walk(test.children)
@@ -61,14 +65,14 @@ class Report:
                     yield test
         return list(walk(self.tests))
 
-    def counts(self, leaves=False):
+    def counts(self, leaves: bool = False) -> dict[str, int]:
         """{'pass': n, 'fail': n, 'skip': n, 'xfail': n}"""
         total = {"pass": 0, "fail": 0, "skip": 0, "xfail": 0}
         for test in self.leaves() if leaves else self.tests:
             total[test.outcome] += 1
         return total
 
-    def summary(self):
+    def summary(self) -> str:
         """'18 tests: 16 passed, 2 skipped (64 checks)'"""
         if self.skipped_all is not None:
             return f"skipped: {self.skipped_all}"
@@ -83,22 +87,22 @@ class Report:
 class _Level:
     """One stream: the top one, or one nested in it."""
 
-    def __init__(self, indent):
+    def __init__(self, indent: int) -> None:
         self.indent = indent
-        self.tests = []
-        self.plan = None
+        self.tests: list[Test] = []
+        self.plan: int | None = None
         self.plan_skip = ""
-        self.notes = []
-        self.earlier = []	# streams that ended where this one began: a test may run several programs
+        self.notes: list[str] = []
+        self.earlier: list[_Level] = []	# streams that ended where this one began: a test may run several programs
 
 
-def parse(text, xfail=()):
+def parse(text: str, xfail: Collection[str] = ()) -> Report:
     """The Report of a stream. `xfail` lists names (a, or parent/a) that may fail as expected."""
     report = Report()
     levels = [_Level(0)]
-    pending = []	# finished nested streams, until their parent's result comes
+    pending: list[_Level] = []	# finished nested streams, until their parent's result comes
 
-    def close(level, path, notes=()):
+    def close(level: _Level, path: str, notes: Sequence[str] = ()) -> None:
         where = path or "the stream"
         for total in map(_TOTAL.fullmatch, notes):
             if level.plan is None and total and total[1] == path:
@@ -123,7 +127,7 @@ def parse(text, xfail=()):
             continue
         result, plan, version = _RESULT.match(body), _PLAN.match(body), _VERSION.match(body)
         if not (result or plan or version):
-            if body.startswith("#"):
+            if body.startswith("#") and not _HEADER.match(body):
                 level = next((level for level in reversed(levels) if level.indent <= indent), levels[0])
                 level.notes.append(body.lstrip("# "))
             continue
@@ -153,7 +157,7 @@ def parse(text, xfail=()):
             level.plan = int(plan[1])
             skip = re.match(r"SKIP\b:?\s*(.*)", plan[2] or "", re.IGNORECASE)
             level.plan_skip = (skip[1] or "no reason given") if skip else ""
-        else:
+        elif result:
             rest = result[3]
             directive = _DIRECTIVE.search(rest)
             name = (rest[:directive.start()] if directive else rest).strip()
@@ -188,13 +192,13 @@ def parse(text, xfail=()):
     return report
 
 
-def _last(streams):
+def _last(streams: list[_Level]) -> str:
     """The name of the last result."""
     names = [test.name for stream in streams for test in stream.tests]
     return names[-1] if names else "the beginning"
 
 
-def _judge(report, tests, path, xfail):
+def _judge(report: Report, tests: list[Test], path: str, xfail: set[str]) -> None:
     for test in tests:
         name = f"{path}{test.name}" if test.name else f"{path}{test.number}"
         _judge(report, test.children, f"{name}/", xfail)
