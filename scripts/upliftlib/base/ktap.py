@@ -96,100 +96,135 @@ class _Level:
         self.earlier: list[_Level] = []	# streams that ended where this one began: a test may run several programs
 
 
-def parse(text: str, xfail: Collection[str] = ()) -> Report:
-    """The Report of a stream. `xfail` lists names (a, or parent/a) that may fail as expected."""
-    report = Report()
-    levels = [_Level(0)]
-    pending: list[_Level] = []	# finished nested streams, until their parent's result comes
+class _Parser:
+    """Takes a stream line by line.
 
-    def close(level: _Level, path: str, notes: Sequence[str] = ()) -> None:
+    @levels: the stream, and those nested in it that have not ended
+    @pending: nested streams that have ended, until their parent's result comes
+    """
+
+    def __init__(self) -> None:
+        self.report = Report()
+        self.levels = [_Level(0)]
+        self.pending: list[_Level] = []
+
+    def problem(self, text: str) -> None:
+        self.report.problems.append(text)
+
+    def line(self, line: str) -> None:
+        line = line.rstrip()
+        body = line.lstrip(" ")
+        indent = len(line) - len(body)
+        result, plan, version = _RESULT.match(body), _PLAN.match(body), _VERSION.match(body)
+        if body.startswith("Bail out!"):
+            self.problem(f"bailed out: {body[9:].strip() or 'no reason given'}")
+        elif not (result or plan or version):
+            self._note(body, indent)
+        else:
+            self._enter(indent)
+            if version:
+                self._version()
+            elif plan:
+                self._plan(plan)
+            elif result:
+                self._result(result)
+
+    def _note(self, body: str, indent: int) -> None:
+        if body.startswith("#") and not _HEADER.match(body):
+            level = next((level for level in reversed(self.levels) if level.indent <= indent), self.levels[0])
+            level.notes.append(body.lstrip("# "))
+
+    def _enter(self, indent: int) -> None:
+        """Make the last level the one of this indentation."""
+        while indent < self.levels[-1].indent:
+            level = self.levels.pop()
+            if indent > self.levels[-1].indent:
+                # its first lines were indented more than the rest
+                level.indent = indent
+                self.levels.append(level)
+                break
+            if self.pending:
+                self.problem(f"the results after '{_last(self.pending)}' belong to no test")
+            self.pending = level.earlier + [level]
+        if indent > self.levels[-1].indent:
+            self.levels.append(_Level(indent))
+
+    def _version(self) -> None:
+        level = self.levels[-1]
+        if not level.tests and level.plan is None:
+            return
+        if len(self.levels) == 1:
+            self.problem(f"a second stream begins after '{_last([level])}'")
+        else:
+            self.levels[-1] = _Level(level.indent)
+            self.levels[-1].earlier = level.earlier + [level]
+
+    def _plan(self, plan: re.Match[str]) -> None:
+        level = self.levels[-1]
+        if level.plan is not None:
+            self.problem("two plans in one stream")
+        level.plan = int(plan[1])
+        skip = re.match(r"SKIP\b:?\s*(.*)", plan[2] or "", re.IGNORECASE)
+        level.plan_skip = (skip[1] or "no reason given") if skip else ""
+
+    def _result(self, result: re.Match[str]) -> None:
+        level = self.levels[-1]
+        directive = _DIRECTIVE.search(result[3])
+        name = (result[3][:directive.start()] if directive else result[3]).strip()
+        word, reason = (directive[1].upper(), directive[2].strip()) if directive else ("", "")
+        test = Test(int(result[2]) if result[2] else None, name or reason, not result[1], word, reason, level.notes)
+        level.notes = []
+        for stream in self.pending:
+            test.children += stream.tests
+            self._close(stream, test.name, test.notes)
+        self.pending = []
+        level.tests.append(test)
+
+    def _close(self, level: _Level, path: str, notes: Sequence[str] = ()) -> None:
+        """Hold a stream that has ended against its plan."""
         where = path or "the stream"
         for total in map(_TOTAL.fullmatch, notes):
             if level.plan is None and total and total[1] == path:
                 level.plan = int(total[2])
         if level.plan is None:
             if level.tests or not path:
-                report.problems.append(f"{where}: no plan")
+                self.problem(f"{where}: no plan")
         elif level.plan != len(level.tests):
-            report.problems.append(f"{where}: {level.plan} tests were planned, {len(level.tests)} reported")
+            self.problem(f"{where}: {level.plan} tests were planned, {len(level.tests)} reported")
         for expected, test in enumerate(level.tests, 1):
             if test.number != expected:
                 got = "no number" if test.number is None else f"number {test.number}"
-                report.problems.append(f"{where}: '{test.name}' has {got}, {expected} was due")
+                self.problem(f"{where}: '{test.name}' has {got}, {expected} was due")
                 break
 
+    def end(self, xfail: set[str]) -> Report:
+        """The stream has ended."""
+        while len(self.levels) > 1:
+            level = self.levels.pop()
+            last = f" after '{level.tests[-1].name}'" if level.tests else ""
+            self.problem(f"the stream ends inside a nested one{last}")
+        if self.pending:
+            self.problem(f"the stream ends before the result of the test that '{_last(self.pending)}' is a part of")
+        top = self.levels[0]
+        self.report.tests = top.tests
+        if top.plan == 0 and top.plan_skip and not top.tests:
+            self.report.skipped_all = top.plan_skip
+        elif not top.tests and top.plan is None:
+            self.problem("no results at all")
+        else:
+            if top.plan == 0:
+                self.problem("the plan is empty and says no reason")
+            self._close(top, "")
+            _judge(self.report, top.tests, "", xfail)
+        return self.report
+
+
+def parse(text: str, xfail: Collection[str] = ()) -> Report:
+    """The Report of a stream. `xfail` lists names (a, or parent/a) that may fail as expected."""
+    parser = _Parser()
     for line in text.splitlines():
-        line = line.rstrip()
-        body = line.lstrip(" ")
-        indent = len(line) - len(body)
-        if re.match(r"Bail out!", body):
-            report.problems.append(f"bailed out: {body[9:].strip() or 'no reason given'}")
-            continue
-        result, plan, version = _RESULT.match(body), _PLAN.match(body), _VERSION.match(body)
-        if not (result or plan or version):
-            if body.startswith("#") and not _HEADER.match(body):
-                level = next((level for level in reversed(levels) if level.indent <= indent), levels[0])
-                level.notes.append(body.lstrip("# "))
-            continue
-        while indent < levels[-1].indent:
-            level = levels.pop()
-            if indent > levels[-1].indent:
-                # its first lines were indented more than the rest
-                level.indent = indent
-                levels.append(level)
-                break
-            if pending:
-                report.problems.append(f"the results after '{_last(pending)}' belong to no test")
-            pending = level.earlier + [level]
-        if indent > levels[-1].indent:
-            levels.append(_Level(indent))
-        level = levels[-1]
-        if version:
-            if level.tests or level.plan is not None:
-                if len(levels) == 1:
-                    report.problems.append(f"a second stream begins after '{_last([level])}'")
-                else:
-                    levels[-1] = _Level(level.indent)
-                    levels[-1].earlier = level.earlier + [level]
-        elif plan:
-            if level.plan is not None:
-                report.problems.append("two plans in one stream")
-            level.plan = int(plan[1])
-            skip = re.match(r"SKIP\b:?\s*(.*)", plan[2] or "", re.IGNORECASE)
-            level.plan_skip = (skip[1] or "no reason given") if skip else ""
-        elif result:
-            rest = result[3]
-            directive = _DIRECTIVE.search(rest)
-            name = (rest[:directive.start()] if directive else rest).strip()
-            test = Test(int(result[2]) if result[2] else None, name or (directive[2].strip() if directive else ""),
-                        not result[1], directive[1].upper() if directive else "",
-                        directive[2].strip() if directive else "", level.notes)
-            level.notes = []
-            for stream in pending:
-                test.children += stream.tests
-                close(stream, test.name, test.notes)
-            pending = []
-            level.tests.append(test)
-
-    while len(levels) > 1:
-        level = levels.pop()
-        last = f" after '{level.tests[-1].name}'" if level.tests else ""
-        report.problems.append(f"the stream ends inside a nested one{last}")
-    if pending:
-        report.problems.append(f"the stream ends before the result of the test that '{_last(pending)}' is a part of")
-    top = levels[0]
-    report.tests = top.tests
-    if top.plan == 0 and top.plan_skip and not top.tests:
-        report.skipped_all = top.plan_skip
-        return report
-    if not top.tests and top.plan is None:
-        report.problems.append("no results at all")
-        return report
-    if top.plan == 0:
-        report.problems.append("the plan is empty and says no reason")
-    close(top, "")
-    _judge(report, top.tests, "", set(xfail))
-    return report
+        parser.line(line)
+    return parser.end(set(xfail))
 
 
 def _last(streams: list[_Level]) -> str:
