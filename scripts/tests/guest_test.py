@@ -4,6 +4,7 @@
 import hashlib
 import io
 import lzma
+import os
 import pathlib
 import re
 import struct
@@ -21,7 +22,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from upliftlib.base import console as console_, errors, paths	# noqa: E402
 from upliftlib.kernel import elf, log	# noqa: E402
 from upliftlib.lab import guest, initramfs, selftests, signed	# noqa: E402
-from upliftlib.lab.guest import booting, command, kernelargs, limits, modules, result, stream, topology, watcher	# noqa: E402
+from upliftlib.lab.guest import accelerator, booting, command, kernelargs, limits, modules, programs, stream	# noqa: E402
+from upliftlib.lab.guest import topology, watcher	# noqa: E402
 
 class Same(unittest.TestCase):
     def test_nobody_answers_in_his_own_time(self):
@@ -92,6 +94,77 @@ class KernelArguments(unittest.TestCase):
     def test_the_caller_has_the_last_word(self):
         self.assertTrue(self.of(append=" loglevel=7  foo", warn_panic=True, oops_panic=False).endswith(
             "net.ifnames=0 panic_on_warn=1 loglevel=7 foo"))
+
+
+class CommandLine(unittest.TestCase):
+    """QEMU's arguments decide what is counted: they are as they have always been."""
+    TARGET = types.SimpleNamespace(name="6.12", release="6.12.1", vmlinuz=pathlib.Path("/k/vmlinuz"))
+    QEMU = types.SimpleNamespace(argv=["qemu"], major=10)
+    REST = "-nodefaults -no-user-config -display none -no-reboot -bios qboot.rom -kernel /k/vmlinuz " \
+           "-initrd /run/initramfs.cpio -append"
+    KERNEL = "console=ttyS0,115200 panic=-1 printk.time=1 loglevel=5 no_timer_check unknown_nmi_panic net.ifnames=0 oops=panic"
+    BACK = "-chardev file,id=result,path=/run/result -device virtserialport,chardev=result,name=uplift.result"
+
+    def line(self, megabytes=1024, **options):
+        described = guest.Guest(self.TARGET, "true", accel="tcg", **options)
+        chosen = accelerator.choose(described, self.QEMU, self.fail)
+        return command.line(described, self.QEMU, chosen, megabytes, pathlib.Path("/run"))
+
+    def test_counting(self):
+        self.assertEqual(self.line(icount=True), [
+            *"qemu -smp 1,sockets=1,dies=1,cores=1 -cpu qemu64,-rdrand,-rdseed -machine q35,usb=off,vmport=off "
+            "-accel tcg,thread=single -icount shift=0,align=off,sleep=off -rtc base=2026-01-01,clock=vm -seed 1 -m 1024M"
+            .split(), *self.REST.split(), f"{self.KERNEL} nokaslr cryptomgr.notests",
+            *f"-serial file:/run/console -monitor stdio -device virtio-serial-pci,ioeventfd=off {self.BACK}".split()])
+
+    def test_several_nodes(self):
+        self.assertEqual(self.line(2048, topology="numa", append="foo bar", plugins=["/x.so,out=/y"]), [
+            *"qemu -smp 8,sockets=2,dies=2,cores=2 -cpu Icelake-Server,level=0x1f -machine q35,usb=off,vmport=off "
+            "-object memory-backend-ram,id=node0,size=1024M -numa node,nodeid=0,cpus=0-3,memdev=node0 "
+            "-object memory-backend-ram,id=node1,size=1024M -numa node,nodeid=1,cpus=4-7,memdev=node1 "
+            "-accel tcg,thread=multi -m 2048M".split(), *self.REST.split(), f"{self.KERNEL} foo bar",
+            *f"-serial file:/run/console -monitor stdio -device virtio-serial-pci {self.BACK} -plugin /x.so,out=/y".split()])
+
+    def test_a_shell(self):
+        self.assertEqual(self.line(interactive=True)[-8:], f"-serial mon:stdio -device virtio-serial-pci {self.BACK}".split())
+
+    def test_threads(self):
+        self.assertIn("tcg,thread=single", self.line(smp=2, thread="single"))
+        with mock.patch.object(self.QEMU, "major", 7):
+            self.assertIn("tcg,thread=single", self.line(smp=2))
+        for options in ({"thread": "two"}, {"icount": True, "smp": 2}):
+            with self.assertRaises(errors.Problem):
+                self.line(**options)
+
+
+class Programs(unittest.TestCase):
+    """The build root's loader, on the build root."""
+
+    @classmethod
+    def setUpClass(cls):
+        if os.geteuid() or not (paths.ROOT / "usr/bin/qemu-system-x86_64").exists():
+            raise unittest.SkipTest("no build root here, or not root")
+
+    def test_libraries(self):
+        found = programs.libraries(["/usr/bin/xz", "/usr/bin/ldd"])
+        self.assertLessEqual({"/lib64/ld-linux-x86-64.so.2", "/lib/x86_64-linux-gnu/libc.so.6",
+                              "/lib/x86_64-linux-gnu/liblzma.so.5"}, set(found))
+        self.assertTrue(all(path.is_file() for path in found.values()))
+        self.assertEqual(programs.libraries(["/usr/bin/ldd", "/usr/bin/busybox"]), {})	# a script, and a static one
+
+    def test_static(self):
+        self.assertTrue(programs.is_static(paths.ROOT / "usr/bin/busybox"))
+        self.assertFalse(programs.is_static(paths.ROOT / "usr/bin/xz"))
+
+    def test_lacking(self):
+        source, name = paths.ROOT / "usr/bin/xz", b"liblzma.so.5\0"
+        with tempfile.TemporaryDirectory(dir=paths.ensure(paths.BUILD / "guest")) as directory:
+            program = pathlib.Path(directory) / "program"
+            self.assertIn(name, source.read_bytes())
+            program.write_bytes(source.read_bytes().replace(name, b"libgone.so.5\0"))
+            program.chmod(0o755)
+            with self.assertRaisesRegex(errors.Problem, "program needs libgone.so.5, which the build root lacks"):
+                programs.libraries([program])
 
 
 class Memory(unittest.TestCase):

@@ -11,7 +11,7 @@ from ...kernel import elf
 from ..initramfs import Archive
 
 # What busybox's modprobe reads; the rest of what depmod writes is for kmod.
-_TABLES = ("modules.dep", "modules.alias", "modules.symbols", "modules.softdep", "modules.builtin")
+_TABLES = ("modules.dep", "modules.alias", "modules.symbols", "modules.builtin")
 
 
 def _kmod(*argv: paths.Path) -> "subprocess.CompletedProcess[str]":
@@ -49,6 +49,11 @@ class StockModules:
             raise self._missing(wanted, done.stderr)
         lines = (line.split() for line in done.stdout.splitlines())
         return list(dict.fromkeys(pathlib.Path(words[1]) for words in lines if words[:1] == ["insmod"]))
+
+    def plain(self, file: pathlib.Path) -> pathlib.Path:
+        """Where a module's file is in the tree once it is decompressed."""
+        path = pathlib.Path(str(file).partition(f"/lib/modules/{self.release}/")[2])
+        return path.with_name(path.name.partition(".ko")[0] + ".ko")
 
     def _missing(self, wanted: Iterable[str], said: str) -> errors.Problem:
         names = self.names()
@@ -90,8 +95,7 @@ def add_modules(archive: Archive, stock: StockModules, wanted: Sequence[str], ko
     """
     own = _own(kos, stock.release)
     where = f"lib/modules/{stock.release}"
-    modules = {file.relative_to(stock.tree.absolute()).with_name(file.name.partition(".ko")[0] + ".ko"): elf.module(file)
-               for file in stock.files([*wanted, *_needs(own)])}
+    modules = {stock.plain(file): elf.module(file) for file in stock.files([*wanted, *_needs(own)])}
     modules |= {pathlib.Path(f"updates/{name}.ko"): data for name, data in own.items()}
     builtin = stock.tree / "modules.builtin"
     with tempfile.TemporaryDirectory(prefix="uplift-modules-") as base:
