@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The changes that there are: every modules/<change>/about.toml, and modules/backports/<change>/about.toml, says what the
-change is and how it is measured.
+change is, how it is tested and how it is measured. Nothing outside of that directory names a change.
 
     title      in a few words
     order      where it stands in reports
@@ -15,12 +15,22 @@ change is and how it is measured.
     upstream   { linux, title, author, commit, link }, as far as known
     workloads  what it is measured by that users know: names of workloads.py
     elsewhere  of one that has no bench: why, and what to do instead
-    bench      how it is measured, see bench.py: { program, arguments, operation, arms, calls | files, operations }
+    bench      how it is measured, see host/bench.py: { program, arguments, operation, arms, calls | files, operations }
+    tests      what `make run` takes for its correctness, see Tests
+    measure    how guests that count instructions measure it, beyond what bench says, see Measure
+    shows      of one that only looks, how a report gets at what it shows, see Shows
+    cachelines what `uplift lab cachelines` watches, see CacheLines
+
+Files that these tables name stand beside about.toml.
 """
 
 import dataclasses
+import importlib.util
 import pathlib
 import tomllib
+import types
+from collections.abc import Iterable, Mapping
+from typing import Any, Self, TypeVar
 
 from . import errors, paths
 
@@ -38,22 +48,128 @@ VERDICTS = {
 REQUIRED = ("CONFIG_MODULES", "CONFIG_KPROBES", "CONFIG_KALLSYMS")
 
 
+class _Table:
+    """A table of about.toml with members of known names."""
+
+    @classmethod
+    def of(cls, where: pathlib.Path, table: Mapping[str, Any]) -> Self:
+        """The table as an object; a Problem where a member is not known."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        for name in table:
+            if name not in known:
+                raise errors.Problem(f"{where}: [{cls.__name__.lower()}] has no '{name}'; it may have: "
+                                     + ", ".join(sorted(known)), errors.USAGE)
+        return cls(**table)
+
+
+_Kind = TypeVar("_Kind", bound=_Table)
+
+
+@dataclasses.dataclass(frozen=True)
+class Tests(_Table):
+    """The selftest that a guest runs for a report.
+
+    script     of selftests/; <change>.sh, or of a backport the one for all backports
+    prefix     what its tests' names begin with, where the script tests several changes
+    only       names of the tests: enough to see a fault, few enough to wait for; all when neither is given
+    left_out   names of those that are not run
+    env        variables for the script
+    modules    of the kernel, for modprobe; those that the target has
+    programs   of the build root, by path
+    cpus       of the guest
+    layout     of its CPUs and caches: a name of TOPOLOGIES
+    """
+    script: str = ""
+    prefix: str = ""
+    only: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    env: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    modules: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    cpus: int = 2
+    layout: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Measure(_Table):
+    """How guests that count instructions measure a change.
+
+    Without a script the program is run beside those of the other changes, in a guest in which their modules are loaded;
+    it takes --rounds, and files where bench has files = "direct". With one, a guest of its own runs that.
+
+    script     sh: loads the module, leaves its verdict in /out/verdict, samples in /out/bench: one line of JSON each, with
+               op, arm and what else the operation's name takes; sentences for the report in /out/notes, if it has any
+    program    of selftests/bench
+    arguments  of the program
+    modules    of the kernel, for modprobe
+    operation  the operation's name, from a sample's members: "{op} {ready}"
+    operations { a sample's op = the operation's name }; samples of another op are not shown
+    calls      of the redirected function in an operation
+    files      "direct": the program takes files to read directly
+    figure     the member of a sample that counts: best, or median where an operation may take a cheaper way by chance
+    per        operations that a sample's figure holds
+    arms       { arm = what it is }: arms beside those that every change has, which are shown and not compared
+    events     { stac | clac | lfence | call = what it is }: what a plugin counts; the program takes --marked
+    """
+    script: str = ""
+    program: str = ""
+    arguments: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    operation: str = "{op}"
+    operations: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    calls: int = 0
+    files: str = ""
+    figure: str = "best"
+    per: int = 1
+    arms: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    events: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def name(self, sample: Mapping[str, Any]) -> str | None:
+        """The name of a sample's operation; None where it is not shown."""
+        return self.operations.get(sample["op"]) if self.operations else self.operation.format(**sample)
+
+
+@dataclasses.dataclass(frozen=True)
+class Shows(_Table):
+    """What is shown by a change that changes nothing.
+
+    script     sh: what the guest of its tests runs before them; leaves its verdict in /out/verdict, and what else `reads`
+               takes in /out
+    reads      Python: shows(out, guest) gives what to report, [{"name", "short", "text"}], from what the script left in
+               the directory `out`; `guest` says what kind of guest that was
+    """
+    script: str = ""
+    reads: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class CacheLines(_Table):
+    """Reads on two CPUs at once, of which a plugin tells what cache lines they share and write.
+
+    script     sh, with {reads} for how often: runs the readers one after the other, leaves the verdict in /out/verdict
+    runs       what the script reads, in its order: { name, shared = always | never | lacking }; lacking: where the kernel
+               has not the change itself
+    """
+    script: str = ""
+    runs: tuple[Mapping[str, str], ...] = ()
+
+
 @dataclasses.dataclass
 class Change:
     """One change."""
     name: str
     directory: pathlib.Path
-    about: dict
+    about: dict[str, Any]
 
     @property
-    def module(self):
+    def module(self) -> str:
         """The module's name."""
         return f"uplift_{self.name}"
 
     @property
-    def title(self):
+    def title(self) -> str:
         """In a few words."""
-        return self.about["title"]
+        return str(self.about["title"])
 
     @property
     def expect(self) -> dict[str, str]:
@@ -61,27 +177,77 @@ class Change:
         return dict(self.about.get("expect", {}))
 
     @property
-    def backport(self):
+    def backport(self) -> bool:
         """Is all of its code generated, from a directory in modules/backports?"""
         return self.directory.parent.name == "backports"
 
-    def lacks(self, config):
+    def lacks(self, config: Mapping[str, str]) -> list[str]:
         """What of a configuration is not as it takes; nothing where the configuration is not known."""
         wanted = [*REQUIRED, *self.about.get("requires", ())]
         found = [f"{name} is not set" for name in wanted if config and config.get(name, "n") == "n"]
         return found + [f"{name} is set" for name in self.about.get("excludes", ()) if config.get(name, "n") != "n"]
 
-    def upstream(self):
+    def upstream(self) -> dict[str, str]:
         """What is known of the commit."""
         return dict(self.about.get("upstream", {}))
 
-    def patches(self):
+    def patches(self) -> dict[str, str]:
         """{file name: text} of the semantic patches."""
         return {"/".join(("modules", *self.directory.parts[-1 - self.backport:], path.name)): path.read_text()
                 for path in sorted(self.directory.glob("*.cocci"))}
 
+    def tests(self) -> Tests | None:
+        """What counts as its correctness; None where a report has nothing of the kind."""
+        where = self.directory / "about.toml"
+        if self.backport:
+            common = {"script": "backports.sh", "prefix": f"{self.name}_"}
+            return Tests.of(where, common | self.about.get("tests", {}))
+        if "tests" not in self.about:
+            return None
+        return Tests.of(where, {"script": f"{self.name}.sh"} | self.about["tests"])
 
-def load(top=None):
+    def measure(self) -> Measure | None:
+        """How guests measure it; None where they do not."""
+        bench = self.about.get("bench", {})
+        if not bench and "measure" not in self.about:
+            return None
+        taken = {name: bench[name] for name in ("program", "arguments", "operation", "operations", "calls")
+                 if name in bench}
+        if isinstance(bench.get("files"), str):
+            taken["files"] = bench["files"]
+        return Measure.of(self.directory / "about.toml", taken | self.about.get("measure", {}))
+
+    def shows(self) -> Shows | None:
+        """How what it shows is had; None of one that changes something."""
+        return self._table(Shows)
+
+    def cachelines(self) -> CacheLines | None:
+        """What is watched of it; None where nothing is."""
+        return self._table(CacheLines)
+
+    def _table(self, kind: type[_Kind]) -> _Kind | None:
+        table = self.about.get(kind.__name__.lower())
+        return None if table is None else kind.of(self.directory / "about.toml", table)
+
+    def text(self, name: str) -> str:
+        """A file of its directory that about.toml names."""
+        try:
+            return (self.directory / name).read_text()
+        except OSError as problem:
+            raise errors.Problem(f"{self.name}/about.toml names {name}: {errors.of_os(problem)}") from None
+
+    def python(self, name: str) -> types.ModuleType:
+        """The same, of Python, as a module."""
+        spec = importlib.util.spec_from_file_location(f"uplift_{self.name}_{pathlib.Path(name).stem}",
+                                                      self.directory / name)
+        if spec is None or spec.loader is None:
+            raise errors.Problem(f"{self.name}/about.toml names {name}, which is no Python")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+
+def load(top: pathlib.Path | None = None) -> dict[str, Change]:
     """{name: Change}, in their order."""
     found = []
     top = top or paths.TOP / "modules"
@@ -97,7 +263,7 @@ def load(top=None):
                                                                                change.name))}
 
 
-def names():
+def names() -> str:
     """What CHANGE may be, for a command's help: completion reads it there."""
     try:
         return "of: " + " ".join(load()) + "; all when none is named"
@@ -105,9 +271,9 @@ def names():
         return "all when none is named"
 
 
-def chosen(wanted, top=None):
+def chosen(wanted: Iterable[str], top: pathlib.Path | None = None) -> list[Change]:
     """The Changes of these names, all when there is none."""
-    found = load(top)
+    found, wanted = load(top), list(wanted)
     for name in wanted:
         if name not in found:
             raise errors.Problem(f"no change '{name}'; there are: {' '.join(found)}", errors.USAGE)
