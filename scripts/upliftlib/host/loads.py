@@ -3,12 +3,12 @@
 """Loads that workloads.py runs as a process of their own; one line of JSON, {"ns": a operation}.
 
 usage: loads.py exec COUNT PROGRAM [ARGUMENT...]   start a program and wait for it, so many times
-       loads.py echo SOCKETS ROUNDS                an epoll server: every client asks, all are answered; in each round
+       loads.py echo SOCKETS ROUNDS                a server: every client asks, all are answered; in each round
 """
 
 import json
 import os
-import select
+import selectors
 import socket
 import sys
 import time
@@ -34,18 +34,18 @@ def storm(count, *argv):
 def echo(sockets, rounds):
     """Nanoseconds to serve a request."""
     pairs = [socket.socketpair() for _ in range(int(sockets))]
-    servers = {server.fileno(): server for server, _ in pairs}
-    epoll = select.epoll()
-    for fd in servers:
-        epoll.register(fd, select.EPOLLIN)
+    # the kernel's best way to wait for many
+    waiter = selectors.DefaultSelector()
+    for server, _ in pairs:
+        waiter.register(server, selectors.EVENT_READ)
 
     def once():
         for _, client in pairs:
             client.send(b"?")
         waiting = len(pairs)
         while waiting:
-            for fd, _ in epoll.poll(maxevents=len(pairs)):
-                servers[fd].send(servers[fd].recv(16))
+            for key, _ in waiter.select():
+                key.fileobj.send(key.fileobj.recv(16))
                 waiting -= 1
         for _, client in pairs:
             client.recv(16)
