@@ -15,7 +15,7 @@ sys.path.insert(0, str(SCRIPTS))
 from upliftlib.base import changes	# noqa: E402
 from upliftlib.generator import csource, make, manifests	# noqa: E402
 from upliftlib.host import probe	# noqa: E402
-from upliftlib.lab import arms, redirects	# noqa: E402
+from upliftlib.lab import measure	# noqa: E402
 from upliftlib.base.errors import Problem	# noqa: E402
 
 SOURCE = """\
@@ -232,23 +232,11 @@ class Own(unittest.TestCase):
             self.assertLessEqual(set(words[words.index("--op") + 1].split(",")), operations)
 
     def test_scripts_of_the_lab(self):
-        text = arms._script(arms.MEASURE, 2)
-        self.assertNotRegex(text, r"\{[a-z]+\}")
+        text = measure.script(measure.together(self.found.values()), 2)
+        self.assertNotRegex(text, "@[A-Z]+@")
         for name, change in self.found.items():
-            self.assertIn(f"{change.module}", text)
+            self.assertIn(change.module, text)
             self.assertIn(f"--rounds 2 >/out/bench.{name}", text)
-
-    def test_sections(self):
-        rounds = {"pipe_polled": {"off": [10.0, 10.0], "null": [12.0, 12.0], "new": [9.0, 9.0], "off_again": [10.0, 10.0]}}
-        correct = {"ok": True, "skipped": None, "problems": [], "summary": "", "tests": [
-            {"name": "pipepoll_same_new", "outcome": "pass", "reason": ""},
-            {"name": "other_same_new", "outcome": "fail", "reason": ""}]}
-        section = next(section for section in redirects.of_backports(
-            {"verdicts": {"pipepoll": "applicable\nfunction: pipe_poll"}, "backports": {"pipepoll": rounds}}, correct)
-            if section["change"] == "pipepoll")
-        self.assertEqual(section["verdict"], "applicable")
-        self.assertEqual([test["name"] for test in section["correctness"]["tests"]], ["same_new"])
-        self.assertIn("pipe_polled: saved against null: +3.0", section["lines"])
 
     def test_types_tell(self):
         class Types:

@@ -20,7 +20,7 @@ SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCRIPTS))
 
 from upliftlib.base import errors	# noqa: E402
-from upliftlib.report import command, dossier, plots, record, stats	# noqa: E402
+from upliftlib.report import blocks, command, dossier, plots, reading, record, stats	# noqa: E402
 from tests import dossier_data	# noqa: E402
 
 DATA = dossier_data.bench()
@@ -92,10 +92,10 @@ class Words(unittest.TestCase):
 
 class Text(unittest.TestCase):
     def test_width(self):
-        for data in (DATA, record.check(dossier_data.evaluation())):
+        for data in (DATA, dossier_data.counted()):
             for line in dossier.text(data).splitlines():
                 if not line.startswith("    "):	# code is as it is
-                    self.assertLessEqual(len(line), dossier.WIDTH, line)
+                    self.assertLessEqual(len(line), blocks.WIDTH, line)
                 self.assertEqual(line, line.rstrip())
 
     def test_numbers(self):
@@ -167,7 +167,7 @@ class Html(unittest.TestCase):
 
 class Evaluation(unittest.TestCase):
     def setUp(self):
-        self.data = record.check(dossier_data.evaluation())
+        self.data = dossier_data.counted()
 
     def test_all_changes(self):
         self.assertEqual([(part["name"], part["verdict"]["kind"]) for part in self.data["changes"]],
@@ -197,7 +197,7 @@ class Evaluation(unittest.TestCase):
         for section in old["sections"]:
             section.pop("rounds", None)
             section.pop("change", None)
-        part = record.check(old)["changes"][1]
+        part = reading.check(old)["changes"][1]
         self.assertEqual(part["operations"][0]["gains"]["new"]["why"], "no second round confirms it")
 
 
@@ -214,7 +214,7 @@ class Command(unittest.TestCase):
             done = self.run_(str(source), *(word for name in ("text", "md", "html", "json", "kcidb")
                                             for word in (f"--{name}", str(place / name))))
             self.assertEqual((done.returncode, done.stdout), (0, ""), done.stderr)
-            again = record.load(place / "json")
+            again = reading.load(place / "json")
             # made again from what it made: not a word differs
             self.assertEqual(dossier.page(again), (place / "html").read_text())
             self.assertEqual(dossier.text(again), (place / "text").read_text())

@@ -29,7 +29,6 @@ from upliftlib.generator import csource, manifests	# noqa: E402
 from upliftlib.report import command as report_command	# noqa: E402
 from upliftlib.inspector import command, source, svg, text	# noqa: E402
 from upliftlib.scheduler import tables	# noqa: E402
-import report as evaluation_report	# noqa: E402
 from tests import dossier_data	# noqa: E402
 
 ROUNDS = int(os.environ.get("FUZZ_ROUNDS", "40"))
@@ -200,14 +199,6 @@ class Fuzz(unittest.TestCase):
             report_command._report(argparse.Namespace(file=str(path), origin="uplift", **dict.fromkeys(forms, "-")))
 
         self.each(bench)
-
-    def test_evaluations(self):
-        def evaluation(rng):
-            path = self.dir / "evaluation.json"
-            path.write_text(json.dumps(spoil(dossier_data.evaluation(), rng)))
-            self.assertIn(evaluation_report.main(["report", str(path)]), (0, 1))
-
-        self.each(evaluation)
 
     def test_statuses(self):
         domain = {"cpus": [0, 1], "online": 2, "idle": 1, "queued": 0, "in": 1, "out": 2, "runs": 30, "latency": [0, 5, 1]}

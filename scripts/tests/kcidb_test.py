@@ -16,7 +16,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from upliftlib.base import errors	# noqa: E402
-from upliftlib.report import kcidb, record	# noqa: E402
+from upliftlib.report import kcidb	# noqa: E402
 from tests import dossier_data	# noqa: E402
 
 
@@ -118,7 +118,7 @@ class Submission(unittest.TestCase):
     def setUp(self):
         self.bench = dossier_data.bench()
         self.made = {"bench": kcidb.submission(self.bench),
-                     "evaluation": kcidb.submission(record.check(dossier_data.evaluation()))}
+                     "evaluation": kcidb.submission(dossier_data.counted())}
 
     def by_path(self, name="bench"):
         return {test["path"]: test for test in self.made[name]["tests"]}
@@ -173,7 +173,7 @@ class Submission(unittest.TestCase):
             self.assertTrue("number" not in test or test["status"] in ("FAIL", "ERROR", "PASS", "DONE"))
 
     def test_faults_beside_the_tests_fail(self):
-        data = record.check(dossier_data.evaluation())
+        data = dossier_data.counted()
         data["changes"][0]["correctness"] |= {"ok": False, "problems": ["the kernel complained: BUG: x"]}
         found = {test["path"]: test for test in kcidb.submission(data)["tests"]}
         self.assertEqual(found["uplift.fslist.tests"]["status"], "FAIL")

@@ -16,7 +16,7 @@ SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCRIPTS))
 
 from upliftlib.base import errors, paths, targets	# noqa: E402
-from upliftlib.report import command, comparison, kcidb, record	# noqa: E402
+from upliftlib.report import command, comparison, kcidb, reading	# noqa: E402
 from upliftlib.lab import matrix	# noqa: E402
 from tests import dossier_data	# noqa: E402
 
@@ -26,7 +26,7 @@ def whole():
     data = comparison.new("make matrix") | {"created": "2026-11-21T08:00:00+00:00"}	# not now: made twice, it is the same
     data["targets"] = {
         "6.12": {"reference": False, "release": "6.12.1", "version": "6.12.1-1",
-                 "report": record.check(dossier_data.evaluation())},
+                 "report": dossier_data.counted()},
         "7.1": {"reference": False, "failed": "the guest <died> & left"},
         "7.2": {"reference": True, "release": "7.2.1", "version": "7.2.1-1", "report": native()},
         "7.3": {"reference": True, "skipped": "the mirror has none"}}
@@ -37,7 +37,7 @@ def whole():
 def native():
     evaluation = dossier_data.evaluation()
     evaluation["verdict"]["kind"] = "native"
-    return record.check(evaluation)
+    return reading.check(evaluation)
 
 
 def cells(text, label):
@@ -68,7 +68,7 @@ class Rendered(unittest.TestCase):
         evaluation = dossier_data.evaluation()
         evaluation["sections"][1]["rounds"]["switch, threads"]["off"] = [5249.5, 6461.0]
         data = whole()
-        data["targets"]["6.12"]["report"] = record.check(evaluation)
+        data["targets"]["6.12"]["report"] = reading.check(evaluation)
         self.assertEqual([cell.strip() for cell in cells(comparison.text(data), "tracking costs")],
                          ["tracking costs", "unclear", "-", "70.5", "-"])
 
@@ -96,7 +96,7 @@ class Rendered(unittest.TestCase):
         data = comparison.new("make matrix")
         for name in targets.TABLE:
             data["targets"][name] = {"reference": False, "release": name, "version": name,
-                                     "report": record.check(dossier_data.evaluation())}
+                                     "report": dossier_data.counted()}
         self.assertEqual(len(cells(comparison.text(data), "change")), 7, "the table was turned round")
 
 
@@ -152,13 +152,13 @@ class Resumed(unittest.TestCase):
                 raise errors.Problem(f"{target.name} fell over")
             if target.name == "7.1":
                 raise OSError(5, "I/O error")
-            return dossier_data.evaluation()
+            return dossier_data.counted()
 
         def fetch(name, want=()):
             if name == "7.3":
                 raise errors.Skip("gone from the archive")
             return types.SimpleNamespace(name=name, release=f"{name}.1", version=f"{name}.1-1")
-        for where, name, what in ((matrix.commands.fetch, "fetch", fetch), (matrix.kmod, "build", lambda _: {}),
+        for where, name, what in ((matrix.fetch, "fetch", fetch), (matrix.kmod, "build", lambda _: {}),
                                   (matrix.testprograms, "build", lambda: self.where),
                                   (matrix.evaluate, "evaluate", evaluate),
                                   (matrix.buildroot, "ensure", lambda: None),
@@ -202,7 +202,7 @@ class Resumed(unittest.TestCase):
         self.assertEqual(self.evaluated, ["6.12"])
 
     def test_stopped(self):
-        with mock.patch.object(matrix.evaluate, "evaluate", side_effect=[dossier_data.evaluation(),
+        with mock.patch.object(matrix.evaluate, "evaluate", side_effect=[dossier_data.counted(),
                                                                              KeyboardInterrupt]):
             with self.assertRaises(KeyboardInterrupt):
                 self.run_it("6.1", "6.12")
@@ -213,8 +213,8 @@ class Resumed(unittest.TestCase):
 
     def test_kept_is_broken(self):
         self.run_it("6.1")
-        for text in ("", "{", "[]", '{"state": "one"}', '{"state": "one", "evaluation": {"ok": true}}', "null",
-                     '{"state": "one", "evaluation": {"ok": true, "format": "uplift-evaluation/1"}}'):
+        for text in ("", "{", "[]", '{"state": "one"}', '{"state": "one", "report": {"ok": true}}', "null",
+                     '{"state": "one", "report": {"ok": true, "format": "uplift-dossier/1"}}'):
             (self.where / "6.1.json").write_text(text)
             self.run_it("6.1")
             self.assertEqual(self.evaluated, ["6.1"], text)

@@ -17,7 +17,7 @@ SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCRIPTS))
 
 from upliftlib.base import changes, console, errors, paths, prompt	# noqa: E402
-from upliftlib.report import record	# noqa: E402
+from upliftlib.report import reading, record	# noqa: E402
 from upliftlib.host import bench, doctor, loader, machine, probe, programs, selftest, testfiles	# noqa: E402
 
 FULL = {"CONFIG_MODULES": "y", "CONFIG_KPROBES": "y", "CONFIG_KALLSYMS": "y", "CONFIG_DYNAMIC_FTRACE": "y",
@@ -442,7 +442,7 @@ class Command(unittest.TestCase):
         # no terminal and no --yes: nothing is loaded, and still something is said
         done = self.run_("probe", "--json")
         self.assertIn(done.returncode, (errors.OK, errors.SKIP), done.stderr)
-        data = record.check(json.loads(done.stdout))
+        data = reading.check(json.loads(done.stdout))
         self.assertTrue(all(part["verdict"]["kind"] in changes.KINDS and part["verdict"]["evidence"]
                             for part in data["changes"]))
         self.assertEqual(data["machine"]["taint"], data["machine"]["taint_after"])

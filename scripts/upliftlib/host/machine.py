@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 
+from ..kernel.taint import words as taint	# noqa: F401 # for those who tell what was found here
 from .loader import read
 
 # What of a kernel's configuration decides whether and how the modules work, and what is measured.
@@ -15,8 +16,6 @@ CONFIG = ("CONFIG_MODULES", "CONFIG_KPROBES", "CONFIG_KALLSYMS_ALL", "CONFIG_DYN
           "CONFIG_HARDENED_USERCOPY", "CONFIG_X86_KERNEL_IBT", "CONFIG_MITIGATION_RETPOLINE", "CONFIG_RETPOLINE",
           "CONFIG_INIT_ON_ALLOC_DEFAULT_ON", "CONFIG_MEMCG", "CONFIG_MODULE_SIG_FORCE", "CONFIG_FS_IOMAP")
 CPU = pathlib.Path("/sys/devices/system/cpu")
-TAINTS = {0: "proprietary", 1: "forced load", 4: "machine check", 5: "bad page", 7: "oops", 9: "warning",
-          12: "out of tree", 13: "unsigned", 14: "soft lockup", 15: "livepatch"}
 
 
 def config(release=None):
@@ -46,14 +45,6 @@ def that_matters(values):
     # the name changed in 6.9
     del found["CONFIG_RETPOLINE" if "CONFIG_MITIGATION_RETPOLINE" in values else "CONFIG_MITIGATION_RETPOLINE"]
     return found
-
-
-def taint(value):
-    """12288 -> '12288 (out of tree, unsigned)'"""
-    if value is None:
-        return "not known"
-    bits = [TAINTS.get(bit, f"bit {bit}") for bit in range(32) if value >> bit & 1]
-    return f"{value} ({', '.join(bits) or 'none'})"
 
 
 def tainted():

@@ -1,121 +1,155 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """`make run`: evaluate one stock kernel, from nothing to a report."""
 
+import argparse
 import concurrent.futures
+import functools
 import json
 import os
+import pathlib
 import re
 import sys
 import time
+from collections.abc import Callable, Sequence, Mapping
+from typing import Any
 
-
-from ..base import console, errors, parallel, paths, targets
+from ..base import changes, console, errors, parallel, paths, targets
+from ..host import machine
 from ..report import dossier, record
-from . import buildroot, caches, commands, guest, kernels, kmod, proclist, redirects, testprograms
-import report	# noqa: E402
+from . import buildroot, commands, guest, kernels, kmod, measure, testprograms, verify
 
-# What of a kernel's configuration decides whether and how the modules work, and what a read costs.
-CONFIG = ("CONFIG_KPROBES", "CONFIG_KALLSYMS_ALL", "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS",
-          "CONFIG_DYNAMIC_FTRACE_WITH_JMP", "CONFIG_LIVEPATCH", "CONFIG_DEBUG_INFO_BTF", "CONFIG_PREEMPT_RCU",
-          "CONFIG_PREEMPT_DYNAMIC", "CONFIG_PREEMPT_LAZY", "CONFIG_HARDENED_USERCOPY", "CONFIG_X86_KERNEL_IBT",
-          "CONFIG_MITIGATION_RETPOLINE", "CONFIG_RETPOLINE", "CONFIG_INIT_ON_ALLOC_DEFAULT_ON", "CONFIG_MEMCG")
+ARMS = "arms"		# the job that measures many changes in one guest
+Jobs = dict[str, Callable[[], Any]]
 
-# The correctness guest: enough to see a fault, few enough to wait for; `make selftests` has all of it. Left out are the
-# tests of the control arm, which are the longest, and the one that wants a machine of its own.
-SHORT = {"CHANGES": "20", "CYCLES": "2"}
-LEFT_OUT = {"read_uncached", "list_changes_uncached", "permanent"}
 
-def evaluate(target, accel=None):
-    """The report's data for one target."""
+def evaluate(target: Any, accel: str | None = None) -> record.Report:
+    """The report of one target."""
     started = time.monotonic()
     kos = list(kmod.build(target).values())
     tests = testprograms.build()
     guest.emulated(target, accel)	# tries KVM if it has to, before the guests run at once
     buildroot.ensure("io")
+    known = changes.load()
+    progress = _Progress()
     with console.doing(f"evaluating {target.release} in guests (correctness, instruction counts)"):
-        correct, measured, equal, same, counted, shown = _all(target, kos, tests, accel)
-    data = {
-        "format": report.FORMAT, "change": "fslist", "created": record.now(),
-        "target": {"name": target.name, "release": target.release, "version": target.version,
-                   "kernel": measured["kernel"], "config": _config(target), "provenance": target.provenance},
-        "verdict": measured.pop("verdict"), "correctness": correct, "measurement": measured,
-        "reproduce": f"make run TARGET={target.name}" if target.name in targets.TABLE
-        else "scripts/uplift lab evaluate --kernel BZIMAGE --modules DIR --kdir DIR",
-        "sections": [*redirects.sections(counted, equal), caches.section(shown),
-                     *redirects.of_backports(counted, same)],
-        "ok": all(found["ok"] for found in (correct, equal, same, shown["correctness"]) if found),
-    }
-    data["seconds"] = round(time.monotonic() - started, 1)
-    return data
+        results = _all(_jobs(known, target, kos, tests, accel, progress), progress)
+    report = _report(known, target, results)
+    report["seconds"] = round(time.monotonic() - started, 1)
+    return report
 
 
-def _all(target, kos, tests, accel):
-    """All guests, as many at once as there are CPUs: a loaded host slows instruction counting down, but cannot change a
-    count; more of them, and a guest of several CPUs stalls for so long that its kernel complains."""
-    progress = console.Progress("guests")
-    names = ("correctness", "counting", "epoll", "backports", "arms", "caches")
-    state = dict.fromkeys(names, "to come")
+class _Progress:
+    """A line about jobs that run at once."""
 
-    def watch_correctness(line):
-        result = re.match(r"(?:not )?ok (\d+) (?:- )?(\S+)", line)
+    def __init__(self) -> None:
+        self.line = console.Progress("guests")
+        self.state: dict[str, str] = {}
+        self.of: dict[str, str] = {}
+
+    def show(self) -> None:
+        """The line."""
+        self.line.show(", ".join(f"{name} {state}" for name, state in self.state.items()))
+
+    def watch(self, name: str, line: str) -> None:
+        """A line of the console of a guest that runs a selftest."""
         plan = re.match(r"1\.\.(\d+)", line)
         if plan:
-            state["of"] = plan[1]
+            self.of[name] = plan[1]
+        result = re.match(r"(?:not )?ok (\d+) (?:- )?(\S+)", line)
         if result:
-            state["correctness"] = f"{result[1]} of {state.get('of', '?')} ({result[2]})"
+            self.state[name] = f"{result[1]} of {self.of.get(name, '?')} ({result[2]})"
         if line.startswith("not ok"):
-            console.note(f"correctness: {line.strip()}")
-        shown()
+            console.note(f"{name}: {line.strip()}")
 
-    def watch_counting(line):
-        if line.startswith(guest.UP):
-            state["counting"] = "under way"
-        shown()
 
-    def shown():
-        progress.show(", ".join(f"{key} {state[key]}" for key in state if key != "of"))
+def _jobs(known: Mapping[str, changes.Change], target: guest.Kernel, kos: Sequence[pathlib.Path], tests: pathlib.Path,
+          accel: str | None, progress: _Progress) -> Jobs:
+    """What each guest does, by a name for people. The same script for several changes runs once."""
+    there = {path.stem for path in kos}
+    jobs: Jobs = {}
+    for change in known.values():
+        how = change.tests()
+        if how and _tested(change) not in jobs:
+            name = _tested(change)
+            jobs[name] = functools.partial(verify.run, change, target, kos, tests, accel,
+                                           functools.partial(progress.watch, name))
+        if measure.alone(change) and change.module in there:
+            jobs[_measured(change)] = functools.partial(measure.own, change, target, kos, tests)
+    jobs[ARMS] = functools.partial(measure.all_together, known.values(), target, kos, tests)
+    return jobs
 
+
+def _tested(change: changes.Change) -> str:
+    """The name of the job that tests a change."""
+    how = change.tests()
+    return f"{how.script.removesuffix('.sh')} tests" if how else ""
+
+
+def _measured(change: changes.Change) -> str:
+    """The name of the job that measures a change that has a guest of its own."""
+    return f"{change.name} counts"
+
+
+def _all(jobs: Jobs, progress: _Progress) -> dict[str, Any]:
+    """What the jobs give, as many at once as there are CPUs: a loaded host slows instruction counting down, but cannot
+    change a count; more of them, and a guest of several CPUs stalls for so long that its kernel complains."""
+    progress.state = dict.fromkeys(jobs, "to come")
     with parallel.pool(min(max(os.cpu_count() or 1, 2), 5)) as pool:
-        jobs = [pool.submit(proclist.correctness, target, kos, tests, smp=2, env=_short(tests), accel=accel,
-                            echo=watch_correctness),
-                pool.submit(proclist.measure, target, kos, tests, echo=watch_counting),
-                pool.submit(redirects.correctness, target, kos, tests, accel),
-                pool.submit(redirects.backports, target, kos, tests, accel),
-                pool.submit(redirects.evaluate, target, kos, tests),
-                pool.submit(caches.evaluate, target, kos, tests, accel)]
-        left = dict(zip(jobs, names))
+        futures = {name: pool.submit(job) for name, job in jobs.items()}
+        left = set(futures)
         while left:
-            for job, name in left.items():
-                if job.running() and state[name] == "to come":
-                    state[name] = "under way"
-            done, _ = concurrent.futures.wait(left, timeout=1, return_when=concurrent.futures.FIRST_COMPLETED)
-            for job in done:
-                job.result()	# one that failed ends the others
-                state[left.pop(job)] = "done"
-            shown()
-        return [job.result() for job in jobs]
+            concurrent.futures.wait([futures[name] for name in left], timeout=1,
+                                    return_when=concurrent.futures.FIRST_COMPLETED)
+            for name in sorted(left):
+                if futures[name].done():
+                    futures[name].result()	# one that failed ends the others
+                    progress.state[name] = "done"
+                elif futures[name].running() and progress.state[name] == "to come":
+                    progress.state[name] = "under way"
+            left = {name for name in left if not futures[name].done()}
+            progress.show()
+    return {name: future.result() for name, future in futures.items()}
 
 
-def _short(tests):
-    """Variables for fslist.sh: what it runs by itself, without LEFT_OUT."""
-    text = (tests / "fslist.sh").read_text()
-    names = " ".join(re.findall(r'^TESTS="(?:\$TESTS )?([^"]*)"', text, re.MULTILINE)).split()
-    if not LEFT_OUT < set(names):
-        raise errors.Problem(f"fslist.sh does not have the tests that evaluating leaves out: {' '.join(sorted(LEFT_OUT))}")
-    return SHORT | {"ONLY": " ".join(name for name in names if name not in LEFT_OUT)}
+def _report(known: Mapping[str, changes.Change], target: kernels.Target, results: Mapping[str, Any]) -> record.Report:
+    """The report that the jobs' results make."""
+    measured, where = results[ARMS]
+    tested = next((found for found in results.values() if isinstance(found, verify.Found)), None)
+    again = (f"make run TARGET={target.name}" if target.name in targets.TABLE
+             else "scripts/uplift lab evaluate --kernel BZIMAGE --modules DIR --kdir DIR")
+    report = record.new(_machine(target, where, tested.accel if tested else "not run"), again)
+    for change in known.values():
+        if change.measure() or change.tests():
+            counts = measured.get(change.name) or results.get(_measured(change)) or measure.Found()
+            report["changes"].append(_part(change, results.get(_tested(change)), counts))
+    report["ok"] = all(part["correctness"]["ok"] for part in report["changes"] if part["correctness"])
+    return report
 
 
-def _config(target):
-    if not target.config:
-        return {}
-    values = kernels.config_of(target)
-    found = {key: values.get(key, "n") for key in CONFIG}
-    # the name changed in 6.9
-    del found["CONFIG_RETPOLINE" if "CONFIG_MITIGATION_RETPOLINE" in values else "CONFIG_MITIGATION_RETPOLINE"]
-    return found
+def _part(change: changes.Change, tested: verify.Found | None, counts: measure.Found) -> record.Part:
+    """A change's part of the report."""
+    how = change.tests()
+    if tested and how and how.prefix:
+        tested = verify.part_of(tested, how.prefix)
+    part = record.entry(change, (tested and tested.verdict) or verify.of_module(counts.verdict))
+    if tested:
+        part["correctness"], part["shows"] = tested.correctness, tested.shows
+        if not tested.correctness["ok"]:
+            console.note(f"{change.name}: a test failed; the guest's console: {tested.console}")
+    if change.measure():
+        measure.fill(part, change, counts)
+    return part
 
 
-def _evaluate(args):
+def _machine(target: kernels.Target, where: measure.Guest, accel: str) -> dict[str, Any]:
+    """The kernel, and the guests that it ran in."""
+    return {"release": target.release, "version": target.version, "kernel": where.kernel, "arch": "x86_64",
+            "config": machine.that_matters(kernels.config_of(target)), "taint": 0, "taint_after": where.taint,
+            "hypervisor": f"QEMU {where.qemu}; correctness: {accel}; counts: {where.accel}",
+            "packages": target.provenance}
+
+
+def _evaluate(args: argparse.Namespace) -> int:
     if args.target:
         targets.evaluated(args.target)
     commands.check(args)
@@ -124,22 +158,18 @@ def _evaluate(args):
         console.note(f"no TARGET given: taking {' or else '.join(targets.use('run')[:2])}")
     target = commands.chosen(args)
     console.note(f"target {target.name}: {target.release}")
-    data = evaluate(target, args.accel)
-    text = report.render(data)
+    report = evaluate(target, args.accel)
     where = paths.ensure(paths.REPORT)
-    paths.write(where / f"{target.release}.json", json.dumps(data, indent=1) + "\n")
-    paths.write(where / f"{target.release}.txt", text)
-    paths.write(where / f"{target.release}.html", dossier.page(record.check(data)))
-    if args.json:
-        print(json.dumps(data, indent=1))
-    else:
-        sys.stdout.write(text)
+    forms = {"json": json.dumps(report, indent=1) + "\n", "txt": dossier.text(report), "html": dossier.page(report)}
+    for suffix, text in forms.items():
+        paths.write(where / f"{target.release}.{suffix}", text)
+    sys.stdout.write(forms["json" if args.json else "txt"])
     console.note(f"this report: {where / target.release}.txt, .html and .json; for a list or KernelCI: "
-             "scripts/uplift report")
-    return errors.OK if data["ok"] else errors.FAIL
+                 "scripts/uplift report")
+    return errors.OK if report["ok"] else errors.FAIL
 
 
-def register(commands_parser):
+def register(commands_parser: Any) -> None:
     """Add `uplift lab evaluate`."""
     parser = commands_parser.add_parser("evaluate", help="evaluate a kernel in guests: what `make run` does",
                                         description="Evaluate one stock kernel in guests and write a report. "

@@ -66,7 +66,7 @@ def _library() -> pathlib.Path:
 def _tree() -> pathlib.Path:
     """Our own tree, as far as the commands take it; one per state of the sources, as guests may run side by side."""
     top = paths.TOP
-    wanted = [top / "scripts" / name for name in ("uplift", "report.py", "targets.toml")] + [log.COMPLAINTS]
+    wanted = [top / "scripts" / name for name in ("uplift", "targets.toml")] + [log.COMPLAINTS]
     wanted += sorted((top / "scripts/upliftlib").rglob("*.py"))
     wanted += sorted(path for pattern in ("about.toml", "*.cocci") for place in ("*", "backports/*")
                      for path in (top / "modules").glob(f"{place}/{pattern}"))

@@ -11,7 +11,7 @@ import pathlib
 from ..base import console, errors, parallel, paths, targets
 from ..inspector import model, source
 from ..kernel import log
-from . import buildroot, fetch, guest, kmod, proclist, testprograms
+from . import buildroot, fetch, guest, kmod, testprograms, verify
 
 # A guest has no Python: it sends what `uplift llc capture` would read, and the snapshot is made of it here.
 CAPTURE = r"""
@@ -94,7 +94,7 @@ def layout_test(target, kos, install, layout, form, env, only, append="", slow=1
                             name=f"{target.name}-llc-{layout}", quiet=True)
         # On a busy host an emulated guest may get the speed of its clock wrong by a factor, and stall or warn then.
         if attempt == 2 or not result.oops or not complained_by_itself(result.console.read_text(errors="replace")):
-            return proclist.judge(result, cpus)
+            return verify.judge(result, cpus)
         console.warn(f"{target.name}, {layout}: the kernel complained before a module was loaded; once more")
 
 
@@ -130,7 +130,7 @@ def layouts_test(target, kos, install, form="short", env=None, only=None, layout
     if form == "long" and not only:
         jobs["no debugfs"] = functools.partial(no_debugfs_test, target, kos)
     found = parallel.run(jobs, AT_ONCE)
-    return proclist.of_layouts({layout: found[layout] for layout in jobs})
+    return verify.of_layouts({layout: found[layout] for layout in jobs})
 
 
 # The predictor beside the scheduler: on kernels that have cache-aware scheduling both are known.

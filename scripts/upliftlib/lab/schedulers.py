@@ -7,7 +7,7 @@ import os
 
 from ..base import console, errors, paths, targets
 from ..scheduler import tables
-from . import buildroot, fetch, guest, hostcommands, kernels, kmod, proclist, testprograms
+from . import buildroot, fetch, guest, hostcommands, kernels, kmod, testprograms, verify
 from .guest import programs
 
 SCHED = paths.TOP / "sched"
@@ -59,7 +59,7 @@ def layout_test(target, install, layout, form="short", env=None, only=None, cloc
                         env=environment, repeatable=clock, thread=None if clock else "single",
                         timeout=900 if form == "short" else 3600, quiet=True,
                         name=f"{target.name}-land-{layout}" + "-clock" * clock)
-    return proclist.judge(result, cpus)
+    return verify.judge(result, cpus)
 
 
 # `uplift sched` itself, typed in a guest that has Python.
@@ -147,7 +147,7 @@ def layouts_test(target, install, form="short", env=None, only=None):
             rows["llc2, clock"] = layout_test(target, install, "llc2", form, env, waiting, clock=True)
     if form == "long" and not only:
         rows["commands"] = commands_test(target, install)
-    return proclist.of_layouts(rows)
+    return verify.of_layouts(rows)
 
 
 # Schedulers side by side, in a guest whose clock is its instructions: the same every time.

@@ -8,7 +8,7 @@ import pathlib
 import re
 
 from ..base import changes, console, errors, parallel, paths, targets
-from . import buildroot, fetch, guest, kmod, prediction, proclist, schedulers, testprograms
+from . import buildroot, fetch, guest, kmod, prediction, schedulers, testprograms, verify
 
 # What a guest needs to run a script of selftests/, beside the modules and selftests/ itself.
 _IOMAP = {"modules": ["brd", "ext4", "xfs"], "mem": "2G",
@@ -129,7 +129,7 @@ def boot(target, kos, install, script, *, form="short", smp=2, env=None, accel=N
         env = {"EXCUSED": excused} | env	# for the script, and for what reads its log below
     result = guest.boot(target, f"exec /selftests/{file}.sh {arguments}", files=files, kos=kos, smp=smp, env=env,
                         accel=accel, timeout=timeout, name=f"{target.name}-{script}", quiet=True, **needs, **how)
-    return proclist.judge(result, smp, livepatch=script in _LIVEPATCHED, warned=bool(excused))
+    return verify.judge(result, smp, livepatch=script in _LIVEPATCHED, warned=bool(excused))
 
 
 def expected(name):
@@ -158,7 +158,8 @@ def run_on(target, install, expect, form="short", smp=2, env=None, script="fslis
     with console.doing(f"selftests of {script} on {target.release}, {where}") as doing:
         if script == "fslist":
             environment = {"EXPECT": expect, "PERMANENT": "1"} | environment
-            found = proclist.correctness(target, kos, install, smp=smp, env=environment, form=form, timeout=timeout, **how)
+            how["modules"] = verify.carried(target, changes.load()[script].tests().modules)
+            found = boot(target, kos, install, script, form=form, smp=smp, env=environment, timeout=timeout, **how)
         elif script == "llc":
             found = prediction.layouts_test(target, kos, install, form=form, env=env, only=only, append=append, slow=slow)
         elif script == "land":

@@ -1,75 +1,81 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`uplift report`: a file of probe, bench or the lab's evaluation as text, Markdown, HTML, JSON and for KernelCI."""
+"""`uplift report`: a file of probe, bench or the lab's guests as text, Markdown, HTML, JSON and for KernelCI."""
 
+import argparse
+import functools
 import json
 import os
 import pathlib
 import re
 import sys
+from collections.abc import Callable
+from typing import Any
 
 from ..base import console, errors, paths
-from . import comparison, dossier, kcidb, record
+from . import comparison, dossier, kcidb, reading
+
+Render = Callable[[Any], str]
+# What came from somewhere may not speak to the terminal, and has to be writable.
+UNFIT = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+NOT_WHOLE = (KeyError, TypeError, AttributeError, IndexError, ValueError, ArithmeticError, RecursionError)
 
 
+def several(data: Any) -> bool:
+    """Is it several kernels side by side?"""
+    return isinstance(data, dict) and data.get("format") == comparison.FORMAT
 
-def _check(data):
+
+def check(data: Any) -> Any:
     """A report, or several side by side."""
-    if isinstance(data, dict) and data.get("format") == comparison.FORMAT:
-        return comparison.check(data)
-    return record.check(data)
+    return comparison.check(data) if several(data) else reading.check(data)
 
 
-def _submission(data, origin):
-    """What KernelCI gets; of several kernels everything in one."""
-    if data["format"] != comparison.FORMAT:
-        return kcidb.submission(data, origin)
-    whole = {"version": dict(kcidb.VERSION), "checkouts": [], "builds": [], "tests": []}
-    for target in data["targets"].values():
-        for key, found in (kcidb.submission(target["report"], origin) if "report" in target else {}).items():
-            if key != "version":
-                known = {one["id"] for one in whole[key]}
-                whole[key] += [one for one in found if one["id"] not in known]
-    return whole
+def _json(data: Any) -> str:
+    return json.dumps(data, indent=1) + "\n"
 
 
-def _rendered(render, data, name):
+def _kcidb(origin: str, data: Any) -> str:
+    return _json(kcidb.of_several(data, origin) if several(data) else kcidb.submission(data, origin))
+
+
+def _forms(data: Any, origin: str) -> dict[str, Render]:
+    """{option: what renders that form}"""
+    look = comparison if several(data) else dossier
+    return {"text": look.text, "md": look.markdown, "html": look.page, "json": _json,
+            "kcidb": functools.partial(_kcidb, origin)}
+
+
+def _rendered(render: Render, data: Any, name: str) -> str:
     """A form of the report; what is no report after all is said to be none."""
     try:
-        # what came from somewhere may not speak to the terminal, and has to be writable
-        return re.sub("[\0-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]", "\ufffd", render(data))
-    except (KeyError, TypeError, AttributeError, IndexError, ValueError, ArithmeticError, RecursionError) as problem:
+        return UNFIT.sub("\ufffd", render(data))
+    except NOT_WHOLE as problem:
         raise errors.Problem(f"{os.path.relpath(name)}: not a whole report: {type(problem).__name__}: "
-                          + " ".join(str(problem).split()), errors.USAGE) from None
+                             + " ".join(str(problem).split()), errors.USAGE) from None
 
 
-def _report(args):
-    data = record.load(args.file, _check)
-    look = comparison if data["format"] == comparison.FORMAT else dossier
-    forms = {"text": look.text, "md": look.markdown, "html": look.page,
-             "json": lambda found: json.dumps(found, indent=1) + "\n",
-             "kcidb": lambda found: json.dumps(_submission(found, args.origin), indent=1) + "\n"}
-    for name in forms:
-        where = getattr(args, name)
-        if where not in (None, "-") and not pathlib.Path(where).absolute().parent.is_dir():
+def _write(name: str, where: str, text: str) -> None:
+    """A form to a file, or to standard output."""
+    if where == "-":
+        sys.stdout.write(text)
+        return
+    paths.write(pathlib.Path(where), text)
+    console.note(f"{name}: {os.path.relpath(where)}")
+
+
+def _report(args: argparse.Namespace) -> int:
+    data = reading.load(args.file, check)
+    forms = _forms(data, args.origin)
+    wanted = {name: where for name in forms if (where := getattr(args, name)) is not None} or {"text": "-"}
+    for name, where in wanted.items():
+        if where != "-" and not pathlib.Path(where).absolute().parent.is_dir():
             raise errors.Problem(f"--{name} {where}: there is no such directory", errors.USAGE)
-    wrote = False
-    for name, render in forms.items():
-        where = getattr(args, name)
-        if where is None:
-            continue
-        text = _rendered(render, data, args.file)
-        if where == "-":
-            sys.stdout.write(text)
-        else:
-            paths.write(where, text)
-            console.note(f"{name}: {os.path.relpath(where)}")
-        wrote = True
-    if not wrote:
-        sys.stdout.write(_rendered(look.text, data, args.file))
+    for name, where in wanted.items():
+        _write(name, where, _rendered(forms[name], data, args.file))
     return errors.OK if data["ok"] else errors.FAIL
 
 
-def register(commands):
+def register(commands: Any) -> None:
     """Add `uplift report`."""
     parser = commands.add_parser(
         "report", help="the dossier: text, Markdown, HTML, JSON, KernelCI",

@@ -1,25 +1,48 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Several kernels side by side: what each change is on each of them, and what it gains there.
+"""Several kernels side by side: what each change is on each of them, and what it gains there."""
 
-    {"format": "uplift-matrix/1", "created", "reproduce", "ok", "targets": {name: {
-        "reference": true where the kernel has changes of its own, "release", "version",
-        "report": what form.py describes, or "failed": why, or "skipped": why}}}
-"""
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any, NotRequired, TypedDict
 
 from ..base import changes
-from . import dossier, record, stats
+from . import blocks, dossier, reading, record, stats
+from .blocks import Block
 
 FORMAT = "uplift-matrix/1"
 WIDE = 110		# columns that a table may take as text
-LABELS = {"off": "kernel", "null": "null", "new": "new", "batch": "batch", "track": "tracking"}
+LABELS = dossier.ARMS | {"off": "kernel"}
+NONE = "-"		# what there is not
 
 
-def new(reproduce):
+class Target(TypedDict):
+    """A kernel: its report, or why there is none."""
+    reference: NotRequired[bool]	# it has changes of its own
+    release: NotRequired[str]
+    version: NotRequired[str]
+    report: NotRequired[record.Report]
+    failed: NotRequired[str]
+    skipped: NotRequired[str]
+
+
+class Comparison(TypedDict):
+    """Several of them."""
+    format: str
+    created: str
+    reproduce: str
+    ok: bool
+    targets: dict[str, Target]
+
+
+PerTarget = dict[str, record.Part]	# {target: a change's part of its report}
+
+
+def new(reproduce: str) -> Comparison:
     """A matrix with nothing in it."""
     return {"format": FORMAT, "created": record.now(), "reproduce": reproduce, "ok": True, "targets": {}}
 
 
-def check(data):
+def check(data: Any) -> Comparison:
     """Is it whole? Raises ValueError."""
     if not isinstance(data.get("targets"), dict) or not data["targets"]:
         raise ValueError("a matrix without targets")
@@ -27,141 +50,166 @@ def check(data):
         if not isinstance(target, dict) or len({"report", "failed", "skipped"} & set(target)) != 1:
             raise ValueError(f"targets.{name}: neither a report, nor why there is none")
         if "report" in target:
-            target["report"] = record.check(target["report"])
+            target["report"] = reading.check(target["report"])
     for key, default in (("created", ""), ("reproduce", ""), ("ok", False)):
         data.setdefault(key, default)
-    return data
+    whole: Comparison = data
+    return whole
 
 
-def _parts(data):
-    """{change: {target: its part of the report}}, in the changes' order."""
-    found = {}
+def _reported(data: Comparison) -> Iterator[tuple[str, record.Part]]:
+    """(target, part) of every report."""
     for name, target in data["targets"].items():
-        for part in target.get("report", {}).get("changes", ()):
-            found.setdefault(part["name"], {})[name] = part
-    known = list(changes.load())
-    return {name: found[name] for name in sorted(found, key=lambda name: (known.index(name) if name in known else 99,
-                                                                         name))}
+        for part in target["report"]["changes"] if "report" in target else ():
+            yield name, part
 
 
-def _state(target):
-    """What stands where a target has no report."""
-    return "FAILED" if "failed" in target else "skipped"
+def _parts(data: Comparison) -> dict[str, PerTarget]:
+    """{change: {target: its part of the report}}, in the changes' order."""
+    found: dict[str, PerTarget] = {}
+    for name, part in _reported(data):
+        found.setdefault(part["name"], {})[name] = part
+    known = {name: index for index, name in enumerate(changes.load())}
+    return {name: found[name] for name in sorted(found, key=lambda name: (known.get(name, 99), name))}
 
 
-def _saved(operation, arm):
+def _saved(operation: record.Operation, arm: str) -> str:
     """What an arm saves against null, as short as a column is."""
     gain = operation["gains"].get(arm)
     if not gain:
-        return "-"
+        return NONE
     if gain["claim"] == "none":
         return "none"
     words = dossier.percent(gain["percent"]["median"])
     return words if gain["claim"] == "gain" else f"{words} MORE"
 
 
-def _operation(data, parts, name):
+def _figure(operation: record.Operation, arm: str) -> str:
+    found = operation["summary"].get(arm)
+    return dossier.number(found["median"]) if found else NONE
+
+
+def _tracking(operation: record.Operation) -> str:
+    cost = operation.get("tracking")
+    if not cost:
+        return NONE
+    return dossier.number(cost["median"]) if cost["claim"] else "unclear"
+
+
+def _operation(data: Comparison, parts: PerTarget, name: str) -> Iterator[list[str]]:
     """The rows of one operation: each arm's figure, and what it saves."""
-    per = {target: next((found for found in part["operations"] if found["name"] == name), None)
-           for target, part in parts.items()}
-    arms = [arm for arm in LABELS if any(found and arm in found["summary"] for found in per.values())]
-    unit = next(dossier.UNITS[found["unit"]] for found in per.values() if found)
+    per = {target: found for target, part in parts.items() for found in part["operations"] if found["name"] == name}
+    there = list(per.values())
 
-    def row(label, cell):
-        return [label] + [cell(per[target]) if per.get(target) else "-" for target in data["targets"]]
+    def row(label: str, cell: Callable[[record.Operation], str]) -> list[str]:
+        return [label] + [cell(per[target]) if target in per else NONE for target in data["targets"]]
 
-    yield row(f"{name}, {unit}", lambda found: dossier.number(found["summary"]["off"]["median"])
-              if "off" in found["summary"] else "-")
-    for arm in arms:
-        if arm != "off":
-            yield row(f"  {LABELS[arm]}", lambda found, arm=arm: dossier.number(found["summary"][arm]["median"])
-                      if arm in found["summary"] else "-")
-    for arm in ("new", "batch"):
-        if any(found and arm in found["gains"] for found in per.values()):
-            yield row(f"  {arm} saves", lambda found, arm=arm: _saved(found, arm))
-    if any(found and found.get("tracking") for found in per.values()):
-        yield row("  tracking costs", lambda found: "-" if not found.get("tracking") else
-                  dossier.number(found["tracking"]["median"]) if found["tracking"]["claim"] else "unclear")
+    yield row(f"{name}, {dossier.UNITS[there[0]['unit']]}", functools.partial(_figure, arm="off"))
+    for arm, label in LABELS.items():
+        if arm != "off" and any(arm in found["summary"] for found in there):
+            yield row(f"  {label}", functools.partial(_figure, arm=arm))
+    for arm in record.CHANGED:
+        if any(arm in found["gains"] for found in there):
+            yield row(f"  {arm} saves", functools.partial(_saved, arm=arm))
+    if any(found.get("tracking") for found in there):
+        yield row("  tracking costs", _tracking)
 
 
-def _shown(data, parts):
+def _shown(data: Comparison, parts: PerTarget) -> Iterator[list[str]]:
     """The rows of what a change shows, where it changes nothing."""
-    for name in dict.fromkeys(item["name"] for part in parts.values() for item in part.get("shows", ())):
-        yield [name] + [next((item["short"] for item in parts.get(target, {}).get("shows", ())
-                              if item["name"] == name), "-") for target in data["targets"]]
+    cells = {(target, item["name"]): item["short"] for target, part in parts.items() for item in part.get("shows", ())}
+    for name in dict.fromkeys(name for _, name in cells):
+        yield [name] + [cells.get((target, name), NONE) for target in data["targets"]]
 
 
-def blocks(data):
-    """The matrix, as dossier.py has blocks."""
-    names = list(data["targets"])
-    parts = _parts(data)
-    yield "title", "uplift: upstream's fast-path changes on " + (
-        f"{len(names)} kernels" if len(names) != 1 else "one kernel")
-    head = ["change", *(name + ("*" if data["targets"][name].get("reference") else "") for name in names)]
-    rows = [[change, *(parts[change][name]["verdict"]["kind"] if name in parts[change]
-                       else _state(data["targets"][name]) if "report" not in data["targets"][name] else "-"
-                       for name in names)] for change in parts]
-    rows.append(["tests", *(_tests(data["targets"][name]) for name in names)])
-    yield "table", head, rows
-    if any(target.get("reference") for target in data["targets"].values()):
-        yield "text", ("* has changes of its own: the reference. What the others come to with a change, in the arm new, is to "
-                       "be compared with this kernel as it is, in the first line of an operation.")
-    for name, target in data["targets"].items():
-        for key in ("failed", "skipped"):
-            if key in target:
-                yield "text", f"{'FAILED' if key == 'failed' else 'Skipped'}: {name}: {target[key]}"
-        for problem in target.get("report", {}).get("problems", ()):
-            yield "text", f"PROBLEM: {name}: {problem}"
-        for part in target.get("report", {}).get("changes", ()):
-            correct = part.get("correctness") or {"ok": True}
-            if not correct["ok"]:
-                yield "text", f"FAILED: {name}, {part['name']}: {'; '.join(correct['problems'][:3]) or correct['summary']}"
-    for change, per in parts.items():
-        operations = list(dict.fromkeys(found["name"] for part in per.values() for found in part["operations"]))
-        title = next(iter(per.values()))["title"]
-        yield "head", f"{change}: {title}"
-        shown = list(_shown(data, per))
-        if shown:
-            yield "table", ["in a guest", *head[1:]], shown
-        if operations:
-            yield "table", ["per operation", *head[1:]], [row for name in operations
-                                                          for row in _operation(data, per, name)]
-        elif not shown:
-            yield "text", "Nothing was measured."
-    yield "head", "The kernels"
-    yield "facts", [(name, f"{target['release']}, {target['version']}" if target.get("release") else "not had")
-                    for name, target in data["targets"].items()]
-    yield "head", "How to read it"
-    yield "text", ("First line of an operation: the kernel as it is. null: its own code behind the hook, or in a node of "
-                   "the same making. new: the change. Savings are those against null; \"none\" stands for "
-                   f"{stats.NONE}, \"unclear\" where rounds do not agree, - for what there is not.")
-    if any(found["unit"] == "instructions" for per in parts.values() for part in per.values()
-           for found in part["operations"]):
-        yield "text", ("Instructions: counted by an emulator, exact and the same on any host; a second round has to "
-                       "confirm them. They are not time: emulation counts each byte of a string copy, and no cache miss.")
-    yield "facts", [("Measured", data["created"]), ("Again", data["reproduce"])]
+def _verdict(target: Target, part: record.Part | None) -> str:
+    """What a change is on a target, or what stands there where that has no report."""
+    if part:
+        return part["verdict"]["kind"]
+    return "FAILED" if "failed" in target else "skipped" if "skipped" in target else NONE
 
 
-def _tests(target):
-    report = target.get("report")
-    if not report:
-        return "-"
-    found = [part["correctness"] for part in report["changes"] if part.get("correctness")]
+def _tests(target: Target) -> str:
+    """What the tests of all changes came to."""
+    if "report" not in target:
+        return NONE
+    found = [part["correctness"] for part in target["report"]["changes"] if part.get("correctness")]
     if not found:
         return "not run"
-    return "passed" if all(one["ok"] for one in found) else "FAILED"
+    return "passed" if all(one["ok"] for one in found if one) else "FAILED"
 
 
-def text(data):
+def _problems(data: Comparison) -> Iterator[str]:
+    """What is to be known of a target beside the table."""
+    for name, target in data["targets"].items():
+        if "failed" in target:
+            yield f"FAILED: {name}: {target['failed']}"
+        if "skipped" in target:
+            yield f"Skipped: {name}: {target['skipped']}"
+        if "report" in target:
+            yield from (f"PROBLEM: {name}: {problem}" for problem in target["report"]["problems"])
+    for name, part in _reported(data):
+        correct = part.get("correctness")
+        if correct and not correct["ok"]:
+            yield f"FAILED: {name}, {part['name']}: {'; '.join(correct['problems'][:3]) or correct['summary']}"
+
+
+def _change(data: Comparison, change: str, per: PerTarget, columns: list[str]) -> Iterator[Block]:
+    """A change on all targets."""
+    yield blocks.Head(f"{change}: {next(iter(per.values()))['title']}")
+    shown = list(_shown(data, per))
+    operations = list(dict.fromkeys(found["name"] for part in per.values() for found in part["operations"]))
+    if shown:
+        yield blocks.Table(["in a guest", *columns], shown)
+    if operations:
+        yield blocks.Table(["per operation", *columns], [row for name in operations
+                                                         for row in _operation(data, per, name)])
+    if not shown and not operations:
+        yield blocks.Text("Nothing was measured.")
+
+
+def _how(data: Comparison) -> Iterator[str]:
+    """How the figures are to be read."""
+    yield ("First line of an operation: the kernel as it is. null: its own code behind the hook, or in a node of the same "
+           "making. new: the change. Savings are those against null; \"none\" stands for "
+           f"{stats.NONE}, \"unclear\" where rounds do not agree, - for what there is not.")
+    if any(found["unit"] == "instructions" for _, part in _reported(data) for found in part["operations"]):
+        yield dossier.COUNTED
+
+
+def document(data: Comparison) -> Iterator[Block]:
+    """The matrix."""
+    targets, parts = data["targets"], _parts(data)
+    columns = [name + ("*" if target.get("reference") else "") for name, target in targets.items()]
+    yield blocks.Title("uplift: upstream's fast-path changes on "
+                       + (f"{len(targets)} kernels" if len(targets) != 1 else "one kernel"))
+    yield blocks.Table(["change", *columns], [
+        *([change, *(_verdict(target, per.get(name)) for name, target in targets.items())] for change, per in parts.items()),
+        ["tests", *map(_tests, targets.values())]])
+    if any(target.get("reference") for target in targets.values()):
+        yield blocks.Text("* has changes of its own: the reference. What the others come to with a change, in the arm new, "
+                          "is to be compared with this kernel as it is, in the first line of an operation.")
+    for problem in _problems(data):
+        yield blocks.Text(problem)
+    for change, per in parts.items():
+        yield from _change(data, change, per, columns)
+    yield blocks.Head("The kernels")
+    yield blocks.Facts([(name, f"{target['release']}, {target['version']}" if target.get("release") else "not had")
+                        for name, target in targets.items()])
+    yield from dossier.how_to_read(_how(data))
+    yield blocks.Facts([("Measured", data["created"]), ("Again", data["reproduce"])])
+
+
+def text(data: Comparison) -> str:
     """As text; as wide as its columns."""
-    return dossier.as_text(blocks(data), WIDE)
+    return blocks.text(document(data), WIDE)
 
 
-def markdown(data):
+def markdown(data: Comparison) -> str:
     """As Markdown."""
-    return dossier.as_markdown(blocks(data))
+    return blocks.markdown(document(data))
 
 
-def page(data):
+def page(data: Comparison) -> str:
     """As HTML."""
-    return dossier.as_page(blocks(data))
+    return blocks.page(document(data))

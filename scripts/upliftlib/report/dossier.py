@@ -1,26 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The dossier: what a report says, as blocks, and the blocks as text, Markdown and HTML.
+"""The dossier: what a report says, as blocks, which blocks.py renders."""
 
-A block is a tuple: ("title", text), ("head", text), ("text", text), ("facts", [(name, value)]), ("list", [text]),
-("table", [head], [[cell]]), ("code", name, text), ("plot", function that gives an SVG).
-"""
-
-import html
-import re
-import textwrap
+import functools
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from ..base import changes
-from ..host import machine
-from . import plots, stats
+from ..kernel import taint
+from . import blocks, plots, record, stats
+from .blocks import Block
 
-WIDTH = 79
 ARMS = {"off": "off", "off_again": "off again", "null": "null", "new": "new", "batch": "batch", "track": "tracking"}
 UNITS = {"ns": "ns", "instructions": "instr."}
 COSTS = {"redirect": "The redirect itself costs (null against off; a shipped change has none)",
          "tracking": "Tracking costs (against off; nothing is attached until it is on)"}
+COUNTED = ("Instructions: counted by an emulator, exact and the same on any host; a second round has to confirm "
+           "them. They are not time: emulation counts each byte of a string copy, and no cache miss.")
+Gained = tuple[record.Operation, str, stats.Gain]
 
 
-def number(value):
+def number(value: float) -> str:
     """12345.678 -> '12,346'; with as many decimals as three digits take."""
     value = value + 0.0 if value else 0.0
     if value == int(value):
@@ -33,13 +32,13 @@ def number(value):
     return f"{value:.2f}"
 
 
-def percent(value):
+def percent(value: float) -> str:
     """3.14159 -> '3.1%'; more decimals where there is nothing before them."""
     value = abs(value)
     return f"{value:.1f}%" if value >= 1 or not value else f"{value:.2f}%"
 
 
-def claim(gain, unit):
+def claim(gain: stats.Gain, unit: str) -> str:
     """What may be said of an arm against null."""
     if gain["claim"] == "none":
         return stats.NONE
@@ -53,47 +52,50 @@ def claim(gain, unit):
             f"{percent(high)})")
 
 
-def gains(part):
+def gains(part: record.Part) -> list[Gained]:
     """[(operation, arm, gain)] of a change."""
     return [(operation, arm, gain) for operation in part["operations"] for arm, gain in operation["gains"].items()]
 
 
-def in_short(part):
+def in_short(part: record.Part) -> str:
     """What a change gains, in a cell: the arm new where there is one, best operation first."""
     found = [row for row in gains(part) if row[1] == "new"] or gains(part)
     if not found:
         return "nothing to gain: it shows" if part.get("shows") else "not measured"
-    words = []
-    for kind, word in (("loss", "MORE"), ("gain", "less")):
-        rows = [row for row in found if row[2]["claim"] == kind]
-        rows.sort(key=lambda row: -abs(row[2]["percent"]["median"]))
-        if rows:
-            of = f"{len(rows)} of {len(found)} operations" if len(found) > 1 else rows[0][0]["name"]
-            words.append(f"{'up to ' if len(rows) > 1 else ''}{percent(rows[0][2]['percent']['median'])} {word} ({of}"
-                         + (f"; {rows[0][1]})" if rows[0][1] != "new" else ")"))
-    return "; ".join(words) or stats.NONE
+    words = [_best(found, "loss", "MORE"), _best(found, "gain", "less")]
+    return "; ".join(word for word in words if word) or stats.NONE
 
 
-def correct(part):
+def _best(found: list[Gained], kind: str, word: str) -> str:
+    """The largest gain, or loss, and in how many of the operations there is one; '' where there is none."""
+    rows = [row for row in found if row[2]["claim"] == kind]
+    if not rows:
+        return ""
+    operation, arm, gain = max(rows, key=lambda row: abs(row[2]["percent"]["median"]))
+    of = f"{len(rows)} of {len(found)} operations" if len(found) > 1 else operation["name"]
+    return (f"{'up to ' if len(rows) > 1 else ''}{percent(gain['percent']['median'])} {word} ({of}"
+            + (f"; {arm})" if arm != "new" else ")"))
+
+
+def correct(part: record.Part) -> str:
     """Were tests run, and what did they say?"""
     found = part.get("correctness")
     if not found:
         return "not run here"
-    return f"{'passed' if found['ok'] else 'FAILED'}: {found['summary']}"
+    if found["ok"] and found.get("skipped"):
+        return f"skipped: {found['skipped']}"
+    return (f"{'passed' if found['ok'] else 'FAILED'}: {found['summary']}"
+            + (f"; {found['cpus']} CPUs" if "cpus" in found else ""))
 
 
-def _cell(found, unit):
+def _cell(found: stats.Interval) -> str:
     if found["low"] == found["high"]:
         return number(found["median"])
     return f"{number(found['median'])} [{number(found['low'])}, {number(found['high'])}]"
 
 
-def _cost(operation, what):
-    """What an arm costs, in words; None where that was not measured."""
-    cost = operation.get(what)
-    if not cost:
-        return None
-    unit = UNITS[operation["unit"]]
+def _cost(cost: record.Cost, unit: str) -> str:
+    """What an arm costs, in words."""
     if not cost["claim"]:
         return "not measurable"
     if cost["low"] == cost["high"]:
@@ -101,7 +103,7 @@ def _cost(operation, what):
     return f"{number(cost['median'])} {unit} a call (95%: {number(cost['low'])} to {number(cost['high'])})"
 
 
-def _upstream(part):
+def _upstream(part: record.Part) -> str:
     known = part.get("upstream") or {}
     words = [f"Linux {known['linux']}"] if known.get("linux") else []
     words += [f'"{known["title"]}"'] if known.get("title") else []
@@ -110,90 +112,147 @@ def _upstream(part):
     return ", ".join(words)
 
 
-def _change(part):
-    verdict = part["verdict"]
-    kind = verdict["kind"]
-    yield "head", f"{part['name']}: {part['title']}"
-    yield "facts", [("Upstream", _upstream(part)),
-                    ("Verdict", f"{kind} - {changes.VERDICTS.get(kind, 'not a verdict known here')}"
-                     + (" (by the kernel's types; the module was not asked)" if verdict.get("from") == "btf" else "")),
-                    *(("Evidence", line) for line in verdict["evidence"]),
-                    ("Tests", correct(part))]
-    for problem in (part.get("correctness") or {}).get("problems", ()):
-        yield "text", f"FAILED: {problem}"
-    tests = (part.get("correctness") or {}).get("tests", ())
-    odd = [test for test in tests if test["outcome"] != "pass"]
-    if tests:
-        passed = [test["name"] for test in tests if test["outcome"] == "pass"]
-        yield "list", ([f"passed: {', '.join(passed)}"] if passed else []) + [
-            f"{test['outcome']} {test['name']}: {test['reason'] or 'no reason given'}" for test in odd]
+def _sentence(words: str) -> str:
+    """With a capital letter."""
+    return words[0].upper() + words[1:]
+
+
+def _change(part: record.Part) -> Iterator[Block]:
+    """A change's section."""
+    yield blocks.Head(f"{part['name']}: {part['title']}")
+    yield blocks.Facts(list(_facts(part)))
+    yield from _tests(part.get("correctness"))
     if part.get("shows"):
-        yield "facts", [(item["name"][0].upper() + item["name"][1:], item["text"]) for item in part["shows"]]
+        yield blocks.Facts([(_sentence(item["name"]), item["text"]) for item in part["shows"]])
     yield from _figures(part)
     for note in part.get("notes", ()):
-        yield "text", note[0].upper() + note[1:] + "."
-    if kind not in ("applicable", "unknown") and not part["operations"]:
-        return		# nothing to ship
-    for name, text in (part.get("patches") or {}).items():
-        yield "code", name, text
-    for head, key in (("Risk", "risk"), ("To check by hand", "by_hand")):
-        if part.get(key):
-            yield "text", f"{head}:"
-            yield "list", part[key]
+        yield blocks.Text(_sentence(note) + ".")
+    if part["verdict"]["kind"] in ("applicable", "unknown") or part["operations"]:
+        yield from _to_ship(part)
 
 
-def _figures(part):
+def _facts(part: record.Part) -> Iterator[tuple[str, str]]:
+    verdict = part["verdict"]
+    kind = verdict["kind"]
+    yield "Upstream", _upstream(part)
+    yield "Verdict", (f"{kind} - {changes.VERDICTS.get(kind, 'not a verdict known here')}"
+                      + (" (by the kernel's types; the module was not asked)" if verdict.get("from") == "btf" else ""))
+    for line in verdict["evidence"]:
+        yield "Evidence", line
+    yield "Tests", correct(part)
+
+
+def _tests(found: record.Correctness | None) -> Iterator[Block]:
+    """What failed, and each test."""
+    if not found:
+        return
+    for problem in found["problems"]:
+        yield blocks.Text(f"FAILED: {problem}")
+    passed = [test["name"] for test in found["tests"] if test["outcome"] == "pass"]
+    items = ([f"passed: {', '.join(passed)}"] if passed else []) + [
+        f"{test['outcome']} {test['name']}: {test['reason'] or 'no reason given'}" for test in found["tests"]
+        if test["outcome"] != "pass"]
+    if items:
+        yield blocks.Items(items)
+
+
+def _to_ship(part: record.Part) -> Iterator[Block]:
+    """The change itself, and what to think of before it is shipped."""
+    for name, code in (part.get("patches") or {}).items():
+        yield blocks.Code(name, code)
+    for head, items in (("Risk", part.get("risk")), ("To check by hand", part.get("by_hand"))):
+        if items:
+            yield blocks.Text(f"{head}:")
+            yield blocks.Items(items)
+
+
+def _figures(part: record.Part) -> Iterator[Block]:
+    """What was measured, and what is concluded from that."""
     operations = part["operations"]
     if not operations:
         return
     unit = UNITS[operations[0]["unit"]]
-    exact = operations[0]["unit"] == "instructions"
-    arms = [arm for arm in ARMS if any(arm in operation["summary"] for operation in operations)]
-    yield "table", [f"{unit} per operation", *(ARMS[arm] for arm in arms)], [
-        [operation["name"], *(_cell(operation["summary"][arm], unit) if arm in operation["summary"] else "-"
-                              for arm in arms)] for operation in operations]
-    if any(operation["gains"] for operation in operations):
-        yield "table", ["against null", "", ""], [
-            [f"{operation['name']}, {arm}", claim(gain, unit), gain["why"]] for operation, arm, gain in gains(part)]
-    for what, says in COSTS.items():
-        costs = [(operation["name"], _cost(operation, what)) for operation in operations if operation.get(what)]
+    yield _table(f"{unit} per operation", [(found["name"], {arm: _cell(cell) for arm, cell in found["summary"].items()})
+                                           for found in operations])
+    yield from _more(part, unit)
+    if part.get("events"):
+        yield _table("counted per operation", [(f"{event['name']}, {event['operation']}",
+                                                {arm: number(count) for arm, count in event["arms"].items()})
+                                               for event in part["events"]])
+    gained = gains(part)
+    if gained:
+        yield blocks.Table(["against null", "", ""], [[f"{operation['name']}, {arm}", claim(gain, unit), gain["why"]]
+                                                      for operation, arm, gain in gained])
+    yield from _costs(operations, unit)
+    yield from _plots(part)
+
+
+def _table(head: str, rows: list[tuple[str, dict[str, str]]]) -> Block:
+    """A row for each operation, a column for each arm."""
+    arms = [arm for arm in ARMS if any(arm in cells for _, cells in rows)]
+    return blocks.Table([head, *(ARMS[arm] for arm in arms)], [[name, *(cells.get(arm, "-") for arm in arms)]
+                                                               for name, cells in rows])
+
+
+def _more(part: record.Part, unit: str) -> Iterator[Block]:
+    """A row for each arm that other changes do not have, a column for each operation."""
+    operations = part["operations"]
+    rows = [[words, *(_cell(found["summary"][arm]) if arm in found["summary"] else "-" for found in operations)]
+            for arm, words in (part.get("arms") or {}).items() if any(arm in found["summary"] for found in operations)]
+    if rows:
+        yield blocks.Table([f"{unit}, other arms", *(found["name"] for found in operations)], rows)
+
+
+def _costs(operations: list[record.Operation], unit: str) -> Iterator[Block]:
+    """What the redirect, or tracking, costs a call."""
+    for key, says in COSTS.items():
+        costs = [f"{found['name']}: {_cost(cost, unit)}" for found in operations
+                 if (cost := found["redirect"] if key == "redirect" else found["tracking"])]
         if costs:
-            yield "text", f"{says}: " + "; ".join(f"{name}: {cost}" for name, cost in costs) + "."
-    if not exact:
-        for operation in operations:
-            yield "plot", lambda operation=operation: plots.rounds(operation)
-    if any(operation["gains"] for operation in operations):
-        yield "plot", lambda: plots.forest(part)
+            yield blocks.Text(f"{says}: " + "; ".join(costs) + ".")
 
 
-def _machine(data):
+def _plots(part: record.Part) -> Iterator[Block]:
+    """Every round, where rounds differ; and the gains."""
+    for operation in part["operations"]:
+        if operation["unit"] != "instructions":
+            yield blocks.Plot(functools.partial(plots.rounds, operation))
+    if any(operation["gains"] for operation in part["operations"]):
+        yield blocks.Plot(functools.partial(plots.forest, part))
+
+
+def _machine(data: record.Report) -> Iterator[tuple[str, str]]:
     here = data["machine"]
-    rows = [("Kernel", here["kernel"] or here["release"]), ("Package", here.get("version") or "not known"),
-            ("Config", " ".join(f"{key.removeprefix('CONFIG_')}={value}" for key, value in here["config"].items())
-             or "not known")]
+    yield "Kernel", here["kernel"] or here["release"]
+    yield "Package", here.get("version") or "not known"
+    yield "Config", " ".join(f"{key.removeprefix('CONFIG_')}={value}" for key, value in here["config"].items()) \
+        or "not known"
     if here.get("cpu"):
-        rows.append(("CPU", here["cpu"] + (f"; measured on CPU {here['pinned']}" if "pinned" in here else "")
-                     + ("" if here.get("smap", True) else "; no SMAP")))
-        siblings = f", siblings {here['siblings']}" if here.get("siblings") else ""
-        rows.append(("Clock", f"governor {here.get('governor', 'not asked')}, turbo {here['turbo']}, "
-                     f"SMT {here['smt']}, CPUs online {here['online']}{siblings}"))
-    if here.get("hypervisor"):
-        rows.append(("Guest", here["hypervisor"]))
+        yield from _cpu(here)
     if here.get("mitigations"):
-        rows.append(("Mitigations", "; ".join(f"{key}: {value}" for key, value in here["mitigations"].items())))
-    if here.get("cmdline"):
-        rows.append(("Booted with", here["cmdline"]))
-    if here.get("lockdown"):
-        rows.append(("Lockdown", here["lockdown"]))
-    rows.append(("Taint", f"{machine.taint(here.get('taint'))}, after: {machine.taint(here.get('taint_after'))}"))
-    rows += [("Measured", data["created"]), ("Again", data.get("reproduce") or data.get("command", ""))]
-    return rows
+        yield "Mitigations", "; ".join(f"{key}: {value}" for key, value in here["mitigations"].items())
+    for name, key in (("Guest", "hypervisor"), ("Booted with", "cmdline"), ("Lockdown", "lockdown")):
+        if here.get(key):
+            yield name, here[key]
+    yield "Taint", f"{taint.words(here.get('taint'))}, after: {taint.words(here.get('taint_after'))}"
+    yield "Measured", data["created"]
+    yield "Again", data.get("reproduce") or data.get("command", "")
 
 
-def _how(data):
-    units = {operation["unit"] for part in data["changes"] for operation in part["operations"]}
+def _cpu(here: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "CPU", (here["cpu"] + (f"; measured on CPU {here['pinned']}" if "pinned" in here else "")
+                  + ("" if here.get("smap", True) else "; no SMAP"))
+    siblings = f", siblings {here['siblings']}" if here.get("siblings") else ""
+    yield "Clock", (f"governor {here.get('governor', 'not asked')}, turbo {here['turbo']}, SMT {here['smt']}, "
+                    f"CPUs online {here['online']}{siblings}")
+
+
+def _how(data: record.Report) -> Iterator[str]:
+    """How the figures are to be read."""
+    operations = [operation for part in data["changes"] for operation in part["operations"]]
+    units = {operation["unit"] for operation in operations}
     if "ns" in units:
-        rounds = min(operation["rounds"] for part in data["changes"] for operation in part["operations"])
+        rounds = min(operation["rounds"] for operation in operations)
         yield (f"Nanoseconds: {rounds} rounds, each with every arm once, in an order of its own, on one CPU. Shown are "
                "medians and 95% bootstrap intervals of them; gains are medians of the differences within a round. "
                f"\"{stats.NONE}\" stands where the interval touches null, where off and off again, which are the same, "
@@ -201,223 +260,45 @@ def _how(data):
     if data["machine"].get("emulated"):
         yield "This machine is emulated: its times are those of the emulator, and not to be published."
     if "instructions" in units:
-        yield ("Instructions: counted by an emulator, exact and the same on any host; a second round has to confirm "
-               "them. They are not time: emulation counts each byte of a string copy, and no cache miss.")
+        yield COUNTED
     if units:
         yield ("off: the kernel as it is. null: its own code behind the hook, or in a node of the same making. new: "
                "the change. batch: beyond upstream. What a change gains is new against null.")
 
 
-def blocks(data):
+def document(data: record.Report) -> Iterator[Block]:
     """The whole dossier."""
-    here = data["machine"]
-    yield "title", f"uplift: upstream's fast-path changes on {here['release']}"
-    yield "table", ["change", "verdict", "tests", "gain against null"], [
+    yield blocks.Title(f"uplift: upstream's fast-path changes on {data['machine']['release']}")
+    yield blocks.Table(["change", "verdict", "tests", "gain against null"], [
         [part["name"], part["verdict"]["kind"], correct(part).partition(":")[0], in_short(part)]
-        for part in data["changes"]]
+        for part in data["changes"]])
     for problem in data["problems"]:
-        yield "text", f"PROBLEM: {problem}"
+        yield blocks.Text(f"PROBLEM: {problem}")
     for part in data["changes"]:
         yield from _change(part)
-    yield "head", "The machine"
-    yield "facts", _machine(data)
-    about = list(_how(data))
-    if about:
-        yield "head", "How to read it"
-        for paragraph in about:
-            yield "text", paragraph
+    yield blocks.Head("The machine")
+    yield blocks.Facts(list(_machine(data)))
+    yield from how_to_read(_how(data))
 
 
-# A figure, with its interval; or what a gain is in a matrix.
-_FIGURE = re.compile(r"-?[\d,.]+( \[.*\]|%( MORE)?)?")
+def how_to_read(paragraphs: Iterable[str]) -> Iterator[Block]:
+    """The section about reading the figures; nothing where there are none."""
+    for index, paragraph in enumerate(paragraphs):
+        if not index:
+            yield blocks.Head("How to read it")
+        yield blocks.Text(paragraph)
 
 
-def _numeric(head, rows):
-    """Which columns hold figures, and stand to the right."""
-    def figures(column):
-        cells = [row[column] for row in rows]
-        return all(_FIGURE.fullmatch(cell) or cell in ("-", "none", "unclear") for cell in cells) and any(
-            _FIGURE.fullmatch(cell) for cell in cells)
-    return [column > 0 and figures(column) for column in range(len(head))]
-
-
-# As text, for a terminal or a mailing list.
-
-def _wrap(text, first="", later=None):
-    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=first if later is None else later,
-                         break_long_words=False, break_on_hyphens=False) or [first.rstrip()]
-
-
-def _columns(head, rows, wide=WIDTH):
-    """A table; turned round, a line per cell, where it is too wide."""
-    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
-    if sum(widths) + 2 * (len(widths) - 1) <= wide:
-        right = _numeric(head, rows)
-        for row in ([head] if any(head[1:]) else []) + rows:
-            yield "  ".join(cell.rjust(width) if to_right else cell.ljust(width)
-                            for cell, width, to_right in zip(row, widths, right)).rstrip()
-        return
-    width = max(len(name) for name in head[1:])
-    if any(head[1:]):
-        yield f"{head[0]}:"
-    for row in rows:
-        yield f"{row[0]}"
-        for name, cell in zip(head[1:], row[1:]):
-            if cell:
-                yield from _wrap(cell, f"    {name:{width}} " if width else "    ", " " * (5 + width))
-
-
-def as_text(parts, wide=WIDTH):
-    """Blocks as text, 79 columns wide; tables may be wider."""
-    lines = []
-    for kind, *what in parts:
-        if kind == "title":
-            lines += _wrap(what[0])
-        elif kind == "head":
-            lines += ["", *_wrap(what[0]), "-" * min(len(what[0]), WIDTH)]
-            continue
-        elif kind == "text":
-            lines += _wrap(what[0])
-        elif kind == "facts":
-            width = max(len(name) for name, _ in what[0]) + 1
-            before = None
-            for name, value in what[0]:
-                label = f"{name}:" if name != before else ""
-                lines += _wrap(value, f"{label:{width}} ", " " * (width + 1))
-                before = name
-        elif kind == "list":
-            for item in what[0]:
-                lines += _wrap(item, "- ", "  ")
-        elif kind == "table":
-            lines += _columns(*what, wide)
-        elif kind == "code":
-            lines += [f"{what[0]}:"] + [f"    {line}".rstrip() for line in what[1].splitlines()]
-        else:
-            continue
-        lines.append("")
-    return "\n".join(lines).rstrip() + "\n"
-
-
-# As Markdown.
-
-def _escape(value):
-    return re.sub(r"([\\`*_<>|\[\]])", r"\\\1", value)
-
-
-def as_markdown(parts):
-    """Blocks as Markdown."""
-    lines = []
-    for kind, *what in parts:
-        if kind == "title":
-            lines.append(f"# {_escape(what[0])}")
-        elif kind == "head":
-            lines.append(f"## {_escape(what[0])}")
-        elif kind == "text":
-            lines.append(_escape(what[0]))
-        elif kind == "facts":
-            lines += [f"- **{_escape(name)}**: {_escape(value)}" for name, value in what[0]]
-        elif kind == "list":
-            lines += [f"- {_escape(item)}" for item in what[0]]
-        elif kind == "table":
-            head, rows = what
-            right = ["---:" if is_number else "---" for is_number in _numeric(head, rows)]
-            for row in (head, right, *rows):
-                cells = row if row is right else [_escape(cell) for cell in row]
-                # what belongs to the row above it
-                cells = [re.sub("^ +", lambda found: "&nbsp;" * len(found[0]), cells[0]), *cells[1:]]
-                lines.append("| " + " | ".join(cells) + " |")
-        elif kind == "code":
-            lines += [f"`{what[0]}`:", "", "```", *what[1].rstrip("\n").splitlines(), "```"]
-        else:
-            continue
-        lines.append("")
-    return "\n".join(lines).rstrip() + "\n"
-
-
-# As HTML: one file, no script, nothing from elsewhere.
-
-STYLE = """
-:root { color-scheme: light dark; --ink: #1c2024; --soft: #5b6570; --line: #d5dae0; --back: #fff; --block: #f5f7f9;
-  --off: #7b8794; --null: #2f6fb5; --new: #1d7f4e; --batch: #9a5b00; --good: #1d7f4e; --bad: #b3261e; --note: #8a5a00; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e4e8ec; --soft: #9aa6b2; --line: #3a434c; --back: #15191d;
-  --block: #1e2429; --off: #94a1ae; --null: #6aa7ea; --new: #57c08a; --batch: #e0a24a; --good: #57c08a; --bad: #ff8a80;
-  --note: #e0a24a; } }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--back); max-width: 60rem;
-  margin: 2rem auto; padding: 0 1rem; overflow-wrap: break-word; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; border-bottom: 1px solid var(--line); }
-.wide { overflow-x: auto; } table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
-th, td { padding: .25rem .8rem .25rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
-th { color: var(--soft); font-weight: 600; } .n { text-align: right; white-space: nowrap; } td.of { padding-left: 1.2rem; color: var(--soft); }
-th:first-child, td:first-child { min-width: 8rem; } figure { margin: 1rem 0; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; } dt { color: var(--soft); }
-dd { margin: 0; min-width: 0; } pre { background: var(--block); padding: .8rem; overflow-x: auto; font-size: 13px; }
-.applicable, .passed, .less { color: var(--good); } .FAILED, .MORE, .PROBLEM { color: var(--bad); font-weight: 600; }
-.unsupported, .unknown { color: var(--note); } .none { color: var(--soft); }
-svg { max-width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; fill: var(--ink); }
-svg .soft { fill: var(--soft); } svg .axis { stroke: var(--line); }
-@media print { body { max-width: none; } }
-"""
-
-
-def _coloured(cell):
-    for word in ("applicable", "unsupported", "unknown", "passed", "FAILED", "PROBLEM", "MORE"):
-        if re.search(rf"\b{word}\b", cell):
-            return word
-    if stats.NONE in cell:
-        return "none"
-    return "less" if re.search(r"% less|% \(95%", cell) else ""
-
-
-def as_page(parts):
-    """Blocks as one HTML file."""
-    out = []
-    esc = html.escape
-    for kind, *what in parts:
-        if kind == "title":
-            title = what[0]
-            out.append(f"<h1>{esc(what[0])}</h1>")
-        elif kind == "head":
-            out.append(f"<h2>{esc(what[0])}</h2>")
-        elif kind == "text":
-            out.append(f'<p class="{_coloured(what[0]) if re.match("PROBLEM|FAILED", what[0]) else ""}">'
-                       f"{esc(what[0])}</p>")
-        elif kind == "facts":
-            rows, before = [], None
-            for name, value in what[0]:
-                shade = _coloured(value.partition(" ")[0].rstrip(":")) if name in ("Verdict", "Tests") else ""
-                rows.append(f"<dt>{esc(name) if name != before else ''}</dt><dd class=\"{shade}\">{esc(value)}</dd>")
-                before = name
-            out.append(f"<dl>{''.join(rows)}</dl>")
-        elif kind == "list":
-            out.append("<ul>" + "".join(f"<li>{esc(item)}</li>" for item in what[0]) + "</ul>")
-        elif kind == "table":
-            head, rows = what
-            numbers = _numeric(head, rows)
-            cells = "".join(f"<th{' class=n' if is_number else ''}>{esc(cell)}</th>"
-                            for cell, is_number in zip(head, numbers))
-            body = "".join("<tr>" + "".join(
-                f'<td class="{"n" if is_number else "of" if cell.startswith(" ") else _coloured(cell)}">{esc(cell)}</td>'
-                for cell, is_number in zip(row, numbers)) + "</tr>" for row in rows)
-            out.append(f'<div class="wide"><table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table></div>')
-        elif kind == "code":
-            out.append(f"<p><code>{esc(what[0])}</code></p><pre>{esc(what[1])}</pre>")
-        elif kind == "plot":
-            out.append(f"<figure>{what[0]()}</figure>")
-    return (f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{esc(title)}</title>'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            f"<style>{STYLE}</style></head>\n<body>\n" + "\n".join(out) + "\n</body></html>\n")
-
-
-def text(data):
+def text(data: record.Report) -> str:
     """The dossier as text."""
-    return as_text(blocks(data))
+    return blocks.text(document(data))
 
 
-def markdown(data):
+def markdown(data: record.Report) -> str:
     """The dossier as Markdown."""
-    return as_markdown(blocks(data))
+    return blocks.markdown(document(data))
 
 
-def page(data):
+def page(data: record.Report) -> str:
     """The dossier as HTML."""
-    return as_page(blocks(data))
+    return blocks.page(document(data))

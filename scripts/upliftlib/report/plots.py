@@ -3,6 +3,9 @@
 
 import html
 import math
+from collections.abc import Iterable, Iterator, Sequence
+
+from . import record, stats
 
 LABELS = {"off": "off", "off_again": "off again", "null": "null", "new": "new", "batch": "batch",
           "track": "tracking"}
@@ -11,7 +14,7 @@ COLOURS = {"off": "off", "off_again": "off", "null": "null", "new": "new", "batc
 WIDTH, LEFT, RIGHT, ROW, TOP = 760, 180, 24, 26, 30
 
 
-def ticks(low, high, count=6):
+def ticks(low: float, high: float, count: int = 6) -> list[float]:
     """Round numbers that cover a range."""
     span = high - low or abs(high) or 1
     step = 10 ** math.floor(math.log10(span / count))
@@ -20,20 +23,20 @@ def ticks(low, high, count=6):
     return [index * step for index in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def _number(value):
+def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
 
 
 class _Axis:
-    def __init__(self, low, high):
+    def __init__(self, low: float, high: float) -> None:
         pad = (high - low) * 0.04 or abs(high) * 0.01 or 1
         self.low, self.high = low - pad, high + pad
 
-    def x(self, value):
+    def x(self, value: float) -> float:
         """Where a value is."""
         return LEFT + (WIDTH - LEFT - RIGHT) * (value - self.low) / (self.high - self.low)
 
-    def draw(self, height, suffix=""):
+    def draw(self, height: int, suffix: str = "") -> Iterator[str]:
         """Lines and numbers below."""
         for tick in ticks(self.low, self.high):
             x = self.x(tick)
@@ -42,66 +45,91 @@ class _Axis:
                    f"{_number(tick)}{suffix}</text>")
 
 
-def _svg(title, height, parts):
+def _svg(title: str, height: int, parts: Iterable[str]) -> str:
     return (f'<svg viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" role="img"><title>{html.escape(title)}</title>'
             f'<text x="0" y="14">{html.escape(title)}</text>' + "".join(parts) + "</svg>")
 
 
-def _bar(axis, y, found, colour, width=2):
+def _bar(axis: _Axis, y: int, found: stats.Interval, colour: str, width: int = 2) -> Iterator[str]:
     yield (f'<line x1="{axis.x(found["low"]):.1f}" x2="{axis.x(found["high"]):.1f}" y1="{y}" y2="{y}" '
            f'stroke="var(--{colour})" stroke-width="{width}"/>')
     x = axis.x(found["median"])
     yield f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{y - 8}" y2="{y + 8}" stroke="var(--{colour})" stroke-width="3"/>'
 
 
-def rounds(operation):
+class _Rows:
+    """Where a plot's rows are, and what is drawn so far."""
+
+    def __init__(self, axis: _Axis, count: int, suffix: str = "") -> None:
+        self.axis = axis
+        self.height = TOP + ROW * count + 30
+        self.parts = list(axis.draw(self.height, suffix))
+
+    @staticmethod
+    def y(row: int) -> int:
+        """The middle of a row."""
+        return TOP + ROW * row + ROW // 2
+
+    def label(self, row: int, text: str) -> None:
+        """What stands in front of a row."""
+        self.parts.append(f'<text x="{LEFT - 12}" y="{self.y(row) + 4}" text-anchor="end">{html.escape(text)}</text>')
+
+    def svg(self, title: str) -> str:
+        """The whole plot."""
+        return _svg(title, self.height, self.parts)
+
+
+def _without_outliers(values: Sequence[float]) -> list[float]:
+    """Sorted values without those that are far from the middle half."""
+    values = sorted(values)
+    low, high = values[len(values) // 4], values[3 * len(values) // 4]
+    fence = 4 * (high - low) or high or 1
+    return [value for value in values if low - fence <= value <= high + fence]
+
+
+def rounds(operation: record.Operation) -> str:
     """Every round of an operation's arms as a dot, and the median with its interval. Far outliers are counted, not
     drawn: one of them would squeeze all the others into a line."""
     arms = [arm for arm in LABELS if arm in operation["arms"]]
-    values = sorted(value for arm in arms for value in operation["arms"][arm])
-    middle = values[len(values) // 4], values[3 * len(values) // 4]
-    fence = 4 * (middle[1] - middle[0]) or middle[1] or 1
-    shown = [value for value in values if middle[0] - fence <= value <= middle[1] + fence]
-    axis = _Axis(min(shown), max(shown))
-    height = TOP + ROW * len(arms) + 30
-    parts = list(axis.draw(height))
+    shown = _without_outliers([value for arm in arms for value in operation["arms"][arm]])
+    rows = _Rows(_Axis(shown[0], shown[-1]), len(arms))
     for row, arm in enumerate(arms):
-        y = TOP + ROW * row + ROW // 2
-        out = sum(not shown[0] <= value <= shown[-1] for value in operation["arms"][arm])
-        label = LABELS[arm] + (f" (+{out} out)" if out else "")
-        parts.append(f'<text x="{LEFT - 12}" y="{y + 4}" text-anchor="end">{label}</text>')
-        last = max(len(operation["arms"][arm]) - 1, 1)
-        for index, value in enumerate(operation["arms"][arm]):
-            if shown[0] <= value <= shown[-1]:
-                # spread over the row's height, so that equal ones do not hide each other
-                parts.append(f'<circle cx="{axis.x(value):.1f}" cy="{y - 6 + 12 * index / last:.1f}" r="2" '
-                             f'fill="var(--{COLOURS[arm]})" opacity="0.55"/>')
-        parts += _bar(axis, y, operation["summary"][arm], COLOURS[arm])
-    return _svg(f"{operation['name']}: {operation['unit']} per operation, every round", height, parts)
+        values = operation["arms"][arm]
+        there = {index: value for index, value in enumerate(values) if shown[0] <= value <= shown[-1]}
+        out = len(values) - len(there)
+        rows.label(row, LABELS[arm] + (f" (+{out} out)" if out else ""))
+        rows.parts += [_dot(rows, row, value, index / max(len(values) - 1, 1), COLOURS[arm])
+                       for index, value in there.items()]
+        rows.parts += _bar(rows.axis, rows.y(row), operation["summary"][arm], COLOURS[arm])
+    return rows.svg(f"{operation['name']}: {operation['unit']} per operation, every round")
 
 
-def forest(part):
+def _dot(rows: _Rows, row: int, value: float, part: float, colour: str) -> str:
+    """A round; dots are spread over the row's height, so that equal ones do not hide each other."""
+    return (f'<circle cx="{rows.axis.x(value):.1f}" cy="{rows.y(row) - 6 + 12 * part:.1f}" r="2" '
+            f'fill="var(--{colour})" opacity="0.55"/>')
+
+
+def _noise(operation: record.Operation, gain: stats.Gain) -> float:
+    """How far the two offs differ, in the same per cents as the gain."""
+    base = operation["summary"]["null"]["median"] or 1
+    return 100 * max(abs(gain["noise"]["low"]), abs(gain["noise"]["high"])) / base
+
+
+def forest(part: record.Part) -> str:
     """What the arms of a change save against null, in per cent, with the interval; behind it, how the offs differ."""
-    rows = [(operation, arm, gain) for operation in part["operations"] for arm, gain in operation["gains"].items()]
-    noise, low, high = [], 0.0, 0.0
-    for operation, _, gain in rows:
-        # the same scale as the gain's own per cents
-        base = operation["summary"]["null"]["median"] or 1
-        wide = 100 * max(abs(gain["noise"]["low"]), abs(gain["noise"]["high"])) / base
-        noise.append(wide)
-        low, high = min(low, gain["percent"]["low"], -wide), max(high, gain["percent"]["high"], wide)
-    axis = _Axis(low, high)
-    height = TOP + ROW * len(rows) + 30
-    parts = list(axis.draw(height, "%"))
-    zero = axis.x(0)
-    parts.append(f'<line x1="{zero:.1f}" x2="{zero:.1f}" y1="{TOP - 6}" y2="{height - 22}" stroke="var(--soft)"/>')
-    for row, ((operation, arm, gain), wide) in enumerate(zip(rows, noise)):
-        y = TOP + ROW * row + ROW // 2
-        left, right = axis.x(-wide), axis.x(wide)
-        parts.append(f'<rect x="{left:.1f}" width="{max(right - left, 0.5):.1f}" y="{y - 9}" height="18" '
-                     'fill="var(--off)" opacity="0.25"/>')
-        parts.append(f'<text x="{LEFT - 12}" y="{y + 4}" text-anchor="end">'
-                     f"{html.escape(operation['name'])}, {arm}</text>")
-        parts += _bar(axis, y, gain["percent"], COLOURS[arm] if gain["claim"] != "none" else "off", 4)
-    return _svg(f"{part['name']}: saved against null, per cent, 95% interval; grey: how far the two offs differ",
-                height, parts)
+    found = [(operation, arm, gain, _noise(operation, gain)) for operation in part["operations"]
+             for arm, gain in operation["gains"].items()]
+    ends = [0.0] + [end for *_, gain, wide in found
+                    for end in (gain["percent"]["low"], gain["percent"]["high"], -wide, wide)]
+    rows = _Rows(_Axis(min(ends), max(ends)), len(found), "%")
+    zero = rows.axis.x(0)
+    rows.parts.append(f'<line x1="{zero:.1f}" x2="{zero:.1f}" y1="{TOP - 6}" y2="{rows.height - 22}" '
+                      'stroke="var(--soft)"/>')
+    for row, (operation, arm, gain, wide) in enumerate(found):
+        left, right = rows.axis.x(-wide), rows.axis.x(wide)
+        rows.parts.append(f'<rect x="{left:.1f}" width="{max(right - left, 0.5):.1f}" y="{rows.y(row) - 9}" '
+                          'height="18" fill="var(--off)" opacity="0.25"/>')
+        rows.label(row, f"{operation['name']}, {arm}")
+        rows.parts += _bar(rows.axis, rows.y(row), gain["percent"], COLOURS[arm] if gain["claim"] != "none" else "off", 4)
+    return rows.svg(f"{part['name']}: saved against null, per cent, 95% interval; grey: how far the two offs differ")

@@ -1,173 +1,176 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The one form that reports are made from, whoever measured: `probe`, `bench`, or the lab's evaluation.
-
-    {"format", "created", "command", "reproduce", "machine": {...}, "ok", "problems": [text], "changes": [{
-        "name", "title", "upstream": {...}, "patches": {file: text}, "risk": [text], "by_hand": [text],
-        "verdict": {"kind", "evidence": [text], "from": module | btf, "errno"},
-        "correctness": None or {"ok", "summary", "problems", "tests": [{"name", "outcome", "reason"}]},
-        "redirect": {"function", "method"} where a function is redirected,
-        "operations": [{"name", "unit": ns | instructions, "rounds", "arms": {arm: [a sample per round]},
-            "summary": {arm: {"median", "low", "high"}}, "gains": {arm: stats.compare()},
-            "redirect", "tracking": {"median", "low", "high"} a call},
-        "shows": [{"name", "short": as short as a column is, "text"}] of what only looks, and changes nothing,
-        "notes": [text]}]}
-"""
+"""The one form of a report, whoever measured: `probe`, `bench`, or the lab's guests. JSON of it is the Report below; all that
+people read is a rendering of it."""
 
 import datetime
-import json
-import os
-import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NotRequired, TypedDict
 
-from ..base import changes, errors, paths
+from ..base import changes
 from . import stats
 
-
 FORMAT = "uplift-dossier/1"
-EVALUATION = "uplift-evaluation/1"
+# In the order of tables; "batch" goes beyond upstream, "track" is of what only looks.
 ARMS = ("off", "off_again", "null", "new", "batch", "track")
+OFFS = ("off", "off_again")
+CHANGED = ("new", "batch")
+
+Samples = Mapping[str, Sequence[float]]		# {arm: [a figure per round]}
 
 
-def now():
+# What a change is on this kernel; in this notation, as "from" can be no member of a class.
+# kind: one of changes.KINDS; from: module or btf; errno: with which the module refused
+Verdict = TypedDict("Verdict", {"kind": str, "evidence": list[str], "from": str, "errno": NotRequired[str]})
+
+
+class Test(TypedDict):
+    """A test of a selftest."""
+    name: str
+    outcome: str			# pass, fail, skip, xfail, xpass
+    reason: str
+
+
+class Correctness(TypedDict):
+    """What a change's tests found."""
+    ok: bool
+    summary: str
+    problems: list[str]
+    tests: list[Test]
+    skipped: NotRequired[str | None]	# why, where nothing was run
+    cpus: NotRequired[int]		# of the guest
+
+
+class Cost(TypedDict):
+    """What an arm costs a call."""
+    median: float
+    low: float
+    high: float
+    claim: bool				# is it beyond noise?
+
+
+class Operation(TypedDict):
+    """What was measured of an operation, and what is concluded from that."""
+    name: str
+    unit: str				# ns or instructions
+    rounds: int
+    arms: dict[str, list[float]]	# every round
+    summary: dict[str, stats.Interval]
+    gains: dict[str, stats.Gain]	# of each changed arm against null
+    redirect: Cost | None
+    tracking: Cost | None
+
+
+class Event(TypedDict):
+    """How often something happened in an operation, where that was counted."""
+    name: str
+    operation: str
+    arms: dict[str, int]
+
+
+class Shown(TypedDict):
+    """What is shown by a change that changes nothing."""
+    name: str
+    short: str				# as short as a column is
+    text: str
+
+
+class Part(TypedDict):
+    """A change's part of a report."""
+    name: str
+    title: str
+    upstream: dict[str, str]
+    patches: dict[str, str]		# {file: text}
+    risk: list[str]
+    by_hand: list[str]
+    verdict: Verdict
+    correctness: Correctness | None
+    redirect: dict[str, str]		# function and method, where a function is redirected
+    operations: list[Operation]
+    arms: NotRequired[dict[str, str]]	# what arms beside ARMS are; these are shown, and not compared
+    events: NotRequired[list[Event]]
+    shows: list[Shown]
+    notes: list[str]
+
+
+class Report(TypedDict):
+    """A report."""
+    format: str
+    created: str			# RFC 3339
+    command: str
+    reproduce: str
+    machine: dict[str, Any]		# see host/machine.py; of a guest what evaluate.py says
+    ok: bool
+    problems: list[str]
+    changes: list[Part]
+    seconds: NotRequired[float]		# that it took
+
+
+def now() -> str:
     """The time, as RFC 3339 has it."""
     return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
 
 
-def new(machine, command, reproduce=""):
+def new(machine: dict[str, Any], command: str, reproduce: str = "") -> Report:
     """A report with nothing in it yet."""
     return {"format": FORMAT, "created": now(), "command": command, "reproduce": reproduce or command,
             "machine": machine, "ok": True, "problems": [], "changes": []}
 
 
-def entry(change, verdict):
+def entry(change: changes.Change, verdict: Verdict) -> Part:
     """A change's part, with what is known of it before anything is measured."""
     about = change.about
     return {"name": change.name, "title": change.title, "upstream": change.upstream(), "patches": change.patches(),
             "risk": about.get("risk", []), "by_hand": about.get("by_hand", []), "verdict": verdict,
-            "correctness": None, "redirect": {}, "operations": [], "shows": [], "notes": []}
+            "correctness": None, "redirect": {}, "operations": [], "arms": {}, "events": [], "shows": [], "notes": []}
 
 
-def operation(name, samples, unit="ns", calls=1, void=""):
-    """What is concluded from an operation's samples, {arm: [a figure per round]}; nothing where they are void."""
+def without_stock_alone(part: Part) -> Part:
+    """A part without operations of which the stock kernel alone was counted, unless that has the change itself."""
+    if part["verdict"]["kind"] not in ("applicable", "native"):
+        part["operations"] = [found for found in part["operations"] if found["gains"] or found["tracking"]]
+    return part
+
+
+def operation(name: str, samples: Samples, unit: str = "ns", calls: int = 1, void: str = "",
+              more: Iterable[str] = ()) -> Operation:
+    """What is concluded from an operation's samples; nothing where they are void, for that reason.
+
+    @calls: of the redirected function in an operation
+    @more: arms beside ARMS
+    """
     exact = unit == "instructions"
-    there = {arm: [float(value) for value in samples[arm]] for arm in ARMS if samples.get(arm)}
-    compare = stats.compare_exact if exact else stats.compare
-    found = {"name": name, "unit": unit, "rounds": min(map(len, there.values()), default=0), "arms": there,
-             "summary": {arm: stats.summary(values, exact) for arm, values in there.items()}, "gains": {},
-             "redirect": None, "tracking": None}
-    if not {"off", "off_again"} <= set(there):
-        return found
-    offs = there["off"], there["off_again"]
-    for arm in ("new", "batch"):
-        if arm in there and "null" in there:
-            found["gains"][arm] = compare(there[arm], there["null"], *offs)
-    for gain in found["gains"].values() if void else ():
-        gain.update(claim="none", why=void)
-    if "null" in there and calls and not void:
-        found["redirect"] = _cost(compare(there["off"], there["null"], *offs), calls)
-    if "track" in there and not void:
-        found["tracking"] = _cost(compare(there["off"], there["track"], *offs))
+    there = {arm: [float(value) for value in samples[arm]] for arm in (*ARMS, *more) if samples.get(arm)}
+    found: Operation = {
+        "name": name, "unit": unit, "rounds": min(map(len, there.values()), default=0), "arms": there,
+        "summary": {arm: stats.summary(values, exact) for arm, values in there.items()}, "gains": {},
+        "redirect": None, "tracking": None}
+    if set(OFFS) <= set(there):
+        _conclude(found, calls, void)
     return found
 
 
-def _cost(compared, calls=1):
+def _conclude(found: Operation, calls: int, void: str) -> None:
+    """Gains and costs of an operation that has both offs."""
+    arms = found["arms"]
+
+    def compare(arm: str, base: str) -> stats.Gain:
+        of = arms[arm], arms[base], arms["off"], arms["off_again"]
+        return stats.compare_exact(*of) if found["unit"] == "instructions" else stats.compare(*of)
+
+    if "null" in arms:
+        found["gains"] = {arm: compare(arm, "null") for arm in CHANGED if arm in arms}
+    if void:
+        for gain in found["gains"].values():
+            gain["claim"], gain["why"] = "none", void
+        return
+    if "null" in arms and calls:
+        found["redirect"] = _cost(compare("off", "null"), calls)
+    if "track" in arms:
+        found["tracking"] = _cost(compare("off", "track"))
+
+
+def _cost(compared: stats.Gain, calls: int = 1) -> Cost:
     """What an arm costs a call, beyond what comes without it."""
-    return {key: value / calls for key, value in compared["saves"].items()} | {"claim": compared["claim"] != "none"}
-
-
-def _figures(section, calls):
-    """Operations of an evaluation's section; one of before has the least of the rounds only."""
-    rounds = section.get("rounds") or {name: {arm: [value] for arm, value in row.items()}
-                                       for name, row in section.get("table", {}).items()}
-    return [operation(name, arms, "instructions", calls) for name, arms in rounds.items()]
-
-
-def of_evaluation(data):
-    """The report that the lab's evaluation (`make run`) is."""
-    target, measured, correct = data["target"], data["measurement"], data["correctness"]
-    machine = {"release": target["release"], "version": target["version"], "kernel": target["kernel"],
-               "arch": "x86_64", "config": target.get("config") or {}, "taint": 0, "taint_after": measured.get("taint"),
-               "hypervisor": f"QEMU {measured['qemu']}; correctness: {correct['accel']}; counts: {measured['accel']}",
-               "packages": target.get("provenance", [])}
-    out = new(machine, data["reproduce"]) | {"created": data.get("created") or now()}
-    out["ok"] = data.get("ok", correct["ok"])
-    known = changes.load()
-
-    fslist = entry(known["fslist"], data["verdict"] | {"from": "module"})
-    fslist["correctness"] = {key: correct[key] for key in ("ok", "summary", "problems", "tests")}
-    arms = {"off": "off", "off_again": "off_again", "uncached": "null", "cached": "new"}
-    for operation_, label in known["fslist"].about["bench"]["operations"].items():
-        rounds = {ours: measured["arms"][arm][operation_]["rounds"] for arm, ours in arms.items()
-                  if operation_ in measured.get("arms", {}).get(arm, {})}
-        if rounds:
-            fslist["operations"].append(operation(label, rounds, "instructions", 0))
-    out["changes"].append(fslist)
-
-    for section in data.get("sections", ()):
-        names = {"epoll_wait": "epoll", "read": "iomap"}
-        name = section.get("change") or next((names[word] for word in names for operation_ in section.get("table", ())
-                                              if operation_.startswith(word)), None)
-        if name not in known:
-            continue
-        head = [line for line in section["lines"] if line.startswith("Verdict: ")]
-        words = head[0].removeprefix("Verdict: ") if head else section["verdict"]
-        kind, _, rest = words.partition(": ")
-        evidence = [rest] if rest else []
-        for line in section["lines"][1:]:
-            if not line.startswith("    "):
-                break
-            evidence.append(line.strip())
-        part = entry(known[name], {"kind": kind if kind in changes.KINDS else "unknown",
-                                   "evidence": evidence or [words], "from": "module"})
-        equal = section.get("correctness") or _equality(section["lines"])
-        part["correctness"] = equal
-        part["operations"] = _figures(section, known[name].about.get("bench", {}).get("calls", 0))
-        part["shows"] = section.get("shows", [])
-        if part["verdict"]["kind"] not in ("applicable", "native"):
-            # the stock kernel alone was counted
-            part["operations"] = [found for found in part["operations"] if found["gains"] or found["tracking"]]
-        out["changes"].append(part)
-    return out
-
-
-def _equality(lines):
-    """What a report of before says in its line "Equality:"."""
-    for line in lines:
-        match = re.match(r"Equality: (passed|FAILED) - (.*)", line)
-        if match:
-            return {"ok": match[1] == "passed", "summary": match[2], "problems": [], "tests": []}
-    return None
-
-
-def check(data):
-    """A report read from somewhere: is it whole? Raises ValueError with what is wrong."""
-    if not isinstance(data, dict) or "format" not in data:
-        raise ValueError("no report of ours: it names no format")
-    if data["format"] == EVALUATION:
-        try:
-            data = of_evaluation(data)
-        except (KeyError, TypeError, AttributeError, IndexError, ArithmeticError) as problem:
-            raise ValueError(f"an evaluation that is not whole: {type(problem).__name__}: {problem}") from None
-    if data["format"] != FORMAT:
-        raise ValueError(f"format '{data['format']}', this program reads {FORMAT} and {EVALUATION}")
-    for key in ("created", "machine", "changes", "ok", "problems"):
-        if key not in data:
-            raise ValueError(f"'{key}' is missing")
-    if not isinstance(data["machine"], dict) or not isinstance(data["changes"], list):
-        raise ValueError("'machine' or 'changes' is of another kind than in a report")
-    for part in data["changes"]:
-        for key in ("name", "title", "verdict", "operations"):
-            if not isinstance(part, dict) or key not in part:
-                raise ValueError(f"a change without '{key}'")
-    return data
-
-
-def load(path, reads=check):
-    """The report in a file; `reads` checks what is in it."""
-    try:
-        return reads(json.loads(paths.read(path)))
-    except OSError as problem:
-        raise errors.Problem(errors.of_os(problem), errors.USAGE) from None
-    except RecursionError:
-        raise errors.Problem(f"{os.path.relpath(path)}: no report of ours: nested too deeply", errors.USAGE) from None
-    except (ValueError, KeyError) as problem:
-        raise errors.Problem(f"{os.path.relpath(path)}: {problem}", errors.USAGE) from None
+    saves = compared["saves"]
+    return {"median": saves["median"] / calls, "low": saves["low"] / calls, "high": saves["high"] / calls,
+            "claim": compared["claim"] != "none"}

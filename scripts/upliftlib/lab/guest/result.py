@@ -10,7 +10,7 @@ A guest fails when
   - there is no result: it was ended by a limit (watcher.py, limits.py), its kernel panicked, QEMU failed, init was not
     reached, or what it sent is not whole (stream.py).
 
-A caller may look further: at what the script printed (proclist.judge() reads KTAP), or at the taint.
+A caller may look further: at what the script printed (verify.judge() reads KTAP), or at the taint.
 """
 
 import dataclasses

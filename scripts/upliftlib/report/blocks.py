@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a document is made of, and each of these as text, as Markdown, and as HTML: one file, no script, nothing from
+elsewhere."""
+
+import dataclasses
+import html
+import re
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
+
+from . import stats
+
+WIDTH = 79
+
+# A figure, with its interval; or what a gain is in a matrix.
+_FIGURE = re.compile(r"-?[\d,.]+( \[.*\]|%( MORE)?)?")
+_WORDS = ("applicable", "unsupported", "unknown", "passed", "FAILED", "PROBLEM", "MORE")
+STYLE = """
+:root { color-scheme: light dark; --ink: #1c2024; --soft: #5b6570; --line: #d5dae0; --back: #fff; --block: #f5f7f9;
+  --off: #7b8794; --null: #2f6fb5; --new: #1d7f4e; --batch: #9a5b00; --good: #1d7f4e; --bad: #b3261e; --note: #8a5a00; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e4e8ec; --soft: #9aa6b2; --line: #3a434c; --back: #15191d;
+  --block: #1e2429; --off: #94a1ae; --null: #6aa7ea; --new: #57c08a; --batch: #e0a24a; --good: #57c08a; --bad: #ff8a80;
+  --note: #e0a24a; } }
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--back); max-width: 60rem;
+  margin: 2rem auto; padding: 0 1rem; overflow-wrap: break-word; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; border-bottom: 1px solid var(--line); }
+.wide { overflow-x: auto; } table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
+th, td { padding: .25rem .8rem .25rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
+th { color: var(--soft); font-weight: 600; } .n { text-align: right; white-space: nowrap; } td.of { padding-left: 1.2rem; color: var(--soft); }
+th:first-child, td:first-child { min-width: 8rem; } figure { margin: 1rem 0; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; } dt { color: var(--soft); }
+dd { margin: 0; min-width: 0; } pre { background: var(--block); padding: .8rem; overflow-x: auto; font-size: 13px; }
+.applicable, .passed, .less { color: var(--good); } .FAILED, .MORE, .PROBLEM { color: var(--bad); font-weight: 600; }
+.unsupported, .unknown { color: var(--note); } .none { color: var(--soft); }
+svg { max-width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; fill: var(--ink); }
+svg .soft { fill: var(--soft); } svg .axis { stroke: var(--line); }
+@media print { body { max-width: none; } }
+"""
+
+
+def _wrap(text: str, first: str = "", later: str | None = None) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=first if later is None else later,
+                         break_long_words=False, break_on_hyphens=False) or [first.rstrip()]
+
+
+def _escape(value: str) -> str:
+    """For Markdown."""
+    return re.sub(r"([\\`*_<>|\[\]])", r"\\\1", value)
+
+
+def _class(cell: str) -> str:
+    """The class of HTML that a cell's words have."""
+    for word in _WORDS:
+        if re.search(rf"\b{word}\b", cell):
+            return word
+    if stats.NONE in cell:
+        return "none"
+    return "less" if re.search(r"% less|% \(95%", cell) else ""
+
+
+class Block:
+    """A part of a document: lines of text and of Markdown, and HTML."""
+
+    def text(self, wide: int) -> list[str]:
+        """Lines of text; tables may be `wide`."""
+        raise NotImplementedError
+
+    def markdown(self) -> list[str]:
+        """Lines of Markdown."""
+        raise NotImplementedError
+
+    def html(self) -> str:
+        """HTML."""
+        raise NotImplementedError
+
+
+@dataclasses.dataclass
+class Title(Block):
+    """The document's title."""
+    words: str
+
+    def text(self, wide: int) -> list[str]:
+        return [*_wrap(self.words), ""]
+
+    def markdown(self) -> list[str]:
+        return [f"# {_escape(self.words)}"]
+
+    def html(self) -> str:
+        return f"<h1>{html.escape(self.words)}</h1>"
+
+
+@dataclasses.dataclass
+class Head(Block):
+    """The title of a section."""
+    words: str
+
+    def text(self, wide: int) -> list[str]:
+        return ["", *_wrap(self.words), "-" * min(len(self.words), WIDTH)]
+
+    def markdown(self) -> list[str]:
+        return [f"## {_escape(self.words)}"]
+
+    def html(self) -> str:
+        return f"<h2>{html.escape(self.words)}</h2>"
+
+
+@dataclasses.dataclass
+class Text(Block):
+    """A paragraph."""
+    words: str
+
+    def text(self, wide: int) -> list[str]:
+        return [*_wrap(self.words), ""]
+
+    def markdown(self) -> list[str]:
+        return [_escape(self.words)]
+
+    def html(self) -> str:
+        kind = _class(self.words) if re.match("PROBLEM|FAILED", self.words) else ""
+        return f'<p class="{kind}">{html.escape(self.words)}</p>'
+
+
+@dataclasses.dataclass
+class Facts(Block):
+    """Names with their values; a name that comes again is not repeated."""
+    rows: Sequence[tuple[str, str]]
+
+    def _new(self) -> Iterable[tuple[str, str, bool]]:
+        """The rows, and whether each has another name than the one before."""
+        before = None
+        for name, value in self.rows:
+            yield name, value, name != before
+            before = name
+
+    def text(self, wide: int) -> list[str]:
+        width = max(len(name) for name, _ in self.rows) + 1
+        lines = []
+        for name, value, new in self._new():
+            label = f"{name}:" if new else ""
+            lines += _wrap(value, f"{label:{width}} ", " " * (width + 1))
+        return [*lines, ""]
+
+    def markdown(self) -> list[str]:
+        return [f"- **{_escape(name)}**: {_escape(value)}" for name, value in self.rows]
+
+    def html(self) -> str:
+        rows = []
+        for name, value, new in self._new():
+            kind = _class(value.partition(" ")[0].rstrip(":")) if name in ("Verdict", "Tests") else ""
+            rows.append(f"<dt>{html.escape(name) if new else ''}</dt><dd class=\"{kind}\">{html.escape(value)}</dd>")
+        return f"<dl>{''.join(rows)}</dl>"
+
+
+@dataclasses.dataclass
+class Items(Block):
+    """A list."""
+    items: Sequence[str]
+
+    def text(self, wide: int) -> list[str]:
+        return [line for item in self.items for line in _wrap(item, "- ", "  ")] + [""]
+
+    def markdown(self) -> list[str]:
+        return [f"- {_escape(item)}" for item in self.items]
+
+    def html(self) -> str:
+        return "<ul>" + "".join(f"<li>{html.escape(item)}</li>" for item in self.items) + "</ul>"
+
+
+@dataclasses.dataclass
+class Table(Block):
+    """A table. Columns of figures stand to the right."""
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def _numeric(self) -> list[bool]:
+        """Which columns hold figures."""
+        def figures(column: int) -> bool:
+            cells = [row[column] for row in self.rows]
+            return all(_FIGURE.fullmatch(cell) or cell in ("-", "none", "unclear") for cell in cells) and any(
+                _FIGURE.fullmatch(cell) for cell in cells)
+        return [column > 0 and figures(column) for column in range(len(self.head))]
+
+    def text(self, wide: int) -> list[str]:
+        widths = [max(len(row[column]) for row in (self.head, *self.rows)) for column in range(len(self.head))]
+        if sum(widths) + 2 * (len(widths) - 1) > wide:
+            return [*self._turned(), ""]
+        lines = []
+        for row in ([self.head] if any(self.head[1:]) else []) + list(self.rows):
+            lines.append("  ".join(cell.rjust(width) if to_right else cell.ljust(width)
+                                   for cell, width, to_right in zip(row, widths, self._numeric())).rstrip())
+        return [*lines, ""]
+
+    def _turned(self) -> Iterable[str]:
+        """A line per cell."""
+        width = max(len(name) for name in self.head[1:])
+        if any(self.head[1:]):
+            yield f"{self.head[0]}:"
+        for row in self.rows:
+            yield f"{row[0]}"
+            for name, cell in zip(self.head[1:], row[1:]):
+                if cell:
+                    yield from _wrap(cell, f"    {name:{width}} " if width else "    ", " " * (5 + width))
+
+    def markdown(self) -> list[str]:
+        lines = [[_escape(cell) for cell in row] for row in (self.head, *self.rows)]
+        lines.insert(1, ["---:" if to_right else "---" for to_right in self._numeric()])
+        for cells in lines:
+            # what belongs to the row above it
+            cells[0] = re.sub("^ +", lambda found: "&nbsp;" * len(found[0]), cells[0])
+        return ["| " + " | ".join(cells) + " |" for cells in lines]
+
+    def html(self) -> str:
+        numeric = self._numeric()
+        head = "".join(f"<th{' class=n' if to_right else ''}>{html.escape(cell)}</th>"
+                       for cell, to_right in zip(self.head, numeric))
+        body = "".join("<tr>" + "".join(map(self._cell, row, numeric)) + "</tr>" for row in self.rows)
+        return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+    @staticmethod
+    def _cell(cell: str, to_right: bool) -> str:
+        kind = "n" if to_right else "of" if cell.startswith(" ") else _class(cell)
+        return f'<td class="{kind}">{html.escape(cell)}</td>'
+
+
+@dataclasses.dataclass
+class Code(Block):
+    """A file, as it is."""
+    name: str
+    code: str
+
+    def text(self, wide: int) -> list[str]:
+        return [f"{self.name}:", *(f"    {line}".rstrip() for line in self.code.splitlines()), ""]
+
+    def markdown(self) -> list[str]:
+        return [f"`{self.name}`:", "", "```", *self.code.rstrip("\n").splitlines(), "```"]
+
+    def html(self) -> str:
+        return f"<p><code>{html.escape(self.name)}</code></p><pre>{html.escape(self.code)}</pre>"
+
+
+@dataclasses.dataclass
+class Plot(Block):
+    """A plot, which only HTML has."""
+    svg: Callable[[], str]
+
+    def text(self, wide: int) -> list[str]:
+        return []
+
+    def markdown(self) -> list[str]:
+        return []
+
+    def html(self) -> str:
+        return f"<figure>{self.svg()}</figure>"
+
+
+def text(blocks: Iterable[Block], wide: int = WIDTH) -> str:
+    """A document as text, 79 columns wide; tables may be wider."""
+    return "\n".join(line for block in blocks for line in block.text(wide)).rstrip() + "\n"
+
+
+def markdown(blocks: Iterable[Block]) -> str:
+    """A document as Markdown."""
+    lines = [line for block in blocks if (found := block.markdown()) for line in (*found, "")]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def page(blocks: Iterable[Block]) -> str:
+    """A document as one HTML file."""
+    blocks = list(blocks)
+    title = next((block.words for block in blocks if isinstance(block, Title)), "")
+    return ('<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">' f"<title>{html.escape(title)}</title>"
+            '<meta name="viewport" content="width=device-width, initial-scale=1">'
+            f"<style>{STYLE}</style></head>\n<body>\n" + "\n".join(block.html() for block in blocks)
+            + "\n</body></html>\n")

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Reports from files: whole ones of the form of today, and old ones, which become that."""
+
+import json
+import os
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+from ..base import errors, paths
+from . import legacy, record
+
+
+def check(data: Any) -> record.Report:
+    """A report read from somewhere: is it whole? Raises ValueError with what is wrong."""
+    if not isinstance(data, dict) or "format" not in data:
+        raise ValueError("no report of ours: it names no format")
+    if data["format"] == legacy.FORMAT:
+        data = legacy.report(data)
+    if data["format"] != record.FORMAT:
+        raise ValueError(f"format '{data['format']}', this program reads {record.FORMAT} and {legacy.FORMAT}")
+    for key in ("created", "machine", "changes", "ok", "problems"):
+        if key not in data:
+            raise ValueError(f"'{key}' is missing")
+    if not isinstance(data["machine"], dict) or not isinstance(data["changes"], list):
+        raise ValueError("'machine' or 'changes' is of another kind than in a report")
+    for part in data["changes"]:
+        for key in ("name", "title", "verdict", "operations"):
+            if not isinstance(part, dict) or key not in part:
+                raise ValueError(f"a change without '{key}'")
+    whole: record.Report = data
+    return whole
+
+
+def load(path: str | pathlib.Path, reads: Callable[[Any], Any] = check) -> Any:
+    """The report in a file; `reads` checks what is in it."""
+    try:
+        return reads(json.loads(paths.read(path)))
+    except OSError as problem:
+        raise errors.Problem(errors.of_os(problem), errors.USAGE) from None
+    except RecursionError:
+        raise errors.Problem(f"{os.path.relpath(path)}: no report of ours: nested too deeply", errors.USAGE) from None
+    except (ValueError, KeyError) as problem:
+        raise errors.Problem(f"{os.path.relpath(path)}: {problem}", errors.USAGE) from None
