@@ -129,14 +129,17 @@ def check_kprobes():
     """kprobes, by which symbols are found"""
     value = loader.read("/sys/kernel/debug/kprobes/enabled")
     return (OK, "not switched off", "") if value != "0" else \
-        (NOTE, "switched off: fslist waits changes out", "echo 1 >/sys/kernel/debug/kprobes/enabled")
+        (NOTE, "switched off: modules wait out what return probes would show them", "echo 1 >/sys/kernel/debug/kprobes/enabled")
 
 
 def check_rt():
-    """PREEMPT_RT, on which fslist refuses to load"""
-    rt = loader.read("/sys/kernel/realtime") == "1"
-    return (NOTE, "this is PREEMPT_RT: fslist will refuse", "uplift probe iomap epoll") if rt else \
-        (OK, "not PREEMPT_RT", "")
+    """PREEMPT_RT, on which some modules refuse to load"""
+    if loader.read("/sys/kernel/realtime") != "1":
+        return OK, "not PREEMPT_RT", ""
+    known = changes.load().values()
+    refuse = [change.name for change in known if "CONFIG_PREEMPT_RT" in change.about.get("excludes", ())]
+    return (NOTE, f"this is PREEMPT_RT, which {', '.join(refuse) or 'no module'} refuses",
+            " ".join(["uplift probe", *(change.name for change in known if change.name not in refuse)]))
 
 
 def check_loading():
@@ -187,7 +190,7 @@ def check_programs():
 
 
 def check_files():
-    """file systems to read directly (iomap)"""
+    """file systems to read directly"""
     why = testfiles.ramdisk_lacks()
     return (NOTE, why, "uplift bench --dir DIR, on XFS or ext4") if why else (OK, "RAM disks can be made", "")
 
