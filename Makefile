@@ -141,7 +141,7 @@ check: setup
 
 unit:
 	@command -v python3 >/dev/null || { echo 'make unit: no python3 here: apt-get install python3' >&2; exit 2; }
-	@python3 -B -m unittest discover -s scripts/tests -p '*_test.py'
+	@scripts/unit
 
 test: setup
 	@TARGETS="$(TARGETS)" scripts/test
