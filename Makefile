@@ -19,9 +19,10 @@ MODULES ?=
 ARCH ?= um
 V ?=
 COVERAGE ?=
+SINCE ?=
 
 # The user's words for the scripts, not for a sub-make.
-unexport ARCH BTF KDIR KSRC TARGET TARGETS KERNEL MODULES V COVERAGE
+unexport ARCH BTF KDIR KSRC TARGET TARGETS KERNEL MODULES V COVERAGE SINCE
 MAKEOVERRIDES :=
 
 UPLIFT := scripts/uplift
@@ -40,7 +41,7 @@ OWN := $(if $(KERNEL),--kernel $(KERNEL)) $(if $(MODULES),--modules $(MODULES)) 
 	$(if $(KDIR),--kdir $(KDIR)) $(if $(KSRC),--ksrc $(KSRC))
 
 .DEFAULT_GOAL := help
-.PHONY: help run matrix test torture modules modules-all modules_install install uninstall sign package kunit selftests \
+.PHONY: help run matrix test quick torture modules modules-all modules_install install uninstall sign package kunit selftests \
 	check unit setup clean distclean
 
 help:
@@ -69,6 +70,7 @@ help:
 	@echo
 	@echo 'Test (as root):'
 	@echo '  make test                all down to selftests, for all targets; what CI runs'
+	@echo '  make quick               what a change of yours could have broken, in a few minutes; SINCE=COMMIT'
 	@echo '  make check               static checks: checkpatch, sparse, shellcheck, W=1 ...'
 	@echo '  make unit                unit tests of the scripts; needs neither root nor network'
 	@echo '  make kunit               KUnit suites; ARCH=um (default) or x86_64; TARGET= or KSRC='
@@ -145,6 +147,9 @@ unit:
 
 test: setup
 	@TARGETS="$(TARGETS)" scripts/test
+
+quick: setup
+	@SINCE='$(SINCE)' scripts/quick
 
 torture: setup
 	@scripts/torture $(TARGETS)

@@ -28,7 +28,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from upliftlib.base import console, errors, ktap, paths, signals, targets	# noqa: E402
+from upliftlib.base import builds, console, errors, ktap, paths, signals, targets	# noqa: E402
 from upliftlib.kernel import log as kernel_log	# noqa: E402
 from upliftlib.lab import buildroot, fetch	# noqa: E402
 
@@ -444,16 +444,16 @@ def main(argv=None):
     with paths.lock(f"kunit-{name}-tree"):
         before = make_tree(pristine, tree, paths.TOP)
     with paths.lock(f"kunit-{work.name}"):
-        paths.ensure(objdir)
         paths.remove(results)
         paths.ensure(results)
 
         start = time.monotonic()
-        args.lacking = make_bodies(args, objdir, tree)
+        with builds.unbroken(objdir):
+            args.lacking = make_bodies(args, objdir, tree)
+            if run_kunit("build", args, objdir, tree):
+                raise errors.Problem(f"the kernel did not build, see above; its objects are in {objdir}")
         for change in args.lacking:
             expected.pop(f"uplift_{change}", None)
-        if run_kunit("build", args, objdir, tree):
-            raise errors.Problem(f"the kernel did not build, see above; its objects are in {objdir}")
         built = time.monotonic() - start
 
         start = time.monotonic()
@@ -492,4 +492,5 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
+    signals.end_on_sigterm()
     signals.run_main(main)

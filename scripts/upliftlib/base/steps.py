@@ -105,7 +105,7 @@ class _Commands:
             _, status, usage = os.wait4(process.pid, 0)
             self.running.discard(process.pid)
         process.returncode = os.waitstatus_to_exitcode(status)
-        return usage.ru_utime + usage.ru_stime
+        return float(usage.ru_utime + usage.ru_stime)
 
     def kill(self, number: int) -> bool:
         """Send a signal to those that run; were there any?"""

@@ -42,7 +42,7 @@ EFI = ["ovmf", "python3-virt-firmware", "openssl"]
 # A kernel from source (KUnit on UML and x86), static checks, and the programs that guests run.
 TEST = RUN + sum(COMPILERS.values(), []) + IO + """
     bc bison flex libelf-dev libssl-dev dpkg-dev patch rsync
-    sparse shellcheck codespell mandoc
+    sparse shellcheck codespell mandoc mypy pyflakes3
     stress-ng procps
     """.split()
 

@@ -107,6 +107,12 @@ def build(name, kind):
     buildroot.ensure("test")
     with paths.lock(f"debug-{name}-{kind}"):
         if not stamp.exists() or stamp.read_text() != digest:
+            # an interrupted build goes on; of another source it would take half an object for a whole one
+            begun = place / "begun"
+            if not begun.exists() or begun.read_text() != digest:
+                paths.remove(obj)
+                paths.ensure(obj)
+                paths.write(begun, digest)
             with console.doing(f"building {name}'s kernel with {KINDS[kind]}") as doing:
                 _configure(tree, obj, kind)
                 _make(tree, obj, ["bzImage", "modules"], f"{name}-{kind}")

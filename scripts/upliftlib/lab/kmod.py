@@ -11,7 +11,7 @@ import pathlib
 import re
 import shutil
 
-from ..base import console, errors, paths, targets
+from ..base import builds, console, errors, paths, targets
 from . import buildroot, fetch, kernels
 
 # What belongs to the modules; everything else of the tree does not change what is built.
@@ -70,7 +70,7 @@ def clean(directory):
     """Remove what was built, so that the next build compiles (and warns about) everything again."""
     for base, _, names in os.walk(directory):
         for name in names:
-            if _BUILT.fullmatch(name) and name not in (".sources", ".clang-format"):
+            if _BUILT.fullmatch(name) and name not in (".sources", ".clang-format", builds.MARK):
                 pathlib.Path(base, name).unlink()
 
 
@@ -139,7 +139,9 @@ def btf_of(target):
     now = f"{target.version} {image.st_size} {image.st_mtime_ns}\n"	# a kernel of one's own keeps its version
     if not stamp.exists() or stamp.read_text() != now:
         data = fetch.section_of(fetch.vmlinux_of(target.vmlinuz), ".BTF")
-        path.write_bytes(data or b"")
+        new = path.with_name(f".{path.name}.new")
+        new.write_bytes(data or b"")
+        new.rename(path)
         paths.write(stamp, now)
     return path if path.stat().st_size else None
 
@@ -162,7 +164,7 @@ def build(target, *, ksrc=None, btf=None, verbose=False, warnings="error"):
     release = release_of(kdir)
     buildroot.ensure("run", wanted_compiler(kdir))
     directory = paths.MODULES / release
-    with paths.lock(f"modules-{release}"):
+    with paths.lock(f"modules-{release}"), builds.unbroken(directory):
         sync(directory)
         stamp = directory / ".kdir"
         if not stamp.exists() or stamp.read_text() != f"{kdir}\n":
@@ -200,8 +202,10 @@ def stripped(kos):
     for ko in kos:
         copy = paths.ensure(ko.parent / ".stripped") / ko.name
         if not copy.exists() or copy.stat().st_mtime < ko.stat().st_mtime:
-            code, text = buildroot.output(["strip", "--strip-debug", "-o", copy, ko])
+            new = copy.with_name(f".{copy.name}.{os.getpid()}")		# another uplift may strip it at the same time
+            code, text = buildroot.output(["strip", "--strip-debug", "-o", new, ko])
             if code:
                 raise errors.Problem(f"strip {ko.name}: {text.strip()}")
+            new.rename(copy)
         copies.append(copy)
     return copies

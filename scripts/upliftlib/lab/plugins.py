@@ -7,12 +7,13 @@ from ..base import errors, paths
 from . import buildroot
 
 OUT = paths.BUILD / "cachelines"
+SOURCES = paths.TOP / "scripts/upliftlib/lab/plugin"
 
 
 def build(name: str) -> pathlib.Path:
     """The path of a plugin's shared object, newer than its source."""
     paths.ensure(OUT)
-    source = paths.TOP / f"scripts/upliftlib/lab/plugin/{name}.c"
+    source = SOURCES / f"{name}.c"
     plugin = OUT / f"{name}.so"
     with paths.lock("cachelines"):
         if not plugin.exists() or plugin.stat().st_mtime < source.stat().st_mtime:

@@ -5,7 +5,7 @@ import json
 import os
 
 
-from ..base import console, errors, paths, targets
+from ..base import builds, console, errors, paths, targets
 from ..scheduler import tables
 from . import buildroot, fetch, guest, hostcommands, kernels, kmod, testprograms, verify
 from .guest import programs
@@ -25,7 +25,7 @@ def build(target):
     supported(target)
     buildroot.ensure("sched")
     out = paths.ensure(paths.BUILD / "sched" / target.release)
-    with paths.lock(f"sched-{target.release}"), console.doing(f"building sched/ for {target.release}"):
+    with paths.lock(f"sched-{target.release}"), console.doing(f"building sched/ for {target.release}"), builds.unbroken(out):
         btf = kmod.btf_of(target)
         argv = ["make", "-C", SCHED, f"BTF={btf}", f"O={out}", f"-j{os.cpu_count() or 1}", "all"]
         code, text = buildroot.output(argv)

@@ -5,11 +5,12 @@ Those come from a kernel source package, of which a slice of some 150 kB is enou
 since what it builds is static: a recent one.
 """
 
+import filecmp
 import os
 import pathlib
 import subprocess
 
-from ..base import console, errors, paths, targets
+from ..base import builds, console, errors, paths, targets
 from . import buildroot, fetch
 
 SOURCES = targets.use("kselftest")
@@ -71,19 +72,35 @@ def kselftest():
     raise errors.Skip("no kernel source package with kselftest in it can be had")
 
 
-def build():
-    """The directory with our selftests, built and installed."""
+def _same(one: pathlib.Path, other: pathlib.Path) -> bool:
+    """Do two directories have the same files?"""
+    names, others = ({path.relative_to(top): path.stat().st_mode for path in top.rglob("*")} for top in (one, other))
+    files = [str(name) for name in names if (one / name).is_file()]
+    return names == others and filecmp.cmpfiles(one, other, files, shallow=False)[0] == files
+
+
+def build() -> pathlib.Path:
+    """The directory with our selftests, built and installed.
+
+    It appears in one go, and stays as it is while nothing has changed: guests of another uplift may be made of it.
+    """
     ksft = kselftest()
     buildroot.ensure()
     out = paths.ensure(paths.BUILD / "selftests")
-    log = out / "build.log"
-    with paths.lock("selftests"), console.doing("building the selftests"):
+    log, installed = out / "build.log", out / ".install.made"
+    with paths.lock("selftests"), console.doing("building the selftests"), builds.unbroken(out / "obj"):
+        paths.remove(installed)
         binds = [] if paths.BUILD in pathlib.Path(ksft).parents else [ksft.parents[2]]
         argv = ["make", "-C", paths.TOP / "selftests", f"KSFT={ksft}", f"O={out / 'obj'}",
-                f"INSTALL_PATH={INSTALLED}", f"-j{os.cpu_count() or 1}", "install"]
+                f"INSTALL_PATH={installed}", f"-j{os.cpu_count() or 1}", "install"]
         code, text = buildroot.output(argv, binds=binds)
         paths.write(log, text)
         if code:
             tail = "\n".join("    " + line for line in text.splitlines()[-20:])
             raise errors.Problem(f"the selftests do not build ({log}):\n{tail}")
+        if not INSTALLED.exists() or not _same(installed, INSTALLED):
+            with paths.fresh_dir(INSTALLED) as temp:
+                temp.rmdir()
+                installed.rename(temp)
+        paths.remove(installed)
     return INSTALLED
