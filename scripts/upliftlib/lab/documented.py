@@ -31,10 +31,11 @@ AROUND = {"mount --bind": (FSLIST, ("rmmod uplift_fslist uplift",))}
 # What is not typed in a guest: (command, file, what is found there and runs it).
 RUN = (
     (r"make test", ".ci/run", r"make test"),
-    (r"make check", "scripts/test", r"def step_check"),
-    (r"make unit", "scripts/test", r"def step_unit"),
-    (r"make kunit( ARCH=\S+)?", "scripts/test", r'kunit\("x86_64"'),
-    (r"make selftests", "scripts/test", r"def step_selftests"),
+    (r"make check", "scripts/test", r'SCRIPTS / "check"'),
+    (r"make unit", "scripts/test", r'SCRIPTS / "unit"'),
+    (r"make quick", "scripts/tests/touched_test.py", r"quick\.plan"),
+    (r"make kunit( ARCH=\S+)?", "scripts/test", r'kunit, "x86_64"'),
+    (r"make selftests", "scripts/test", r'"lab", "selftests"'),
     (r"make modules( KSRC=\S+)?( KDIR=\S+)?( BTF=\S+)?", "scripts/upliftlib/lab/documented.py", r'"make", "modules"'),
     (r"scripts/uplift lab build", "scripts/test", r'"lab", "build"'),
     (r"scripts/uplift lab selftests --only backports", "scripts/upliftlib/lab/selftests.py", r'"backports": \{\}'),
