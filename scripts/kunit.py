@@ -28,14 +28,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from upliftlib.base import builds, console, errors, ktap, paths, signals, targets	# noqa: E402
+from upliftlib.base import builds, changes, console, errors, ktap, paths, signals, targets	# noqa: E402
 from upliftlib.kernel import log as kernel_log	# noqa: E402
 from upliftlib.lab import buildroot, fetch	# noqa: E402
 
 ARCHES = ("um", "x86_64")
-# Changes whose bodies a suite has linked in, and the function that is lifted.
 LEAST = 90, 80	# per cent of a *_core.c's lines and branches, with --coverage
-BODIES = {"epoll": "do_epoll_wait", "iomap": "iomap_iter"}
 
 
 # --- what the sources declare -------------------------------------------------
@@ -84,6 +82,17 @@ def filtered(suites, pattern):
     if not chosen:
         raise errors.Problem(f"--filter {pattern}: matches no case; see --list", 2)
     return chosen
+
+
+def seeded(kunit_dir):
+    """Names of the suites that take a seed."""
+    return [path.name.removesuffix("_kunit.c") for path in sorted(Path(kunit_dir).glob("*_kunit.c"))
+            if re.search(r"^module_param\(seed\b", path.read_text(), re.M)]
+
+
+def bodies():
+    """{change whose bodies its suite has linked in: the function that is lifted}, from [kunit] of about.toml."""
+    return {change.name: change.about["kunit"]["function"] for change in changes.load().values() if "kunit" in change.about}
 
 
 # --- the tree ------------------------------------------------------------------
@@ -215,7 +224,7 @@ def kunit_argv(verb, args, objdir, tree):
             argv += ["--kernel_args=ncpus=2", "--kernel_args=seccomp=on"]
         if args.seed:
             argv += [f"--kernel_args=uplift_{name}_kunit.seed={args.seed}"
-                     for name in ("fslist", "epoll", "iomap", "llc")]
+                     for name in seeded(paths.TOP / "kunit")]
         if args.filter:
             argv.append(args.filter)
     return argv
@@ -228,7 +237,7 @@ def make_bodies(args, objdir, tree):
     """
     lacking = []
     chosen = [path.name for path in enabled(paths.TOP / "kunit", args.arch)]
-    for change, function in BODIES.items():
+    for change, function in bodies().items():
         if f"{change}_kunit.c" not in chosen:
             continue
         out = objdir / "drivers/uplift/modules" / change / "gen"

@@ -14,7 +14,7 @@ import unittest
 from unittest import mock
 
 SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(SCRIPTS / "bodies"))
+sys.path.insert(0, str(SCRIPTS))
 
 from upliftlib.kernel import btf	# noqa: E402
 from upliftlib.generator import csource, lifting, make, manifests	# noqa: E402

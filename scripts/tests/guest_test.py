@@ -424,7 +424,7 @@ class Console(unittest.TestCase):
 [  504.759723]  dl_task_timer+0x360/0x8b0
 [  504.772716] ---[ end trace 0000000000000000 ]---
 """
-        pattern = selftests.NAMED["switches_iomap"]["excused"]
+        pattern = selftests.NAMED["switches_iomap"].excused
         self.assertEqual(log.complaints(log.without(text, pattern)), [])
         for other in (text.replace("hrtimer_forward+0x7b/0xc0", "iomap_new+0x1/0x2 [uplift_iomap]"),
                       text.replace("time/hrtimer.c:1045", "time/timer.c:1045")):

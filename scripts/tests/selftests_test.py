@@ -16,9 +16,8 @@ class Chosen(unittest.TestCase):
     def setUp(self):
         self.dir = tempfile.TemporaryDirectory()
         self.install = pathlib.Path(self.dir.name)
-        for name, needs in (selftests.SCRIPTS | selftests.NAMED).items():
-            script = needs.get("script", name)
-            (self.install / f"{script}.sh").write_text(f'TESTS="load {script}_one"\nTESTS="$TESTS unloaded"\n')
+        for script in selftests.EVERY.values():
+            (self.install / f"{script.file}.sh").write_text(f'TESTS="load {script.file}_one"\nTESTS="$TESTS unloaded"\n')
 
     def tearDown(self):
         self.dir.cleanup()
@@ -30,7 +29,7 @@ class Chosen(unittest.TestCase):
         self.assertEqual(chosen("epoll"), {"epoll": None})
         self.assertEqual(chosen("epoll:load iomap_one"), {"epoll": ["load"], "iomap": ["iomap_one"]})
         self.assertEqual(chosen("epoll epoll:load"), {"epoll": None})
-        self.assertEqual(chosen("unloaded"), {name: ["unloaded"] for name in selftests.SCRIPTS | selftests.NAMED
+        self.assertEqual(chosen("unloaded"), {name: ["unloaded"] for name in selftests.EVERY
                                               if not name.startswith("refusals_no_")})
         # one module's cycles, not those of all six
         self.assertEqual(chosen("core"), {"cycles_core": ["core"]})

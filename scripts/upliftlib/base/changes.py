@@ -20,6 +20,12 @@ change is, how it is tested and how it is measured. Nothing outside of that dire
     measure    how guests that count instructions measure it, beyond what bench says, see Measure
     shows      of one that only looks, how a report gets at what it shows, see Shows
     cachelines what `uplift lab cachelines` watches, see CacheLines
+    inspector  true: it is the one that `uplift <change>` shows
+    guest      what the guest of all of its script needs, beside what `tests` has, see Guest
+    torture    { NAME = a run of that script of its own in `make torture`, see Torture }
+    checked    what is different on kernels with checkers, see Checked
+    kunit      { function }: the function that is lifted for its KUnit suite
+    stress     { a stressor of stress-ng that reaches it = how many of it }
 
 Files that these tables name stand beside about.toml.
 """
@@ -154,6 +160,55 @@ class CacheLines(_Table):
     runs: tuple[Mapping[str, str], ...] = ()
 
 
+@dataclasses.dataclass(frozen=True)
+class Guest(_Table):
+    """What the guest of selftests/<change>.sh needs, beside the modules and programs of [tests].
+
+    environment  for the script
+    modules      of the kernel, for modprobe, all of which it must have
+    programs     of the build root, by path
+    packages     the set of its packages that these are of (lab/buildroot.py)
+    mem          "2G"
+    livepatch    the script loads uplift_livepatch.ko, which taints
+    upstream     a test program in the kernel's source, built as it is there, and put beside the script
+    layouts      a module of lab/ whose layouts_test() boots guests of several layouts of CPUs
+    """
+    environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    modules: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    packages: str = ""
+    mem: str | None = None
+    livepatch: bool = False
+    upstream: str = ""
+    layouts: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Torture(_Table):
+    """Tests of selftests/<change>.sh that `make torture` runs in a guest of their own.
+
+    only         names of the tests
+    environment  for the script
+    append       arguments for the kernel
+    excused      a pattern of reports of the kernel that are not held against us, as Python and awk have them
+    """
+    only: tuple[str, ...] = ()
+    environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    append: str = ""
+    excused: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Checked(_Table):
+    """What is different of selftests/<change>.sh on a kernel with checkers, which is slow.
+
+    environment  for the script
+    without      names of tests that are not run
+    """
+    environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    without: tuple[str, ...] = ()
+
+
 @dataclasses.dataclass
 class Change:
     """One change."""
@@ -175,6 +230,11 @@ class Change:
     def expect(self) -> dict[str, str]:
         """{target: the verdict that it has to get there}"""
         return dict(self.about.get("expect", {}))
+
+    @property
+    def generated(self) -> bool:
+        """Is any of its code made from the kernel's source?"""
+        return any((self.directory / name).exists() for name in ("manifest.toml", f"{self.name}.toml"))
 
     @property
     def backport(self) -> bool:
@@ -225,6 +285,19 @@ class Change:
         """What is watched of it; None where nothing is."""
         return self._table(CacheLines)
 
+    def guest(self) -> Guest:
+        """What the guest of its script needs."""
+        return self._table(Guest) or Guest()
+
+    def torture(self) -> dict[str, Torture]:
+        """{name: some tests of its script that run by that name}"""
+        where = self.directory / "about.toml"
+        return {name: Torture.of(where, table) for name, table in self.about.get("torture", {}).items()}
+
+    def checked(self) -> Checked:
+        """What is different on kernels with checkers."""
+        return self._table(Checked) or Checked()
+
     def _table(self, kind: type[_Kind]) -> _Kind | None:
         table = self.about.get(kind.__name__.lower())
         return None if table is None else kind.of(self.directory / "about.toml", table)
@@ -261,6 +334,14 @@ def load(top: pathlib.Path | None = None) -> dict[str, Change]:
         raise errors.Problem(f"no modules/*/about.toml below {top}: is the tree whole?")
     return {change.name: change for change in sorted(found, key=lambda change: (change.about.get("order", 99),
                                                                                change.name))}
+
+
+def inspector() -> Change:
+    """The change that the inspector shows: its name is the command's, and that of its directory in debugfs."""
+    for change in load().values():
+        if change.about.get("inspector"):
+            return change
+    raise errors.Problem("no modules/*/about.toml has inspector = true")
 
 
 def names() -> str:

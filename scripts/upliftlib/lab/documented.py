@@ -38,7 +38,7 @@ RUN = (
     (r"make selftests", "scripts/test", r'"lab", "selftests"'),
     (r"make modules( KSRC=\S+)?( KDIR=\S+)?( BTF=\S+)?", "scripts/upliftlib/lab/documented.py", r'"make", "modules"'),
     (r"scripts/uplift lab build", "scripts/test", r'"lab", "build"'),
-    (r"scripts/uplift lab selftests --only backports", "scripts/upliftlib/lab/selftests.py", r'"backports": \{\}'),
+    (r"scripts/uplift lab selftests --only backports", "scripts/upliftlib/lab/selftests.py", r'"backports": Script'),
     (r"(scripts/)?uplift llc( capture DIR)?", "scripts/tests/llc_test.py", r"source\.capture"),
     (r"scripts/uplift llc --watch", "scripts/tests/llc_test.py", r"def test_watch_ends"),
     (r"(scripts/)?uplift lab llc( --cost)?", "scripts/upliftlib/lab/documented.py", r'"lab", "llc"'),
@@ -64,7 +64,7 @@ RUN = (
     (r"make torture", "scripts/torture", r"def steps"),
     (r"scripts/uplift lab debug \S+", "scripts/torture", r"debugkernel\.\w+\("),
     (r"scripts/uplift lab others \S+", "scripts/torture", r'"lab", "others"'),
-    (r"scripts/uplift lab selftests 6\.12-rt", "scripts/torture", r'"odd": \('),
+    (r"scripts/uplift lab selftests 6\.12-rt", "scripts/torture", r'kind == "odd"'),
     # minutes each: `uplift lab documented --long`
     (r"make run( TARGET=\S+)?( KERNEL=\S+ MODULES=\S+ KDIR=\S+)?", "scripts/upliftlib/lab/documented.py", r'"make", "run"'),
     (r"make matrix", "scripts/upliftlib/lab/documented.py", r'"make", "matrix"'),

@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """`uplift lab others`: other people's tests on the untouched kernel, and with our arms on, side by side.
 
-The kernel's own selftests (epoll, proc, timers, ftrace, livepatch) from the target's source package, stress-ng's
+The kernel's own selftests (proc, timers, ftrace, livepatch, and those that a change names) from the target's source package, stress-ng's
 stressors that touch the paths, and fio on XFS and ext4. In one guest, three times: nothing loaded; nothing loaded once
 more, which shows the tests that give now this and now that; every module loaded, its arm at "new". Nothing is asked of
 a test but that it says the same.
 """
 
 import collections
+import pathlib
 import re
 import shlex
 import shutil
 
-from ..base import console, errors, paths, targets
+from ..base import changes, console, errors, paths, targets
 from . import buildroot, fetch, guest, kmod
 
 SELFTESTS = "tools/testing/selftests"
@@ -28,7 +29,7 @@ FTRACE = ("00basic/basic1.tc 00basic/basic2.tc 00basic/basic3.tc 00basic/basic4.
           "kprobe/add_and_remove.tc kprobe/busy_check.tc kprobe/kprobe_ftrace.tc kprobe/kprobe_module.tc "
           "kprobe/kretprobe_args.tc dynevent/add_remove_kprobe.tc dynevent/add_remove_fprobe.tc").split()
 LIVEPATCH = "livepatch callbacks shadow-vars state ftrace sysfs syscall kprobe".split()
-STRESS = {"epoll": 2, "eventfd": 2, "poll": 2, "procfs": 2, "sysfs": 1, "pipe": 2, "iomix": 2, "hdd": 2, "readahead": 1,
+STRESS = {"eventfd": 2, "poll": 2, "procfs": 2, "sysfs": 1, "pipe": 2, "iomix": 2, "hdd": 2, "readahead": 1,
           "fallocate": 2, "vm": 1, "mmap": 1, "timerfd": 2, "clone": 2}
 STRESS_SECONDS = 4
 # These take 1 GB each, or all that is free, and the next one finds nothing to begin with.
@@ -75,24 +76,28 @@ ln -s /bin/bash /usr/bin/bash 2>/dev/null
 all 0
 all 1
 dir=/sys/kernel/debug/uplift
-for module in uplift uplift_fslist uplift_llc uplift_epoll uplift_iomap uplift_pipepoll; do
+for module in @MODULES@; do
 	if insmod /modules/$module.ko 2>/dev/null; then
 		echo "$module" >>/out/loaded
 	else
 		echo "$module: $(dmesg | sed -n "s/.*\] $module: //p" | tail -n 1)" >>/out/refused
 	fi
 done
-for change in epoll iomap pipepoll; do
-	[ ! -e $dir/$change/arm ] || echo new >$dir/$change/arm || echo batch >$dir/$change/arm || exit
+for arm in $dir/*/arm; do
+	[ ! -e $arm ] || echo new >$arm || echo batch >$arm || exit
 done
-[ ! -e $dir/llc/track ] || echo 1 >$dir/llc/track || exit
+for track in $dir/*/track; do
+	[ ! -e $track ] || echo 1 >$track || exit
+done
 all 2
-for change in epoll iomap pipepoll; do
-	[ ! -e $dir/$change/stats ] || sed "s/^/$change /" $dir/$change/stats >>/out/stats
-	[ ! -e $dir/$change/arm ] || echo off >$dir/$change/arm || exit
+for arm in $dir/*/arm; do
+	[ -e $arm ] || continue
+	change=${arm%/arm}
+	sed "s/^/${change##*/} /" $change/stats >>/out/stats
+	echo off >$arm || exit
 done
 sleep 2
-for module in uplift_pipepoll uplift_iomap uplift_epoll uplift_llc uplift_fslist uplift; do
+for module in @MODULES_BACKWARDS@; do
 	[ ! -d /sys/module/$module ] || rmmod $module || exit
 done
 """
@@ -103,13 +108,32 @@ FIO = ("fio --directory=/mnt/{fs} --size=4m --verify=crc32c --verify_fatal=1 --d
 
 
 def meant(name, only):
-    """Is a test one of those: "epoll" are all whose name begins with "epoll."; None are all?"""
+    """Is a test one of those: "proc" are all whose name begins with "proc."; None are all?"""
     return not only or any(name == word or name.startswith(f"{word}.") for word in only)
+
+
+def of_changes() -> list[tuple[pathlib.PurePath, str]]:
+    """(directory below the kernel's selftests, name) of tests that the changes name."""
+    found = [pathlib.PurePath(change.guest().upstream) for change in changes.load().values() if change.guest().upstream]
+    return [(path.relative_to(SELFTESTS).parent, path.stem) for path in found]
+
+
+def stressors() -> dict[str, int]:
+    """{stress-ng's stressor: how many}"""
+    return STRESS | {name: count for change in changes.load().values() for name, count in change.about.get("stress", {}).items()}
+
+
+def guest_script(lines: str) -> str:
+    """What the guest runs. @lines: a command for each test."""
+    modules = ["uplift", *(change.module for change in changes.load().values())]
+    return (GUEST.replace("@TESTS@", lines).replace("@MODULES@", " ".join(modules))
+            .replace("@MODULES_BACKWARDS@", " ".join(reversed(modules))))
 
 
 def names():
     """All the tests' names, wherever they can be had."""
-    return ([f"proc.{name}" for name in PROC] + [f"timers.{name}" for name in TIMERS] + ["epoll.epoll_wakeup_test"]
+    return ([f"proc.{name}" for name in PROC] + [f"timers.{name}" for name in TIMERS]
+            + [f"{directory.name}.{name}" for directory, name in of_changes()]
             + [f"ftrace.{name.replace('/', '.')}" for name in FTRACE] + [f"livepatch.{name}" for name in LIVEPATCH]
             + list(commands()))
 
@@ -129,7 +153,7 @@ def programs(target, out, only=None):
     tree = target.ksrc.resolve()
     tests, without = {}, {}
     wanted = [("proc", name) for name in PROC] + [("timers", name) for name in TIMERS]
-    wanted += [("filesystems/epoll", "epoll_wakeup_test")]
+    wanted += [(str(directory), name) for directory, name in of_changes()]
     for directory, name in wanted:
         sourcefile = tree / SELFTESTS / directory / f"{name}.c"
         label = f"{directory.rpartition('/')[2]}.{name}"
@@ -180,7 +204,7 @@ def commands():
     found = {f"stress-ng.{name}": f"stress-ng --{name} {count} --timeout {STRESS_SECONDS} --verify --temp-path /mnt/"
              f"{('ext4', 'xfs')[number % 2]}"
              + (f" --{name}-bytes {STRESS_BYTES}" if name in STRESS_FILES else "")
-             for number, (name, count) in enumerate(STRESS.items())}
+             for number, (name, count) in enumerate(stressors().items())}
     return found | {f"fio.{fs}": FIO.format(fs=fs) for fs in ("ext4", "xfs")}
 
 
@@ -235,7 +259,7 @@ def run(target, only=None):
         raise errors.Problem(f"no test of others is meant by '{' '.join(only)}'", errors.USAGE)
     lines = "".join(f"\tone {shlex.quote(name)} {command}\n" for name, command in tests.items())
     with console.doing(f"{len(tests)} tests of others on {target.release}, three times each"):
-        result = guest.boot(target, GUEST.replace("@TESTS@", lines), files={"/others": out}, kos=kos, smp=2, mem="3G",
+        result = guest.boot(target, guest_script(lines), files={"/others": out}, kos=kos, smp=2, mem="3G",
                             modules=["brd", "ext4", "xfs"], timeout=4 * 3600, name=f"{target.name}-others", quiet=True,
                             programs=PROGRAMS)
 
@@ -296,6 +320,6 @@ def register(commands_):
                                               "untouched and once with every module loaded and every arm at new, and "
                                               "compare.")
     parser.add_argument("target", metavar="TARGET", choices=list(targets.TABLE))
-    parser.add_argument("--only", metavar="NAMES", help="tests or groups of them, blanks between: epoll livepatch fio.xfs "
-                                                        "(epoll, proc, timers, ftrace, livepatch, stress-ng, fio)")
+    parser.add_argument("--only", metavar="NAMES", help="tests or groups of them, blanks between: proc livepatch fio.xfs; or "
+                                                        "of " + " ".join(dict.fromkeys(name.partition(".")[0] for name in names())))
     parser.set_defaults(func=_others)

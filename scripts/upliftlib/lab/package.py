@@ -15,7 +15,7 @@ import shutil
 import stat
 import subprocess
 
-from ..base import console, errors, paths, targets
+from ..base import changes, console, errors, paths, targets
 from ..kernel import elf
 from . import buildroot, fetch, guest, kmod, schedulers, testprograms
 
@@ -151,9 +151,13 @@ def status():
     return inside(["dkms", "status"], "dkms status").splitlines()
 
 
-BASE_MODULES = {"uplift", "uplift_fslist", "uplift_llc"}
-BODIES = {"uplift_iomap", "uplift_epoll", "uplift_livepatch",
-          *(f"uplift_{path.parent.name}" for path in paths.TOP.glob("modules/backports/*/manifest.toml"))}
+def modules_built(generated: bool) -> set[str]:
+    """Names of the modules of one of the two DKMS packages: those with generated bodies, or the others."""
+    found = {change.module for change in changes.load().values() if change.generated == generated}
+    return found | ({"uplift_livepatch"} if generated else {"uplift"})
+
+
+BASE_MODULES, BODIES = modules_built(False), modules_built(True)
 
 
 _counts = {"passed": 0, "skipped": 0}

@@ -1,33 +1,35 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`uplift lab llc`: the inspector in guests. Is what it predicts what 7.2's scheduler does? And snapshots of guests."""
+"""The inspector in guests. Is what it predicts what the scheduler does, where that has cache-aware scheduling? And snapshots
+of guests. The command has the name of the change that the inspector shows, as `uplift lab` has it."""
 
 import collections
 import dataclasses
 import functools
 import json
 import pathlib
+from typing import Any
 
-
-from ..base import console, errors, parallel, paths, targets
+from ..base import changes, console, errors, parallel, paths, targets
 from ..inspector import model, source
 from ..kernel import log
-from . import buildroot, fetch, guest, kmod, testprograms, verify
+from . import buildroot, fetch, guest, kernels, kmod, testprograms, verify
 
-# A guest has no Python: it sends what `uplift llc capture` would read, and the snapshot is made of it here.
+NAME = changes.inspector().name
+MODULE = changes.inspector().module
+
+# A guest has no Python: it sends what the inspector's `capture` would read, and the snapshot is made of it here.
 CAPTURE = r"""
 cd /sys/devices/system
 grep -rs "" cpu/possible cpu/present cpu/online cpu/offline cpu/isolated cpu/smt cpu/cpu[0-9]*/online \
 	cpu/cpu[0-9]*/topology cpu/cpu[0-9]*/cache node/online node/possible node/node*/cpulist node/node*/distance \
 	>/out/system
-mkdir /out/llc
-cp /sys/kernel/debug/uplift/llc/* /out/llc/ 2>/dev/null
+mkdir /out/@NAME@
+cp /sys/kernel/debug/uplift/@NAME@/* /out/@NAME@/ 2>/dev/null
 echo "$(uname -s) $(uname -r) $(uname -v) $(uname -m)" >/out/uname
 /usr/bin/lscpu -J -C >/out/lscpu.json
-"""
+""".replace("@NAME@", NAME)
 
-LOAD = r"""
-insmod /modules/uplift.ko && insmod /modules/uplift_llc.ko || exit
-"""
+LOAD = f"insmod /modules/uplift.ko && insmod /modules/{MODULE}.ko || exit\n"
 
 
 def snapshot(result, directory):
@@ -44,8 +46,8 @@ def snapshot(result, directory):
                 paths.write(path, (path.read_text() if path.exists() else "") + text + "\n")
         names = {}
         for name in source.FILES:
-            if (out / "llc" / name).is_file():
-                paths.write(temp / "llc" / name, source.anonymous(name, (out / "llc" / name).read_text(), names))
+            if (out / NAME / name).is_file():
+                paths.write(temp / NAME / name, source.anonymous(name, (out / NAME / name).read_text(), names))
 
 
 def capture(target, kos, topology, where, *, before="", smp=None, module=True, append="", timeout=300):
@@ -53,13 +55,13 @@ def capture(target, kos, topology, where, *, before="", smp=None, module=True, a
     script = (LOAD if module else "") + before + CAPTURE
     result = guest.boot(target, script, kos=kos if module else (), programs=["/usr/bin/lscpu"], smp=smp,
                         topology=topology, append=append, timeout=timeout, thread="single", quiet=True,
-                        name=f"{target.name}-llc-{topology}")
+                        name=f"{target.name}-{NAME}-{topology}")
     if not result.ok:
         raise errors.Problem(f"capturing {topology} on {target.name} failed: {result.problem()} ({result.console})")
     snapshot(result, where)
 
 
-# selftests/llc.sh in every layout.
+# The change's script in every layout.
 
 # Layout -> vCPUs (None: what it has), and whether hardware, ids and scheduler disagree there.
 LAYOUTS = {
@@ -81,17 +83,17 @@ def complained_by_itself(console):
 
 
 def layout_test(target, kos, install, layout, form, env, only, append="", slow=1):
-    """What llc.sh found in a guest of a layout."""
+    """What the script found in a guest of a layout."""
     smp, disagree = LAYOUTS[layout]
     _, cpus = guest.topology_args(layout, smp)
     topology = guest.TOPOLOGIES[layout]
     environment = {"DISAGREE": disagree, "DOMAINS": str(topology.domains)} | env
     environment |= {"ONLY": " ".join(only)} if only else {}
     for attempt in (1, 2):
-        result = guest.boot(target, f"exec /selftests/llc.sh {form}", files={"/selftests": install}, kos=kos, smp=smp,
+        result = guest.boot(target, f"exec /selftests/{NAME}.sh {form}", files={"/selftests": install}, kos=kos, smp=smp,
                             topology=layout, env=environment, programs=["/usr/bin/lscpu"], thread="single",
                             timeout=(300 if form == "short" else 1800) * slow, append=append,
-                            name=f"{target.name}-llc-{layout}", quiet=True)
+                            name=f"{target.name}-{NAME}-{layout}", quiet=True)
         # On a busy host an emulated guest may get the speed of its clock wrong by a factor, and stall or warn then.
         if attempt == 2 or not result.oops or not complained_by_itself(result.console.read_text(errors="replace")):
             return verify.judge(result, cpus)
@@ -99,26 +101,28 @@ def layout_test(target, kos, install, layout, form, env, only, append="", slow=1
 
 
 # Where there is no debugfs the module says so, instead of showing nothing.
-NO_DEBUGFS = r"""
+NO_DEBUGFS = f"""
 insmod /modules/uplift.ko || exit
-! insmod /modules/uplift_llc.ko 2>/dev/null && dmesg | grep -q "uplift_llc: unsupported: no debugfs"
+! insmod /modules/{MODULE}.ko 2>/dev/null && dmesg | grep -q "{MODULE}: unsupported: no debugfs"
 """
 
 
 def no_debugfs_test(target, kos):
     """That the module refuses a kernel whose debugfs is off."""
     result = guest.boot(target, NO_DEBUGFS, kos=kos, smp=2, append="debugfs=off", thread="single",
-                        name=f"{target.name}-llc-no-debugfs", quiet=True)
+                        name=f"{target.name}-{NAME}-no-debugfs", quiet=True)
     problems = [] if result.ok else [f"not refused as it should: {result.problem()} ({result.console})"]
     return {"ok": result.ok, "skipped": None, "problems": problems,
             "counts": {"pass": int(result.ok), "fail": int(not result.ok)}}
 
 
-def layouts_test(target, kos, install, form="short", env=None, only=None, layouts=None, append="", slow=1):
-    """llc.sh in the layouts: one report of all, with a problem's layout in front of it."""
-    layouts = layouts or (list(SHORT) if form == "short" else list(LAYOUTS))
+def layouts_test(target: kernels.Target, install: pathlib.Path, *, form: str = "short", env: dict[str, str] | None = None,
+                 only: list[str] | None = None, append: str = "", slow: int = 1) -> dict[str, Any]:
+    """The script in the layouts: one report of all, with a problem's layout in front of it."""
+    kos = list(kmod.build(target).values())
+    layouts = list(SHORT) if form == "short" else list(LAYOUTS)
 
-    def wanted(layout):
+    def wanted(layout: str) -> list[str] | None:
         if form == "long" or layout == layouts[0]:
             return only
         return [name for name in EVERYWHERE if not only or name in only]
@@ -162,15 +166,15 @@ CAS = targets.use("prediction")	# targets that have it
 # In the layout with two nodes memory is scanned early and often, so that its footprint is known within the run.
 VALIDATE = r"""
 sched=/sys/kernel/debug/sched
-[ "$(sed -n 's/.*"cas": "\([a-z]*\)".*/\1/p' /sys/kernel/debug/uplift/llc/domains.json)" = on ] || exit 4
+[ "$(sed -n 's/.*"cas": "\([a-z]*\)".*/\1/p' /sys/kernel/debug/uplift/@NAME@/domains.json)" = on ] || exit 4
 for knob in scan_delay_ms scan_period_min_ms; do
 	[ ! -e $sched/numa_balancing/$knob ] || echo 20 >$sched/numa_balancing/$knob
 done
-echo 1 >/sys/kernel/debug/uplift/llc/track || exit
+echo 1 >/sys/kernel/debug/uplift/@NAME@/track || exit
 run()
 {
 	echo $2 >$sched/llc_balancing/aggr_tolerance || exit
-	echo $2 >/sys/module/uplift_llc/parameters/llc_aggr_tolerance || exit
+	echo $2 >/sys/module/uplift_@NAME@/parameters/llc_aggr_tolerance || exit
 	for round in $(seq @ROUNDS@); do
 		/selftests/llc_load -t @LENGTH@ -i @INTERVAL@ -o /out/$1.$round $3 >/out/$1.$round.load || exit
 		# another phase of the tick for the next
@@ -239,7 +243,7 @@ def validate(target, kos, install, *, workloads=WORKLOADS, rounds=1, length=1000
     def one(layout):
         mine = [load for load in workloads if load.layout == layout]
         script = LOAD + VALIDATE + "".join(f"run {load.name} {load.tolerance} '{load.words}'\n" for load in mine)
-        for key, value in (("ROUNDS", rounds), ("LENGTH", length), ("INTERVAL", interval)):
+        for key, value in (("NAME", NAME), ("ROUNDS", rounds), ("LENGTH", length), ("INTERVAL", interval)):
             script = script.replace(f"@{key}@", str(value))
         result = guest.boot(target, script, files={"/selftests": install}, kos=kos, smp=CPUS, topology=layout,
                             repeatable=True, timeout=timeout, name=f"{target.name}-cas-{layout}", quiet=True)
@@ -300,7 +304,7 @@ def switches(target, kos, install, rounds=5, event=True, timeout=420):
     """{"processes" or "threads": {arm: [instructions per switch, of each round]}}; with what the event of tracefs costs"""
     script = COST.replace("@ROUNDS@", str(rounds)).replace("@EVENT@", "" if event else "--no-event")
     result = guest.boot(target, script, files={"/selftests": install}, kos=kos,
-                        icount=True, timeout=timeout, name=f"{target.name}-llc-cost", quiet=True)
+                        icount=True, timeout=timeout, name=f"{target.name}-{NAME}-cost", quiet=True)
     if not result.ok:
         raise errors.Problem(f"measuring on {target.name} failed: {result.problem()} ({result.console})")
     return by_arm([json.loads(line) for line in (result.outdir / "bench").read_text().splitlines()])
@@ -408,17 +412,17 @@ def _capture(args):
     buildroot.ensure()
     target = fetch.fetch(args.target) if args.target else fetch.best()
     kos = list(kmod.build(target).values())
-    directory = paths.ensure(paths.BUILD / "llc") / path.name.removesuffix(".tar.xz")
+    directory = paths.ensure(paths.BUILD / NAME) / path.name.removesuffix(".tar.xz")
     capture(target, kos, topology, directory)
     source.pack(directory, path.absolute())
-    print(f"captured {topology} on {target.release}: scripts/uplift llc --from {path}")
+    print(f"captured {topology} on {target.release}: scripts/uplift {NAME} --from {path}")
     return errors.OK
 
 
 def register(commands_parser):
-    """Add `uplift lab llc`."""
+    """Add `uplift lab NAME`."""
     parser = commands_parser.add_parser(
-        "llc", help="the inspector: is what it predicts what 7.2's scheduler does?",
+        NAME, help="the inspector: is what it predicts what the scheduler does?",
         description="Run loads of a known shape on kernels that have cache-aware scheduling, with the predictor beside "
                     "the scheduler, and report the share of samples in which both name the same domain, or both none. "
                     f"Status 1 where that is below {WANTED:g}%, or the reasons differ. Guests are repeatable: the same "
@@ -435,6 +439,6 @@ def register(commands_parser):
                         help="instead: count what tracking adds to a context switch "
                              f"({targets.use('cost')[0]}); status 1 above "
                              f"{ALLOWED} instructions")
-    parser.add_argument("--capture", metavar="FILE.tar.xz", help="instead: make a snapshot of a guest (uplift llc --from)")
+    parser.add_argument("--capture", metavar="FILE.tar.xz", help=f"instead: make a snapshot of a guest (uplift {NAME} --from)")
     parser.add_argument("--topology", metavar="NAME", help="its layout (llc4)")
     parser.set_defaults(func=_llc)

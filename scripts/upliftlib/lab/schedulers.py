@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """uplift_land in guests: build sched/ against a target's type information, carry it, compare schedulers."""
 
+import functools
 import json
 import os
-
+import pathlib
+from typing import Any, cast
 
 from ..base import builds, console, errors, paths, targets
 from ..scheduler import tables
@@ -51,13 +53,14 @@ LAYOUTS = {"llc2": ("llc2", 8), "llc1": ("llc1", 4), "llc4": ("llc4", 16), "smt"
 WAITING = ("load", "gathers", "storm", "bound", "fifo", "kernel_log")
 
 
-def layout_test(target, install, layout, form="short", env=None, only=None, clock=False):
+def layout_test(target: kernels.Target, install: pathlib.Path, layout: str, form: str, env: dict[str, str] | None,
+                only: list[str] | None, *, clock: bool = False, append: str = "", slow: int = 1) -> dict[str, Any]:
     """What land.sh found in a guest of a layout. @clock: the guest's is its instructions."""
     files, (topology, cpus) = carried(build(target)) | {"/selftests": install}, LAYOUTS[layout]
     environment = (env or {}) | ({"ONLY": " ".join(only)} if only else {}) | ({"REPEATABLE": "1"} if clock else {})
-    result = guest.boot(target, f"exec /selftests/land.sh {form}", files=files, topology=topology, smp=cpus,
-                        env=environment, repeatable=clock, thread=None if clock else "single",
-                        timeout=900 if form == "short" else 3600, quiet=True,
+    result = guest.boot(cast(guest.Kernel, target), f"exec /selftests/land.sh {form}", files=files, topology=topology, smp=cpus,
+                        env=environment, repeatable=clock, thread=None if clock else "single", append=append,
+                        timeout=(900 if form == "short" else 3600) * slow, quiet=True,
                         name=f"{target.name}-land-{layout}" + "-clock" * clock)
     return verify.judge(result, cpus)
 
@@ -135,16 +138,18 @@ def commands_test(target, install):
             "counts": {"pass": int(not problems), "fail": int(bool(problems))}}
 
 
-def layouts_test(target, install, form="short", env=None, only=None):
+def layouts_test(target: kernels.Target, install: pathlib.Path, *, form: str = "short", env: dict[str, str] | None = None,
+                 only: list[str] | None = None, append: str = "", slow: int = 1) -> dict[str, Any]:
     """land.sh in the layouts: one report of all, with a problem's layout in front of it."""
     supported(target)
+    test = functools.partial(layout_test, target, install, form=form, env=env, append=append, slow=slow)
     if form == "long":
-        rows = {layout: layout_test(target, install, layout, form, env, only, clock=True) for layout in LAYOUTS}
+        rows = {layout: test(layout, only=only, clock=True) for layout in LAYOUTS}
     else:
-        waiting = [test for test in WAITING if not only or test in only]
-        rows = {"llc2": layout_test(target, install, "llc2", form, env, only)}
+        waiting = [name for name in WAITING if not only or name in only]
+        rows = {"llc2": test("llc2", only=only)}
         if waiting:
-            rows["llc2, clock"] = layout_test(target, install, "llc2", form, env, waiting, clock=True)
+            rows["llc2, clock"] = test("llc2", only=waiting, clock=True)
     if form == "long" and not only:
         rows["commands"] = commands_test(target, install)
     return verify.of_layouts(rows)

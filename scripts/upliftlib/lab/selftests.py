@@ -1,171 +1,239 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`uplift lab selftests`: selftests/ on stock kernels, in guests."""
+"""`uplift lab selftests`: selftests/ on stock kernels, in guests.
 
+What a guest needs to run a script, beside the modules and selftests/ itself, stands here for the scripts that are of no
+change, and in modules/<change>/about.toml for selftests/<change>.sh: [guest], [tests], [torture] (base/changes.py).
+"""
+
+import argparse
+import dataclasses
 import functools
+import importlib
 import json
 import os
 import pathlib
 import re
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
 
 from ..base import changes, console, errors, parallel, paths, targets
-from . import buildroot, fetch, guest, kmod, prediction, schedulers, testprograms, verify
+from . import buildroot, fetch, guest, kernels, kmod, testprograms, verify
 
-# What a guest needs to run a script of selftests/, beside the modules and selftests/ itself.
-_IOMAP = {"modules": ["brd", "ext4", "xfs"], "mem": "2G",
-          "programs": ["/usr/bin/fio", "/usr/sbin/mkfs.xfs", "/usr/sbin/mkfs.ext4"]}
-SCRIPTS = {
-    "fslist": {},
-    "llc": {},
-    "land": {},
-    "abi": {},
-    "lockdown": {"env": {"LOCKDOWN": "1"}},
-    "refusals": {},
-    "privilege": {},
-    "fuzz": {},
-    "epoll": {},
-    "backports": {},
-    "iomap": _IOMAP,
-}
-# Patterns of reports that are not held against us, as Python and awk have them.
+Found = dict[str, Any]		# what a run found, see verify.judge()
+
 # What the kernel itself says when memory fails it. Its own code that cannot arm a probe warns, and goes on without.
 _NO_MEMORY = "vmalloc error: size|page allocation failure: order|Failed to arm kprobe-ftrace at .* [(]error -12[)]"
-# 6.18's dl_server_timer() waits for the lock of the run queue, whose holder may start that timer meanwhile, and then
-# forwards it; seen once in hours, on a host whose CPUs were all taken.
-_DL_SERVER = "WARNING: .* at kernel/time/hrtimer[.]c:[0-9]+ hrtimer_forward"
-CYCLED = ("core", "llc", "fslist", "epoll", "pipepoll", "iomap")	# modules that load and unload 10,000 times
-# Those that are run when they are named only.
-NAMED = {
-    "refusals_no_debugfs": {"script": "refusals", "append": "debugfs=off",
-                            "env": {"DEBUGFS": "off", "ONLY": "no_debugfs kernel_log"}},
-    "refusals_no_mount": {"script": "refusals", "append": "debugfs=no-mount",
-                          "env": {"DEBUGFS": "no-mount", "ONLY": "no_debugfs kernel_log"}},
-    "fail": {"stripped": True, "mem": "2G", "excused": _NO_MEMORY, "env": {"TORTURE": "1"}},
-    # Waiting for grace periods is most of a cycle, and of a switch.
-    **{f"cycles_{module}": {"script": "cycles", "stripped": True, "arguments": True,
-                            "append": "rcupdate.rcu_expedited=1", "env": {"ONLY": f"{module} unloaded kernel_log"}}
-       for module in CYCLED},
-    "switches": {"script": "cycles", "stripped": True, "arguments": True,
-                 "env": {"ONLY": "switches unloaded kernel_log"}},
-    "switches_iomap": _IOMAP | {"script": "iomap", "arguments": True, "append": "rcupdate.rcu_expedited=1",
-                                "excused": _DL_SERVER,
-                                "env": {"ONLY": "switch_xfs unloaded kernel_log", "SWITCHES": "10000"}},
-    "storm": {"env": {"TORTURE": "1"}, "modules": ["brd", "ext4", "xfs", "minix", "bfs", "adfs", "qnx4"], "mem": "3G",
-              "programs": ["/usr/bin/fio", "/usr/sbin/mkfs.xfs", "/usr/sbin/mkfs.ext4", "/usr/bin/stress-ng"]},
+# Waiting for grace periods is most of a cycle.
+_EXPEDITED = "rcupdate.rcu_expedited=1"
+CORE = "core"
+_LAST = ("unloaded", "kernel_log")
+
+
+@dataclasses.dataclass(frozen=True)
+class Script:
+    """A script of selftests/, or some tests of one, and what its guest needs.
+
+    @file: its name without .sh
+    @change: that it tests, if it is of one
+    @only: tests of it; all when there are none
+    @form: is it told the form, short or long?
+    @stripped: does it load modules again and again, so that what debuggers read would cost time?
+    @if_there: modules of the kernel; those that it has are carried
+    The rest: changes.Guest and changes.Torture.
+    """
+    file: str
+    change: str = ""
+    only: tuple[str, ...] = ()
+    form: bool = True
+    stripped: bool = False
+    environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    modules: tuple[str, ...] = ()
+    if_there: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    packages: str = ""
+    mem: str | None = None
+    livepatch: bool = False
+    upstream: str = ""
+    layouts: str = ""
+    append: str = ""
+    excused: str = ""
+
+
+def _fields(table: changes.Guest | changes.Torture) -> dict[str, Any]:
+    return {field.name: getattr(table, field.name) for field in dataclasses.fields(table)}
+
+
+def _of(change: changes.Change) -> Script:
+    """A change's script."""
+    script = Script(change.name, change.name, **_fields(change.guest()))
+    tests = change.tests()
+    if not tests:
+        return script
+    return dataclasses.replace(script, if_there=tuple(tests.modules), programs=(*script.programs, *tests.programs))
+
+
+def _of_changes() -> Iterator[tuple[str, Script]]:
+    """Scripts of one change."""
+    for change in changes.load().values():
+        if (paths.TOP / f"selftests/{change.name}.sh").exists():
+            yield change.name, _of(change)
+
+
+# All that run when none is named.
+SCRIPTS = dict(_of_changes()) | {
+    "land": Script("land", layouts="schedulers"),
+    "abi": Script("abi"),
+    "lockdown": Script("lockdown", environment={"LOCKDOWN": "1"}),
+    "refusals": Script("refusals", livepatch=True),
+    "privilege": Script("privilege"),
+    "fuzz": Script("fuzz"),
+    "backports": Script("backports"),
 }
-_LIVEPATCHED = ("iomap", "storm", "refusals", "fail")	# uplift_livepatch.ko, which they load, taints
-
-UPSTREAM = "tools/testing/selftests/filesystems/epoll/epoll_wakeup_test.c"
 
 
-def upstream_test(target):
-    """The kernel's own epoll_wakeup_test, built as it is in the target's source; None where there is no source."""
-    if not target.ksrc or not (target.ksrc / UPSTREAM).exists():
+def _named() -> Iterator[tuple[str, Script]]:
+    """Those that are run when they are named only."""
+    for how, word in (("off", "no_debugfs"), ("no-mount", "no_mount")):
+        yield f"refusals_{word}", Script("refusals", only=("no_debugfs", "kernel_log"), environment={"DEBUGFS": how},
+                                         form=False, livepatch=True, append=f"debugfs={how}")
+    yield "fail", Script("fail", environment={"TORTURE": "1"}, form=False, stripped=True, livepatch=True,
+                         excused=_NO_MEMORY, mem="2G")
+    for name in (CORE, *changes.load()):
+        yield f"cycles_{name}", Script("cycles", only=(name, *_LAST), stripped=True, append=_EXPEDITED)
+    yield "switches", Script("cycles", only=("switches", *_LAST), stripped=True)
+    for change in changes.load().values():
+        for name, run_ in change.torture().items():
+            script = _of(change)
+            yield name, dataclasses.replace(script, **_fields(run_) | {
+                "environment": {**script.environment, **run_.environment}})
+    yield "storm", Script(
+        "storm", environment={"TORTURE": "1"}, form=False, livepatch=True, packages="test", mem="3G",
+        modules=("brd", "ext4", "xfs", "minix", "bfs", "adfs", "qnx4"),
+        programs=("/usr/bin/fio", "/usr/sbin/mkfs.xfs", "/usr/sbin/mkfs.ext4", "/usr/bin/stress-ng"))
+
+
+NAMED = dict(_named())
+EVERY = SCRIPTS | NAMED
+
+
+def upstream_test(target: kernels.Target, name: str) -> pathlib.Path | None:
+    """A test program of the target's source, built as it is there; None where there is no source of it."""
+    if not target.ksrc or not (target.ksrc / name).exists():
         return None
     tree = target.ksrc.resolve()
-    source = tree / UPSTREAM
-    program = paths.ensure(paths.BUILD / "selftests" / "upstream" / target.name) / "epoll_wakeup_test"
+    source = tree / name
+    program = paths.ensure(paths.BUILD / "selftests" / "upstream" / target.name) / source.stem
     with paths.lock("selftests"):
         if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
             new = program.with_suffix(".new")
             code, text = buildroot.output(["gcc-14", "-O2", "-w", "-static", f"-I{tree}/tools/testing/selftests",
                                            "-o", new, source, "-lpthread"], binds=[tree])
             if code:
-                raise errors.Problem(f"{UPSTREAM} of {target.name} does not build:\n{text.rstrip()}")
+                raise errors.Problem(f"{name} of {target.name} does not build:\n{text.rstrip()}")
             new.rename(program)
     return program
 
 
-def tests_of(install, script):
+def tests_of(install: pathlib.Path, name: str) -> list[str]:
     """The names of a script's tests, in its order."""
-    needs = (SCRIPTS | NAMED)[script]
-    if "ONLY" in needs.get("env", {}):	# a name for some tests of another
-        return needs["env"]["ONLY"].split()
-    text = (install / f"{needs.get('script', script)}.sh").read_text()
+    script = EVERY[name]
+    if script.only:	# a name for some tests of another
+        return list(script.only)
+    text = (install / f"{script.file}.sh").read_text()
     return " ".join(re.findall(r'^TESTS="(?:\$TESTS )?([^"]*)"', text, re.MULTILINE)).split()
 
 
-def chosen(only, install):
+def chosen(only: str | None, install: pathlib.Path) -> dict[str, list[str] | None]:
     """{script: names of tests, or None for all} of --only's words: SCRIPT, SCRIPT:TEST, or TEST where there is one."""
     if not (only or "").split():
         return dict.fromkeys(SCRIPTS)
-    found = {}
-    for word in only.split():
+    found: dict[str, list[str] | None] = {}
+    for word in (only or "").split():
         script, colon, test = word.partition(":")
-        if script in SCRIPTS | NAMED and not colon:
+        if script in EVERY and not colon:
             found[script] = None
             continue
-        having = [name for name in SCRIPTS | NAMED if (not colon or name == script)
+        having = [name for name in EVERY if (not colon or name == script)
                   and (test if colon else word) in tests_of(install, name)]
         if not having:
             raise errors.Problem(f"no test '{word}'; there are: " + "; ".join(
-                f"{name}: {' '.join(tests_of(install, name))}" for name in SCRIPTS | NAMED), errors.USAGE)
+                f"{name}: {' '.join(tests_of(install, name))}" for name in EVERY), errors.USAGE)
         for name in having:
-            if found.get(name, ()) is not None:
-                found.setdefault(name, []).append(test if colon else word)
+            tests = found.setdefault(name, [])
+            if tests is not None:
+                tests.append(test if colon else word)
     return found
 
 
-def excuses(script):
-    """Are there warnings of the kernel's own that this script goes on after?"""
-    return "excused" in (SCRIPTS | NAMED)[script]
+def expected(change: str, target: str) -> str:
+    """The verdict that a change has to get on a target; "" where nothing is known of it."""
+    found = changes.load().get(change)
+    return found.expect.get(target, "") if found else ""
 
 
-def boot(target, kos, install, script, *, form="short", smp=2, env=None, accel=None, timeout=900, **how):
-    """What a script other than fslist's found in a guest of the target. @how: more for guest.boot()."""
-    needs = dict((SCRIPTS | NAMED)[script])
-    env = needs.pop("env", {}) | (env or {})
-    file = needs.pop("script", script)
-    kos = kmod.stripped(kos) if needs.pop("stripped", False) else kos
-    how["append"] = f"{how.get('append', '')} {needs.pop('append', '')}".strip()
-    arguments = form if script in SCRIPTS or needs.pop("arguments", False) else ""
-    files = {"/selftests": install}
-    program = upstream_test(target) if script == "epoll" else None
+def _environment(script: Script, name: str) -> dict[str, str]:
+    """What a script finds in its environment. @name: of the target."""
+    found = {**script.environment}
+    if script.only:
+        found["ONLY"] = " ".join(script.only)
+    if script.excused:
+        found["EXCUSED"] = script.excused	# for the script, and for what reads its log afterwards
+    verdict = expected(script.change, name)
+    return found | ({"EXPECT": verdict} if verdict else {})
+
+
+def boot(target: kernels.Target, kos: list[pathlib.Path], install: pathlib.Path, name: str, *, form: str = "short",
+         smp: int = 2, env: dict[str, str] | None = None, like: str | None = None, timeout: float = 900,
+         **how: Any) -> Found:
+    """What a script found in one guest of the target.
+
+    @like: the target whose verdicts this kernel gets (its own name)
+    @how: more for guest.boot()
+    """
+    script = EVERY[name]
+    kos = kmod.stripped(kos) if script.stripped else kos
+    how["append"] = f"{how.get('append', '')} {script.append}".strip()
+    files: dict[str, pathlib.Path] = {"/selftests": install}
+    program = upstream_test(target, script.upstream) if script.upstream else None
     if program:
-        files["/selftests/epoll_wakeup_test"] = program
-    if "programs" in needs:
-        buildroot.ensure("test" if script == "storm" else "io")
-    excused = needs.get("excused")
-    if excused:
-        env = {"EXCUSED": excused} | env	# for the script, and for what reads its log below
-    result = guest.boot(target, f"exec /selftests/{file}.sh {arguments}", files=files, kos=kos, smp=smp, env=env,
-                        accel=accel, timeout=timeout, name=f"{target.name}-{script}", quiet=True, **needs, **how)
-    return verify.judge(result, smp, livepatch=script in _LIVEPATCHED, warned=bool(excused))
+        files[f"/selftests/{program.name}"] = program
+    if script.packages:
+        buildroot.ensure(script.packages)
+    kernel = cast(guest.Kernel, target)
+    modules = (*script.modules, *(verify.carried(kernel, script.if_there) if script.if_there else ()))
+    result = guest.boot(kernel, f"exec /selftests/{script.file}.sh {form if script.form else ''}", files=files, kos=kos,
+                        modules=modules, programs=script.programs, mem=script.mem, smp=smp,
+                        env=_environment(script, like or target.name) | (env or {}), timeout=timeout,
+                        name=f"{target.name}-{name}", quiet=True, excused=script.excused or None, **how)
+    return verify.judge(result, smp, livepatch=script.livepatch, warned=bool(script.excused))
 
 
-def expected(name):
-    """The verdict about the filesystem list on a target; "" where nothing is known of it."""
-    return changes.load()["fslist"].expect.get(name, "")
-
-
-def run(name, install, form="short", smp=2, env=None, script="fslist", only=None):
+def run(name: str, install: pathlib.Path, script: str, *, form: str = "short", smp: int = 2,
+        only: list[str] | None = None) -> Found:
     """What a script found on a target, with counts of every result at the bottom of the KTAP."""
-    return run_on(fetch.fetch(name), install, expected(name), form, smp, env, script, only)
+    return run_on(fetch.fetch(name), install, script, form=form, smp=smp, only=only)
 
 
-def run_on(target, install, expect, form="short", smp=2, env=None, script="fslist", only=None, append="", slow=1):
+def run_on(target: kernels.Target, install: pathlib.Path, name: str, *, form: str = "short", smp: int = 2,
+           env: dict[str, str] | None = None, only: list[str] | None = None, append: str = "", slow: int = 1,
+           like: str | None = None) -> Found:
     """The same on a Target.
 
-    @expect: the verdict about the filesystem list
     @append: words for the kernel's command line
     @slow: so many times slower than a stock kernel; emulated on one thread then, where nothing is the emulator's fault
+    @like: the target whose verdicts this kernel gets (its own name)
     """
-    # uplift_land is no module, and wants none
-    kos = list(kmod.build(target).values()) if script != "land" else []
-    environment = (env or {}) | ({"ONLY": " ".join(only)} if only else {})
-    timeout = (900 if form == "short" else 3600) * slow
-    how = {"append": append, "thread": "single" if slow > 1 else None}
-    where = "several layouts of CPUs" if script in ("llc", "land") else f"{smp} CPUs"
-    with console.doing(f"selftests of {script} on {target.release}, {where}") as doing:
-        if script == "fslist":
-            environment = {"EXPECT": expect, "PERMANENT": "1"} | environment
-            how["modules"] = verify.carried(target, changes.load()[script].tests().modules)
-            found = boot(target, kos, install, script, form=form, smp=smp, env=environment, timeout=timeout, **how)
-        elif script == "llc":
-            found = prediction.layouts_test(target, kos, install, form=form, env=env, only=only, append=append, slow=slow)
-        elif script == "land":
-            found = schedulers.layouts_test(target, install, form=form, env=env, only=only)
+    layouts = EVERY[name].layouts
+    where = "several layouts of CPUs" if layouts else f"{smp} CPUs"
+    with console.doing(f"selftests of {name} on {target.release}, {where}") as doing:
+        if layouts:
+            test = importlib.import_module(f".{layouts}", __package__).layouts_test
+            found: Found = test(target, install, form=form, env=env, only=only, append=append, slow=slow)
         else:
-            found = boot(target, kos, install, script, form=form, smp=smp, env=environment, timeout=timeout, **how)
+            environment = (env or {}) | ({"ONLY": " ".join(only)} if only else {})
+            found = boot(target, list(kmod.build(target).values()), install, name, form=form, smp=smp, env=environment,
+                         like=like, timeout=(900 if form == "short" else 3600) * slow, append=append,
+                         thread="single" if slow > 1 else None)
         doing.result = found["summary"]
     return found
 
@@ -173,11 +241,11 @@ def run_on(target, install, expect, form="short", smp=2, env=None, script="fslis
 _KINDS = ("passed", "failed", "skipped")
 
 
-def _one(name, install, script, args, only):
+def _one(name: str, install: pathlib.Path, script: str, args: argparse.Namespace, only: list[str] | None) -> Found:
     """What one script found on one target, and a line about it."""
     parallel.check()
     try:
-        found = run(name, install, args.form, args.smp, script=script, only=only)
+        found = run(name, install, script, form=args.form, smp=args.smp, only=only)
     except errors.Skip as reason:
         found = {"ok": True, "skipped": str(reason), "problems": [], "counts": {}}
     except errors.Problem as problem:
@@ -188,19 +256,20 @@ def _one(name, install, script, args, only):
            "skipped": counts.get("skip", 0) + bool(found["skipped"])}
     if not found["ok"] and not row["failed"]:
         row["failed"] = 1	# no test failed, and still something is wrong: a splat, a short stream
-    for problem in found["problems"]:
-        print(f"FAIL {name} {script}: {problem}", flush=True)
+    for line in found["problems"]:
+        print(f"FAIL {name} {script}: {line}", flush=True)
     why = f" ({found['skipped']})" if found["skipped"] else ""
     print(f"{name} {script}: " + ", ".join(f"{row[kind]} {kind}" for kind in _KINDS) + why, flush=True)
     return found | row
 
 
-def _target(name, install, args, scripts):
+def _target(name: str, install: pathlib.Path, args: argparse.Namespace,
+            scripts: dict[str, list[str] | None]) -> dict[str, Found]:
     """{script: what it found} on one target, one script after the other."""
     return {script: _one(name, install, script, args, only) for script, only in scripts.items()}
 
 
-def _selftests(args):
+def _selftests(args: argparse.Namespace) -> int:
     names = args.targets or list(targets.TABLE)
     for name in names:
         targets.spec(name)
@@ -212,7 +281,7 @@ def _selftests(args):
     install = testprograms.build()
     total = dict.fromkeys(_KINDS, 0)
 
-    def ended(name, rows):
+    def ended(name: str, rows: dict[str, Found]) -> None:
         row = {kind: sum(found[kind] for found in rows.values()) for kind in _KINDS}
         print(f"selftests {name}: " + ", ".join(f"{row[kind]} {kind}" for kind in _KINDS), flush=True)
         total.update({kind: total[kind] + row[kind] for kind in _KINDS})
@@ -227,7 +296,7 @@ def _selftests(args):
     return errors.OK if total["passed"] else errors.SKIP
 
 
-def register(commands):
+def register(commands: Any) -> None:
     """Add `uplift lab selftests`."""
     parser = commands.add_parser("selftests", help="run selftests/ on stock kernels, in guests",
                                  description="Run selftests/ on stock kernels, in guests.")

@@ -11,12 +11,12 @@ import re
 import shutil
 import struct
 
-from ..base import console, errors, paths
-from . import buildroot, commands, guest, kmod
+from ..base import changes, console, errors, paths
+from . import buildroot, commands, guest, kmod, testprograms
 
 OVMF = "usr/share/OVMF"
 OWNER = "605dab50-e046-4300-abb6-3dd810dd8b23"	# a signature list names who brought it; any GUID does
-LOADED = ("uplift", "uplift_fslist", "uplift_epoll")
+CORE = "uplift"
 
 SCRIPT = r"""
 failed=0
@@ -45,20 +45,31 @@ refused "one that is signed by somebody else" /other/uplift.ko "unavailable key 
 refused "one that was changed since" /changed/uplift.ko ""
 [ "$(cat /proc/sys/kernel/tainted)" = 0 ]
 check $? "what is refused does not taint"
-for module in uplift uplift_fslist uplift_epoll; do
-	insmod /signed/$module.ko
-	check $? "$module.ko, signed, is loaded"
+insmod /signed/uplift.ko
+check $? "uplift.ko, signed, is loaded"
+for name in @CHANGES@; do
+	insmod /signed/uplift_$name.ko
+	check $? "uplift_$name.ko, signed, is loaded"
 done
 [ "$(cat /proc/sys/kernel/tainted)" = 4096 ]
 check $? "the taint is out of tree (4096), and not unsigned: $(cat /proc/sys/kernel/tainted)"
-cmp /proc/filesystems /proc/filesystems_cached
-check $? "the cached list can be read"
-grep -q . /sys/kernel/debug/uplift/epoll/verdict
-check $? "verdict can be read: $(head -n 1 /sys/kernel/debug/uplift/epoll/verdict)"
-! echo null 2>/dev/null >/sys/kernel/debug/uplift/epoll/arm
-check $? "arm cannot be opened"
-rmmod uplift_epoll uplift_fslist uplift
-check $? "they are unloaded"
+for name in @CHANGES@; do
+	dir=/sys/kernel/debug/uplift/$name
+	grep -q . $dir/verdict
+	check $? "$name: verdict can be read: $(head -n 1 $dir/verdict)"
+	# what is right for a change stands with its selftests
+	(CHANGE=signed DIR=/selftests && . $DIR/lib.sh && of_change $name && works)
+	check $? "$name works"
+	[ -e $dir/arm ] || continue
+	! echo null 2>/dev/null >$dir/arm
+	check $? "$name: arm cannot be opened"
+done
+for name in @CHANGES@; do
+	rmmod uplift_$name
+	check $? "uplift_$name is unloaded"
+done
+rmmod uplift
+check $? "uplift is unloaded"
 exit $failed
 """
 
@@ -116,7 +127,9 @@ def _test(args):
     buildroot.ensure("efi")
     target = commands.chosen(args, {"image", "modules", "headers", "slice"})
     built = kmod.build(target)
-    plain = [built[name] for name in LOADED]
+    names = [change.name for change in changes.load().values()
+             if change.module in built and change.expect.get(target.name, "applicable") == "applicable"]
+    plain = [built[CORE], *(built[f"{CORE}_{name}"] for name in names)]
     where = paths.BUILD / "signed"
     paths.remove(where)
     signed = _signed(target, plain, where / "signed", where / "keys")
@@ -127,9 +140,11 @@ def _test(args):
     changed.write_bytes(data)
     files = {f"/{path.parent.name}/{path.name}": path for path in (*signed, *other, changed)}
     files["/unsigned/uplift.ko"] = plain[0]
+    files["/selftests"] = testprograms.build()
     with console.doing(f"signed modules under Secure Boot, {target.release}"):
-        result = guest.boot(target, SCRIPT, files=files, efi=firmware(target, where / "keys", where), thread="single",
-                            timeout=600, name=f"{target.name}-signed", quiet=True)
+        result = guest.boot(target, SCRIPT.replace("@CHANGES@", " ".join(names)), files=files,
+                            efi=firmware(target, where / "keys", where), thread="single", timeout=600,
+                            name=f"{target.name}-signed", quiet=True)
     text = result.output.read_text(errors="replace") if result.output.exists() else ""
     print(text, end="")
     passed, failed = (len(re.findall(rf"(?m)^{word} ", text)) for word in ("ok  ", "FAIL"))
