@@ -69,6 +69,9 @@ class Table(unittest.TestCase):
                 self.assertGreater(pool.size, 1000)
                 self.assertEqual(pool.path.rsplit("/", 1)[1].split("_")[:2], [name, spec.version])
             self.assertTrue(not spec.pool or f"linux-source-{spec.name}" in spec.pool)
+            for name, pool in spec.pool.items():	# only the signed image is of another source package
+                source = "linux-signed-amd64" if re.match(r"linux-(image|binary)-(?!unsigned)", name) else "linux"
+                self.assertEqual(pool.path.rsplit("/", 1)[0], f"pool/main/l/{source}")
             self.assertEqual(len({pool.sha256 for pool in spec.pool.values()}), len(spec.pool))
 
     def test_variants_are_taken_when_named(self):
