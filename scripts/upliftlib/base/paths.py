@@ -151,12 +151,18 @@ def mounted_below(path: Path) -> list[str]:
 
 
 def remove(path: Path) -> None:
-    """rm -rf that refuses to go through a mount point."""
+    """rm -rf that refuses to go through a mount point. A directory gets another name first: what is left when that is
+    interrupted is not taken for whole, and goes with the next of that name."""
     path = pathlib.Path(path)
     if path.is_symlink() or path.is_file():
         path.unlink()
-    elif path.exists():
-        mounts = mounted_below(path)
-        if mounts:
-            raise errors.Problem(f"will not delete {path}: {mounts[0]} is mounted in it; unmount it first")
-        shutil.rmtree(path)
+        return
+    gone = path.with_name(f".{path.name}.gone")
+    for directory in (gone, path):
+        if mounts := mounted_below(directory) if directory.exists() else []:
+            raise errors.Problem(f"will not delete {directory}: {mounts[0]} is mounted in it; unmount it first")
+    if gone.exists():
+        shutil.rmtree(gone)
+    if path.exists():
+        path.rename(gone)
+        shutil.rmtree(gone)
