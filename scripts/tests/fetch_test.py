@@ -17,7 +17,7 @@ from unittest import mock
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from upliftlib.base import console, errors, paths	# noqa: E402
-from upliftlib.lab import fetch, kmod	# noqa: E402
+from upliftlib.lab import apt, archive, download, fetch, imagecheck, kmod, unpack	# noqa: E402
 
 
 def elf(name, content):
@@ -58,19 +58,19 @@ class Image(unittest.TestCase):
     def test_section_inside_image(self):
         inner = elf(".BTF", b"types" * 100)
         self.path.write_bytes(bzimage(lzma.compress(inner) + struct.pack("<I", len(inner)), "6.1.0-1-amd64"))
-        self.assertEqual(fetch.section_of(fetch.vmlinux_of(self.path), ".BTF"), b"types" * 100)
-        self.assertIsNone(fetch.section_of(inner, ".other"))
-        self.assertEqual(fetch.release_of(self.path), "6.1.0-1-amd64")
+        self.assertEqual(imagecheck.section_of(imagecheck.vmlinux_of(self.path), ".BTF"), b"types" * 100)
+        self.assertIsNone(imagecheck.section_of(inner, ".other"))
+        self.assertEqual(imagecheck.release_of(self.path), "6.1.0-1-amd64")
 
     def test_image_of_a_kernel_that_was_built_by_oneself_was_unknown(self):
         """gzip is what CONFIG_KERNEL_* has for who chooses nothing."""
         inner = elf(".BTF", b"types" * 100)
         self.path.write_bytes(bzimage(gzip.compress(inner) + struct.pack("<I", len(inner)), "6.18.15"))
-        self.assertEqual(fetch.section_of(fetch.vmlinux_of(self.path), ".BTF"), b"types" * 100)
+        self.assertEqual(imagecheck.section_of(imagecheck.vmlinux_of(self.path), ".BTF"), b"types" * 100)
 
     def test_no_image(self):
         self.path.write_bytes(b"hello" * 1000)
-        for read in (fetch.vmlinux_of, fetch.release_of):
+        for read in (imagecheck.vmlinux_of, imagecheck.release_of):
             with self.assertRaisesRegex(errors.Problem, "is no x86 kernel image") as caught:
                 read(self.path)
             self.assertEqual(caught.exception.code, errors.USAGE)
@@ -78,7 +78,7 @@ class Image(unittest.TestCase):
     def test_unknown_compression(self):
         self.path.write_bytes(bzimage(b"BZh9" + bytes(100), "6.1"))
         with self.assertRaisesRegex(errors.Problem, "compressed in a way"):
-            fetch.vmlinux_of(self.path)
+            imagecheck.vmlinux_of(self.path)
 
 
 class Paths(unittest.TestCase):
@@ -132,14 +132,15 @@ class Download(unittest.TestCase):
         """How often the helper, which brings this content, was called for a file that is wanted so many times."""
         with tempfile.TemporaryDirectory() as name:
             directory = pathlib.Path(name)
-            file = fetch.File("p", "1", "file:/nowhere/p_1.deb", len(self.RIGHT),
+            file = archive.File("p", "1", "file:/nowhere/p_1.deb", len(self.RIGHT),
                               hashlib.sha256(self.RIGHT).hexdigest(), "an index")
             helper = 'printf x >>"$2"; printf %s "$1" >"$0"'
             with mock.patch.object(paths, "CACHE", directory / "cache"), \
-                    mock.patch.object(fetch.apt, "download_command", lambda uri, path, digest: (
+                    mock.patch.object(paths, "BUILD", directory), \
+                    mock.patch.object(apt, "download_command", lambda uri, path, digest: (
                         ["sh", "-c", helper, str(path), content.decode(), str(directory / "calls")], None)):
                 try:
-                    fetch.download([file] * times)
+                    download.download([file] * times)
                 finally:
                     self.assertEqual(list((directory / "cache/partial").iterdir()), [])
                 self.assertEqual(file.path.read_bytes(), self.RIGHT)
@@ -165,7 +166,7 @@ class Slice(unittest.TestCase):
             (base / "6.12/vmlinuz").write_text("")
             info = {"name": "6.12", "parts": {"slice": "1", "image": "1"}} | more
             with mock.patch.object(paths, "TARGETS", base), mock.patch.object(fetch, "saved", lambda name: info):
-                return set(fetch._on_disk("6.12")["parts"])
+                return set(fetch.on_disk("6.12")["parts"])
 
     def test_whole(self):
         self.assertEqual(self.on_disk(sliced=fetch.slice_patterns()), {"slice", "image"})
@@ -197,7 +198,7 @@ class Headers(unittest.TestCase):
                 "all:\n\t@echo $(KBUILD_OUTPUT) $(realpath $(lastword $(MAKEFILE_LIST)))\n")
             makefile = top / "old/usr/src/kdir/Makefile"
             makefile.write_text(text)
-            fetch.relocate(makefile.parent)
+            unpack.relocate(makefile.parent)
             (top / "old").rename(top / "new")
             said = subprocess.run(["make", "-s", "-C", top / "new/usr/src/kdir"], text=True, check=True,
                                   stdout=subprocess.PIPE).stdout.split()
@@ -215,9 +216,9 @@ class Headers(unittest.TestCase):
         with tempfile.TemporaryDirectory() as name:
             makefile = pathlib.Path(name) / "Makefile"
             makefile.write_text(self.DEBIAN[1])
-            fetch.relocate(makefile.parent)
+            unpack.relocate(makefile.parent)
             once = makefile.read_text()
-            fetch.relocate(makefile.parent)
+            unpack.relocate(makefile.parent)
             self.assertEqual(makefile.read_text(), once)
             self.assertNotIn(" /", once)
 

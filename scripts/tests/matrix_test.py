@@ -228,7 +228,7 @@ class Resumed(unittest.TestCase):
 
     def test_no_such_target(self):
         with self.assertRaises(errors.Problem) as caught:
-            self.run_it("6.1", "5.0")
+            self.run_it("6.1", "nonsense")
         self.assertEqual(caught.exception.code if hasattr(caught.exception, "code") else errors.USAGE, errors.USAGE)
         self.assertEqual(self.evaluated, [])
 

@@ -24,16 +24,16 @@ WRONG = (
     ("evaluate", "6.12", "--kernel", "/nonexistent", "--modules", "/nonexistent"),
     ("selftests", "6.12", "--only", "nonsense"),
     ("selftests", "6.12", "--only", "fslist:nonsense"),
-    ("selftests", "5.10"),
+    ("selftests", "nonsense"),
     ("run", "6.12", "--script", "/nonexistent"),
     ("run", "6.12", "--topology", "nonsense", "--", "true"),
-    ("run", "5.10", "--", "true"),
+    ("run", "nonsense", "--", "true"),
     ("run", "6.12"),
     ("live", "6.12", "--script", "/nonexistent"),
     ("live", "6.12", "--topology", "nonsense", "--", "probe"),
-    ("live", "5.10", "--", "probe"),
-    ("signed", "5.10"),
-    ("package", "5.10"),
+    ("live", "nonsense", "--", "probe"),
+    ("signed", "nonsense"),
+    ("package", "nonsense"),
 )
 
 

@@ -14,7 +14,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from upliftlib.base import changes, errors, targets	# noqa: E402
-from upliftlib.lab import apt, commands, debugkernel, evaluate, fetch, matrix, verdicts	# noqa: E402
+from upliftlib.lab import apt, archive, pool, verdicts	# noqa: E402
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 
@@ -48,7 +48,7 @@ def planned(name, **suites):
             return {"packages": suites[wanted.replace("-", "_")]}
         except KeyError:
             raise errors.Problem(f"cannot read {wanted}") from None
-    return fetch.plan(targets.spec(name), suite=suite, site=lambda suite: "http://m.example/debian")
+    return archive.plan(targets.spec(name), suite=suite, site=lambda suite: "http://m.example/debian")
 
 
 class Table(unittest.TestCase):
@@ -57,9 +57,10 @@ class Table(unittest.TestCase):
         self.assertEqual(list(targets.TABLE), sorted(targets.TABLE, key=apt.version_key))
 
     def test_bad_name(self):
-        with self.assertRaisesRegex(errors.Problem, "no target '6.13'; there are: 6.1 6.12") as caught:
-            targets.spec("6.13")
-        self.assertEqual(caught.exception.code, errors.USAGE)
+        for name in ("nonsense", "6", "6.12-huge", "6.12.3.4", "", "../x", "6.12.118-cloud-rt", "next"):
+            with self.assertRaisesRegex(errors.Problem, f"no target '{re.escape(name)}'; there are: 6.1 6.12") as caught:
+                targets.spec(name)
+            self.assertEqual(caught.exception.code, errors.USAGE)
 
     def test_pins(self):
         for spec in targets.TABLE.values():
@@ -81,14 +82,12 @@ class Table(unittest.TestCase):
             self.assertIn(spec.series, targets.TABLE)
             self.assertEqual(spec.suites, targets.TABLE[spec.series].suites)
 
-    def test_variants_are_not_evaluated(self):
-        """`lab matrix 6.12-rt` was a traceback, and so was `lab verdicts 6.12-rt`, after its guest."""
-        args = argparse.Namespace(target="6.12-rt", targets=["6.12", "6.12-rt"])
-        for command in (matrix._matrix, verdicts._verdicts, evaluate._evaluate):
-            with self.assertRaisesRegex(errors.Problem, "nothing is evaluated on 6.12-rt.*lab selftests 6.12-rt") as caught:
-                command(args)
+    def test_verdicts_are_known_of_the_table_only(self):
+        """`lab verdicts 6.12-rt` was a traceback after its guest."""
+        for name in ("6.12-rt", "7.0.13"):
+            with self.assertRaisesRegex(errors.Problem, f"nothing is known of what verdicts are right on {name}") as caught:
+                verdicts._verdicts(argparse.Namespace(targets=["6.12", name]))
             self.assertEqual(caught.exception.code, errors.USAGE)
-        self.assertEqual(targets.evaluated("6.12").name, "6.12")
 
     def test_real_time_is_another_kernel(self):
         """Debian names its packages by the release, but for the common headers and the source."""
@@ -115,6 +114,8 @@ class Form(unittest.TestCase):
     """What is wrong in the table is said with the file's name, not by a traceback."""
 
     GOOD = """
+[by_version]
+suites = ["sid", "forky"]
 [use]
 run = ["8.1"]
 [target."8.1"]
@@ -128,15 +129,18 @@ release = '8\\.1\\.\\d+-rt-amd64'
 """
 
     def test_good(self):
-        table, variants, uses = targets.read(self.GOOD)
-        self.assertEqual((list(table), list(variants), uses), (["8.1"], ["8.1-rt"], {"run": ("8.1",)}))
-        self.assertEqual((variants["8.1-rt"].suites, variants["8.1-rt"].series), (("sid",), "8.1"))
-        self.assertTrue(re.fullmatch(table["8.1"].release, "8.1.3-amd64"))
+        found = targets.read(self.GOOD)
+        self.assertEqual((list(found.targets), list(found.variants), found.uses, found.suites),
+                         (["8.1"], ["8.1-rt"], {"run": ("8.1",)}, ("sid", "forky")))
+        variant = found.variants["8.1-rt"]
+        self.assertEqual((variant.suites, variant.series), (("sid",), "8.1"))
+        self.assertTrue(found.targets["8.1"].fits("8.1.3-amd64", "8.1.3-1"))
+        self.assertFalse(found.targets["8.1"].fits("8.1.3-rt-amd64", "8.1.3-1"))
 
     def test_bad(self):
         for wrong in (self.GOOD + "x", self.GOOD.replace("why = \"new\"", ""), self.GOOD + "colour = 1\n",
                       self.GOOD.replace('of = "8.1"', 'of = "8.2"'), self.GOOD.replace('["8.1"]', '["8.3"]'),
-                      self.GOOD.replace('["8.1"]', "[]"), "", "[use]\n[target]\nx = 1\n"):
+                      self.GOOD.replace('["8.1"]', "[]"), "", "[use]\n[target]\nx = 1\n", self.GOOD.replace("[by_version]", "[other]")):
             with self.subTest(wrong), self.assertRaisesRegex(errors.Problem, r"targets\.toml: "):
                 targets.read(wrong)
 
@@ -181,6 +185,94 @@ class Derived(unittest.TestCase):
         found = [f"{path.relative_to(TOP)}: {line.strip()}" for path in files
                  for line in path.read_text(errors="replace").splitlines() if re.search(rf"""["']({names})["']""", line)]
         self.assertEqual(found, [])
+
+
+class ByVersion(unittest.TestCase):
+    """Any other kernel of Debian's is named by its version."""
+
+    OLD = "7.0.13+deb13-amd64", "7.0.13-1~bpo13+1"
+
+    def index(self):
+        """An index as trixie-backports has it: all of one kernel, and of older ones the signed images only."""
+        release, version = self.OLD
+        old = [package(f"linux-binary-{release}", version), package(f"linux-image-{release}", version, size=1900),
+               package("linux-binary-7.0.13+deb13-rt-amd64", version), package("linux-binary-7.0.12+deb13-amd64", "7.0.12-2~bpo13+1"),
+               package("linux-image-6.17.13+deb13-cloud-amd64", "6.17.13-1~bpo13+1")]
+        for entry in old:
+            entry["Filename"] = f"pool/main/l/linux-signed-amd64/{entry['Package']}_{entry['Version']}_amd64.deb"
+        return complete("7.2.12+deb13-amd64", "7.2.12-1~bpo13+1") + old
+
+    def plan(self, name, **more):
+        others = {suite.replace("-", "_"): [] for suite in targets.spec(name).suites}
+        return planned(name, **(others | {"trixie_backports": self.index()} | more))
+
+    def test_names(self):
+        for name, release, version, fits in (
+                ("7.0.13", *self.OLD, True), ("7.0", *self.OLD, True), ("7.0.1", *self.OLD, False),
+                ("7.0.13-rt", *self.OLD, False), ("7.0.13+deb13-amd64", *self.OLD, True),
+                ("6.12.118-cloud", "6.12.118+deb13-cloud-amd64", "6.12.118-1", True),
+                ("6.12.118", "6.12.118+deb13-cloud-amd64", "6.12.118-1", False),
+                ("6.1.192", "6.1.0-57-amd64", "6.1.192-3", True), ("6.1.0-57-amd64", "6.1.0-57-amd64", "6.1.192-3", True),
+                ("6.1.0-56-amd64", "6.1.0-57-amd64", "6.1.192-3", False),
+                ("7.3-rc7", "7.3-amd64", "7.3~rc7-1~exp1", True), ("7.3~rc7-rt", "7.3-rt-amd64", "7.3~rc7-1~exp1", True),
+                ("7.4", "7.4-amd64", "7.4~rc1-1~exp1", False), ("6.12.115", "6.12.115+deb13.1-amd64", "6.12.115-2", True)):
+            with self.subTest(name, release=release):
+                spec = targets.spec(name)
+                self.assertEqual((spec.fits(release, version), spec.by_version), (fits, True))
+                self.assertNotIn("~", spec.name)	# a directory's name, which make has to take
+        self.assertEqual(targets.spec("6.12.118-cloud").series, "6.12")
+
+    def test_the_table_wins(self):
+        self.assertFalse(any(targets.spec(name).by_version for name in (*targets.TABLE, *targets.VARIANTS)))
+
+    def test_what_no_index_lists_is_in_the_pool(self):
+        """As tried on the archive in November 2026, where every one of these names was there."""
+        release, version = self.OLD
+        found = self.plan("7.0.13")
+        self.assertEqual((found.release, found.version), self.OLD)
+        image, base = found.parts["image"]
+        self.assertEqual((image.origin, image.vouched), ("signed index of trixie-backports", True))
+        unlisted = [base, *found.parts["modules"], *found.parts["headers"], *found.parts["source"]]
+        self.assertEqual([file.uri for file in unlisted], [f"http://m.example/debian/pool/main/l/linux/{name}" for name in (
+            f"linux-base-{release}_{version}_amd64.deb", f"linux-modules-{release}_{version}_amd64.deb",
+            f"linux-headers-{release}_{version}_amd64.deb", f"linux-headers-7.0.13+deb13-common_{version}_all.deb",
+            f"linux-kbuild-7.0.13+deb13_{version}_amd64.deb", f"linux-source-7.0_{version}_all.deb")])
+        self.assertEqual({(file.vouched, file.origin) for file in unlisted}, {(False, pool.ORIGIN)})
+
+    def test_a_flavour(self):
+        found = self.plan("6.17.13-cloud")
+        self.assertEqual([file.package for file in found.parts["image"] + found.parts["modules"]],
+                         ["linux-image-6.17.13+deb13-cloud-amd64"])
+        self.assertEqual([file.package for file in found.parts["headers"]],
+                         ["linux-headers-6.17.13+deb13-cloud-amd64", "linux-headers-6.17.13+deb13-common",
+                          "linux-kbuild-6.17.13+deb13"])
+
+    def test_real_time(self):
+        """Up to 6.12 it has common headers of its own."""
+        self.assertEqual(self.plan("7.0.13-rt").parts["headers"][1].package, "linux-headers-7.0.13+deb13-common")
+        self.assertEqual(pool.Names("6.12.118+deb13-rt-amd64").common, "linux-headers-6.12.118+deb13-common-rt")
+        self.assertEqual(pool.Names("6.1.0-57-rt-amd64").kbuild, "linux-kbuild-6.1")
+
+    def test_an_index_is_worth_more_than_the_pool(self):
+        """What is signed in a later suite is taken before what an earlier one knows the image of only."""
+        found = self.plan("7.0.13", sid=complete("7.0.13+deb14-amd64", "7.0.13-1"))
+        self.assertEqual(found.release, "7.0.13+deb14-amd64")
+        self.assertTrue(all(file.vouched for part in found.parts.values() for file in part))
+
+    def test_not_to_be_had(self):
+        for name, wanted in (("7.0.14", "7.0.14 is in none of the suites .*; the versions nearest to it: 7.0.12 7.0.13 7.2.12$"),
+                             ("6.17.13-rt", "nearest to it: 7.0.13$"), ("5.10", "nearest to it: 7.0.12 7.0.13 7.2.12$")):
+            with self.subTest(name), self.assertRaisesRegex(errors.Skip, wanted):
+                self.plan(name)
+        with self.assertRaisesRegex(errors.Skip, "6.17.13 is in none .*; cannot read trixie-security;"):
+            planned("6.17.13", trixie_backports=[])
+
+    def test_no_pool_for_the_table(self):
+        """A target of the table is what the index, or a pin, vouches for."""
+        with self.assertRaisesRegex(errors.Skip, "not its linux-headers"):
+            planned("7.2", trixie_backports=[package("linux-binary-7.2.12+deb13-amd64", "7.2.12-1~bpo13+1"),
+                                             package("linux-base-7.2.12+deb13-amd64", "7.2.12-1~bpo13+1"),
+                                             package("linux-modules-7.2.12+deb13-amd64", "7.2.12-1~bpo13+1")])
 
 
 class Versions(unittest.TestCase):

@@ -2,11 +2,13 @@
 """The stock kernels that the lab knows: scripts/targets.toml, which says what its entries mean.
 
     TABLE      targets, oldest first
-    VARIANTS   other flavours of them, on which some module must refuse: taken when they are named, never evaluated
+    VARIANTS   other flavours of them, on which some module must refuse: taken when they are named
     use()      which targets a part of the lab takes when none is named, best first
+    spec()     the entry for a name; made up for any other kernel of Debian's that is named by its version
 """
 
 import dataclasses
+import re
 import tomllib
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +17,13 @@ from . import errors, paths
 
 FILE = paths.TOP / "scripts" / "targets.toml"
 COMPILER = "gcc-14"	# what Debian 13 builds its kernels with
+
+# How a kernel is named by its version: 7.0.13, 7.0 (the newest of these), 6.12.118-cloud, 6.12-rt, 7.3-rc7 ...
+BY_VERSION = re.compile(r"(?P<series>\d+\.\d+)(?P<rest>\.\d+|[-~]rc\d+)?(?:-(?P<flavour>cloud|rt))?")
+# ... or by what `uname -r` says there.
+BY_RELEASE = re.compile(r"\d+\.\d+[\w.+-]*-amd64")
+# What `uname -r` says of a flavour, "" for the one that machines run.
+_RELEASE = r"\d[\w.+]*(?:-\d+)?{}-amd64"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +41,7 @@ class PoolFile:
 
 @dataclasses.dataclass(frozen=True)
 class Spec:
-    """One entry of the table."""
+    """One entry of the table, or another kernel of Debian's."""
     name: str
     suites: tuple[str, ...]	# looked at in this order; the first that has the series wins
     release: str		# what `uname -r` says, as a pattern
@@ -43,11 +52,19 @@ class Spec:
     reference: bool = False	# has the changes: shown to compare with
     variant_of: str = ""
     storm_without: str = ""	# jobs of the storm, see the table
+    upstream: str = ""		# of one that is named by its version: "7.0.13", or "7.0" for the newest of these
+    by_version: bool = False	# it is not in the table
 
     @property
     def series(self) -> str:
         """The two numbers, of a variant too: as Debian names the source."""
-        return self.name.partition("-")[0]
+        return ".".join(re.findall(r"\d+", self.name)[:2])
+
+    def fits(self, release: str, version: str) -> bool:
+        """Is the package of this version, with a kernel of this release, what the entry stands for?"""
+        upstream = version.partition("-")[0]
+        return bool(re.fullmatch(self.release, release)) and self.version in ("", version) \
+            and (not self.upstream or upstream == self.upstream or upstream.startswith(f"{self.upstream}."))
 
 
 def _spec(name: str, entry: Mapping[str, Any], **more: Any) -> Spec:
@@ -63,49 +80,72 @@ def _variant(name: str, entry: Mapping[str, Any], of: Spec) -> Spec:
                  compiler=of.compiler, variant_of=of.name)
 
 
-def read(text: str) -> tuple[dict[str, Spec], dict[str, Spec], dict[str, tuple[str, ...]]]:
-    """(targets, variants, uses) of the table's text; Problem where it is not of that form."""
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """What the file says."""
+    targets: dict[str, Spec]
+    variants: dict[str, Spec]
+    uses: dict[str, tuple[str, ...]]
+    suites: tuple[str, ...]	# where kernels are looked for that are named by their version
+
+
+def read(text: str) -> Table:
+    """The Table of a file's text; Problem where it is not of that form."""
     try:
         data = tomllib.loads(text)
         table = {name: _spec(name, entry) for name, entry in data["target"].items()}
         variants = {name: _variant(name, entry, table[entry["of"]]) for name, entry in data.get("variant", {}).items()}
         uses = {key: tuple(names) for key, names in data["use"].items()}
+        suites = tuple(data["by_version"]["suites"])
     except (ValueError, KeyError, TypeError, AttributeError) as problem:
         raise errors.Problem(f"{FILE}: {type(problem).__name__}: {problem}") from None
     for key, names in uses.items():
         if not names or set(names) - set(table):
             raise errors.Problem(f"{FILE}: [use] {key} names no target, or one that is not in the table")
-    return table, variants, uses
+    return Table(table, variants, uses, suites)
 
 
-def _load() -> tuple[dict[str, Spec], dict[str, Spec], dict[str, tuple[str, ...]]]:
+def _load() -> Table:
     try:
         return read(FILE.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise errors.Problem(f"no {FILE}: is the tree whole?") from None
 
 
-TABLE, VARIANTS, _USES = _load()
+_FILE = _load()
+TABLE, VARIANTS = _FILE.targets, _FILE.variants
 
 
 def use(what: str) -> tuple[str, ...]:
     """The targets that a part of the lab takes when none is named, best first."""
-    return _USES[what]
+    return _FILE.uses[what]
+
+
+def _by_version(name: str) -> Spec | None:
+    """The Spec of a kernel that is named by its version or release; None if that is no such name."""
+    if BY_RELEASE.fullmatch(name):
+        return Spec(name, _FILE.suites, re.escape(name), "by its release", by_version=True)
+    if match := BY_VERSION.fullmatch(name):
+        flavour = f"-{match['flavour']}" if match["flavour"] else ""
+        upstream = match["series"] + (match["rest"] or "").replace("-", "~")	# Debian's ~rc7 sorts before the release
+        return Spec(name.replace("~", "-"), _FILE.suites, _RELEASE.format(flavour), "by its version", upstream=upstream,
+                    by_version=True)
+    return None
 
 
 def spec(name: str) -> Spec:
-    """The table's entry for a name; a bad name says which are good."""
-    try:
-        return (TABLE | VARIANTS)[name]
-    except KeyError:
-        raise errors.Problem(f"no target '{name}'; there are: {' '.join(TABLE)}, and to see it refuse "
-                             f"{' '.join(VARIANTS)} (another kernel: --kernel bzImage --modules DIR)",
-                             errors.USAGE) from None
+    """The table's entry for a name, or a kernel of that version; a bad name says which are good."""
+    found = (TABLE | VARIANTS).get(name) or _by_version(name)
+    if not found:
+        raise errors.Problem(f"no target '{name}'; there are: {' '.join(TABLE)}, any other kernel of Debian's by its "
+                             "version (6.17.13, 6.12.118-cloud), and your own by --kernel bzImage --modules DIR",
+                             errors.USAGE)
+    return found
 
 
-def evaluated(name: str) -> Spec:
-    """The same, of a kernel that can be evaluated."""
-    if name in VARIANTS:
-        raise errors.Problem(f"nothing is evaluated on {name}, which is there to see what refuses: scripts/uplift lab "
-                             f"selftests {name}; to evaluate there are: {' '.join(TABLE)}", errors.USAGE)
-    return spec(name)
+def listed(name: str) -> Spec:
+    """The same, of a target of which is known what is to be expected there."""
+    if name not in TABLE:
+        raise errors.Problem(f"nothing is known of what verdicts are right on {name}; there are: {' '.join(TABLE)}",
+                             errors.USAGE)
+    return TABLE[name]

@@ -15,6 +15,8 @@ import pathlib
 import re
 import subprocess
 import time
+from collections.abc import Iterator
+from typing import Any
 
 from ..base import console, errors, paths
 
@@ -28,39 +30,39 @@ _HOST_OPTIONS = re.compile(r"^Acquire::(?:https?|tor)::|^Acquire::(?:Check-Valid
 _TARGET_FORMAT = "$(CREATED_BY)\t$(RELEASE)\t$(COMPONENT)\t$(SITE)"
 
 
-def _run(argv, **options):
+def _run(argv: list[str], env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(argv, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+        return subprocess.run(argv, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env)
     except FileNotFoundError:
         raise errors.Problem(f"no '{argv[0]}' here: the lab needs Debian 12 or 13; run scripts/setup") from None
 
 
 # ------------------------------------------------------------------ mirrors
 
-def _first_of_list(uri):
+def _first_of_list(uri: str) -> str | None:
     """mirror+file:/path: apt's list of mirrors in a file; its first entry will do."""
     path = uri.split(":", 1)[1]
     # SITE is the list's own path, with or without the empty host's slashes
     path = "/" + path.lstrip("/")
     try:
         for line in pathlib.Path(path).read_text().splitlines():
-            line = line.split("#")[0].split()
-            if line:
-                return line[0]
+            words = line.split("#")[0].split()
+            if words:
+                return words[0]
     except OSError:
         pass
     return None
 
 
-def pick_mirrors(text):
+def pick_mirrors(text: str) -> tuple[str | None, str | None]:
     """(archive, security) from the lines of `apt-get indextargets` in _TARGET_FORMAT.
 
     Only Debian's own suites count; other repositories that the host uses have other release names.
     security is None when the host has none configured.
     """
     names = r"(?:bullseye|bookworm|trixie|forky|sid|oldoldstable|oldstable|stable|testing|unstable)"
-    archive = []
-    security = []
+    archive: list[tuple[bool, int, str]] = []
+    security: list[str] = []
     for line in text.splitlines():
         fields = line.split("\t")
         if len(fields) != 4 or fields[0] != "Packages" or fields[2] != "main":
@@ -79,10 +81,10 @@ def pick_mirrors(text):
     return (min(archive)[2] if archive else None, security[0] if security else None)
 
 
-_mirrors = None
+_mirrors: tuple[str, str] | None = None
 
 
-def mirrors():
+def mirrors() -> tuple[str, str]:
     """(archive URI, security URI), no slash at the end."""
     global _mirrors
     if _mirrors is None:
@@ -105,31 +107,32 @@ def mirrors():
     return _mirrors
 
 
-def site(suite):
+def site(suite: str) -> str:
     """The URI that a suite is read from."""
     archive, security = mirrors()
     return security if suite.endswith("-security") else archive
 
 
-def source_line(suite):
+def source_line(suite: str) -> str:
     """The suite's line in a sources.list."""
     return f"deb [signed-by={keyring()}] {site(suite)} {suite} main"
 
 
-def keyring():
+def keyring() -> str:
+    """The file with the keys that sign the archive's indexes."""
     path = os.environ.get("UPLIFT_KEYRING") or KEYRING
     if not os.path.exists(path):
         raise errors.Problem(f"no {path}: install debian-archive-keyring (scripts/setup does)")
     return path
 
 
-def host_options():
+def host_options() -> str:
     """The host's apt configuration as far as it says how to reach a mirror, in apt.conf's syntax."""
     result = _run(["apt-config", "dump"])
     return "".join(line + "\n" for line in result.stdout.splitlines() if _HOST_OPTIONS.match(line))
 
 
-def last_word(text):
+def last_word(text: str) -> str:
     """The line of apt's messages that says most."""
     lines = [line for line in text.splitlines() if line.strip()]
     for start in ("E: ", "W: ", ""):
@@ -141,7 +144,7 @@ def last_word(text):
 
 # -------------------------------------------------------------- the private apt
 
-def config():
+def config() -> pathlib.Path:
     """The private apt's configuration file; use as APT_CONFIG. Reads no sources but those named on the command."""
     base = paths.ensure(paths.APT)
     for part in ("state/lists/partial", "cache/archives/partial", "etc/empty", "sources"):
@@ -175,11 +178,11 @@ Acquire::https::Timeout "20";
     return path
 
 
-def _environment():
+def _environment() -> dict[str, str]:
     return dict(os.environ, APT_CONFIG=str(config()), LC_ALL="C.UTF-8")
 
 
-def _suite_options(suite):
+def _suite_options(suite: str) -> list[str]:
     path = paths.APT / "sources" / f"{suite}.list"
     text = source_line(suite) + "\n"
     if not path.exists() or path.read_text() != text:
@@ -187,12 +190,12 @@ def _suite_options(suite):
     return ["-o", f"Dir::Etc::sourcelist={path}"]
 
 
-def _stanzas(text, wanted):
+def _stanzas(text: str, wanted: str) -> Iterator[dict[str, str]]:
     """Stanzas of a Packages file whose package's name begins with `wanted`."""
     for stanza in text.split("\n\n"):
         if not stanza.startswith("Package: " + wanted):
             continue
-        fields = {}
+        fields: dict[str, str] = {}
         key = None
         for line in stanza.split("\n"):
             if line[:1] in (" ", "\t"):
@@ -207,15 +210,15 @@ def _stanzas(text, wanted):
 _KEEP = ("Package", "Version", "Filename", "Size", "SHA256", "Depends")
 
 
-def parse_packages(text):
+def parse_packages(text: str) -> list[dict[str, str]]:
     """[{Package, Version, Filename, Size, SHA256, Depends}] of the kernel's packages in a Packages index."""
     return [{key: fields[key] for key in _KEEP if key in fields} for fields in _stanzas(text, "linux-")]
 
 
-_suites = {}
+_suites: dict[str, dict[str, Any]] = {}
 
 
-def suite(name):
+def suite(name: str) -> dict[str, Any]:
     """{"packages": [...]} of the kernel's packages in a suite.
 
     Refreshed when it is older than INDEX_HOURS; an old one serves when the mirror cannot be reached.
@@ -240,16 +243,16 @@ def suite(name):
     return _suites[name]
 
 
-def _read(digest, uri):
+def _read(digest: pathlib.Path, uri: str) -> dict[str, Any] | None:
     try:
-        data = json.loads(digest.read_text())
+        data: dict[str, Any] = json.loads(digest.read_text())
         # another mirror may lag behind or be ahead: do not mix
         return data if data["uri"] == uri else None
     except (FileNotFoundError, ValueError, KeyError):
         return None
 
 
-def _refresh(name, digest):
+def _refresh(name: str, digest: pathlib.Path) -> dict[str, Any]:
     environment = _environment()
     options = _suite_options(name)
     with console.doing(f"reading the index of {name}"):
@@ -280,9 +283,15 @@ def version_key(version: str) -> list[tuple[tuple[int, ...], int]]:
     return key
 
 
-def download_command(uri, path, sha256):
+def download_command(uri: str, path: pathlib.Path, sha256: str) -> tuple[list[str], dict[str, str]]:
     """(argv, env) of the process that gets one file: apt's own way, so its proxies and passwords count.
 
-    It goes on where an earlier attempt stopped when `path` exists.
+    It goes on where an earlier attempt stopped when `path` exists. No sum: apt checks none.
     """
-    return [HELPER, "-q", "-o", "Acquire::Retries=3", "download-file", uri, str(path), f"SHA256:{sha256}"], _environment()
+    digest = [f"SHA256:{sha256}"] if sha256 else []
+    return [HELPER, "-q", "-o", "Acquire::Retries=3", "download-file", uri, str(path), *digest], _environment()
+
+
+def is_gone(said: str) -> bool:
+    """Does apt say of a file that the mirror does not have it?"""
+    return bool(re.search(r"\b(404|410)\b|File not found", said))

@@ -3,15 +3,21 @@
 
 import argparse
 import json
+import pathlib
 import sys
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
 
 from ..base import console, errors, paths, targets
-from . import buildroot, fetch, kmod
+from . import archive, buildroot, fetch, kernels, kmod
+
+Row = dict[str, Any]
+ANY = "; or any other that Debian has, by its version: 6.17.13, 6.12.118-cloud"
 
 
-def add_kernel_options(parser):
+def add_kernel_options(parser: argparse.ArgumentParser) -> None:
     """Options that name a kernel: a target, or one's own. See chosen()."""
-    parser.add_argument("target", nargs="?", metavar="TARGET", help="one of: " + " ".join(targets.TABLE))
+    parser.add_argument("target", nargs="?", metavar="TARGET", help="one of: " + " ".join(targets.TABLE) + ANY)
     own = parser.add_argument_group("a kernel of your own")
     own.add_argument("--kernel", metavar="BZIMAGE", help="its image")
     own.add_argument("--modules", metavar="DIR", help="where its modules are (lib/modules/RELEASE, or what holds it)")
@@ -19,7 +25,7 @@ def add_kernel_options(parser):
     own.add_argument("--ksrc", metavar="DIR", help="its source tree")
 
 
-def check(args):
+def check(args: argparse.Namespace) -> None:
     """What is wrong with the options that name a kernel, before anything is downloaded or built; that we are root."""
     buildroot.need_root()
     if args.kernel or args.modules:
@@ -31,10 +37,17 @@ def check(args):
     elif args.kdir or args.ksrc:
         raise errors.Problem("--kdir and --ksrc go with --kernel and --modules", errors.USAGE)
     elif args.target:
-        targets.spec(args.target)
+        known(args.target)
 
 
-def chosen(args, want=fetch.USUAL):
+def known(name: str) -> None:
+    """A Problem if there is no such target; a Skip if it is a version that Debian does not have."""
+    spec = targets.spec(name)
+    if spec.by_version and not fetch.on_disk(spec.name):
+        archive.plan(spec)
+
+
+def chosen(args: argparse.Namespace, want: Collection[str] = fetch.USUAL) -> kernels.Target:
     """The Target that the options name; the best that can be had when they name none."""
     check(args)
     if args.kernel:
@@ -42,9 +55,10 @@ def chosen(args, want=fetch.USUAL):
     return fetch.fetch(args.target, want) if args.target else fetch.best(want)
 
 
-def _each(names, job):
+def _each(names: Iterable[str], job: Callable[[str], Row]) -> tuple[dict[str, Row], int]:
     """Run job(name) for every target; {name: result}. What cannot be had is said and skipped."""
-    results, code = {}, errors.OK
+    results: dict[str, Row] = {}
+    code = errors.OK
     for name in names:
         targets.spec(name)
     for name in names:
@@ -62,22 +76,35 @@ def _each(names, job):
     return results, code
 
 
-def _list(args):
-    rows = []
-    for name, spec in targets.TABLE.items():
-        info = fetch._on_disk(name)
-        row = {"target": name, "why": spec.why, "here": sorted(info["parts"], key=fetch.WANT.index) if info else [],
-               "release": info["release"] if info else None, "version": info["version"] if info else None}
-        if args.archive:
-            try:
-                now = fetch.plan(spec)
-                row["archive"] = now.version
-                row["size"] = sum(file.size for part in ("image", "modules", "headers") for file in now.parts[part])
-                row["pinned"] = sorted({file.package for part in now.parts.values() for file in part
-                                        if file.origin.startswith("pinned")})
-            except errors.Problem as problem:
-                row["archive"], row["reason"] = None, str(problem)
-        rows.append(row)
+def _names() -> list[str]:
+    """The targets of the table, and those that are here beside them."""
+    here = sorted(path.parent.name for path in paths.TARGETS.glob("[0-9]*/info.json"))
+    return [*targets.TABLE, *(name for name in here if name not in targets.TABLE)]
+
+
+def _row(name: str, archive_too: bool) -> Row:
+    """What is known of a target."""
+    spec = targets.spec(name)
+    info = fetch.on_disk(name)
+    row = {"target": name, "why": spec.why, "here": sorted(info["parts"], key=fetch.WANT.index) if info else [],
+           "release": info["release"] if info else None, "version": info["version"] if info else None}
+    return row | _in_archive(spec) if archive_too else row
+
+
+def _in_archive(spec: targets.Spec) -> Row:
+    """What the archive has of a target today."""
+    try:
+        now = archive.plan(spec)
+    except errors.Problem as problem:
+        return {"archive": None, "reason": str(problem)}
+    files = {file for part in now.parts.values() for file in part}
+    return {"archive": now.version, "size": sum(file.size for file in now.files(("image", "modules", "headers"))),
+            "pinned": sorted(file.package for file in files if file.origin == archive.PINNED),
+            "unlisted": sorted(file.package for file in files if not file.vouched)}
+
+
+def _list(args: argparse.Namespace) -> int:
+    rows = [_row(name, args.archive) for name in _names()]
     if args.json:
         print(json.dumps(rows, indent=1))
         return errors.OK
@@ -85,15 +112,21 @@ def _list(args):
         here = f"{row['version']}: {' '.join(row['here'])}" if row["here"] else "not here"
         print(f"{row['target']:5} {row['why']:48} {here}")
         if args.archive:
-            if row["archive"]:
-                pinned = f"; {len(row['pinned'])} files from the pool, pinned" if row["pinned"] else ""
-                print(f"      in the archive: {row['archive']}, {console.size(row['size'])}{pinned}")
-            else:
-                print(f"      {row['reason']}")
+            print("      " + _archive_line(row))
     return errors.OK
 
 
-def _fetch(args):
+def _archive_line(row: Row) -> str:
+    """What the archive has, for people."""
+    if not row["archive"]:
+        return str(row["reason"])
+    pool = [f"{len(row[key])} files from the pool, {what}"
+            for key, what in (("pinned", "pinned"), ("unlisted", "no index lists them")) if row[key]]
+    size = [] if row["unlisted"] else [console.size(row["size"])]
+    return "; ".join([", ".join([f"in the archive: {row['archive']}", *size]), *pool])
+
+
+def _fetch(args: argparse.Namespace) -> int:
     want = set(args.want.split(",")) if args.want else set(fetch.USUAL)
     if want - set(fetch.WANT):
         raise errors.Problem(f"--want takes {', '.join(fetch.WANT)}, not '{args.want}'", errors.USAGE)
@@ -109,18 +142,21 @@ def _fetch(args):
     return code
 
 
-def _build(args):
-    def show(built):
-        return {module: str(path) for module, path in built.items()}
+def _shown(built: dict[str, pathlib.Path]) -> Row:
+    """What was built, as JSON has it."""
+    return {module: str(path) for module, path in built.items()}
 
+
+def _build(args: argparse.Namespace) -> int:
     if args.kdir:
         if args.targets:
             raise errors.Problem("either targets or --kdir, not both", errors.USAGE)
-        results, code = {"own": show(kmod.build(args.kdir, ksrc=args.ksrc, btf=args.btf, verbose=args.verbose))}, errors.OK
+        built = kmod.build(args.kdir, ksrc=args.ksrc, btf=args.btf, verbose=args.verbose)
+        results, code = {"own": _shown(built)}, errors.OK
     elif args.ksrc or args.btf:
         raise errors.Problem("--ksrc and --btf go with --kdir", errors.USAGE)
     else:
-        results, code = _each(args.targets or list(targets.TABLE), lambda name: show(
+        results, code = _each(args.targets or list(targets.TABLE), lambda name: _shown(
             kmod.build(fetch.fetch(name, set(fetch.USUAL)), verbose=args.verbose)))
     if args.json:
         print(json.dumps(results, indent=1))
@@ -132,7 +168,7 @@ def _build(args):
     return code
 
 
-def _root(args):
+def _root(args: argparse.Namespace) -> int:
     buildroot.ensure(args.set)
     words = args.command[1:] if args.command[:1] == ["--"] else args.command
     if not words:
@@ -151,7 +187,7 @@ _CLEAN = {"modules": [paths.MODULES, paths.BUILD / "documented"],
           "cache": [paths.CACHE, paths.APT]}
 
 
-def _clean(args):
+def _clean(args: argparse.Namespace) -> int:
     what = list(_CLEAN) if args.all else args.what or ["modules", "guest", "kunit"]
     for name in what:
         if name not in _CLEAN:
@@ -164,7 +200,7 @@ def _clean(args):
     return errors.OK
 
 
-def register(commands):
+def register(commands: Any) -> None:
     """Add our commands to `uplift lab`."""
     parser = commands.add_parser("list", help="the targets, and what of them is here")
     parser.add_argument("--archive", action="store_true", help="also what the archive has today")

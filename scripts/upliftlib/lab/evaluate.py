@@ -115,7 +115,7 @@ def _report(known: Mapping[str, changes.Change], target: kernels.Target, results
     """The report that the jobs' results make."""
     measured, where = results[ARMS]
     tested = next((found for found in results.values() if isinstance(found, verify.Found)), None)
-    again = (f"make run TARGET={target.name}" if target.name in targets.TABLE
+    again = (f"make run TARGET={target.name}" if target.name != "own"
              else "scripts/uplift lab evaluate --kernel BZIMAGE --modules DIR --kdir DIR")
     report = record.new(_machine(target, where, tested.accel if tested else "not run"), again)
     for change in known.values():
@@ -151,7 +151,7 @@ def _machine(target: kernels.Target, where: measure.Guest, accel: str) -> dict[s
 
 def _evaluate(args: argparse.Namespace) -> int:
     if args.target:
-        targets.evaluated(args.target)
+        targets.spec(args.target)
     commands.check(args)
     buildroot.ensure()
     if not (args.target or args.kernel):

@@ -10,9 +10,10 @@ import os
 import pathlib
 import re
 import shutil
+import subprocess
 
 from ..base import builds, console, errors, paths, targets
-from . import buildroot, fetch, kernels
+from . import buildroot, imagecheck, kernels
 
 # What belongs to the modules; everything else of the tree does not change what is built.
 PARTS = ("Kbuild", "modules", "scripts/generate-bodies", "scripts/upliftlib/__init__.py", "scripts/upliftlib/base",
@@ -103,15 +104,24 @@ def wanted_compiler(kdir: pathlib.Path) -> str:
     return found[0] if found else targets.COMPILER
 
 
-def _binds(kdir):
+def make_words(kdir: pathlib.Path) -> list[str]:
+    """What make has to be told to build with these headers; a Problem where they cannot serve: scripts/kdir knows."""
+    result = subprocess.run([paths.TOP / "scripts/kdir", kdir], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    if result.returncode:
+        raise errors.Problem(result.stderr.strip(), errors.USAGE)
+    return result.stdout.split()
+
+
+def _binds(kdir: pathlib.Path) -> list[pathlib.Path]:
     """What has to be seen in the build root for a KDIR that lies elsewhere: itself, and where its files lead."""
-    found = {kdir}
-    for link in ("scripts", "tools", "source"):
-        if (kdir / link).is_symlink():
-            found.add((kdir / link).resolve().parent)
-    makefile = kdir / "Makefile"
-    for path in re.findall(r"^include (/\S+)/Makefile", makefile.read_text(), re.MULTILINE):
-        found.add(pathlib.Path(path))
+    trees = {kdir, *(pathlib.Path(word.removeprefix("O=")) for word in make_words(kdir)[1:])}
+    trees |= {pathlib.Path(path) for path in re.findall(r"^include (/\S+)/Makefile", (kdir / "Makefile").read_text(),
+                                                        re.MULTILINE)}
+    found = set(trees)
+    for link in (tree / name for tree in trees for name in ("scripts", "tools", "source")):
+        if link.is_symlink():
+            # where it leads may be reached by links as well
+            found |= {link.resolve().parent, pathlib.Path(os.path.normpath(link.parent / link.readlink())).parent}
     ours = (paths.TOP, paths.BUILD)
     return [path for path in sorted(found) if path.exists()
             and not any(path == base or base in path.parents for base in ours)]
@@ -138,7 +148,7 @@ def btf_of(target):
     image = target.vmlinuz.stat()
     now = f"{target.version} {image.st_size} {image.st_mtime_ns}\n"	# a kernel of one's own keeps its version
     if not stamp.exists() or stamp.read_text() != now:
-        data = fetch.section_of(fetch.vmlinux_of(target.vmlinuz), ".BTF")
+        data = imagecheck.section_of(imagecheck.vmlinux_of(target.vmlinuz), ".BTF")
         new = path.with_name(f".{path.name}.new")
         new.write_bytes(data or b"")
         new.rename(path)
@@ -170,7 +180,7 @@ def build(target, *, ksrc=None, btf=None, verbose=False, warnings="error"):
         if not stamp.exists() or stamp.read_text() != f"{kdir}\n":
             clean(directory)	# another KDIR of the same release: its headers may be older than our objects
             paths.write(stamp, f"{kdir}\n")
-        argv = ["make", "-C", kdir, f"M={directory}", "W=1", f"-j{os.cpu_count() or 1}"]
+        argv = ["make", *make_words(kdir), f"M={directory}", "W=1", f"-j{os.cpu_count() or 1}"]
         argv += [f"CC={compiler(kdir)}"] if compiler(kdir) else []
         argv += [f"KSRC={ksrc}"] if ksrc else []
         argv += [f"BTF={btf}"] if btf else []

@@ -61,7 +61,7 @@ def _evaluated(target: kernels.Target, path: pathlib.Path, accel: str | None, ag
 
 def one(name: str, where: pathlib.Path, accel: str | None = None, again: bool = False) -> comparison.Target:
     """The matrix's entry for a target."""
-    entry: comparison.Target = {"reference": targets.TABLE[name].reference}
+    entry: comparison.Target = {"reference": targets.spec(name).reference}
     try:
         target = fetch.fetch(name)
         entry["release"], entry["version"] = target.release, target.version
@@ -93,7 +93,7 @@ def _passed(target: comparison.Target) -> bool:
 def _matrix(args: argparse.Namespace) -> int:
     names = args.targets or list(targets.TABLE)
     for name in names:
-        targets.evaluated(name)
+        targets.spec(name)
     buildroot.ensure()
     where = paths.ensure(paths.REPORT / "matrix")
     data = comparison.new("make matrix" if not args.targets else f"make matrix TARGETS={shlex.quote(' '.join(names))}")

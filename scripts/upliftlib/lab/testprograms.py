@@ -11,7 +11,7 @@ import pathlib
 import subprocess
 
 from ..base import builds, console, errors, paths, targets
-from . import buildroot, fetch
+from . import archive, buildroot, download
 
 SOURCES = targets.use("kselftest")
 SLICE = ("tools/testing/selftests/lib.mk", "tools/testing/selftests/kselftest*.h",
@@ -60,10 +60,10 @@ def kselftest():
                 return tree
         for name in SOURCES:
             try:
-                files = fetch.plan(targets.spec(name)).parts["source"]
+                files = archive.plan(targets.spec(name)).parts["source"]
                 if len(files) != 1:
                     continue
-                fetch.download(files)
+                download.download(files)
                 with console.doing(f"taking kselftest's rules from {files[0].name}"):
                     _slice(files[0])
                 return path

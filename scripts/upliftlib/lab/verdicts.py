@@ -47,7 +47,7 @@ def _verdicts(args):
     passed = failed = skipped = 0
     report = {}
     for name in args.targets or list(targets.TABLE):
-        targets.evaluated(name)
+        targets.listed(name)
 
     def one(name):
         try:
