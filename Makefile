@@ -50,6 +50,7 @@ help:
 	@echo 'Evaluate (as root; a fresh Debian 12 or 13 with make and this tree is enough):'
 	@echo '  make run                 the whole evaluation of one stock kernel in a guest'
 	@echo '                           TARGET=6.12 another than the default, $(DEFAULT)'
+	@echo '                           TARGET=6.17.13 or 6.12.118-cloud: any that Debian has'
 	@echo '                           KERNEL=bzImage MODULES=DIR KDIR=DIR [KSRC=DIR] your own'
 	@echo '  make matrix              all targets, one table; goes on where it was stopped; TARGETS="6.12 6.18"'
 	@echo
@@ -87,7 +88,13 @@ help:
 setup:
 	@$(SETUP)
 
-run: setup
+# TARGETS is for what takes several: without this, run would take the default.
+ONE = @test -z '$(filter-out $(TARGET),$(TARGETS))' || { \
+	echo 'make $@ takes one kernel: make $@ TARGET=$(firstword $(TARGETS))' >&2; exit 2; }
+
+run:
+	$(ONE)
+	@$(SETUP)
 	@$(UPLIFT) lab evaluate $(TARGET) $(OWN)
 
 matrix: setup
@@ -98,6 +105,7 @@ modules:
 		echo "make modules: no kernel headers in $(HEADERS):" >&2; \
 		echo "  apt-get install linux-headers-$$(uname -r), or make modules KDIR=DIR, or make modules-all" >&2; \
 		exit 2; }
+	@scripts/kdir "$(HEADERS)" >/dev/null
 	@test -z "$(KSRC)" || { \
 		test -e "$(KSRC)/Makefile" || { echo "make modules: KSRC=$(KSRC) is no kernel source tree" >&2; exit 2; }; \
 		python3 -c 'import tomllib' 2>/dev/null || { \
@@ -106,7 +114,7 @@ modules:
 		command -v spatch >/dev/null || { \
 			echo 'make modules: KSRC needs spatch: apt-get install coccinelle; or go without KSRC' >&2; \
 			exit 2; }; }
-	$(MAKE) -C "$(HEADERS)" M=$(CURDIR) W=1 $(if $(KSRC),KSRC=$(abspath $(KSRC))) \
+	$(MAKE) $(shell scripts/kdir "$(HEADERS)" 2>/dev/null) M=$(CURDIR) W=1 $(if $(KSRC),KSRC=$(abspath $(KSRC))) \
 		$(if $(BTF),BTF=$(abspath $(BTF))) $(if $(V),V=$(V)) modules
 
 # Recipes have the environment and nothing of make's own variables: see unexport.
@@ -132,7 +140,9 @@ package: setup
 modules-all: setup
 	@$(UPLIFT) lab build $(TARGETS) $(if $(V),--verbose)
 
-kunit: setup
+kunit:
+	$(ONE)
+	@$(SETUP)
 	@scripts/kunit.py --arch $(ARCH) $(if $(COVERAGE),--coverage) $(if $(TARGET),--target $(TARGET)) $(if $(KSRC),--ksrc $(KSRC))
 
 selftests: setup
