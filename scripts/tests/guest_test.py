@@ -6,7 +6,6 @@ import io
 import lzma
 import os
 import pathlib
-import re
 import struct
 import subprocess
 import sys

@@ -15,7 +15,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..base import changes, console, errors, paths
+from ..base import changes, errors, paths
 from ..report import record
 from . import buildroot, guest, plugins, verify
 
