@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Is the code that was compiled from the unchanged source the kernel's own, byte for byte?
+
+Every function of an object is held against the kernel's image: its bytes, and where each of its references leads there.
+What comes of it is a verdict for each function, and the places of all that the object's code refers to, also of objects
+whose names are not unique or that have none: a body is bound to these.
+"""
+
+from __future__ import annotations
+
+import bisect
+import collections
+import dataclasses
+import pathlib
+import struct
+from collections.abc import Iterable
+
+from .objects import ALLOC, EXEC, NOBITS, RELATIVE, WEAK, Object, Refused, Symbol
+from .references import Entry, Kind, Reference, Unit
+
+_NOP5 = b"\x0f\x1f\x44\x00\x00"
+_NT_GNU_BUILD_ID = 3
+IMAGE = 0xffffffff80000000	# where the image is linked to; what lies below are the old per-CPU offsets
+
+
+class Kernel:
+    """A kernel's image and the addresses of its symbols, both without KASLR."""
+
+    def __init__(self, vmlinux: pathlib.Path, symbols: dict[str, list[int]]) -> None:
+        self.image = Object(vmlinux)
+        self.symbols = symbols
+        self._loaded = sorted((s.address, s) for s in self.image.sections
+                              if s.flags & ALLOC and s.type != NOBITS and s.address)
+        self._starts = [address for address, _ in self._loaded]
+        text = symbols.get("_text", [])
+        if len(text) != 1:
+            raise Refused("the kernel's list of symbols has no _text: was it read by root?")
+        self.text = text[0]
+
+    def read(self, address: int, size: int) -> bytes | None:
+        """Bytes of the image, None where it has none (bss, for one)."""
+        at = bisect.bisect_right(self._starts, address) - 1
+        if at < 0:
+            return None
+        start, section = self._loaded[at]
+        if address + size > start + section.size:
+            return None
+        offset = section.offset + address - start
+        return self.image.data[offset:offset + size]
+
+    def build_id(self) -> bytes:
+        """The image's build id; empty where it has none."""
+        for section in self.image.sections:
+            if section.type == 7:	# SHT_NOTE
+                data = self.image.bytes(section)
+                at = 0
+                while at + 12 <= len(data):
+                    names, length, kind = struct.unpack_from("<III", data, at)
+                    owner = at + 12
+                    start = owner + (names + 3 & ~3)
+                    if kind == _NT_GNU_BUILD_ID and data[owner:owner + names] == b"GNU\0":
+                        return data[start:start + length]
+                    at = start + (length + 3 & ~3)
+        return b""
+
+    def only(self, name: str) -> int | None:
+        """The address of a symbol that has no namesake."""
+        found = self.symbols.get(name, [])
+        return found[0] if len(found) == 1 else None
+
+
+def read_symbols(lines: Iterable[str]) -> dict[str, list[int]]:
+    """Symbols of the image out of /proc/kallsyms or System.map."""
+    found: dict[str, list[int]] = collections.defaultdict(list)
+    for line in lines:
+        words = line.split()
+        if len(words) == 3:
+            found[words[2]].append(int(words[0], 16))
+    return dict(found)
+
+
+@dataclasses.dataclass
+class Place:
+    """Where something lies in the kernel: an address of the image, and its name in kallsyms if it has one there."""
+    address: int
+    name: str = ""
+
+
+class Placement:
+    """An unchanged object held against the kernel."""
+
+    def __init__(self, unit: Unit, kernel: Kernel) -> None:
+        self.unit, self.kernel = unit, kernel
+        self.bases: dict[int, int] = {}			# section -> where its first byte lies
+        self.constants: dict[bytes, int] = {}		# contents -> address
+        self.externals: dict[str, int] = {}
+        self.why: dict[str, str] = {}			# function -> why it is not the kernel's
+        self._sections_of_code()
+        for function in unit.functions.values():
+            self._compare(function)
+
+    # ------------------------------------------------------------------ sections
+
+    def _sections_of_code(self) -> None:
+        """Each section of code lies where most of its functions do; names that are not unique vote for all their places."""
+        for section, found in self.unit.obj.named.items():
+            if self.unit.obj.sections[section].flags & EXEC:
+                votes = collections.Counter(address - symbol.value for symbol in found
+                                            for address in self.kernel.symbols.get(symbol.name, ()))
+                if votes:
+                    self.bases[section] = votes.most_common(1)[0][0]
+
+    def address(self, symbol: Symbol) -> int | None:
+        """Where a function or object of the file lies in the kernel."""
+        base = self.bases.get(symbol.section)
+        if base is None:
+            return self.kernel.only(symbol.name)
+        return base + symbol.value
+
+    # ------------------------------------------------------------------ functions
+
+    def identical(self, name: str) -> bool:
+        return name in self.unit.functions and name not in self.why
+
+    def _compare(self, function: Symbol) -> None:
+        try:
+            self._check(function)
+        except Refused as why:
+            self.why[function.name] = str(why)
+
+    def _check(self, function: Symbol) -> None:
+        address = self.address(function)
+        if address is None or address not in self.kernel.symbols.get(function.name, ()):
+            raise Refused("the kernel has no such function standing by itself")
+        there = self.kernel.read(address, function.size)
+        if there is None:
+            raise Refused("it is not in the image's file")
+        section = self.unit.obj.sections[function.section]
+        here = bytearray(self.unit.obj.bytes(section)[function.value:function.value + function.size])
+        image = bytearray(there)
+        sites = [entry for entry in self.unit.tables.about(function) if entry.table == "__jump_table"]
+        masked = self._jump_labels(function, sites, here, image)
+        found: list[tuple[Reference, int]] = []
+        for reference in self.unit.of_function(function):
+            at = reference.offset - function.value
+            if at in masked:
+                continue
+            value = int.from_bytes(image[at:at + reference.width], "little", signed=True)
+            if reference.name == "__fentry__" and image[at - 1:at + 4] == _NOP5:
+                here[at - 1:at + 4] = image[at - 1:at + 4]
+                continue
+            if reference.type in RELATIVE:
+                value += address + at
+            found.append((reference, value - reference.slack & (1 << 64) - 1))
+            here[at:at + reference.width] = image[at:at + reference.width]
+        if here != image:
+            at = next(i for i in range(len(here)) if here[i] != image[i])
+            raise Refused(f"its code differs from the kernel's at +{at:#x}")
+        for reference, target in found:
+            self._leads_to(reference, target)
+
+    def _jump_labels(self, function: Symbol, sites: list[Entry], here: bytearray, image: bytearray) -> set[int]:
+        """The compiler writes a jump where the image may have a nop of the same length: not compared."""
+        masked: set[int] = set()
+        for entry in sites:
+            length = self.unit.obj.code.end(entry.code, entry.offset) - entry.offset
+            at = entry.offset - function.value
+            if here[at:at + 1] not in (b"\xeb", b"\xe9"):
+                continue
+            here[at:at + length] = image[at:at + length]
+            masked |= set(range(at, at + length))
+        return masked
+
+    # ------------------------------------------------------------------ references
+
+    def _leads_to(self, reference: Reference, target: int) -> None:
+        """Is `target`, where the image's code leads, what the object means? Learns places on the way."""
+        weak = reference.symbol is not None and reference.symbol.bind == WEAK	# the kernel may have another
+        if reference.kind is Kind.EXTERN or weak:
+            self._external(reference.name, target - reference.delta & (1 << 64) - 1)
+        elif reference.kind is Kind.CONSTANT:
+            self._constant(reference, target)
+        else:
+            offset = reference.symbol.value + reference.delta if reference.symbol else reference.delta
+            self._section(reference, target - offset)
+
+    def _external(self, name: str, address: int) -> None:
+        known = self.kernel.symbols.get(name)
+        if known is not None and address not in known:
+            raise Refused(f"it refers to {name}, and the kernel's code there to something else")
+        if self.externals.setdefault(name, address) != address:
+            raise Refused(f"the kernel's code leads to two places for {name}")
+
+    def _constant(self, reference: Reference, address: int) -> None:
+        contents = self.unit.constant(reference)
+        if self.kernel.read(address, len(contents)) != contents:
+            raise Refused("it refers to a constant that the kernel's code does not have")
+        self.constants.setdefault(contents, address)
+
+    def _section(self, reference: Reference, base: int) -> None:
+        name = reference.name or self.unit.obj.sections[reference.section].name
+        if self.bases.setdefault(reference.section, base) != base:
+            raise Refused(f"the kernel's code leads to another place for {name}")
+        symbol = reference.symbol
+        known = self.kernel.symbols.get(symbol.name) if symbol else None
+        if symbol and known is not None and base + symbol.value not in known:
+            raise Refused(f"it refers to {name}, and the kernel's code there to something else")
+
+    # ------------------------------------------------------------------ for bodies
+
+    def place(self, reference: Reference) -> Place | None:
+        """Where a reference of the unchanged object leads in the kernel; the delta is not in it."""
+        if reference.kind is Kind.EXTERN:
+            return self.external(reference.name)
+        if reference.kind is Kind.CONSTANT:
+            address = self.constants.get(self.unit.constant(reference))
+            return None if address is None else Place(address - reference.delta)
+        if reference.symbol:
+            return self.of_symbol(reference.symbol)
+        base = self.bases.get(reference.section)
+        return None if base is None else Place(base)
+
+    def of_symbol(self, symbol: Symbol) -> Place | None:
+        if symbol.bind == WEAK:
+            return self.external(symbol.name)
+        address = self.address(symbol)
+        if address is None:
+            return None
+        return Place(address, symbol.name if address in self.kernel.symbols.get(symbol.name, ()) else "")
+
+    def external(self, name: str) -> Place | None:
+        address = self.externals.get(name)
+        if address is None:
+            address = self.kernel.only(name)
+        if address is None:
+            return None
+        return Place(address, name if address in self.kernel.symbols.get(name, ()) else "")
+
+
+def summary(placements: Iterable[Placement], names: Iterable[str]) -> tuple[int, int]:
+    """(identical, all) of functions by name."""
+    wanted = set(names)
+    same = {name for placement in placements for name in wanted if placement.identical(name)}
+    return len(same), len(wanted)
+
