@@ -27,6 +27,9 @@ static int __init uplift_init(void)
 		return -EOPNOTSUPP;
 	}
 	uplift_conflict_init();
+	err = uplift_bind_init();
+	if (err)
+		pr_warn("bodies of object code cannot be bound in this kernel (%pe)\n", ERR_PTR(err));
 	uplift_debugfs = debugfs_create_dir("uplift", NULL);
 	return 0;
 }
@@ -34,6 +37,7 @@ static int __init uplift_init(void)
 static void __exit uplift_exit(void)
 {
 	debugfs_remove(uplift_debugfs);
+	uplift_bind_exit();
 }
 
 module_init(uplift_init);

@@ -100,6 +100,34 @@ int uplift_resolve(const char *name, unsigned long *addr)
 }
 EXPORT_SYMBOL_GPL(uplift_resolve);
 
+struct wanted {
+	unsigned long addr;
+	bool found;
+};
+
+static int wanted_compare(void *data, unsigned long addr)
+{
+	struct wanted *wanted = data;
+
+	wanted->found |= addr == wanted->addr;
+	return 0;
+}
+
+/**
+ * uplift_is_symbol - does kallsyms know an address by a name?
+ * @name: the symbol, which may have namesakes
+ * @addr: the address
+ *
+ * Context: process context, may sleep.
+ * Return: true if it does.
+ */
+bool uplift_is_symbol(const char *name, unsigned long addr)
+{
+	struct wanted wanted = { .addr = addr };
+
+	return !static_call(uplift_kallsyms_walk)(wanted_compare, name, &wanted) && wanted.found;
+}
+
 /**
  * uplift_bind - the address of a symbol that a body refers to
  * @change: the change's name, for the log
