@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Patches as they come: read, applied, and refused with what stands there instead; held against diff and patch."""
+
+import difflib
+import pathlib
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(SCRIPTS))
+
+from upliftlib.generator import headers, patch	# noqa: E402
+from upliftlib.generator.objects import Refused	# noqa: E402
+from tests import functiondiff	# noqa: E402
+
+SOURCE = "".join(f"line {number}\n" for number in range(1, 60))
+
+
+def diff(before: str, after: str, path: str = "fs/pond.c", context: int = 3) -> str:
+    return "".join(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n"
+                   for line in difflib.unified_diff(before.splitlines(True), after.splitlines(True), f"a/{path}", f"b/{path}",
+                                                    n=context))
+
+
+def applied(text: str, source: str | None, path: str = "fs/pond.c") -> str:
+    return patch.apply(patch.parse(text, "x.patch"), lambda name: source if name == path else None)[path]
+
+
+class ReadingTest(unittest.TestCase):
+    MAIL = ("From 0123456789abcdef0123456789abcdef01234567 Mon Sep 17 00:00:00 2001\nFrom: A <a@b>\n"
+            "Subject: [PATCH v2 1/3] pond: look at ponds\n twice\n\nWhy.\n\nSigned-off-by: A <a@b>\n---\n"
+            " fs/pond.c | 2 +-\n 1 file changed, 1 insertion(+), 1 deletion(-)\n\n")
+
+    def test_a_git_mail(self) -> None:
+        text = self.MAIL + "diff --git a/fs/pond.c b/fs/pond.c\nindex 1..2 100644\n" + \
+            diff(SOURCE, SOURCE.replace("line 7\n", "LINE 7\n")) + "-- \n2.47.0\n\n"
+        found = patch.parse(text, "x.patch")
+        self.assertEqual(found.title, "pond: look at ponds twice")
+        self.assertEqual(found.commits, ["0123456789abcdef0123456789abcdef01234567"])
+        self.assertEqual([file.path for file in found.files], ["fs/pond.c"])
+        self.assertEqual(len(found.files[0].hunks), 1)
+
+    def test_a_line_of_dashes_that_is_removed(self) -> None:
+        """'-- ' and '--- ' in a hunk are lines of the file."""
+        before = "a\n-- sql\n++ c\nb\n"
+        self.assertEqual(applied(diff(before, "a\nb\n"), before), "a\nb\n")
+
+    def test_several_commits_on_one_file(self) -> None:
+        once = SOURCE.replace("line 7\n", "LINE 7\n")
+        twice = once.replace("LINE 7\n", "LINE SEVEN\n").replace("line 50\n", "")
+        self.assertEqual(applied(self.MAIL + diff(SOURCE, once) + self.MAIL + diff(once, twice), SOURCE), twice)
+
+    def test_directories_that_people_diff_between(self) -> None:
+        text = diff(SOURCE, SOURCE + "more\n").replace("a/fs", "linux-6.18/fs").replace("b/fs", "linux-6.18.new/fs")
+        self.assertEqual(applied(text, SOURCE), SOURCE + "more\n")
+
+    def test_what_is_no_patch(self) -> None:
+        for text in ("", "hello\n", "--- a/x\n+++ b/x\n"):
+            with self.assertRaisesRegex(Refused, "no unified diff in it"):
+                patch.parse(text, "x.patch")
+        with self.assertRaisesRegex(Refused, "hunk 1 is cut off"):
+            patch.parse("\n".join(diff(SOURCE, SOURCE.replace("line 7\n", "")).splitlines()[:5]), "x.patch")
+
+
+class ApplyingTest(unittest.TestCase):
+    def test_as_patch_does(self) -> None:
+        """Random edits, applied to a file that has moved: GNU patch without fuzz agrees."""
+        if not shutil.which("patch"):
+            self.skipTest("no patch here")
+        seed = random.Random(17)
+        with tempfile.TemporaryDirectory() as temp:
+            path = pathlib.Path(temp, "pond.c")
+            for _ in range(60):
+                lines = [f"{seed.choice('abc')} {seed.randrange(20)}\n" for _ in range(80)]
+                after = list(lines)
+                for _ in range(seed.randrange(1, 5)):
+                    at = seed.randrange(len(after))
+                    after[at:at + seed.randrange(3)] = [f"new {seed.randrange(99)}\n" for _ in range(seed.randrange(3))]
+                text = diff("".join(lines), "".join(after))
+                if not text:
+                    continue
+                there = [f"in front {n}\n" for n in range(seed.randrange(6))] + lines
+                path.write_text("".join(there))
+                done = subprocess.run(["patch", "-F0", "-s", "-p2", path], input=text, text=True, capture_output=True)
+                if not done.returncode:
+                    self.assertEqual(applied(text, "".join(there)), path.read_text())
+
+    def test_what_stands_there_instead(self) -> None:
+        text = diff(SOURCE, SOURCE.replace("line 7\n", "LINE 7\n"))
+        with self.assertRaisesRegex(patch.DoesNotApply, "hunk 1 does not apply: line 7 is 'other', not 'line 7'"):
+            applied(text, SOURCE.replace("line 7\n", "other\n"))
+        with self.assertRaisesRegex(patch.DoesNotApply, "does not have this file"):
+            applied(text, None)
+
+    def test_the_second_hunk_is_named(self) -> None:
+        text = diff(SOURCE, SOURCE.replace("line 7\n", "LINE 7\n").replace("line 40\n", "LINE 40\n"))
+        with self.assertRaisesRegex(patch.DoesNotApply, "hunk 2 does not apply: line 41 "):
+            applied(text, SOURCE.replace("line 41\n", ""))
+
+    def test_context_is_needed(self) -> None:
+        text = diff(SOURCE, SOURCE.replace("line 7\n", "LINE 7\n"))
+        with self.assertRaises(patch.DoesNotApply):
+            applied(text, SOURCE.replace("line 4\n", "line four\n"))
+
+    def test_native(self) -> None:
+        for after in (SOURCE.replace("line 7\n", "LINE 7\n"), SOURCE.replace("line 7\n", "line 7\nand more\n"),
+                      SOURCE.replace("line 7\n", "")):
+            with self.assertRaises(patch.Native):
+                applied(diff(SOURCE, after), after)
+
+    def test_there_in_part(self) -> None:
+        one = SOURCE.replace("line 7\n", "LINE 7\n")
+        text = diff(SOURCE, one.replace("line 40\n", "LINE 40\n"))
+        with self.assertRaisesRegex(patch.DoesNotApply, "1 of 2 hunks are in the source already"):
+            applied(text, one)
+
+    def test_what_is_refused_by_its_name(self) -> None:
+        for path, why in (("fs/Kconfig", "configured"), ("fs/Makefile", "configured"), ("arch/x86/lib/copy.S", "assembly"),
+                          ("arch/x86/kernel/vmlinux.lds.S", "configured")):
+            with self.assertRaisesRegex(Refused, f"^{path} is changed: .*{why}"):
+                applied(diff(SOURCE, SOURCE + "x\n", path), SOURCE, path)
+
+    def test_documentation_is_no_code(self) -> None:
+        with self.assertRaisesRegex(Refused, "changes nothing that a kernel is made of"):
+            applied(diff(SOURCE, SOURCE + "x\n", "Documentation/pond.rst"), SOURCE)
+
+    def test_a_new_header(self) -> None:
+        text = diff("", "int pond;\n", "include/linux/pond.h").replace("--- a/include/linux/pond.h", "--- /dev/null")
+        self.assertEqual(patch.apply(patch.parse(text, "x"), lambda name: None), {"include/linux/pond.h": "int pond;\n"})
+
+
+class HeadersTest(unittest.TestCase):
+    HEADER = ("#ifndef _POND_H\n#define _POND_H\n#define DEEP 3\n#define WIDE(x) \\\n\t((x) * 2)\n"
+              "struct pond {\n\tint depth;\n};\n\nstatic inline int pond_look(struct pond *pond)\n{\n\treturn DEEP;\n}\n\n"
+              "static inline int\npond_twice(struct pond *pond)\n{\n\treturn 2 * pond_look(pond);\n}\nextern int far(int x);\n#endif\n")
+
+    def names(self, before: str, after: str) -> set[str]:
+        return headers.changed_names(self.HEADER, self.HEADER.replace(before, after))
+
+    def test_what_a_line_belongs_to(self) -> None:
+        self.assertEqual(self.names("return DEEP", "return DEEP + 1"), {"pond_look"})
+        self.assertEqual(self.names("return 2 *", "return 3 *"), {"pond_twice"})
+        self.assertEqual(self.names("DEEP 3", "DEEP 4"), {"DEEP"})
+        self.assertEqual(self.names("(x) * 2", "(x) * 3"), {"WIDE"})
+        self.assertEqual(self.names("int depth;", "long depth;"), {"pond"})
+
+    def test_users_by_way_of_other_inlines(self) -> None:
+        with tempfile.TemporaryDirectory() as temp:
+            top = pathlib.Path(temp)
+            for name, text in (("include/linux/pond.h", self.HEADER), ("fs/a.c", "int a(void) { return pond_twice(0); }\n"),
+                               ("fs/b.c", "int b; /* DEEPER */\n"), ("fs/c.c", "int c = DEEP;\n")):
+                (top / name).parent.mkdir(parents=True, exist_ok=True)
+                (top / name).write_text(text)
+            self.assertEqual(headers.users(top, {"pond_look"}), (["fs/a.c"], {"pond_look", "pond_twice"}))
+            self.assertEqual(headers.users(top, {"DEEP"})[0], ["fs/a.c", "fs/c.c"])
+
+
+class FunctionDiffTest(unittest.TestCase):
+    OLD = ("#define MOST 3\n\nstatic int one(int x)\n{\n\treturn x;\n}\n\nint two(int x);\n\nint two(int x)\n{\n\treturn 2;\n}\n\n"
+           "SYSCALL_DEFINE1(pond, int, x)\n{\n\treturn 1;\n}\n")
+
+    def test_one_function_only(self) -> None:
+        new = self.OLD.replace("return x;", "return x + 1;").replace("return 2;", "return 3;")
+        self.assertEqual(functiondiff.changed(self.OLD, new, ["two"]), self.OLD.replace("return 2;", "return 3;"))
+
+    def test_a_system_call(self) -> None:
+        new = self.OLD.replace("return 1;", "return 5;")
+        self.assertEqual(functiondiff.changed(self.OLD, new, ["pond"]), new)
+
+    def test_new_ones_go_in_front(self) -> None:
+        new = self.OLD.replace("static int one(int x)\n{\n\treturn x;", "static int zero(void)\n{\n\treturn 0;\n}\n\n"
+                               "static int one(int x)\n{\n\treturn zero();")
+        self.assertEqual(functiondiff.changed(self.OLD, new, ["zero", "one"]), new)
+
+    def test_macros_and_structs(self) -> None:
+        self.assertEqual(functiondiff.changed(self.OLD, self.OLD.replace("MOST 3", "MOST 4"), ["define MOST"]),
+                         self.OLD.replace("MOST 3", "MOST 4"))
+
+    def test_unknown_names(self) -> None:
+        with self.assertRaisesRegex(ValueError, r"no function none\(\)"):
+            functiondiff.changed(self.OLD, self.OLD, ["none"])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Patches as they come: unified diffs and git's mails, of one or several commits, applied to a kernel's source.
+
+Context has to be there as the patch has it: a hunk may have moved in the file, nothing else. What does not apply is named
+with what stands there; what is in the source already is told from what is not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import re
+from collections.abc import Callable
+
+from .objects import Refused
+
+_HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@ ?(.*)")
+_SUBJECT = re.compile(r"^Subject: (?:\[[^\]]*\] ?)?(.*(?:\n[ \t].*)*)", re.MULTILINE)
+_COMMIT = re.compile(r"^(?:From|commit) ([0-9a-f]{12,40})\b", re.MULTILINE)
+
+# Not compiled into a kernel.
+_ASIDE = ("Documentation/", "tools/", "samples/", "scripts/", "MAINTAINERS", "CREDITS", ".mailmap", "LICENSES/", "rust/")
+_CONFIGURES = re.compile(r"(?:^|/)(?:Kconfig[^/]*|Makefile|Kbuild|.*\.lds\.S|.*_defconfig)$")
+
+
+class DoesNotApply(Refused):
+    """A hunk whose lines are not in the source."""
+
+
+class Native(Refused):
+    """The source has the change already."""
+
+
+@dataclasses.dataclass
+class Hunk:
+    number: int
+    start: int		# line in the old file
+    where: str		# what diff says behind the second @@
+    old: list[str]
+    new: list[str]
+
+
+@dataclasses.dataclass
+class FilePatch:
+    path: str
+    hunks: list[Hunk]
+    created: bool = False
+    deleted: bool = False
+
+
+@dataclasses.dataclass
+class Patch:
+    """All of a patch: its title, the commits that it names, and its files in order."""
+    title: str
+    commits: list[str]
+    files: list[FilePatch]
+
+    def code(self) -> list[FilePatch]:
+        """The files of which a kernel is made."""
+        return [file for file in self.files if not file.path.startswith(_ASIDE)]
+
+
+def _path(word: str) -> str:
+    word = word.split("\t")[0].strip()
+    if word == "/dev/null":
+        return ""
+    return word.split("/", 1)[1] if re.match(r"^[a-z]/", word) or "/" in word and _is_top(word.split("/")[0]) else word
+
+
+def _is_top(word: str) -> bool:
+    """Directories that people diff between: linux-6.18/fs/pipe.c."""
+    return bool(re.match(r"(?:linux|old|new|orig)\b", word)) or "linux" in word
+
+
+def parse(text: str, name: str) -> Patch:
+    """A patch out of a file's text."""
+    lines = text.replace("\r\n", "\n").split("\n")
+    files: list[FilePatch] = []
+    at = 0
+    while at < len(lines):
+        if lines[at].startswith("--- ") and at + 1 < len(lines) and lines[at + 1].startswith("+++ "):
+            file, at = _file(lines, at)
+            files.append(file)
+        else:
+            if lines[at].startswith("GIT binary patch") or lines[at].startswith("Binary files "):
+                raise Refused(f"{name}: a binary file is changed: {lines[at]}")
+            at += 1
+    if not any(file.hunks for file in files):
+        raise Refused(f"{name}: no unified diff in it: git format-patch, git diff or diff -u make one")
+    subject = _SUBJECT.search(text)
+    title = re.sub(r"\s+", " ", subject[1]).strip() if subject else pathlib.PurePath(name).stem
+    return Patch(title, list(dict.fromkeys(_COMMIT.findall(text))), files)
+
+
+def _file(lines: list[str], at: int) -> tuple[FilePatch, int]:
+    old, new = _path(lines[at][4:]), _path(lines[at + 1][4:])
+    file = FilePatch(new or old, [], created=not old, deleted=not new)
+    at += 2
+    while at < len(lines) and (match := _HUNK.match(lines[at])):
+        hunk, at = _hunk(lines, at, match, len(file.hunks) + 1, file.path)
+        file.hunks.append(hunk)
+    return file, at
+
+
+def _hunk(lines: list[str], at: int, match: re.Match[str], number: int, path: str) -> tuple[Hunk, int]:
+    want_old, want_new = int(match[2] or 1), int(match[4] or 1)
+    hunk = Hunk(number, int(match[1]), match[5], [], [])
+    at += 1
+    while len(hunk.old) < want_old or len(hunk.new) < want_new:
+        line = lines[at] if at < len(lines) else None
+        if line is None or line[:1] not in (" ", "-", "+", "\\", ""):
+            raise Refused(f"{path}: hunk {number} is cut off")
+        if line[:1] in (" ", "-", ""):
+            hunk.old.append(line[1:])
+        if line[:1] in (" ", "+", ""):
+            hunk.new.append(line[1:])
+        at += 1
+    while at < len(lines) and lines[at].startswith("\\"):
+        at += 1
+    return hunk, at
+
+
+# ---------------------------------------------------------------------- applying
+
+def _find(source: list[str], wanted: list[str], near: int) -> int | None:
+    """Where lines stand in a file: the place that is nearest to a line."""
+    if not wanted:
+        return near
+    places = [at for at in range(len(source) - len(wanted) + 1)
+              if source[at] == wanted[0] and source[at:at + len(wanted)] == wanted]
+    return min(places, key=lambda at: abs(at - near)) if places else None
+
+
+def _instead(source: list[str], hunk: Hunk, near: int) -> str:
+    """What stands in the source where the hunk's first line that is missing should."""
+    best, length = near, 0
+    for at in range(len(source)):
+        same = 0
+        while same < len(hunk.old) and at + same < len(source) and source[at + same] == hunk.old[same]:
+            same += 1
+        if same > length:
+            best, length = at, same
+    wants = hunk.old[length].strip() if length < len(hunk.old) else ""
+    stands = source[best + length].strip() if best + length < len(source) else "the end of the file"
+    return f"line {best + length + 1} is '{stands}', not '{wants}'"
+
+
+def apply_file(file: FilePatch, text: str) -> tuple[str, int]:
+    """(the changed text, the number of hunks that were there already)."""
+    source = text.split("\n")
+    shift, there = 0, 0
+    for hunk in file.hunks:
+        near = max(hunk.start - 1 + shift, 0)
+        at = _find(source, hunk.old, near)
+        done = _find(source, hunk.new, near)
+        if at is None and done is not None or \
+           at is not None and done is not None and len(hunk.new) > len(hunk.old) and _covers(at, hunk.old, done, hunk.new):
+            there += 1
+            continue
+        if at is None:
+            where = f" in {hunk.where.strip()}" if hunk.where.strip() else ""
+            raise DoesNotApply(f"{file.path}: hunk {hunk.number}{where} does not apply: {_instead(source, hunk, near)}")
+        source[at:at + len(hunk.old)] = hunk.new
+        shift = at - (hunk.start - 1) + len(hunk.new) - len(hunk.old)
+    return "\n".join(source), there
+
+
+def _covers(at: int, old: list[str], done: int, new: list[str]) -> bool:
+    """Do the lines of before stand inside of those of after?"""
+    return done <= at and at + len(old) <= done + len(new)
+
+
+def apply(patch: Patch, read: Callable[[str], str | None]) -> dict[str, str]:
+    """{path: changed text}. Native if all of it is in the source already."""
+    texts: dict[str, str] = {}
+    hunks = there = 0
+    first_there = ""
+    for file in patch.code():
+        if _CONFIGURES.search(file.path):
+            raise Refused(f"{file.path} is changed: how the kernel is configured and linked cannot be tried")
+        if file.path.endswith((".S", ".s")):
+            raise Refused(f"{file.path} is changed: assembly")
+        text = texts.get(file.path, read(file.path))
+        if file.deleted:
+            raise Refused(f"{file.path} is deleted: what is in the kernel stays there")
+        if text is None and not file.created:
+            raise DoesNotApply(f"{file.path}: this kernel does not have this file")
+        if file.created:
+            if text is not None:
+                raise DoesNotApply(f"{file.path} is new in the patch, and there already")
+            if not file.path.endswith(".h"):
+                raise Refused(f"{file.path} is a new file: only headers can be added")
+            texts[file.path] = "\n".join(line for hunk in file.hunks for line in hunk.new) + "\n"
+            hunks += len(file.hunks)
+            continue
+        assert text is not None
+        texts[file.path], found = apply_file(file, text)
+        hunks, there = hunks + len(file.hunks), there + found
+        if found and not first_there:
+            first_there = file.path
+    if not hunks:
+        raise Refused("it changes nothing that a kernel is made of")
+    if there == hunks:
+        raise Native("the source has it already")
+    if there:
+        raise DoesNotApply(f"{there} of {hunks} hunks are in the source already, the first in {first_there}: "
+                           "it is there in part, or in another form")
+    return texts
