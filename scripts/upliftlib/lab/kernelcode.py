@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A target's own code: its files compiled as its kernel's were, its image, and the addresses of its symbols.
+
+A file is compiled by the kernel's own Makefile of its directory, so that it gets the flags that it got: the directory is
+taken for an external module's, below a tree of links to the pristine source in which only what a patch changes is a file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import pathlib
+import re
+import shutil
+
+from ..base import console, errors, paths
+from ..generator.identity import Kernel, read_symbols
+from ..generator.objectbody import Exports, read_exports
+from ..generator.objects import Refused
+from . import buildroot, fetch, guest, kernels, kmod
+
+# One section for each object (the code stays as it is), and the types for a look at layouts.
+_FLAGS = "-fdata-sections -gbtf -Wno-error"
+_ERROR = re.compile(r"^(.*?:\d+:\d+: (?:fatal )?error: .*)$", re.MULTILINE)
+_SYMBOLS = "cat /proc/kallsyms >/out/kallsyms"
+_INCLUDES = ("arch/x86/include", "include", "arch/x86/include/uapi", "include/uapi")
+
+
+@dataclasses.dataclass
+class Built:
+    """A file of the kernel, and what it was compiled to; or why it was not."""
+    path: str
+    obj: pathlib.Path
+    error: str = ""
+
+
+class KernelCode:
+    """The code of one target."""
+
+    def __init__(self, target: kernels.Target) -> None:
+        if not target.kdir or not target.ksrc or not (target.ksrc / "MAINTAINERS").exists():
+            raise errors.Problem(f"{target.name}: headers and the whole source of the kernel are needed", errors.USAGE)
+        self.target, self.ksrc, self.kdir = target, target.ksrc, target.kdir
+        self.release = kmod.release_of(self.kdir)
+        self.directory = paths.ensure(paths.BUILD / "try" / self.release)
+        buildroot.ensure("run", kmod.wanted_compiler(self.kdir))
+
+    # ------------------------------------------------------------------ image and symbols
+
+    def kernel(self) -> Kernel:
+        """The image and its symbols, which a guest of it tells once."""
+        image, symbols = self.directory / "vmlinux", self.directory / "kallsyms"
+        stamp, stat = self.directory / "image.of", self.target.vmlinuz.stat()
+        now = f"{self.target.version} {stat.st_size} {stat.st_mtime_ns}\n"
+        with paths.lock(f"try-{self.release}"):
+            if not stamp.exists() or stamp.read_text() != now:
+                image.write_bytes(fetch.vmlinux_of(self.target.vmlinuz))
+                with console.doing(f"asking a guest of {self.target.name} for its symbols"):
+                    result = guest.boot(self.target, _SYMBOLS, append="nokaslr", name=f"{self.target.name}-symbols",
+                                        quiet=True)
+                if not result.ok:
+                    raise errors.Problem(f"a guest of {self.target.name} failed: {result.problem()} ({result.console})")
+                shutil.copy(result.outdir / "kallsyms", symbols)
+                paths.write(stamp, now)
+        with open(symbols, encoding="ascii") as lines:
+            return Kernel(image, read_symbols(line for line in lines if "[" not in line))
+
+    def exports(self) -> Exports:
+        return read_exports((self.kdir / "Module.symvers").read_text())
+
+    def read(self, path: str) -> str | None:
+        """A file of the pristine source."""
+        file = self.ksrc / path
+        return file.read_text(errors="surrogateescape") if file.is_file() else None
+
+    # ------------------------------------------------------------------ compiling
+
+    def overlay(self, root: pathlib.Path, changed: dict[str, str], files: list[str]) -> None:
+        """A tree of links to the source, in which what is changed, and what is compiled, has directories of its own."""
+        parents = {pathlib.Path(".")}
+        for path in (*changed, *files):
+            parents |= set(pathlib.Path(path).parents)
+        for parent in sorted(parents):
+            here = root / parent
+            if here.is_symlink():
+                here.unlink()
+            here.mkdir(parents=True, exist_ok=True)
+            for entry in os.scandir(self.ksrc / parent) if (self.ksrc / parent).is_dir() else ():
+                link = here / entry.name
+                if parent / entry.name not in parents and str(parent / entry.name) not in changed and \
+                   not link.is_symlink() and not link.exists():
+                    link.symlink_to(self.ksrc / parent / entry.name)
+        for path, text in changed.items():
+            file = root / path
+            if file.is_symlink():
+                file.unlink()
+            if not file.exists() or file.read_text(errors="surrogateescape") != text:
+                file.write_text(text, errors="surrogateescape")
+
+    def made_in(self, path: str) -> pathlib.Path:
+        """The directory whose Makefile makes a file's object."""
+        file = pathlib.Path(path)
+        for parent in file.parents:
+            makefile = next((self.ksrc / parent / name for name in ("Kbuild", "Makefile")
+                             if (self.ksrc / parent / name).is_file()), None)
+            if makefile:
+                name = re.escape(str(file.relative_to(parent).with_suffix(".o")))
+                if re.search(rf"(?<![\w/.-]){name}(?!\w)", makefile.read_text(errors="replace")):
+                    return parent
+        raise Refused(f"{path}: no Makefile of its directories makes an object of it")
+
+    def whole(self, path: str) -> str:
+        """The file that is compiled for one that may only be included, as kernel/sched/rt.c is."""
+        try:
+            self.made_in(path)
+            return path
+        except Refused:
+            wanted = re.compile(rf'^#\s*include\s+"(?:[\w./-]*/)?{re.escape(pathlib.PurePath(path).name)}"', re.MULTILINE)
+            for other in sorted((self.ksrc / path).parent.glob("*.c")):
+                if wanted.search(other.read_text(errors="replace")):
+                    return str(other.relative_to(self.ksrc))
+            raise
+
+    def compile(self, root: pathlib.Path, files: list[str], includes: bool = False) -> list[Built]:
+        """Objects of files in a tree that overlay() made."""
+        by_directory: dict[pathlib.Path, list[str]] = {}
+        for path in files:
+            by_directory.setdefault(self.made_in(path), []).append(path)
+        built = []
+        for directory, found in sorted(by_directory.items()):
+            built += self._make(root, directory, found, includes)
+        return built
+
+    def _sources(self) -> list[pathlib.Path]:
+        """Where the headers lie, which the kernel's own build names from its top."""
+        found = re.search(r"^include .*?([^/\s]+)/Makefile$", (self.kdir / "Makefile").read_text(), re.MULTILINE)
+        common = self.kdir.parent / found[1] if found else self.kdir
+        return [common if common.is_dir() else self.kdir, self.ksrc]
+
+    def _make(self, root: pathlib.Path, directory: pathlib.Path, files: list[str], includes: bool) -> list[Built]:
+        objects = [str(pathlib.Path(path).relative_to(directory).with_suffix(".o")) for path in files]
+        names = " ".join(f"-fmacro-prefix-map={path}/=" for path in self._sources())
+        names += " " + " ".join(f"-fmacro-prefix-map={pathlib.Path(path).relative_to(directory)}={path}" for path in files)
+        cc = kmod.compiler(self.kdir)
+        argv = ["make", "-C", self.kdir, f"M={root / directory}", "-k", f"-j{os.cpu_count() or 1}",
+                f"KCFLAGS={_FLAGS} {names}", *([f"CC={cc}"] if cc else [])]
+        if includes:
+            argv.append("NOSTDINC_FLAGS=-nostdinc " + " ".join(f"-I{root / path}" for path in _INCLUDES))
+        for name in objects:
+            (root / directory / name).unlink(missing_ok=True)
+        binds = [path for path in (self.ksrc, *kmod._binds(self.kdir)) if paths.BUILD not in path.parents]
+        code, text = buildroot.output([*argv, *objects], cwd=root / directory, binds=binds)
+        (root / directory / ".uplift.log").write_text(text)
+        found = []
+        for path, name in zip(files, objects):
+            obj = root / directory / name
+            said = [line for line in _ERROR.findall(text)] or ([] if obj.exists() else text.splitlines()[-3:])
+            ours = [line for line in said if pathlib.PurePath(path).name in line] or said
+            found.append(Built(path, obj, "" if obj.exists() else (ours or ["make gave no reason"])[0]))
+        return found
+
+    def unchanged(self, files: list[str]) -> list[pathlib.Path]:
+        """Objects of the pristine source, kept for the next patch."""
+        root = self.directory / "base"
+        key = hashlib.sha256(f"{_FLAGS} {self._sources()} {self.kdir} {kmod.compiler(self.kdir)}".encode()).hexdigest()[:16]
+        kept = paths.ensure(self.directory / "objects" / key)
+        wanted = {path: kept / path.replace("/", "+").replace(".c", ".o") for path in files}
+        todo = [path for path, obj in wanted.items() if not obj.exists()]
+        if todo:
+            with paths.lock(f"try-{self.release}"):
+                self.overlay(root, {}, todo)
+                for built in self.compile(root, todo):
+                    if built.error:
+                        raise Refused(f"{built.path} does not compile as it is for this kernel: {built.error}")
+                    shutil.copy(built.obj, wanted[built.path].with_suffix(".new"))
+                    os.replace(wanted[built.path].with_suffix(".new"), wanted[built.path])
+        return [wanted[path] for path in files]
+
+    # ------------------------------------------------------------------ the module
+
+    def core(self) -> pathlib.Path:
+        """The tree that uplift.ko was built in, and nothing else of ours: no other change can stand in the way."""
+        tree = self.directory / "uplift"
+        with paths.lock(f"try-{self.release}"):
+            for part in ("core", "compat"):
+                for source in sorted((paths.TOP / "modules" / part).iterdir()):
+                    copy = paths.ensure(tree / "modules" / part) / source.name
+                    if source.suffix in (".c", ".h", ".sh", ".mk") and not source.name.endswith(".mod.c") or \
+                       source.name == "Kbuild":
+                        if not copy.exists() or copy.read_bytes() != source.read_bytes():
+                            shutil.copy(source, copy)
+            self._once(tree / "modules/core")
+        return tree
+
+    def _once(self, directory: pathlib.Path) -> None:
+        """Build uplift.ko, unless it was built from these sources for these headers."""
+        stamp = directory / ".built"
+        parts = [path.read_bytes() for part in ("core", "compat") for path in sorted((directory.parent / part).iterdir())
+                 if path.suffix in (".c", ".h", ".sh", ".mk") and not path.name.endswith(".mod.c") or path.name == "Kbuild"]
+        now = hashlib.sha256(b"\0".join([str(self.kdir).encode(), *parts])).hexdigest()
+        if not (directory / "uplift.ko").exists() or not stamp.exists() or stamp.read_text() != now:
+            self._modules(directory, [])
+            stamp.write_text(now)
+
+    def module(self, directory: pathlib.Path, tree: pathlib.Path) -> pathlib.Path:
+        """The .ko of sources that stand upon uplift.ko, which was built in `tree`."""
+        self._modules(directory, [f"UPLIFT={tree}", f"KBUILD_EXTRA_SYMBOLS={tree / 'modules/core/Module.symvers'}"])
+        return next(directory.glob("uplift_*.ko"))
+
+    def _modules(self, directory: pathlib.Path, words: list[str]) -> None:
+        cc = kmod.compiler(self.kdir)
+        argv = ["make", "-C", self.kdir, f"M={directory}", f"-j{os.cpu_count() or 1}", *words,
+                *([f"CC={cc}"] if cc else []), "modules"]
+        binds = [path for path in kmod._binds(self.kdir) if paths.BUILD not in path.parents]
+        code, text = buildroot.output(argv, cwd=directory, binds=binds)
+        (directory / "build.log").write_text(text)
+        said = [line for line in text.splitlines() if kmod._WARNING.search(line) and not kmod._HARMLESS.search(line)]
+        if code or said:
+            tail = "\n".join("    " + line for line in (said or text.splitlines())[-12:])
+            raise errors.Problem(f"the module does not build without a warning ({directory / 'build.log'}):\n{tail}")

@@ -1,0 +1,418 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`uplift try PATCH`: an upstream change, as it comes, on a stock kernel: armed and measured, or refused with the reason.
+
+The patch is applied to the target's source; what it touches is compiled before and after with the kernel's own flags and
+compared; the functions that differ are the bodies, once their unchanged form has been shown to be the kernel's own code.
+The module is loaded into a guest of the stock kernel, where a panel of operations says which of them come to these
+functions; those are counted in all arms, the others as a sample of what must not change.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import pathlib
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from ..base import console, errors, paths, targets
+from ..generator import patch as patches
+from ..generator import headers, layouts
+from ..generator.compare import Comparison, Difference, Plan, plan
+from ..generator.identity import Kernel, Placement
+from ..generator.objectbody import Arm, New, Old
+from ..generator.objects import Object, Refused
+from ..generator.references import Unit
+from ..generator.trymodule import Module, name_of
+from ..report import dossier, record
+from . import commands, fetch, guest, kernels, kmod, testprograms
+from .kernelcode import KernelCode
+
+STEPS = ("apply", "build", "load", "measure")
+ARMED, REFUSED, NATIVE = "armed", "refused", "native"
+MOST_FILES = 48		# that are compiled for one patch
+REACHED = 4		# calls in eight runs of an operation: it comes to the change
+
+_GUEST = r"""
+dir=/sys/kernel/debug/uplift/@NAME@
+mkdir -p /tmp
+insmod /modules/uplift.ko || exit 11
+insmod /modules/uplift_@NAME@.ko || exit 12
+cat $dir/verdict >/out/verdict
+for arm in off null new off null new off; do echo $arm >$dir/arm || exit 13; done
+[ @LOAD@ = 1 ] && exit 0
+@WORKLOAD@
+for arm in off null new; do
+	echo $arm >$dir/arm || exit 13
+	for seed in 1 2 3; do /selftests/syscall_bench --transcript $seed --calls 4000 || exit 14; done >/out/seen.$arm
+done
+echo null >$dir/arm || exit 13
+/selftests/panel_bench --change @NAME@ --reach >/out/reach || exit 15
+cat $dir/stats >/out/stats
+reached=$(sed -n 's/.*"op":"\([^"]*\)","calls":\([0-9]*\),.*/\2 \1/p' /out/reach |
+	while read -r calls op; do [ $calls -lt @REACHED@ ] || printf '%s,' $op; done)
+others=$(sed -n 's/.*"op":"\([^"]*\)","calls":\([0-9]*\),.*/\2 \1/p' /out/reach |
+	while read -r calls op; do [ $calls -ge @REACHED@ ] || printf '%s,' $op; done)
+sleep 5
+[ -z "$reached" ] || /selftests/panel_bench --change @NAME@ --op ${reached%,} --rounds @ROUNDS@ >/out/bench || exit 16
+[ -z "$others" ] || /selftests/panel_bench --change @NAME@ --op ${others%,} --rounds 2 --batches 10 >/out/panel || exit 17
+echo off >$dir/arm
+rmmod uplift_@NAME@ || exit 18
+"""
+
+_SAID = {11: "uplift.ko does not load", 12: "the module does not load", 13: "an arm cannot be switched to",
+         14: "the random program failed", 15: "the panel failed", 16: "measuring failed", 17: "measuring the panel failed",
+         18: "the module cannot be unloaded", 19: "the workload failed"}
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What became of a patch."""
+    patch: str
+    title: str = ""
+    target: str = ""
+    outcome: str = ""
+    reason: str = ""
+    name: str = ""
+    commits: list[str] = dataclasses.field(default_factory=list)
+    functions: dict[str, str] = dataclasses.field(default_factory=dict)
+    identical: str = ""
+    copied: list[str] = dataclasses.field(default_factory=list)
+    reached: dict[str, int] = dataclasses.field(default_factory=dict)
+    notes: list[str] = dataclasses.field(default_factory=list)
+    seconds: dict[str, float] = dataclasses.field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+@dataclasses.dataclass
+class Piece:
+    """One file of the kernel, before and after."""
+    path: str
+    old: Unit
+    new: Unit
+    comparison: Comparison
+    difference: Difference
+    plan: Plan
+
+
+class Trial:
+    """One patch on one target."""
+
+    def __init__(self, code: KernelCode, path: pathlib.Path, options: argparse.Namespace) -> None:
+        self.code, self.path, self.options = code, path, options
+        self.outcome = Outcome(str(path), target=code.target.name)
+        self.report: dict[str, Any] | None = None
+
+    @contextlib.contextmanager
+    def _step(self, name: str, what: str) -> Iterator[None]:
+        start = time.monotonic()
+        with console.doing(f"{self.path.name}: {what}"):
+            yield
+        self.outcome.seconds[name] = round(time.monotonic() - start, 1)
+
+    def run(self) -> Outcome:
+        start = time.monotonic()
+        try:
+            self._run()
+        except patches.Native as why:
+            self.outcome.outcome, self.outcome.reason = NATIVE, str(why)
+        except Refused as why:
+            self.outcome.outcome, self.outcome.reason = REFUSED, str(why)
+        self.outcome.seconds["all"] = round(time.monotonic() - start, 1)
+        return self.outcome
+
+    def _run(self) -> None:
+        patch, texts = self._apply()
+        if self.options.only == "apply":
+            self.outcome.outcome = "applies"
+            return
+        pieces = self._compare(texts)
+        ko = self._build(patch, pieces)
+        if self.options.only == "build":
+            self.outcome.outcome = "built"
+            return
+        self._try(ko)
+        self.outcome.outcome = ARMED
+
+    # ------------------------------------------------------------------ the patch
+
+    def _apply(self) -> tuple[patches.Patch, dict[str, str]]:
+        try:
+            text = self.path.read_text(errors="surrogateescape")
+        except OSError as problem:
+            raise errors.Problem(errors.of_os(problem), errors.USAGE) from None
+        with self._step("apply", "applying it"):
+            patch = patches.parse(text, self.path.name)
+            self.outcome.title, self.outcome.commits = patch.title, patch.commits
+            self.outcome.name = name_of(self.path.name.removesuffix(".patch").removesuffix(".diff"))
+            return patch, patches.apply(patch, self.code.read)
+
+    # ------------------------------------------------------------------ before and after
+
+    def _files(self, texts: dict[str, str]) -> list[str]:
+        """The files to compile: those that are changed, and those that include a changed header."""
+        found = [self.code.whole(path) for path in texts if path.endswith(".c")]
+        for header in (path for path in texts if path.endswith(".h")):
+            found += self._users(header, texts[header])
+        found = list(dict.fromkeys(found))
+        if len(found) > MOST_FILES:
+            raise Refused(f"{len(found)} files would have to be compiled for its headers, more than {MOST_FILES}")
+        if not found:
+            raise Refused("it changes headers only, and no file of this kernel uses what changes in them")
+        return found
+
+    def _users(self, header: str, text: str) -> list[str]:
+        """The files of this kernel's image that use what changes in a header."""
+        before = self.code.read(header)
+        names = headers.changed_names(before, text) if before is not None else set()
+        if not names:
+            return []
+        found, _ = headers.users(self.code.ksrc, names)
+        symbols, image, elsewhere = self.code.kernel().symbols, [], []
+        for path in found:
+            here = headers.functions_of(self.code.read(path) or "")
+            (image if any(name in symbols for name in here) else elsewhere).append(path)
+        if elsewhere:
+            self.outcome.notes.append(f"{len(elsewhere)} other files mention what changes in {header} and are not in the "
+                                      "image: modules keep what they were built with")
+        return [self.code.whole(path) for path in image]
+
+    def _compare(self, texts: dict[str, str]) -> list[Piece]:
+        files = self._files(texts)
+        with self._step("before", "compiling it as it is"):
+            before = self.code.unchanged(files)
+        tree = self.code.directory / "trees" / self.outcome.name
+        with self._step("after", "compiling it with the patch"):
+            paths.remove(tree)
+            self.code.overlay(tree, texts, files)
+            includes = any(path.startswith(("include/", "arch/x86/include/")) for path in texts)
+            built = self.code.compile(tree, files, includes)
+        for one in built:
+            if one.error:
+                raise Refused(f"{one.path} does not compile with the patch: {one.error.replace(str(tree) + '/', '')}")
+        after = {one.path: one.obj for one in built}
+        with self._step("compare", "comparing"):
+            pieces = [self._piece(path, old, after[path]) for path, old in zip(files, before)]
+        if not any(piece.difference.changed or piece.difference.added or piece.difference.values for piece in pieces):
+            raise Refused("it changes no code of this kernel")
+        pieces = [piece for piece in pieces if piece.plan.entries]
+        if not pieces:
+            raise Refused("it only adds functions that nothing in this kernel calls")
+        return pieces
+
+    def _piece(self, path: str, before: pathlib.Path, after: pathlib.Path) -> Piece:
+        old, new = Object(before), Object(after)
+        layouts.check(old, new)
+        one, two = Unit(old), Unit(new)
+        comparison = Comparison(one, two)
+        difference = comparison.difference()
+        return Piece(path, one, two, comparison, difference, plan(comparison, difference))
+
+    # ------------------------------------------------------------------ the module
+
+    def _build(self, patch: patches.Patch, pieces: list[Piece]) -> pathlib.Path:
+        with self._step("identity", "comparing with the kernel's own code"):
+            kernel = self.code.kernel()
+            placements = {piece.path: Placement(piece.old, kernel) for piece in pieces}
+            self._identical(pieces, placements)
+        with self._step("build", "building the module"):
+            null, new, functions = self._arms(kernel, pieces, placements)
+            directory = paths.ensure(self.code.directory / "modules" / self.outcome.name)
+            self.outcome.copied = sorted(set(new.copied))
+            Module(self.outcome.name, patch.title, functions, self.outcome.identical, kernel.build_id()).write(
+                directory, null, new)
+            tree = self.code.core()
+            self.kos = [tree / "modules/core/uplift.ko"]
+            ko = self.code.module(directory, tree)
+        if self.options.keep:
+            self._keep(directory)
+        return ko
+
+    def _identical(self, pieces: list[Piece], placements: dict[str, Placement]) -> None:
+        same = count = 0
+        for piece in pieces:
+            placement = placements[piece.path]
+            for name, why in piece.plan.entries.items():
+                self.outcome.functions[name] = f"{piece.path}: {why}"
+                for part in (name, f"{name}.cold"):
+                    if part not in piece.old.functions:
+                        continue
+                    count += part == name
+                    if not placement.identical(part):
+                        raise Refused(f"{part}() of the source is not what the kernel runs: {placement.why[part]}")
+                    same += part == name
+        self.outcome.identical = f"{same} of {count} functions"
+
+    def _arms(self, kernel: Kernel, pieces: list[Piece], placements: dict[str, Placement]) -> tuple[Arm, Arm, list[str]]:
+        exports, name = self.code.exports(), self.outcome.name
+        null, new = Arm(name, "null", 1, kernel, exports), Arm(name, "new", 2, kernel, exports)
+        functions: list[str] = []
+        for piece in pieces:
+            numbers = {entry: len(functions) + at for at, entry in enumerate(piece.plan.entries)}
+            functions += numbers
+            placement = placements[piece.path]
+            null.add(Old(placement), numbers)
+            new.add(New(piece.comparison, placement, set(numbers), {}), numbers)
+        return null, new, functions
+
+    def _keep(self, directory: pathlib.Path) -> None:
+        keep = pathlib.Path(self.options.keep) / self.outcome.name
+        paths.ensure(keep)
+        for path in directory.iterdir():
+            if path.suffix in (".c", ".S", ".ko") and not path.name.endswith(".mod.c") or path.name == "Kbuild":
+                shutil.copy2(path, keep / path.name)
+
+    # ------------------------------------------------------------------ the guest
+
+    def _try(self, ko: pathlib.Path) -> None:
+        tests = testprograms.build()
+        script = _GUEST
+        workload = f"echo new >$dir/arm; ( {self.options.workload} ) || exit 19" if self.options.workload else ""
+        for word, value in (("NAME", self.outcome.name), ("LOAD", "1" if self.options.only == "load" else "0"),
+                            ("WORKLOAD", workload), ("REACHED", str(REACHED)), ("ROUNDS", str(self.options.rounds))):
+            script = script.replace(f"@{word}@", value)
+        with self._step("guest", "in a guest"):
+            result = guest.boot(self.code.target, script, files={"/selftests": tests}, kos=kmod.stripped([*self.kos, ko]),
+                                icount=True, append="nokaslr", mem="1500M", timeout=560,
+                                name=f"{self.code.target.name}-try-{self.outcome.name}", quiet=True)
+        if not result.ok:
+            why = _SAID.get(result.rc or 0, "")
+            raise errors.Problem(f"{self.path.name}: {why or 'the guest failed'}: {result.problem()} ({result.console})")
+        if self.options.only == "load":
+            return
+        self._seen(result)
+        self._report(result)
+
+    def _seen(self, result: Any) -> None:
+        """null has to do what off does; where new does not, a person is told."""
+        seen = {arm: (result.outdir / f"seen.{arm}").read_text() for arm in ("off", "null", "new")}
+        if seen["null"] != seen["off"]:
+            raise errors.Problem(f"{self.path.name}: a random program sees null behave unlike off")
+        if seen["new"] != seen["off"]:
+            self.outcome.notes.append("a random program sees new behave unlike off: is that the change?")
+
+    def _report(self, result: Any) -> None:
+        for line in (result.outdir / "reach").read_text().splitlines():
+            sample = json.loads(line)
+            if sample.get("calls", 0) >= REACHED:
+                self.outcome.reached[sample["op"]] = sample["calls"] // sample["runs"]
+        operations = []
+        for name, calls in (("bench", 1), ("panel", 0)):
+            path = result.outdir / name
+            if not path.exists():
+                continue
+            rounds: dict[str, dict[str, list[float]]] = {}
+            for line in path.read_text().splitlines():
+                sample = json.loads(line)
+                rounds.setdefault(sample["op"], {}).setdefault(sample["arm"], []).append(sample["best"])
+            operations += [record.operation(op, arms, "instructions", self.outcome.reached.get(op, 0) if calls else 0)
+                           for op, arms in rounds.items()]
+        if not self.outcome.reached:
+            self.outcome.notes.append("no operation of the panel comes to these functions: give one with --workload")
+        self.report = self._dossier(result, operations)
+
+    def _dossier(self, result: Any, operations: list[dict[str, Any]]) -> dict[str, Any]:
+        target, out = self.code.target, self.outcome
+        machine = {"release": target.release, "version": target.version, "kernel": str(target.vmlinuz), "arch": "x86_64",
+                   "config": {}, "taint": 0, "taint_after": result.taint,
+                   "hypervisor": f"QEMU {result.qemu}; {result.accel}", "packages": target.provenance}
+        report = record.new(machine, f"uplift try {self.path} --target {target.name}")
+        evidence = [f"functions: {', '.join(out.functions)}", f"identical with the kernel's own code: {out.identical}"]
+        if out.copied:
+            evidence.append(f"the module brings: {', '.join(out.copied)}")
+        ok = {"ok": True, "summary": "a random program sees null do what off does", "problems": [], "tests": []}
+        report["changes"].append({
+            "name": out.name, "title": out.title, "upstream": {}, "patches": {}, "risk": [], "by_hand": [],
+            "verdict": {"kind": "applicable", "evidence": evidence, "from": "module"}, "correctness": ok,
+            "redirect": {"function": ", ".join(out.functions), "method": "ftrace-direct"}, "operations": operations,
+            "shows": [], "notes": out.notes})
+        return report
+
+
+# ---------------------------------------------------------------------- the command
+
+def _line(out: Outcome) -> str:
+    what = {ARMED: "armed", NATIVE: "native", REFUSED: "refused"}.get(out.outcome, out.outcome)
+    text = f"{pathlib.Path(out.patch).name} on {out.target}: {what}"
+    if out.reason:
+        text += f": {out.reason}"
+    if out.functions and out.outcome not in (REFUSED, NATIVE):
+        text += f": {', '.join(out.functions)}; identical: {out.identical}"
+    return f"{text} ({out.seconds.get('all', 0):.0f} s)"
+
+
+def _target(args: argparse.Namespace) -> kernels.Target:
+    want = {*fetch.USUAL, "source"} - {"slice"}
+    return commands.chosen(args, want)
+
+
+def _check(args: argparse.Namespace) -> None:
+    """What is wrong with the words, before anything is downloaded or built."""
+    for path in args.patch:
+        try:
+            patches.parse(pathlib.Path(path).read_text(errors="surrogateescape"), pathlib.Path(path).name)
+        except OSError as problem:
+            raise errors.Problem(errors.of_os(problem), errors.USAGE) from None
+        except Refused as why:
+            raise errors.Problem(str(why), errors.USAGE) from None
+    if args.rounds < 2:
+        raise errors.Problem("--rounds: two at least, as a second one has to confirm the first", errors.USAGE)
+
+
+def _try(args: argparse.Namespace) -> int:
+    _check(args)
+    code = KernelCode(_target(args))
+    results, status = [], errors.OK
+    for path in args.patch:
+        trial = Trial(code, pathlib.Path(path), args)
+        try:
+            out = trial.run()
+        except errors.Problem as problem:
+            if problem.code == errors.USAGE or len(args.patch) == 1:
+                raise
+            console.error(str(problem))
+            trial.outcome.outcome, trial.outcome.reason = "failed", str(problem).splitlines()[0]
+            out, status = trial.outcome, errors.FAIL
+        results.append(out.as_json() | ({"report": trial.report} if trial.report else {}))
+        if out.outcome in (REFUSED, NATIVE) and status == errors.OK:
+            status = errors.SKIP
+        _show(args, trial, out)
+    if args.json:
+        json.dump(results if len(results) > 1 else results[0], sys.stdout, indent=1)
+        print()
+    return status
+
+
+def _show(args: argparse.Namespace, trial: Trial, out: Outcome) -> None:
+    if trial.report:
+        directory = paths.ensure(paths.REPORT / "try" / out.target)
+        paths.write(directory / f"{out.name}.json", json.dumps(trial.report, indent=1) + "\n")
+        paths.write(directory / f"{out.name}.txt", dossier.text(trial.report) + "\n")
+    if not args.json:
+        if trial.report:
+            print(dossier.text(trial.report))
+        print(_line(out), flush=True)
+
+
+def register(groups: Any) -> None:
+    parser = groups.add_parser("try", help="any upstream patch, on a stock kernel: armed and measured, or why not",
+                               description=(__doc__ or "").partition(": ")[2])
+    parser.add_argument("patch", nargs="+", metavar="PATCH", help="a unified diff, or git's mail of one or more commits")
+    parser.add_argument("--target", metavar="TARGET", help="one of: " + " ".join(targets.TABLE))
+    parser.add_argument("--kernel", metavar="BZIMAGE", help="a kernel of your own: its image")
+    parser.add_argument("--modules", metavar="DIR", help="its modules")
+    parser.add_argument("--kdir", metavar="DIR", help="its headers or build directory")
+    parser.add_argument("--ksrc", metavar="DIR", help="its source tree")
+    parser.add_argument("--workload", metavar="COMMAND", help="run this in the guest with the change on")
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="rounds of measuring (3)")
+    parser.add_argument("--keep", metavar="DIR", help="copy the module's source and .ko there")
+    parser.add_argument("--json", action="store_true", help="what was found, as JSON")
+    parser.add_argument("--only", choices=STEPS, help="stop after this step")
+    parser.set_defaults(func=_try)
