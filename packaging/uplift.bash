@@ -60,7 +60,7 @@ _uplift()
 		words=$(_uplift_commands <<<"$help")
 		if [[ -z $words && $usage == *TARGET* ]]; then
 			_uplift_help "${COMP_WORDS[0]}" lab run
-			words=$(sed -n 's/^  TARGET  *one of: //p' <<<"$REPLY")
+			words=$(sed -n 's/^  TARGET  *one of: \([^;]*\).*/\1/p' <<<"$REPLY")
 		elif [[ -z $words && $usage == *CHANGE* ]]; then
 			words=$(tr -s ' \n' ' ' <<<"$help" | sed -n 's/.* CHANGE of: \([^;]*\);.*/\1/p')
 		elif [[ -z $words ]]; then
