@@ -28,7 +28,7 @@ MAKEOVERRIDES :=
 UPLIFT := scripts/uplift
 # As the scripts have it.
 BUILD := $(or $(UPLIFT_BUILD),build)
-MADE := modules guest kunit report selftests cachelines live bench sched llc documented signed spatch.log interrupted try \
+MADE := modules guest kunit report selftests cachelines live bench sched prediction documented signed spatch.log interrupted try \
 	package/src package/modules package/log
 GOT := apt cache root targets src kselftest package debug
 SETUP := scripts/setup
@@ -55,9 +55,9 @@ help:
 	@echo '  make matrix              all targets, one table; goes on where it was stopped; TARGETS="6.12 6.18"'
 	@echo
 	@echo 'Build:'
-	@echo '  make modules             uplift.ko, uplift_fslist.ko, uplift_llc.ko, for the running kernel'
+	@echo '  make modules             the modules that headers are enough for, for the running kernel'
 	@echo '                           KDIR=DIR another kernel: its headers or build directory'
-	@echo '                           KSRC=DIR its source tree: uplift_iomap.ko, uplift_epoll.ko, backports'
+	@echo '                           KSRC=DIR its source tree: those with generated bodies as well'
 	@echo '                           BTF=FILE its vmlinux or BTF, if neither in KDIR nor running'
 	@echo '                           V=1 show the commands'
 	@echo '  make modules-all         for every target, in the build root; TARGET=6.12 for one'

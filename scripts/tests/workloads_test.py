@@ -42,8 +42,8 @@ class Fixture(unittest.TestCase):
 
 class Tools(Fixture):
     def test_missing(self):
-        for name in ("fio", "perf_epoll", "messaging"):
-            self.assertTrue(workloads.KNOWN[name].lacks(), name)
+        for load in (workloads.KNOWN["fio"], workloads.PerfBench("epoll wait"), workloads.KNOWN["messaging"]):
+            self.assertTrue(load.lacks(), load.name)
         self.assertIn("none of", workloads.KNOWN["exec"].lacks())
         self.assertEqual(workloads.KNOWN["echo"].lacks(), "")
 
@@ -71,14 +71,14 @@ class Tools(Fixture):
 
     def test_perf(self):
         self.stub("perf", "echo '# Running epoll/wait'; echo 'Averaged 200,000 operations/sec (+- 1.20%), total secs = 1'\n")
-        self.assertEqual(self.figures(workloads.KNOWN["perf_epoll"]), {"perf bench epoll wait": 5000.0})
+        self.assertEqual(self.figures(workloads.PerfBench("epoll wait")), {"perf bench epoll wait": 5000.0})
         self.stub("perf", "echo 'Total time: 0.008 [sec]'\n")
         (value,) = self.figures(workloads.KNOWN["messaging"]).values()
         self.assertAlmostEqual(value, 1000.0)
         self.stub("perf", "printf '\\377\\376 no figure'\n")
-        for name in ("perf_epoll", "messaging"):
+        for load in (workloads.PerfBench("epoll wait"), workloads.KNOWN["messaging"]):
             with self.assertRaises(errors.Problem):
-                self.figures(workloads.KNOWN[name])
+                self.figures(load)
 
     def test_hackbench_first(self):
         self.stub("perf", "exit 1\n")

@@ -6,7 +6,7 @@
     generator	bodies of functions, from the kernel's own source; DKMS runs it
     report	one form of what was found, and its renderings
     host	probe, doctor, bench: the machine that it runs on
-    inspector	`uplift llc`: caches, and which process runs where
+    inspector	caches, and which process runs where
     scheduler	`uplift sched`
     lab		stock kernels, a tool chain, and guests to run them in
 """

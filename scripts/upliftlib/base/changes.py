@@ -8,12 +8,13 @@ change is, how it is tested and how it is measured. Nothing outside of that dire
                { has | lacks = "struct NAME" or "struct NAME.MEMBER" or "function NAME", verdict, says }; a backport's
                module says the same, where also "source WORDS OF THE FUNCTION" may stand
     risk       what may go wrong when it is shipped
-    by_hand    what nobody but a person can check before it is shipped
+    by_hand    what only a person can check before it is shipped
     requires   options of the kernel's configuration that it takes, beside REQUIRED
     excludes   options that must not be set
     expect     the verdict that it has to get on each target, as reading that kernel's source tells
     upstream   { linux, title, author, commit, link }, as far as known
     workloads  what it is measured by that users know: names of workloads.py
+    perf_bench "COLLECTION TEST" of perf bench, the workload perf_COLLECTION
     elsewhere  of one that has no bench: why, and what to do instead
     bench      how it is measured, see host/bench.py: { program, arguments, operation, arms, calls | files, operations }
     tests      what `make run` takes for its correctness, see Tests
@@ -21,6 +22,7 @@ change is, how it is tested and how it is measured. Nothing outside of that dire
     shows      of one that only looks, how a report gets at what it shows, see Shows
     cachelines what `uplift lab cachelines` watches, see CacheLines
     inspector  true: it is the one that `uplift <change>` shows
+    own        files and directories elsewhere in the tree that belong to the change alone
     guest      what the guest of all of its script needs, beside what `tests` has, see Guest
     torture    { NAME = a run of that script of its own in `make torture`, see Torture }
     checked    what is different on kernels with checkers, see Checked
@@ -44,7 +46,7 @@ KINDS = ("applicable", "native", "unaffected", "unsupported", "unknown")
 VERDICTS = {
     "applicable": "the kernel lacks the change, and it can be tried here",
     "native": "the kernel has the change",
-    "unaffected": "the kernel never had what the change mends",
+    "unaffected": "the kernel never had the problem that the change solves",
     "unsupported": "the kernel lacks the change, and it cannot be tried here",
     "unknown": "cannot be told without the module",
 }

@@ -151,26 +151,30 @@ def _filesystem(path):
     return best[1]
 
 
-class PerfEpoll(Workload):
-    """perf bench epoll wait: a thread that waits, and one that writes to its eventfds."""
-    name = "perf_epoll"
+class PerfBench(Workload):
+    """perf bench COLLECTION TEST, as a change's about.toml names it: perf_bench = "COLLECTION TEST"."""
+
+    def __init__(self, words):
+        self.collection, self.test = words.split()
+        self.name = f"perf_{self.collection}"
 
     def lacks(self):
         if not _tool("perf"):
             return "no perf (apt-get install linux-perf)"
         try:
-            return "" if "wait" in _run([_tool("perf"), "bench", "epoll"], None) else "this perf has no bench epoll"
+            tests = _run([_tool("perf"), "bench", self.collection], None)
+            return "" if self.test in tests else f"this perf has no bench {self.collection}"
         except errors.Problem as problem:
-            return f"perf bench epoll: {problem}"
+            return f"perf bench {self.collection}: {problem}"
 
     def operations(self, paths):
-        yield "perf bench epoll wait", lambda cpu, _: 1e9 / _number(
-            r"Averaged ([\d,.]+) operations/sec", _run([_tool("perf"), "bench", "epoll", "wait", "-t", "1", "-r", "1"], cpu),
-            "perf")
+        yield f"perf bench {self.collection} {self.test}", lambda cpu, _: 1e9 / _number(
+            r"Averaged ([\d,.]+) operations/sec",
+            _run([_tool("perf"), "bench", self.collection, self.test, "-t", "1", "-r", "1"], cpu), "perf")
 
 
 class Echo(Workload):
-    """A server on epoll with 64 connections, which all ask at once: in Python, whose own cost is most of it."""
+    """An event loop with 64 connections, which all ask at once: in Python, whose own cost is most of it."""
     name = "echo"
 
     def lacks(self):
@@ -233,13 +237,15 @@ class Messaging(Workload):
                                                self.LOOPS], cpu), "perf")
 
 
-KNOWN = {load.name: load for load in (Fio(), PerfEpoll(), Echo(), Exec(), Messaging())}
+KNOWN = {load.name: load for load in (Fio(), Echo(), Exec(), Messaging())}
 
 
 def of(change):
     """The workloads that a change's about.toml names."""
     names = change.about.get("workloads", ())
+    bench = change.about.get("perf_bench")
+    known = KNOWN | ({load.name: load for load in (PerfBench(bench),)} if bench else {})
     for name in names:
-        if name not in KNOWN:
-            raise errors.Problem(f"{change.name}/about.toml: no workload '{name}'; there are: {' '.join(KNOWN)}")
-    return [KNOWN[name] for name in names]
+        if name not in known:
+            raise errors.Problem(f"{change.name}/about.toml: no workload '{name}'; there are: {' '.join(known)}")
+    return [known[name] for name in names]

@@ -28,7 +28,7 @@ RUN = f"""
 # {name: [name]} of the compilers that Debian built the targets with.
 COMPILERS = {spec.compiler: [spec.compiler] for spec in targets.TABLE.values()}
 
-# What makes and exercises the file systems that the iomap change is tried on.
+# What makes and exercises the file systems that direct reads are tried on.
 IO = ["fio", "xfsprogs"]
 
 # sched/: the BPF part, its skeleton, and the library that loads it.

@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Collection
 from typing import Any
 
-from ..base import console, errors, paths, targets
+from ..base import changes, console, errors, paths, targets
 from ..generator import manifests
 from . import archive, download, imagecheck, kernels, unpack
 
@@ -20,9 +20,8 @@ WANT = ("image", "modules", "headers", "slice", "source")
 # What building and running our modules takes; "slice" is the part of the source that they are generated from.
 USUAL = ("image", "modules", "headers", "slice")
 
-# What the modules' bodies are generated from, and upstream's tests of it: unpacking all takes longer and 1.7 GB.
-_SLICE = ("tools/testing/selftests/filesystems/epoll/*", "tools/testing/selftests/kselftest*.h",
-          "tools/testing/selftests/kselftest/*")
+# What every slice of a kernel's source has: unpacking all takes longer, and 1.7 GB.
+_SLICE = ("tools/testing/selftests/kselftest*.h", "tools/testing/selftests/kselftest/*")
 
 # What the static checks use of a kernel's source.
 _TOOLS = ("tools/lib/python/*", "tools/docs/*", "scripts/checkpatch.pl", "scripts/spelling.txt",
@@ -32,8 +31,10 @@ Info = dict[str, Any]	# what info.json holds
 
 
 def slice_patterns() -> list[str]:
-    """_SLICE, and what the manifests of the changes name."""
-    return sorted({*_SLICE, *manifests.slice_of(paths.TOP)})
+    """_SLICE, what bodies are generated from, and upstream's tests of the changes."""
+    tests = {f"{pathlib.PurePath(change.guest().upstream).parent}/*" for change in changes.load().values()
+             if change.guest().upstream}
+    return sorted({*_SLICE, *tests, *manifests.slice_of(paths.TOP)})
 
 
 # ------------------------------------------------------------------ what is on disk

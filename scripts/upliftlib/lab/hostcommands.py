@@ -2,7 +2,7 @@
 """`uplift lab live`: this very command on a stock kernel, in a guest that has Python.
 
     scripts/uplift lab live 6.18 -- probe
-    scripts/uplift lab live 6.18 --count -- bench epoll
+    scripts/uplift lab live 6.18 --count -- bench
 
 What `uplift probe`, `doctor` and `bench` do on a live machine they do there: nothing of the lab is in the guest but the
 scripts, the modules and the programs, as they would be installed. With --count the guest counts instructions, and bench

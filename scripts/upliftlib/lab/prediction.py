@@ -412,7 +412,7 @@ def _capture(args):
     buildroot.ensure()
     target = fetch.fetch(args.target) if args.target else fetch.best()
     kos = list(kmod.build(target).values())
-    directory = paths.ensure(paths.BUILD / NAME) / path.name.removesuffix(".tar.xz")
+    directory = paths.ensure(paths.BUILD / "prediction") / path.name.removesuffix(".tar.xz")
     capture(target, kos, topology, directory)
     source.pack(directory, path.absolute())
     print(f"captured {topology} on {target.release}: scripts/uplift {NAME} --from {path}")

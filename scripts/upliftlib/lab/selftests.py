@@ -303,7 +303,7 @@ def register(commands: Any) -> None:
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="all when none is named")
     parser.add_argument("--form", choices=("short", "long"), default="short", help="how long (default: short)")
     parser.add_argument("--smp", type=guest.vcpus, default=min(os.cpu_count() or 1, 4), metavar="N",
-                        help="CPUs of the guest (llc has layouts)")
+                        help="CPUs of the guest, where a script has no layouts of its own")
     parallel.add_option(parser)
     parser.add_argument("--only", metavar="NAMES",
                         help=f"of these, blanks between: SCRIPT ({' '.join(SCRIPTS)}), SCRIPT:TEST, TEST")

@@ -11,6 +11,7 @@
 import ast
 import pathlib
 import re
+import tomllib
 from collections.abc import Callable, Iterator
 
 from ..base import paths, targets
@@ -25,6 +26,7 @@ CHANGE_ALLOWED: tuple[tuple[str, str, str], ...] = (
 # The same for target kernels.
 TARGET_ALLOWED: tuple[tuple[str, str, str], ...] = (
     ("scripts/tests/*.py", ".*", "examples"),
+    ("scripts/upliftlib/scheduler/command.py", "no sched_ext", "which of Debian's kernels have sched_ext"),
 )
 
 
@@ -92,6 +94,12 @@ def change_names(top: pathlib.Path) -> list[str]:
     return sorted(file.parent.name for file in (top / "modules").rglob("about.toml"))
 
 
+def _own(top: pathlib.Path) -> list[pathlib.PurePath]:
+    """Files and directories outside of modules/ that belong to one change alone, as its about.toml says."""
+    return [pathlib.PurePath(place) for file in sorted((top / "modules").rglob("about.toml"))
+            for place in tomllib.loads(file.read_text()).get("own", ())]
+
+
 def _lines(tree: sourcetree.Tree, listing: list[pathlib.Path], words: str,
            allowed: tuple[tuple[str, str, str], ...]) -> Iterator[str]:
     """Lines of files that have a word which none of the allowed places explains; and such places that are not there."""
@@ -123,7 +131,9 @@ def change(tree: sourcetree.Tree, listing: list[pathlib.Path] | None = None) -> 
         yield "no modules/*/about.toml, so nothing can be looked for"
         return
     listing = _ours(sourcetree.files(tree.top) if listing is None else listing)
-    outside = [file for file in listing if not set(file.parts[:-1]) & set(names)]
+    own = _own(tree.top)
+    outside = [file for file in listing if not set(file.parts[:-1]) & set(names)
+               and not any(file == place or place in file.parents for place in own)]
     yield from _lines(tree, outside, rf"\b(?:uplift_)?(?:{'|'.join(names)})\b", CHANGE_ALLOWED)
 
 

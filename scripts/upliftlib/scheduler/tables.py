@@ -17,7 +17,7 @@ PLACEMENT = {
 LOADS = PLACEMENT | {
     "messages:2x8": "2 threads wake 8 each (schbench)",
     "groups:2": "2 groups of 10 and 10 (hackbench)",
-    "server:4x16": "4 threads serve 16 clients by epoll",
+    "server:4x16": "4 threads serve 16 clients, each an event loop",
     "build:16": "16 jobs at a time (make)",
 }
 ARMS = {"eevdf": "EEVDF", "cas": "EEVDF + CAS", "land": "uplift_land"}
