@@ -19,6 +19,7 @@ static const struct uplift_symbol symbols[] = {
 	{ .name = "first", .value = 0x1000, .origin = UPLIFT_SYMBOL_IN_IMAGE },
 	{ .name = NULL, .value = 0x2000, .origin = UPLIFT_SYMBOL_IN_IMAGE },
 	{ .name = "offset", .value = 0x40, .origin = UPLIFT_SYMBOL_ABSOLUTE },
+	{ .name = "pond:look", .value = -8, .origin = UPLIFT_SYMBOL_IN_MODULE },
 };
 
 static struct uplift_bodies tables(const struct uplift_fix *fixes, u32 count)
@@ -54,10 +55,17 @@ static void tables_that_do_not(struct kunit *test)
 {
 	static const struct uplift_symbol odd_origin = { .origin = UPLIFT_SYMBOL_ORIGINS };
 	static const struct uplift_symbol no_letter = { .name = "" };
+	static const struct uplift_symbol no_module = {
+		.name = "look", .origin = UPLIFT_SYMBOL_IN_MODULE };
+	static const struct uplift_symbol nothing = { .origin = UPLIFT_SYMBOL_IN_MODULE };
 	struct uplift_bodies bodies = { .symbols = &odd_origin, .nr_symbols = 1 };
 
 	KUNIT_EXPECT_EQ(test, uplift_bodies_check(&bodies), -ENOEXEC);
 	bodies.symbols = &no_letter;
+	KUNIT_EXPECT_EQ(test, uplift_bodies_check(&bodies), -ENOEXEC);
+	bodies.symbols = &no_module;
+	KUNIT_EXPECT_EQ(test, uplift_bodies_check(&bodies), -ENOEXEC);
+	bodies.symbols = &nothing;
 	KUNIT_EXPECT_EQ(test, uplift_bodies_check(&bodies), -ENOEXEC);
 	KUNIT_EXPECT_EQ(test, check_one((struct uplift_fix) { .kind = UPLIFT_FIX_KINDS }),
 			-ENOEXEC);

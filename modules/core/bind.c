@@ -13,9 +13,12 @@
 #include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/limits.h>
+#include <linux/list.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/notifier.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
 #include <linux/static_call.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
@@ -29,13 +32,13 @@ static void *poke_unknown(void *addr, const void *opcode, size_t len)
 	return NULL;
 }
 
-static unsigned long lookup_unknown(const char *name)
+static struct module *find_unknown(const char *name)
 {
-	return 0;
+	return NULL;
 }
 
 DEFINE_STATIC_CALL(uplift_text_poke, poke_unknown);
-DEFINE_STATIC_CALL(uplift_kallsyms_lookup, lookup_unknown);
+DEFINE_STATIC_CALL(uplift_find_module, find_unknown);
 
 static struct mutex *poke_mutex;
 static unsigned long image_text;
@@ -47,11 +50,102 @@ struct binding {
 	unsigned long *address;		/* of each symbol */
 };
 
+/* Another module that a module's bodies refer to: it cannot go before them. */
+struct pin {
+	struct list_head list;
+	const struct module *owner;
+	struct module *held;
+};
+
+static DEFINE_MUTEX(pins_lock);
+static LIST_HEAD(pins);
+
+static void bind_unpin(const struct module *owner)
+{
+	struct pin *pin, *next;
+
+	mutex_lock(&pins_lock);
+	list_for_each_entry_safe(pin, next, &pins, list) {
+		if (pin->owner != owner)
+			continue;
+		module_put(pin->held);
+		list_del(&pin->list);
+		kfree(pin);
+	}
+	mutex_unlock(&pins_lock);
+}
+
+/* Modules are looked up with preemption off, or since 6.15 under RCU. */
+static struct module *bind_get(const char *name)
+{
+	struct module *module;
+
+	rcu_read_lock();
+	preempt_disable();
+	module = static_call(uplift_find_module)(name);
+	if (module && !try_module_get(module))
+		module = NULL;
+	preempt_enable();
+	rcu_read_unlock();
+	return module;
+}
+
+static int bind_pin(const struct module *owner, const char *symbol)
+{
+	char name[MODULE_NAME_LEN];
+	struct pin *pin;
+
+	strscpy(name, symbol, min_t(size_t, strchr(symbol, ':') - symbol + 1, sizeof(name)));
+	mutex_lock(&pins_lock);
+	list_for_each_entry(pin, &pins, list) {
+		if (pin->owner == owner && !strcmp(pin->held->name, name)) {
+			mutex_unlock(&pins_lock);
+			return 0;
+		}
+	}
+	pin = kzalloc(sizeof(*pin), GFP_KERNEL);
+	if (pin) {
+		pin->owner = owner;
+		pin->held = bind_get(name);
+		if (pin->held)
+			list_add(&pin->list, &pins);
+	}
+	mutex_unlock(&pins_lock);
+	if (!pin)
+		return -ENOMEM;
+	if (pin->held)
+		return 0;
+	kfree(pin);
+	pr_err("%s: the module %s is not loaded, whose functions it replaces or calls\n",
+	       owner->name, name);
+	return -ENOENT;
+}
+
+/* "module:symbol", and the distance from it. */
+static int bind_of_module(struct binding *binding, u32 i)
+{
+	const struct uplift_symbol *symbol = &binding->bodies->symbols[i];
+	int err = bind_pin(binding->module, symbol->name);
+	unsigned long address;
+
+	if (err)
+		return err;
+	address = uplift_module_symbol(symbol->name);
+	if (!address) {
+		pr_err("%s: no symbol %s\n", binding->module->name, symbol->name);
+		return -ENOEXEC;
+	}
+	binding->address[i] = address + symbol->value;
+	return 0;
+}
+
 static int bind_symbol(struct binding *binding, u32 i)
 {
 	const struct uplift_symbol *symbol = &binding->bodies->symbols[i];
 	unsigned long address = symbol->value;
 
+	if (symbol->origin == UPLIFT_SYMBOL_IN_MODULE)
+		return bind_of_module(binding, i);
 	if (symbol->origin == UPLIFT_SYMBOL_IN_IMAGE)
 		address += image_text;
 	if (symbol->name && !uplift_is_symbol(symbol->name, address)) {
@@ -147,7 +241,7 @@ static unsigned long bind_lookup(const struct module *module, const char *symbol
 	char name[MODULE_NAME_LEN + 32];
 
 	snprintf(name, sizeof(name), "%s:%s", module->name, symbol);
-	return static_call(uplift_kallsyms_lookup)(name);
+	return uplift_module_symbol(name);
 }
 
 static int bind_module(const struct module *module)
@@ -164,12 +258,18 @@ static int bind_module(const struct module *module)
 	for (binding.bodies = (void *)(head + 1);
 	     !err && (unsigned long)(binding.bodies + 1) <= end; binding.bodies++)
 		err = bind_tables(&binding);
+	if (err)
+		bind_unpin(module);
 	return err;
 }
 
 static int bind_notify(struct notifier_block *nb, unsigned long state, void *data)
 {
-	return state == MODULE_STATE_COMING ? notifier_from_errno(bind_module(data)) : NOTIFY_DONE;
+	if (state == MODULE_STATE_COMING)
+		return notifier_from_errno(bind_module(data));
+	if (state == MODULE_STATE_GOING)
+		bind_unpin(data);
+	return NOTIFY_DONE;
 }
 
 /* Before jump labels (priority 1) and static calls (0). */
@@ -186,15 +286,15 @@ static struct notifier_block bind_nb = {
  */
 int uplift_bind_init(void)
 {
-	unsigned long poke, lookup, mutex;
+	unsigned long poke, find, mutex;
 
 	if (!IS_ENABLED(CONFIG_X86_64))
 		return -EOPNOTSUPP;
 	if (uplift_resolve("text_poke", &poke) || uplift_resolve("text_mutex", &mutex) ||
-	    uplift_resolve("kallsyms_lookup_name", &lookup) || uplift_resolve("_text", &image_text))
+	    uplift_resolve("find_module", &find) || uplift_resolve("_text", &image_text))
 		return -EOPNOTSUPP;
 	static_call_update(uplift_text_poke, (typeof(poke_unknown) *)poke);
-	static_call_update(uplift_kallsyms_lookup, (typeof(lookup_unknown) *)lookup);
+	static_call_update(uplift_find_module, (typeof(find_unknown) *)find);
 	poke_mutex = (struct mutex *)mutex;
 	return register_module_notifier(&bind_nb);
 }

@@ -48,18 +48,22 @@ enum uplift_fix_origin {
  * enum uplift_symbol_origin - what a symbol's value is counted from
  * @UPLIFT_SYMBOL_IN_IMAGE: _text, wherever the kernel has been moved to
  * @UPLIFT_SYMBOL_ABSOLUTE: nothing: an offset of per-CPU data
+ * @UPLIFT_SYMBOL_IN_MODULE: a symbol of another module, which is named as
+ *	"module:symbol"
  * @UPLIFT_SYMBOL_ORIGINS: how many there are
  */
 enum uplift_symbol_origin {
 	UPLIFT_SYMBOL_IN_IMAGE,
 	UPLIFT_SYMBOL_ABSOLUTE,
+	UPLIFT_SYMBOL_IN_MODULE,
 	UPLIFT_SYMBOL_ORIGINS,
 };
 
 /**
  * struct uplift_symbol - something of the kernel that bodies refer to
  * @name: its name, by which kallsyms has to know it at that address; NULL for
- *	what has no name, as a string
+ *	what has no name, as a string. Of another module, what @value is counted
+ *	from
  * @value: where it is, as in the image that the bodies were made for
  * @origin: what @value is counted from
  */

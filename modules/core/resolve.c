@@ -33,6 +33,26 @@ static int kallsyms_walk_unknown(int (*fn)(void *data, unsigned long addr),
 
 DEFINE_STATIC_CALL(uplift_kallsyms_walk, kallsyms_walk_unknown);
 
+static unsigned long kallsyms_lookup_unknown(const char *name)
+{
+	return 0;
+}
+
+DEFINE_STATIC_CALL(uplift_kallsyms_lookup, kallsyms_lookup_unknown);
+
+/**
+ * uplift_module_symbol - the address of a symbol of a module
+ * @name: the symbol, as "module:symbol"
+ *
+ * Context: process context, may sleep.
+ * Return: the address of the first of that name; 0 if there is none, or if the
+ * module is not loaded.
+ */
+unsigned long uplift_module_symbol(const char *name)
+{
+	return static_call(uplift_kallsyms_lookup)(name);
+}
+
 /**
  * uplift_resolve_init - find out how to look up symbols
  *
@@ -49,6 +69,7 @@ int uplift_resolve_init(void)
 		.symbol_name	= "kallsyms_on_each_match_symbol",
 		.flags		= KPROBE_FLAG_DISABLED,
 	};
+	unsigned long lookup;
 	int err;
 
 	err = register_kprobe(&probe);
@@ -57,6 +78,9 @@ int uplift_resolve_init(void)
 	/* Possibly just behind the landing pad, which a direct call may skip. */
 	static_call_update(uplift_kallsyms_walk, (kallsyms_walk_t *)probe.addr);
 	unregister_kprobe(&probe);
+	if (!uplift_resolve("kallsyms_lookup_name", &lookup))
+		static_call_update(uplift_kallsyms_lookup,
+				   (typeof(kallsyms_lookup_unknown) *)lookup);
 	return 0;
 }
 
@@ -75,8 +99,9 @@ static int matches_add(void *data, unsigned long addr)
 }
 
 /**
- * uplift_resolve - the address of a symbol of the kernel's own image
- * @name: the symbol; functions and data alike
+ * uplift_resolve - the address of a symbol
+ * @name: the symbol; functions and data alike. Of the kernel's own image, or
+ *	"module:symbol"
  * @addr: set to its address
  *
  * Context: process context, may sleep.
@@ -88,6 +113,10 @@ int uplift_resolve(const char *name, unsigned long *addr)
 	struct matches matches = {};
 	int err;
 
+	if (strchr(name, ':')) {
+		*addr = uplift_module_symbol(name);
+		return *addr ? 0 : -ENOENT;
+	}
 	err = static_call(uplift_kallsyms_walk)(matches_add, name, &matches);
 	if (err)
 		return err;
