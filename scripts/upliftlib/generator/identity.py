@@ -26,6 +26,8 @@ IMAGE = 0xffffffff80000000	# where the image is linked to; what lies below are t
 class Kernel:
     """A kernel's image and the addresses of its symbols, both without KASLR."""
 
+    name = ""		# of a module, see modulecode.py
+
     def __init__(self, vmlinux: pathlib.Path, symbols: dict[str, list[int]]) -> None:
         self.image = Object(vmlinux)
         self.symbols = symbols
@@ -62,6 +64,10 @@ class Kernel:
                         return data[start:start + length]
                     at = start + (length + 3 & ~3)
         return b""
+
+    def anchor(self, address: int) -> tuple[str, int] | None:
+        """For what lies in a module: ("module:symbol", distance)."""
+        return None
 
     def only(self, name: str) -> int | None:
         """The address of a symbol that has no namesake."""

@@ -23,7 +23,7 @@ _RELOC = {R_64: "R_X86_64_64", R_PC32: "R_X86_64_PC32", R_PLT32: "R_X86_64_PLT32
 _FIX = {R_64: 0, R_PC64: 1, R_32S: 2, R_32: 3, R_PC32: 4, R_PLT32: 4}
 _FIX_POINTER, _FIX_SHIFT = 5, 6
 _FROM_TEXT, _FROM_HERE = 0, 1			# what a fix's place is counted from
-_IN_IMAGE, _ABSOLUTE = 0, 1			# what a symbol's value is counted from
+_IN_IMAGE, _ABSOLUTE, _IN_MODULE = range(3)	# what a symbol's value is counted from
 
 # The module loader knows these by name: it patches the calls and jumps to them.
 _THUNKS = ("__x86_return_thunk", "__x86_indirect_")
@@ -125,13 +125,12 @@ Resolver = Old | New
 class Arm:
     """The assembly of one arm of a change."""
 
-    def __init__(self, change: str, arm: str, index: int, kernel: Kernel, exports: Exports) -> None:
-        self.change, self.arm, self.index = change, arm, index
-        self.kernel, self.exports = kernel, exports
+    def __init__(self, change: str, arm: str, index: int, exports: Exports) -> None:
+        self.change, self.arm, self.index, self.exports = change, arm, index, exports
         self.prefix = f"uplift_{change}_{arm}"
         self.out: list[str] = []
         self.fixes: list[tuple[str, int, int, int, int]] = []	# label, how, from, symbol, addend
-        self.symbols: dict[tuple[int, str], int] = {}
+        self.symbols: dict[tuple[int, str, int], int] = {}	# origin, name, value
         self.weak: set[str] = set()
         self.counted: collections.Counter[str] = collections.Counter()
         self.copied: list[str] = []		# functions that came along, objects of our own
@@ -143,9 +142,16 @@ class Arm:
         self._units += 1
         _Body(self, resolver, entries, f"{self.prefix}_{self._units}").make()
 
-    def symbol(self, place: Place) -> int:
+    def symbol(self, place: Place, kernel: Kernel) -> int:
         """The number of a symbol in the table."""
-        return self.symbols.setdefault((place.address, place.name), len(self.symbols))
+        anchor = kernel.anchor(place.address)
+        if anchor:
+            key = (_IN_MODULE, *anchor)
+        elif place.address >= IMAGE:
+            key = (_IN_IMAGE, place.name, place.address - kernel.text)
+        else:
+            key = (_ABSOLUTE, place.name, place.address)
+        return self.symbols.setdefault(key, len(self.symbols))
 
     def count(self, what: int) -> str:
         return f"uplift_{self.change}_count+{self.index * 16 + what}"
@@ -207,11 +213,9 @@ class Arm:
     def _table(self, base: str) -> list[str]:
         out = ['\t.section .rodata, "a", @progbits', "\t.balign 8", f".L{self.prefix}_symbols:"]
         names = {}
-        for address, name in self.symbols:
-            in_image = address >= IMAGE
-            value = address - self.kernel.text if in_image else address
+        for origin, name, value in self.symbols:
             label = names.setdefault(name, f".L{self.prefix}_name{len(names)}") if name else "0"
-            out.append(f"\t.quad {label}, {value}\n\t.long {_IN_IMAGE if in_image else _ABSOLUTE}, 0")
+            out.append(f"\t.quad {label}, {value}\n\t.long {origin}, 0")
         out.append(f".L{self.prefix}_fixes:")
         for label, how, origin, symbol, addend in self.fixes:
             out.append(f"\t.long {label} - {base if origin == _FROM_TEXT else '.'}\n\t.byte {how}, {origin}, 0, 0\n"
@@ -484,7 +488,7 @@ class _Body:
         self.arm.counted["loader"] += 1
 
     def _to_kernel(self, label: str, reference: Reference, place: Place, origin: int, function: Symbol | None) -> None:
-        symbol = self.arm.symbol(place)
+        symbol = self.arm.symbol(place, self.resolver.placement.kernel)
         addend = reference.delta + reference.slack
         if function is not None and self._leaves(function, reference):
             if reference.width == 1:
@@ -541,7 +545,7 @@ class _Body:
         assert place is not None
         label = f"{self._label_of(entry)}"
         self.arm.fixes.append((label, _FIX_POINTER if what == "ptr" else _FIX_SHIFT, _FROM_TEXT,
-                               self.arm.symbol(place), 0))
+                               self.arm.symbol(place, self.resolver.placement.kernel), 0))
         self.arm.counted["runtime constants"] += 1
 
     def _label_of(self, entry: Entry) -> str:
