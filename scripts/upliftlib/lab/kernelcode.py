@@ -16,8 +16,10 @@ import shutil
 
 from ..base import console, errors, paths
 from ..generator.identity import Kernel, read_symbols
+from ..generator.modulecode import ModuleCode, read_exporters
 from ..generator.objectbody import Exports, read_exports
 from ..generator.objects import Refused
+from ..kernel import elf
 from . import buildroot, fetch, guest, kernels, kmod
 
 # One section for each object (the code stays as it is), and the types for a look at layouts.
@@ -65,6 +67,25 @@ class KernelCode:
                 paths.write(stamp, now)
         with open(symbols, encoding="ascii") as lines:
             return Kernel(image, read_symbols(line for line in lines if "[" not in line))
+
+    def module_of(self, path: str) -> str:
+        """The module that an unchanged file is a part of, as it was compiled; "" for one of the image."""
+        kept = self._kept(path).with_suffix(".module")
+        return kept.read_text().strip() if kept.exists() else ""
+
+    def kernel_of(self, path: str) -> Kernel:
+        """What a file's unchanged object is to be held against."""
+        name = self.module_of(path)
+        if not name:
+            return self.kernel()
+        assert self.target.moddir
+        tree = self.target.moddir / "lib/modules" / self.release
+        found = [file for file in tree.rglob("*.ko*") if elf.module_name(file) == name]
+        if not found:
+            raise Refused(f"{path} is of the module {name}, which this kernel does not come with")
+        ko = paths.ensure(self.directory / "kos") / f"{name}.ko"
+        ko.write_bytes(elf.module(found[0]))
+        return ModuleCode(self.kernel(), ko, name, read_exporters((self.kdir / "Module.symvers").read_text()))
 
     def exports(self) -> Exports:
         return read_exports((self.kdir / "Module.symvers").read_text())
@@ -160,12 +181,16 @@ class KernelCode:
             found.append(Built(path, obj, "" if obj.exists() else (ours or ["make gave no reason"])[0]))
         return found
 
+    def _kept(self, path: str) -> pathlib.Path:
+        """Where the object of an unchanged file is kept."""
+        key = f"{_FLAGS} {self._sources()} {self.kdir} {self.ksrc} {kmod.compiler(self.kdir)}"
+        kept = paths.ensure(self.directory / "objects" / hashlib.sha256(key.encode()).hexdigest()[:16])
+        return kept / path.replace("/", "+").replace(".c", ".o")
+
     def unchanged(self, files: list[str]) -> list[pathlib.Path]:
         """Objects of the pristine source, kept for the next patch."""
         root = self.directory / "base"
-        key = hashlib.sha256(f"{_FLAGS} {self._sources()} {self.kdir} {kmod.compiler(self.kdir)}".encode()).hexdigest()[:16]
-        kept = paths.ensure(self.directory / "objects" / key)
-        wanted = {path: kept / path.replace("/", "+").replace(".c", ".o") for path in files}
+        wanted = {path: self._kept(path) for path in files}
         todo = [path for path, obj in wanted.items() if not obj.exists()]
         if todo:
             with paths.lock(f"try-{self.release}"):
@@ -174,6 +199,7 @@ class KernelCode:
                     if built.error:
                         raise Refused(f"{built.path} does not compile as it is for this kernel: {built.error}")
                     shutil.copy(built.obj, wanted[built.path].with_suffix(".new"))
+                    wanted[built.path].with_suffix(".module").write_text(_module_name(built.obj))
                     os.replace(wanted[built.path].with_suffix(".new"), wanted[built.path])
         return [wanted[path] for path in files]
 
@@ -219,3 +245,10 @@ class KernelCode:
         if code or said:
             tail = "\n".join("    " + line for line in (said or text.splitlines())[-12:])
             raise errors.Problem(f"the module does not build without a warning ({directory / 'build.log'}):\n{tail}")
+
+
+def _module_name(obj: pathlib.Path) -> str:
+    """The module that an object was compiled for, as its command line says; "" for one of the image."""
+    command = (obj.parent / f".{obj.name}.cmd").read_text(errors="replace")
+    name = re.search(r"""-DKBUILD_MODNAME='?"?"?([\w-]+)""", command.replace("\\", ""))
+    return name[1] if name and re.search(r"(?<!\S)-DMODULE(?!\S)", command) else ""

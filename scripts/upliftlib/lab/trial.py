@@ -24,13 +24,13 @@ from ..base import console, errors, paths, targets
 from ..generator import patch as patches
 from ..generator import headers, layouts
 from ..generator.compare import Comparison, Difference, Plan, plan
-from ..generator.identity import Kernel, Placement
+from ..generator.identity import Placement
 from ..generator.objectbody import Arm, New, Old
 from ..generator.objects import Object, Refused
 from ..generator.references import Unit
 from ..generator.trymodule import Module, name_of
 from ..report import dossier, record
-from . import commands, fetch, guest, kernels, kmod, testprograms
+from . import buildroot, commands, fetch, guest, kernels, kmod, testprograms
 from .kernelcode import KernelCode
 
 STEPS = ("apply", "build", "load", "measure")
@@ -41,6 +41,8 @@ REACHED = 4		# calls in eight runs of an operation: it comes to the change
 _GUEST = r"""
 dir=/sys/kernel/debug/uplift/@NAME@
 mkdir -p /tmp
+for module in @STOCK@; do modprobe $module || exit 10; done
+@FILES@
 insmod /modules/uplift.ko || exit 11
 insmod /modules/uplift_@NAME@.ko || exit 12
 cat $dir/verdict >/out/verdict
@@ -52,20 +54,25 @@ for arm in off null new; do
 	for seed in 1 2 3; do /selftests/syscall_bench --transcript $seed --calls 4000 || exit 14; done >/out/seen.$arm
 done
 echo null >$dir/arm || exit 13
-/selftests/panel_bench --change @NAME@ --reach >/out/reach || exit 15
+/selftests/panel_bench --dir @DIR@ --change @NAME@ --reach >/out/reach || exit 15
 cat $dir/stats >/out/stats
 reached=$(sed -n 's/.*"op":"\([^"]*\)","calls":\([0-9]*\),.*/\2 \1/p' /out/reach |
 	while read -r calls op; do [ $calls -lt @REACHED@ ] || printf '%s,' $op; done)
 others=$(sed -n 's/.*"op":"\([^"]*\)","calls":\([0-9]*\),.*/\2 \1/p' /out/reach |
 	while read -r calls op; do [ $calls -ge @REACHED@ ] || printf '%s,' $op; done)
 sleep 5
-[ -z "$reached" ] || /selftests/panel_bench --change @NAME@ --op ${reached%,} --rounds @ROUNDS@ >/out/bench || exit 16
-[ -z "$others" ] || /selftests/panel_bench --change @NAME@ --op ${others%,} --rounds 2 --batches 10 >/out/panel || exit 17
+[ -z "$reached" ] || /selftests/panel_bench --dir @DIR@ --change @NAME@ --op ${reached%,} --rounds @ROUNDS@ >/out/bench || exit 16
+[ -z "$others" ] || /selftests/panel_bench --dir @DIR@ --change @NAME@ --op ${others%,} --rounds 2 --batches 10 >/out/panel || exit 17
 echo off >$dir/arm
 rmmod uplift_@NAME@ || exit 18
 """
 
-_SAID = {11: "uplift.ko does not load", 12: "the module does not load", 13: "an arm cannot be switched to",
+# A file system of its own for what is a part of one.
+_FILES = r"""
+modprobe brd rd_nr=1 rd_size=327680 && mkfs.@FS@ -q /dev/ram0 && mkdir -p /mnt && mount -t @FS@ /dev/ram0 /mnt || exit 10
+"""
+
+_SAID = {10: "the kernel's own modules do not load, or a file system cannot be made", 11: "uplift.ko does not load", 12: "the module does not load", 13: "an arm cannot be switched to",
          14: "the random program failed", 15: "the panel failed", 16: "measuring failed", 17: "measuring the panel failed",
          18: "the module cannot be unloaded", 19: "the workload failed"}
 
@@ -220,10 +227,11 @@ class Trial:
     def _build(self, patch: patches.Patch, pieces: list[Piece]) -> pathlib.Path:
         with self._step("identity", "comparing with the kernel's own code"):
             kernel = self.code.kernel()
-            placements = {piece.path: Placement(piece.old, kernel) for piece in pieces}
+            placements = {piece.path: Placement(piece.old, self.code.kernel_of(piece.path)) for piece in pieces}
             self._identical(pieces, placements)
         with self._step("build", "building the module"):
-            null, new, functions = self._arms(kernel, pieces, placements)
+            null, new, functions = self._arms(pieces, placements)
+            self.stock = sorted({name for piece in pieces if (name := self.code.module_of(piece.path))})
             directory = paths.ensure(self.code.directory / "modules" / self.outcome.name)
             self.outcome.copied = sorted(set(new.copied))
             Module(self.outcome.name, patch.title, functions, self.outcome.identical, kernel.build_id()).write(
@@ -250,14 +258,15 @@ class Trial:
                     same += part == name
         self.outcome.identical = f"{same} of {count} functions"
 
-    def _arms(self, kernel: Kernel, pieces: list[Piece], placements: dict[str, Placement]) -> tuple[Arm, Arm, list[str]]:
+    def _arms(self, pieces: list[Piece], placements: dict[str, Placement]) -> tuple[Arm, Arm, list[str]]:
         exports, name = self.code.exports(), self.outcome.name
-        null, new = Arm(name, "null", 1, kernel, exports), Arm(name, "new", 2, kernel, exports)
+        null, new = Arm(name, "null", 1, exports), Arm(name, "new", 2, exports)
         functions: list[str] = []
         for piece in pieces:
             numbers = {entry: len(functions) + at for at, entry in enumerate(piece.plan.entries)}
-            functions += numbers
             placement = placements[piece.path]
+            module = f"{placement.kernel.name}:" if placement.kernel.name else ""
+            functions += [f"{module}{entry}" for entry in numbers]
             null.add(Old(placement), numbers)
             new.add(New(piece.comparison, placement, set(numbers), {}), numbers)
         return null, new, functions
@@ -275,12 +284,16 @@ class Trial:
         tests = testprograms.build()
         script = _GUEST
         workload = f"echo new >$dir/arm; ( {self.options.workload} ) || exit 19" if self.options.workload else ""
-        for word, value in (("NAME", self.outcome.name), ("LOAD", "1" if self.options.only == "load" else "0"),
+        filesystem = next((name for name in ("ext4", "xfs") if name in self.stock), "")
+        script = script.replace("@FILES@", _FILES.replace("@FS@", filesystem) if filesystem else "")
+        for word, value in (("STOCK", " ".join(self.stock)), ("DIR", "/mnt" if filesystem else "/tmp"), ("NAME", self.outcome.name), ("LOAD", "1" if self.options.only == "load" else "0"),
                             ("WORKLOAD", workload), ("REACHED", str(REACHED)), ("ROUNDS", str(self.options.rounds))):
             script = script.replace(f"@{word}@", value)
+        buildroot.ensure("io" if filesystem else "run")
         with self._step("guest", "in a guest"):
             result = guest.boot(self.code.target, script, files={"/selftests": tests}, kos=kmod.stripped([*self.kos, ko]),
-                                icount=True, append="nokaslr", mem="1500M", timeout=560,
+                                modules=[*self.stock, *(["brd"] if filesystem else [])],
+                                programs=[f"/usr/sbin/mkfs.{filesystem}"] if filesystem else [], icount=True, append="nokaslr", mem="1500M", timeout=560,
                                 name=f"{self.code.target.name}-try-{self.outcome.name}", quiet=True)
         if not result.ok:
             why = _SAID.get(result.rc or 0, "")
@@ -312,8 +325,8 @@ class Trial:
             for line in path.read_text().splitlines():
                 sample = json.loads(line)
                 rounds.setdefault(sample["op"], {}).setdefault(sample["arm"], []).append(sample["best"])
-            operations += [record.operation(op, arms, "instructions", self.outcome.reached.get(op, 0) if calls else 0)
-                           for op, arms in rounds.items()]
+            operations += [record.operation(op, arms, "instructions", self.outcome.reached.get(op, 0) if calls else 0,
+                                            "" if calls else _void(arms)) for op, arms in rounds.items()]
         if not self.outcome.reached:
             self.outcome.notes.append("no operation of the panel comes to these functions: give one with --workload")
         self.report = self._dossier(result, operations)
@@ -321,7 +334,7 @@ class Trial:
     def _dossier(self, result: Any, operations: list[dict[str, Any]]) -> dict[str, Any]:
         target, out = self.code.target, self.outcome
         machine = {"release": target.release, "version": target.version, "kernel": str(target.vmlinuz), "arch": "x86_64",
-                   "config": {}, "taint": 0, "taint_after": result.taint,
+                   "config": kernels.config_of(target), "taint": 0, "taint_after": result.taint,
                    "hypervisor": f"QEMU {result.qemu}; {result.accel}", "packages": target.provenance}
         report = record.new(machine, f"uplift try {self.path} --target {target.name}")
         evidence = [f"functions: {', '.join(out.functions)}", f"identical with the kernel's own code: {out.identical}"]
@@ -334,6 +347,17 @@ class Trial:
             "redirect": {"function": ", ".join(out.functions), "method": "ftrace-direct"}, "operations": operations,
             "shows": [], "notes": out.notes})
         return report
+
+
+NOISE = 0.001
+
+
+def _void(arms: dict[str, list[float]]) -> str:
+    """Why nothing is concluded of an operation that does not come to the change."""
+    same = [min(arms[arm]) for arm in ("off", "off_again", "null") if arms.get(arm)]
+    if same and max(same) - min(same) > NOISE * min(same):
+        return "it differs by itself: off, off again and null are the same code here"
+    return ""
 
 
 # ---------------------------------------------------------------------- the command
