@@ -196,6 +196,16 @@ class ComparingTest(Made):
         with self.assertRaisesRegex(Refused, r"quiet\(\) changes, which cannot be traced"):
             compare.plan(comparison, comparison.difference())
 
+    def test_an_inline_that_stands_by_itself_is_its_callers(self) -> None:
+        text = ("extern int out(int);\n__attribute__((noinline, no_instrument_function)) static int in(int x) { return out(x) + 1; }\n"
+                "int one(int x) { return in(x) * 2; }\nint two(int x) { return x; }\n")
+        comparison = self.compare(text, text.replace("+ 1;", "+ 2;"))
+        self.assertEqual(list(compare.plan(comparison, comparison.difference()).entries), ["one"])
+        text = text.replace("return x; }", "return (int)(long)in; }")
+        comparison = self.compare(text, text.replace("+ 1;", "+ 2;"))
+        with self.assertRaisesRegex(Refused, r"in\(\) changes, whose address two\(\) takes"):
+            compare.plan(comparison, comparison.difference())
+
     def test_two_functions_that_are_one(self) -> None:
         """The compiler has merged them: what replaces one of them would replace both."""
         text = "extern int out(int);\nint one(int x) { return out(x) + out(x + 2); }\nint two(int x) { return out(x) + out(x + 2); }\n"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 
-from .objects import ALLOC, EXEC, FUNC, OBJECT, RELATIVE, Refused, Symbol
+from .objects import ALLOC, EXEC, FUNC, LOCAL, OBJECT, RELATIVE, Refused, Symbol
 from .references import Entry, Kind, Reference, Unit, base_name, is_clone, is_numbered, parent
 
 Pairs = dict[Symbol, Symbol]		# of the changed object -> of the unchanged one
@@ -332,9 +332,8 @@ def plan(comparison: Comparison, difference: Difference) -> Plan:
         if name in done:
             continue
         done.add(name)
-        if is_clone(name):
-            unit = comparison.new
-            todo += [(caller, f"it calls {name}, which is made for its callers") for caller in callers(unit, name)]
+        if is_clone(name) or _inline(comparison, name):
+            todo += [(caller, f"it calls {name}, which cannot be redirected") for caller in _callers(comparison, name)]
             continue
         if name in comparison.old.functions:
             _redirectable(comparison, name)
@@ -345,6 +344,23 @@ def plan(comparison: Comparison, difference: Difference) -> Plan:
     if len(entries) > MOST:
         raise Refused(f"{len(entries)} functions change, more than the {MOST} that one change may have")
     return Plan(dict(sorted(entries.items())))
+
+
+def _inline(comparison: Comparison, name: str) -> bool:
+    """An inline function that the compiler has left standing: it has no ftrace site, and its callers are in the file."""
+    unit = comparison.new if name in comparison.new.functions else comparison.old
+    function = unit.functions[name]
+    return function.bind == LOCAL and not traceable(unit, function) and \
+        not unit.obj.sections[function.section].name.startswith((".init", ".exit", ".noinstr"))
+
+
+def _callers(comparison: Comparison, name: str) -> list[str]:
+    """Who calls it in the changed file. Refused where its address is taken: who has that cannot be told."""
+    found = callers(comparison.new, name)
+    for caller, called in found.items():
+        if not called:
+            raise Refused(f"{name}() changes, whose address {caller}() takes and which cannot be redirected")
+    return list(found)
 
 
 def _aliases(comparison: Comparison, name: str) -> list[str]:
