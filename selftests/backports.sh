@@ -3,8 +3,8 @@
 #
 # Tests every backport of modules/backports on the running kernel. Without knowing
 # what a backport does: results that programs can see must not depend on the arm.
-# A long random sequence of calls on pipes, sockets, eventfds and epoll descriptors
-# has to give the same in off, null and new, alone and while arms are switched.
+# A long random sequence of calls on pipes, sockets and eventfds, epoll_wait() among
+# them, has to give the same in off, null and new, alone and while arms are switched.
 # Backports without a module here, or that refuse this kernel, are skipped.
 #
 # usage: backports.sh [short|long]

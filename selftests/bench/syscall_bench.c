@@ -4,8 +4,8 @@
  * do the same in all of them.
  *
  * With --transcript a seed chooses a long sequence of calls on pipes, eventfds,
- * sockets, timers and epoll descriptors; all that can be seen of them, results,
- * errors, events and data, goes into a sum for each family. The same seed has to give
+ * sockets and timers, epoll_wait() among them; all that can be seen of them,
+ * results, errors, events and data, goes into a sum for each family. The same seed has to give
  * the same sums in every arm.
  *
  * See bench_util.h for what a sample is and how arms are taken.
