@@ -11,6 +11,9 @@ from typing import NoReturn
 
 from . import console, errors
 
+# Before the words of a command: it is killed when we end, in whatever way that is, so that it does not work on unseen.
+WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
+
 
 def _terminated(*_: object) -> None:
     # a parent that ends may send it again; cleaning up must not be interrupted by the second one

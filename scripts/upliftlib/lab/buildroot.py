@@ -12,8 +12,10 @@ import pathlib
 import shutil
 import signal
 import subprocess
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, TextIO
 
-from ..base import console, errors, paths, targets
+from ..base import console, errors, paths, signals, targets
 from . import apt
 
 SUITE = "trixie"
@@ -81,32 +83,36 @@ exit $?
 """
 
 
-_propagation = None
+Word = str | os.PathLike[str]
+Bind = paths.Path | tuple[paths.Path, paths.Path]	# a path of the host, or that and its path inside
+
+_propagation: str | None = None
 
 
-def _unshare():
+def _unshare() -> list[str]:
     """The start of a command line that enters a mount namespace which no mount leaves."""
     global _propagation
     if _propagation is None:
-        if not _try(["unshare", "--mount", "true"]):
-            _propagation = "private"
-        else:
-            # In a chroot whose root is no mount point, propagation cannot be set. That is fine where mounts do not
-            # propagate anyway, which is tried: a mount made inside must not be seen here.
-            probe = paths.ensure(paths.BUILD / "root" / "probe")
-            said = _try(["unshare", "--mount", "--propagation", "unchanged", "mount", "-t", "tmpfs", "none", str(probe)])
-            if said:
-                raise errors.Problem(f"no mount namespace can be made here ({said}): the lab needs a machine, a virtual "
-                                  "machine, or a container that may mount")
-            if str(probe) in paths.mounted_below(probe):
-                _try(["umount", str(probe)])
-                raise errors.Problem("this is a chroot that shares its mounts with the system around it; there, before "
-                                  "entering: mount --bind DIR DIR && mount --make-private DIR")
-            _propagation = "unchanged"
+        _propagation = "private" if not _try(["unshare", "--mount", "true"]) else _unchanged()
     return ["unshare", "--mount", "--propagation", _propagation]
 
 
-def _try(argv):
+def _unchanged() -> str:
+    """The propagation of a chroot whose root is no mount point, where it cannot be set. That is fine where mounts do not
+    propagate anyway, which is tried: a mount made inside must not be seen here."""
+    probe = paths.ensure(paths.BUILD / "root" / "probe")
+    said = _try(["unshare", "--mount", "--propagation", "unchanged", "mount", "-t", "tmpfs", "none", str(probe)])
+    if said:
+        raise errors.Problem(f"no mount namespace can be made here ({said}): the lab needs a machine, a virtual "
+                             "machine, or a container that may mount")
+    if str(probe) in paths.mounted_below(probe):
+        _try(["umount", str(probe)])
+        raise errors.Problem("this is a chroot that shares its mounts with the system around it; there, before "
+                             "entering: mount --bind DIR DIR && mount --make-private DIR")
+    return "unchanged"
+
+
+def _try(argv: list[str]) -> str:
     """"" when a command of the host succeeds, else what it said."""
     try:
         result = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
@@ -116,31 +122,31 @@ def _try(argv):
     return "" if result.returncode == 0 else result.stderr.strip() or f"exit status {result.returncode}"
 
 
-def need_root():
+def need_root() -> None:
     """A Problem unless we are root: said before anything is downloaded."""
     if os.geteuid() != 0:
         raise errors.Problem("the lab must run as root (chroot and mounts in a private namespace): "
                           "try again as root, or with sudo", errors.USAGE)
 
 
-def _have():
+def _have() -> set[str]:
     try:
         return set((paths.ROOT / _MARK).read_text().split())
     except FileNotFoundError:
         return set()
 
 
-def ensure(*sets):
+def ensure(*sets: str) -> pathlib.Path:
     """The root's path, with these sets of packages in it: names of SETS; default: "run"."""
     need_root()
     paths.check()
-    want = set()
+    want: set[str] = set()
     for name in sets or ("run",):
         want.update(SETS[name])
     if want <= _have():
         return paths.ROOT
     with paths.lock("root"):
-        have = _have()		# somebody else may have done it while we waited
+        have = _have()		# another command may have done it while we waited
         if not have:
             bootstrap(paths.ROOT, sorted(want))
         elif not want <= have:
@@ -149,7 +155,7 @@ def ensure(*sets):
     return paths.ROOT
 
 
-def _sources():
+def _sources() -> list[str]:
     """Lines of the root's sources.list. Security updates if the mirror has them where we think."""
     lines = [apt.source_line(SUITE)]
     try:
@@ -160,7 +166,7 @@ def _sources():
     return lines
 
 
-def _tail(path, count=15):
+def _tail(path: paths.Path, count: int = 15) -> str:
     try:
         lines = pathlib.Path(path).read_text(errors="replace").splitlines()
     except OSError:
@@ -168,7 +174,7 @@ def _tail(path, count=15):
     return "\n".join("    " + line for line in lines[-count:])
 
 
-def bootstrap(root, packages, *, manuals=False):
+def bootstrap(root: pathlib.Path, packages: Collection[str], *, manuals: bool = False) -> None:
     """Make a Debian 13 in a directory; manuals: with /usr/share/man and doc, as an installed system has them."""
     log = paths.ensure(root.parent) / "mmdebstrap.log"
     options = root.parent / "apt.conf"
@@ -189,7 +195,7 @@ def bootstrap(root, packages, *, manuals=False):
                 paths.ensure(temp / name)
 
 
-def _install(packages):
+def _install(packages: Collection[str]) -> None:
     """More packages: downloaded by the host's apt (it knows proxies, certificates, passwords), installed inside."""
     root = paths.ROOT
     log = paths.BUILD / "root" / "install.log"
@@ -215,7 +221,7 @@ def _install(packages):
         run(["apt-get", "clean"], log=log)
 
 
-def _logged(argv, log, what, stdin=None, unshare=False):
+def _logged(argv: list[str], log: pathlib.Path, what: str, stdin: str | None = None, unshare: bool = False) -> None:
     """A command of the host, its output to a log file; a failure shows the log's end."""
     if not shutil.which(argv[0]):
         raise errors.Problem(f"no '{argv[0]}' here: run scripts/setup")
@@ -223,62 +229,73 @@ def _logged(argv, log, what, stdin=None, unshare=False):
         # what mmdebstrap mounts goes with it, even if it is killed
         argv = [*_unshare(), "--", *argv]
     with open(log, "w") as file:
+        process = subprocess.Popen([*signals.WITH_US, *argv], stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+                                   stdout=file, stderr=file, text=True, env=dict(os.environ, LC_ALL="C.UTF-8"))
         try:
-            process = subprocess.Popen(argv, stdin=subprocess.PIPE if stdin else subprocess.DEVNULL, stdout=file,
-                                       stderr=file, text=True, env=dict(os.environ, LC_ALL="C.UTF-8"))
-        except FileNotFoundError:
-            raise errors.Problem(f"no '{argv[0]}' here: run scripts/setup") from None
-        progress = console.Progress(what)
-        try:
-            if stdin:
-                # one that ended before it read has a status, and its reason in the log
-                with contextlib.suppress(BrokenPipeError), process.stdin:
-                    process.stdin.write(stdin)
-            while True:
-                try:
-                    code = process.wait(timeout=1)
-                    break
-                except subprocess.TimeoutExpired:
-                    progress.show(_tail(log, 1).strip()[:100])
+            code = _watched(process, log, what, stdin)
         except BaseException:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            _ended(process)
             raise
     if code:
         raise errors.Problem(f"{what} failed ({log}):\n{_tail(log)}")
 
 
-def command(argv, cwd=None, binds=(), env=None, root=None):
+def _watched(process: subprocess.Popen[str], log: pathlib.Path, what: str, stdin: str | None) -> int:
+    """A process's exit status; until then its last line is shown."""
+    progress = console.Progress(what)
+    if stdin and process.stdin:
+        # one that ended before it read has a status, and its reason in the log
+        with contextlib.suppress(BrokenPipeError), process.stdin:
+            process.stdin.write(stdin)
+    while True:
+        try:
+            return process.wait(timeout=1)
+        except subprocess.TimeoutExpired:
+            progress.show(_tail(log, 1).strip()[:100])
+
+
+def _ended(process: subprocess.Popen[str]) -> None:
+    """End a process, by force if it takes long."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(timeout=20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _pair(bind: Bind) -> list[str]:
+    """What _ENTER takes for a bind."""
+    source, target = (pathlib.Path(path) for path in (bind if isinstance(bind, tuple) else (bind, bind)))
+    source = source.absolute()
+    if not source.exists():
+        raise errors.Problem(f"cannot bind {source} into the build root: no such file")
+    if (source, target) == (paths.BUILD, paths.BUILD) and paths.TOP in paths.BUILD.parents:
+        return []	# the tree's bind has it already
+    return [str(source), str(target)]
+
+
+def command(argv: Sequence[Word], cwd: paths.Path | None = None, binds: Iterable[Bind] = (),
+            env: Mapping[str, str] | None = None, root: paths.Path | None = None) -> tuple[list[str], dict[str, str]]:
     """The host's command line and environment that run `argv` in the root, for those who need a Popen of their own.
 
     binds: host paths, seen under the same path inside, or (host path, path inside). The tree and build/ always are.
     root: another one than the build root.
     Killing the process kills everything that it started inside.
     """
-    pairs = []
-    for bind in (paths.TOP, paths.BUILD, *binds):
-        source, target = (bind, bind) if isinstance(bind, (str, pathlib.Path)) else bind
-        source = pathlib.Path(source).absolute()
-        target = pathlib.Path(target)
-        if not source.exists():
-            raise errors.Problem(f"cannot bind {source} into the build root: no such file")
-        if (source, target) == (paths.BUILD, paths.BUILD) and paths.TOP in paths.BUILD.parents:
-            continue	# the tree's bind has it already
-        pairs += [str(source), str(target)]
+    pairs = [word for bind in (paths.TOP, paths.BUILD, *binds) for word in _pair(bind)]
     # Not the caller's environment: MAKEFLAGS and friends would leak into the kernel's build.
     inside = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8",
               "TERM": os.environ.get("TERM", "dumb")}
     inside.update(env or {})
-    return (["setpriv", "--pdeathsig", "KILL", *_unshare(), "--pid", "--fork", "--kill-child", "--",
+    return ([*signals.WITH_US, *_unshare(), "--pid", "--fork", "--kill-child", "--",
              "/bin/sh", "-c", _ENTER, "enter", str(root or paths.ROOT), str(cwd or paths.TOP), *pairs, "--",
              *(str(word) for word in argv)], inside)
 
 
-def run(argv, cwd=None, binds=(), env=None, *, log=None, timeout=None, stdin=None, check=False):
+def run(argv: Sequence[Word], cwd: paths.Path | None = None, binds: Iterable[Bind] = (),
+        env: Mapping[str, str] | None = None, *, log: paths.Path | None = None, timeout: float | None = None,
+        stdin: TextIO | None = None, check: bool = False) -> int:
     """Run a command in the root; its exit status (124 when it ran past `timeout` seconds).
 
     Output goes to the terminal, or to the file `log`. check: a failure is a Problem.
@@ -291,12 +308,15 @@ def run(argv, cwd=None, binds=(), env=None, *, log=None, timeout=None, stdin=Non
     return result[0]
 
 
-def output(argv, cwd=None, binds=(), env=None, *, timeout=None, root=None) -> tuple[int, str]:
+def output(argv: Sequence[Word], cwd: paths.Path | None = None, binds: Iterable[Bind] = (),
+           env: Mapping[str, str] | None = None, *, timeout: float | None = None,
+           root: paths.Path | None = None) -> tuple[int, str]:
     """(exit status, stdout and stderr together) of a command in the root."""
     return _popen(argv, cwd, binds, env, timeout, root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
-def _popen(argv, cwd, binds, env, timeout, root=None, **streams):
+def _popen(argv: Sequence[Word], cwd: paths.Path | None, binds: Iterable[Bind], env: Mapping[str, str] | None,
+           timeout: float | None, root: paths.Path | None = None, **streams: Any) -> tuple[int, str]:
     line, environment = command(argv, cwd, binds, env, root)
     if streams.get("stdin") is None:
         streams["stdin"] = subprocess.DEVNULL

@@ -6,11 +6,14 @@ and this kernel does not know is said; one that it knows and did not take is an 
 there finds nothing.
 """
 
+import argparse
 import hashlib
 import os
 import pathlib
 import re
 import threading
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from ..base import console, errors, paths, targets
 from . import buildroot, fetch, kernels
@@ -23,7 +26,7 @@ KINDS = {
 DEBUG = paths.BUILD / "debug"
 
 
-def wanted(kind):
+def wanted(kind: str) -> dict[str, str]:
     """{symbol: value} of a kind's fragments."""
     values = {}
     for name in ("guest", kind):
@@ -34,7 +37,7 @@ def wanted(kind):
     return values
 
 
-def lacking(values, config, known):
+def lacking(values: Mapping[str, str], config: str, known: Collection[str]) -> tuple[list[str], list[str]]:
     """What of the wanted values a configuration has not: (symbols that the kernel does not know, lines about others)."""
     has = dict(re.findall(r"^(CONFIG_\w+)=(\S+)$", config, re.MULTILINE))
     unknown, bad = [], []
@@ -48,16 +51,16 @@ def lacking(values, config, known):
     return unknown, bad
 
 
-def known_symbols(tree):
+def known_symbols(tree: pathlib.Path) -> set[str]:
     """The names that a kernel tree's Kconfig files define."""
-    found = set()
+    found: set[str] = set()
     for path in pathlib.Path(tree).rglob("Kconfig*"):
         if path.is_file():
             found.update(re.findall(r"^\s*(?:menu)?config\s+(\w+)", path.read_text(errors="replace"), re.MULTILINE))
     return found
 
 
-def _configure(tree, obj, kind):
+def _configure(tree: pathlib.Path, obj: pathlib.Path, kind: str) -> None:
     values = wanted(kind)
     fragment = obj / "wanted.config"
     paths.write(fragment, "".join(f"{key}={value}\n" for key, value in values.items()))
@@ -72,12 +75,12 @@ def _configure(tree, obj, kind):
         console.note(f"not known to this kernel: {' '.join(unknown)}")
 
 
-def _make(tree, obj, goals, what):
+def _make(tree: pathlib.Path, obj: pathlib.Path, goals: list[str], what: str) -> None:
     """make, with the number of files compiled so far now and then."""
     log = obj / "build.log"
     over = threading.Event()
 
-    def beat():
+    def beat() -> None:
         while not over.wait(30):
             done = sum(1 for _ in open(log, errors="replace")) if log.exists() else 0
             console.note(f"{what}: {done} steps")
@@ -92,47 +95,69 @@ def _make(tree, obj, goals, what):
         thread.join()
 
 
-def build(name, kind):
+def half_made(obj: pathlib.Path) -> list[pathlib.Path]:
+    """What a build that was killed may have been writing, by make's own notes: they are written after it (or before the
+    object is worked on again; what was finished and looks so is only made once more)."""
+    found = []
+    for path in obj.rglob("*.[oa]"):
+        note = path.with_name(f".{path.name}.cmd")
+        if path.is_file() and (not note.exists() or note.stat().st_mtime_ns < path.stat().st_mtime_ns):
+            found.append(path)
+    return found
+
+
+def _begun(place: pathlib.Path, digest: str) -> None:
+    """An interrupted build goes on, but not one of another source: what it has left is of no use."""
+    note = place / "begun"
+    if not note.exists() or note.read_text() != digest:
+        paths.remove(place / "obj")
+        paths.write(note, digest)
+
+
+def _built(tree: pathlib.Path, place: pathlib.Path, what: str, kind: str) -> int:
+    """Build the kernel and its modules below a directory; the image's size."""
+    obj = paths.ensure(place / "obj")
+    for path in half_made(obj):
+        path.unlink()
+    _configure(tree, obj, kind)
+    _make(tree, obj, ["bzImage", "modules"], what)
+    paths.remove(place / "modules")
+    _make(tree, obj, [f"INSTALL_MOD_PATH={place / 'modules'}", "modules_install"], what)
+    return (obj / "arch/x86/boot/bzImage").stat().st_size
+
+
+def build(name: str, kind: str) -> kernels.Target:
     """The Target, built if it is not there: {name}-{kind}, with headers, modules and source."""
     stock = fetch.fetch(name, {*fetch.USUAL, "source"})
     if not stock.ksrc:
         raise errors.Skip(f"target {name}: no source")
-    tree = stock.ksrc.resolve()
-    place = paths.ensure(DEBUG / f"{name}-{kind}")
-    obj = paths.ensure(place / "obj")
+    tree, what = stock.ksrc.resolve(), f"{name}-{kind}"
+    place = paths.ensure(DEBUG / what)
+    obj, stamp = place / "obj", place / "stamp"
     text = "".join((CONFIG / f"{part}.config").read_text() for part in ("guest", kind))
     # what is built names the directories in which it was built
     digest = hashlib.sha256(f"{stock.version}\n{tree}\n{obj}\n{text}".encode()).hexdigest()
-    stamp = place / "stamp"
     buildroot.ensure("test")
-    with paths.lock(f"debug-{name}-{kind}"):
+    with paths.lock(f"debug-{what}"):
         if not stamp.exists() or stamp.read_text() != digest:
-            # an interrupted build goes on; of another source it would take half an object for a whole one
-            begun = place / "begun"
-            if not begun.exists() or begun.read_text() != digest:
-                paths.remove(obj)
-                paths.ensure(obj)
-                paths.write(begun, digest)
+            stamp.unlink(missing_ok=True)	# it is of what is built over now
+            _begun(place, digest)
             with console.doing(f"building {name}'s kernel with {KINDS[kind]}") as doing:
-                _configure(tree, obj, kind)
-                _make(tree, obj, ["bzImage", "modules"], f"{name}-{kind}")
-                paths.remove(place / "modules")
-                _make(tree, obj, [f"INSTALL_MOD_PATH={place / 'modules'}", "modules_install"], f"{name}-{kind}")
-                doing.result = f"{(obj / 'arch/x86/boot/bzImage').stat().st_size >> 20} MiB"
+                doing.result = f"{_built(tree, place, what, kind) >> 20} MiB"
             paths.write(stamp, digest)
     release = (obj / "include/config/kernel.release").read_text().strip()
-    return kernels.Target(name=f"{name}-{kind}", release=release, version=f"{stock.version} ({kind})",
+    return kernels.Target(name=what, release=release, version=f"{stock.version} ({kind})",
                           vmlinuz=obj / "arch/x86/boot/bzImage", moddir=place / "modules", kdir=obj, ksrc=tree,
                           config=obj / ".config", provenance=stock.provenance)
 
 
-def _debug(args):
+def _debug(args: argparse.Namespace) -> int:
     target = build(args.target, args.kind)
     print(f"--kernel {target.vmlinuz} --modules {target.moddir} --kdir {target.kdir} --ksrc {target.ksrc}")
     return errors.OK
 
 
-def register(commands):
+def register(commands: Any) -> None:
     """Add `uplift lab debug`."""
     parser = commands.add_parser("debug", help="build a target's kernel with checkers, from its source package",
                                  description="Build a target's kernel with what finds mistakes, from its source "

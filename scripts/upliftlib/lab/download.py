@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Iterable
 
-from ..base import console, errors, paths
+from ..base import console, errors, paths, signals
 from . import apt
 from .archive import File
 
@@ -104,7 +104,7 @@ class _Job:
         argv, environment = apt.download_command(file.uri, target, file.sha256)
         if self.stopped.is_set():
             return None
-        process = subprocess.Popen(argv, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        process = subprocess.Popen([*signals.WITH_US, *argv], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                    stderr=subprocess.STDOUT, text=True)
         self.processes[file] = process
         said = process.communicate()[0]

@@ -2,15 +2,16 @@
 """Build the modules for a target, in the build root, with the compiler that its kernel was built with.
 
 The sources are copied to build/modules/<release>/ (their times kept, so that a second build is a short one) and
-built there by the kernel's own build system with W=1. Any warning is an error, whoever utters it: compiler, modpost,
-objtool or make.
+built there by the kernel's own build system with W=1. Any warning of the compiler, modpost, objtool or make is an error.
 """
 
+import dataclasses
 import os
 import pathlib
 import re
 import shutil
 import subprocess
+from collections.abc import Collection, Iterable
 
 from ..base import builds, console, errors, paths, targets
 from . import buildroot, imagecheck, kernels
@@ -22,14 +23,15 @@ _BUILT = re.compile(r".*\.(?:o|ko|mod|mod\.c|cmd|d|a|tmp|order|pyc)$|.*_gen\.h$|
 
 # Said of any module that is built from a headers package without vmlinux (6.1); not of what was built.
 _HARMLESS = re.compile(r"Skipping BTF generation|warning: the compiler differs from the one used to build the kernel")
+_KEPT = (".sources", ".clang-format", builds.MARK)	# what cleaning leaves
 _WARNING = re.compile(r"\bwarning\b|\bWARNING\b|clock skew|\berror:", re.IGNORECASE)
 
 COMPILERS = tuple(sorted({spec.compiler for spec in targets.TABLE.values()}))	# in the build root
 
 
-def sources():
+def sources() -> list[pathlib.Path]:
     """The modules' sources, relative to the top."""
-    found = []
+    found: list[pathlib.Path] = []
     for part in PARTS:
         path = paths.TOP / part
         if path.is_file():
@@ -44,7 +46,7 @@ def sources():
     return found
 
 
-def sync(directory):
+def sync(directory: pathlib.Path) -> None:
     """Bring a copy of the sources up to date; what is no longer in the tree goes from the copy."""
     now = sources()
     listing = paths.ensure(directory) / ".sources"
@@ -60,22 +62,22 @@ def sync(directory):
             paths.ensure(copy.parent)
             shutil.copy2(source, copy)
     gone = set(before) - {str(path) for path in now}
-    for path in gone:
-        (directory / path).unlink(missing_ok=True)
+    for name in gone:
+        (directory / name).unlink(missing_ok=True)
     if gone:
         clean(directory)	# objects of a source that went would still be linked
     paths.write(listing, "\n".join(str(path) for path in now) + "\n")
 
 
-def clean(directory):
+def clean(directory: pathlib.Path) -> None:
     """Remove what was built, so that the next build compiles (and warns about) everything again."""
     for base, _, names in os.walk(directory):
         for name in names:
-            if _BUILT.fullmatch(name) and name not in (".sources", ".clang-format", builds.MARK):
+            if _BUILT.fullmatch(name) and name not in _KEPT:
                 pathlib.Path(base, name).unlink()
 
 
-def compiler(kdir):
+def compiler(kdir: paths.Path) -> str:
     """The compiler's name in the build root for the kernel at kdir; "" when the headers choose it themselves."""
     kdir = pathlib.Path(kdir)
     chosen = kdir / ".kernelvariables"		# Debian's headers
@@ -95,8 +97,8 @@ def compiler(kdir):
     return f"gcc-{version[1]}" if version and f"gcc-{version[1]}" in COMPILERS else targets.COMPILER
 
 
-def wanted_compiler(kdir: pathlib.Path) -> str:
-    """The compiler's name in the build root, whoever chooses it."""
+def wanted_compiler(kdir: paths.Path) -> str:
+    """The compiler's name in the build root, be it make's choice or ours."""
     name = compiler(kdir)
     if name:
         return name
@@ -127,7 +129,7 @@ def _binds(kdir: pathlib.Path) -> list[pathlib.Path]:
             and not any(path == base or base in path.parents for base in ours)]
 
 
-def release_of(kdir):
+def release_of(kdir: paths.Path) -> str:
     """The release that modules built in kdir are for."""
     # in this order: kernel.release of Debian's 6.1 headers has another name than the kernel
     for name in ("include/generated/utsrelease.h", "include/config/kernel.release"):
@@ -135,28 +137,100 @@ def release_of(kdir):
         if path.exists():
             match = re.search(r'"([^"]+)"|^(\S+)$', path.read_text(), re.MULTILINE)
             if match:
-                return match[1] or match[2]
+                return str(match[1] or match[2])
     raise errors.Problem(f"KDIR={kdir}: not a directory that modules can be built in "
                       "(no include/config/kernel.release): kernel headers, or a tree after `make modules_prepare`",
                       errors.USAGE)
 
 
-def btf_of(target):
+def btf_of(target: kernels.Target) -> pathlib.Path | None:
     """A file with the BTF of a Target's image, beside its headers; None if the image has none."""
+    assert target.vmlinuz
     path = paths.ensure(paths.TARGETS / target.name) / "btf"
     stamp = path.with_suffix(".of")
     image = target.vmlinuz.stat()
     now = f"{target.version} {image.st_size} {image.st_mtime_ns}\n"	# a kernel of one's own keeps its version
-    if not stamp.exists() or stamp.read_text() != now:
-        data = imagecheck.section_of(imagecheck.vmlinux_of(target.vmlinuz), ".BTF")
-        new = path.with_name(f".{path.name}.new")
-        new.write_bytes(data or b"")
-        new.rename(path)
-        paths.write(stamp, now)
+    with paths.lock(f"btf-{target.name}"):
+        if not stamp.exists() or stamp.read_text() != now:
+            new = path.with_suffix(".new")
+            new.write_bytes(imagecheck.section_of(imagecheck.vmlinux_of(target.vmlinuz), ".BTF") or b"")
+            new.replace(path)
+            paths.write(stamp, now)
     return path if path.stat().st_size else None
 
 
-def build(target, *, ksrc=None, btf=None, verbose=False, warnings="error"):
+@dataclasses.dataclass
+class _Build:
+    """One build of the modules."""
+    kdir: pathlib.Path
+    ksrc: pathlib.Path | None	# the kernel's source, which some modules' bodies are generated from
+    btf: pathlib.Path | None	# a file with its BTF, which that takes as well
+    verbose: bool
+    strict: bool		# a warning is an error
+
+    def __post_init__(self) -> None:
+        self.release = release_of(self.kdir)
+        self.directory = paths.MODULES / self.release
+
+    def run(self) -> dict[str, pathlib.Path]:
+        """{module name: path of its .ko}"""
+        words = make_words(self.kdir)
+        buildroot.ensure("run", wanted_compiler(self.kdir))
+        with paths.lock(f"modules-{self.release}"), builds.unbroken(self.directory):
+            sync(self.directory)
+            self.prepare()
+            with console.doing(f"building the modules for {self.release}"):
+                code, text = buildroot.output(self.command(words), cwd=self.directory, binds=self.binds())
+                self.judge(code, text)
+            return self.built()
+
+    def prepare(self) -> None:
+        """Remove objects of another KDIR of this release: its headers may be older than they are."""
+        stamp = self.directory / ".kdir"
+        if not stamp.exists() or stamp.read_text() != f"{self.kdir}\n":
+            clean(self.directory)
+            paths.write(stamp, f"{self.kdir}\n")
+
+    def command(self, words: list[str]) -> list[str]:
+        """make's."""
+        chosen = compiler(self.kdir)
+        more = {"CC": chosen, "KSRC": self.ksrc, "BTF": self.btf, "V": "1" if self.verbose else ""}
+        return ["make", *words, f"M={self.directory}", "W=1", f"-j{os.cpu_count() or 1}",
+                *(f"{name}={value}" for name, value in more.items() if value), "modules"]
+
+    def binds(self) -> list[pathlib.Path]:
+        """What has to be seen in the build root."""
+        return _binds(self.kdir) + [path for path in (self.ksrc, self.btf) if path and paths.BUILD not in path.parents]
+
+    def judge(self, code: int, text: str) -> None:
+        """A Problem with what make said, unless all is well."""
+        log = self.directory / "build.log"
+        paths.write(log, text)
+        if self.verbose:
+            console.note("make said:\n" + text.rstrip())
+        said = [line for line in text.splitlines() if _WARNING.search(line) and not _HARMLESS.search(line)]
+        if code:
+            raise errors.Problem(f"the modules do not build for {self.release} ({log}):\n"
+                                 + _indented((said or text.splitlines())[-25:]))
+        if said and self.strict:
+            clean(self.directory)	# or the next build would be silent about them
+            raise errors.Problem(f"{len(said)} warnings in building for {self.release}:\n" + _indented(said[:25]))
+
+    def built(self) -> dict[str, pathlib.Path]:
+        """What there is then."""
+        found = {path.stem.replace("-", "_"): path for path in sorted(self.directory.rglob("*.ko"))
+                 if path.parent.name != ".stripped"}
+        if not found:
+            raise errors.Problem(f"the build for {self.release} made no module ({self.directory}/build.log)")
+        return found
+
+
+def _indented(lines: Iterable[str]) -> str:
+    return "\n".join("    " + line for line in lines)
+
+
+def build(target: kernels.Target | paths.Path, *, ksrc: paths.Path | None = None, btf: paths.Path | None = None,
+          verbose: bool = False, warnings: str = "error") -> dict[str, pathlib.Path]:
     """{module name: path of its .ko}, built for a Target or for the kernel whose build directory is given.
 
     ksrc: its source, which some modules' bodies are generated from; btf: a file with its BTF, which that takes as well.
@@ -165,57 +239,26 @@ def build(target, *, ksrc=None, btf=None, verbose=False, warnings="error"):
     if isinstance(target, kernels.Target):
         if not target.kdir:
             raise errors.Problem(f"{target.name}: no headers of {target.release} to build modules with (KDIR=...)",
-                              errors.USAGE)
+                                 errors.USAGE)
         kdir, ksrc = target.kdir, ksrc or target.ksrc
         btf = btf or (btf_of(target) if ksrc and target.vmlinuz else None)
     else:
         kdir = pathlib.Path(target).resolve()
-    ksrc, btf = (pathlib.Path(path).resolve() if path else None for path in (ksrc, btf))
-    release = release_of(kdir)
-    buildroot.ensure("run", wanted_compiler(kdir))
-    directory = paths.MODULES / release
-    with paths.lock(f"modules-{release}"), builds.unbroken(directory):
-        sync(directory)
-        stamp = directory / ".kdir"
-        if not stamp.exists() or stamp.read_text() != f"{kdir}\n":
-            clean(directory)	# another KDIR of the same release: its headers may be older than our objects
-            paths.write(stamp, f"{kdir}\n")
-        argv = ["make", *make_words(kdir), f"M={directory}", "W=1", f"-j{os.cpu_count() or 1}"]
-        argv += [f"CC={compiler(kdir)}"] if compiler(kdir) else []
-        argv += [f"KSRC={ksrc}"] if ksrc else []
-        argv += [f"BTF={btf}"] if btf else []
-        argv += ["V=1"] if verbose else []
-        binds = _binds(kdir) + [path for path in (ksrc, btf) if path and paths.BUILD not in path.parents]
-        with console.doing(f"building the modules for {release}"):
-            code, text = buildroot.output([*argv, "modules"], cwd=directory, binds=binds)
-            paths.write(directory / "build.log", text)
-            if verbose:
-                console.note("make said:\n" + text.rstrip())
-            said = [line for line in text.splitlines() if _WARNING.search(line) and not _HARMLESS.search(line)]
-            if code:
-                tail = "\n".join("    " + line for line in (said or text.splitlines())[-25:])
-                raise errors.Problem(f"the modules do not build for {release} ({directory}/build.log):\n{tail}")
-            if said and warnings == "error":
-                clean(directory)	# or the next build would be silent about them
-                tail = "\n".join("    " + line for line in said[:25])
-                raise errors.Problem(f"{len(said)} warnings in building for {release}:\n{tail}")
-        found = {path.stem.replace("-", "_"): path for path in sorted(directory.rglob("*.ko"))
-                 if path.parent.name != ".stripped"}
-        if not found:
-            raise errors.Problem(f"the build for {release} made no module ({directory}/build.log)")
-    return found
+    source, types = (pathlib.Path(path).resolve() if path else None for path in (ksrc, btf))
+    return _Build(kdir, source, types, verbose, warnings == "error").run()
 
 
-def stripped(kos):
-    """Copies of modules without what debuggers read, a tenth of the size, for who loads them again and again."""
-    copies = []
-    for ko in kos:
-        copy = paths.ensure(ko.parent / ".stripped") / ko.name
-        if not copy.exists() or copy.stat().st_mtime < ko.stat().st_mtime:
-            new = copy.with_name(f".{copy.name}.{os.getpid()}")		# another uplift may strip it at the same time
-            code, text = buildroot.output(["strip", "--strip-debug", "-o", new, ko])
-            if code:
-                raise errors.Problem(f"strip {ko.name}: {text.strip()}")
-            new.rename(copy)
-        copies.append(copy)
-    return copies
+def stripped(kos: Collection[pathlib.Path]) -> list[pathlib.Path]:
+    """Copies of modules without what debuggers read, a tenth of the size, for those that are loaded again and again."""
+    return [_stripped(ko) for ko in kos]
+
+
+def _stripped(ko: pathlib.Path) -> pathlib.Path:
+    copy = paths.ensure(ko.parent / ".stripped") / ko.name
+    if not copy.exists() or copy.stat().st_mtime < ko.stat().st_mtime:
+        new = copy.with_suffix(f".{os.getpid()}")
+        code, text = buildroot.output(["strip", "--strip-debug", "-o", new, ko])
+        if code:
+            raise errors.Problem(f"strip {ko.name}: {text.strip()}")
+        new.replace(copy)
+    return copy

@@ -8,10 +8,11 @@ nothing that looks finished.
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import tempfile
 
-from ..base import errors, paths
+from ..base import errors, paths, signals
 from .archive import File
 
 _TAR = ["tar", "-x", "--no-same-owner"]
@@ -26,8 +27,6 @@ def pipe(what: str, *commands: list[str]) -> None:
         # last to first: the last one ends the others; their few words fit a pipe
         words = [process.stderr.read() for process in reversed(processes) if process.stderr]
         codes = [process.wait() for process in processes]
-    except FileNotFoundError as error:
-        raise errors.Problem(f"no '{error.filename}' here: run scripts/setup") from None
     except BaseException:
         for process in processes:
             process.kill()
@@ -40,7 +39,9 @@ def pipe(what: str, *commands: list[str]) -> None:
 def _started(argv: list[str], before: "subprocess.Popen[bytes] | None", last: bool) -> "subprocess.Popen[bytes]":
     """A member of a pipeline, which reads what the one before it writes."""
     source = before.stdout if before else None
-    process = subprocess.Popen(argv, stdin=source or subprocess.DEVNULL, stdout=None if last else subprocess.PIPE,
+    if not shutil.which(argv[0]):
+        raise errors.Problem(f"no '{argv[0]}' here: run scripts/setup")
+    process = subprocess.Popen([*signals.WITH_US, *argv], stdin=source or subprocess.DEVNULL, stdout=None if last else subprocess.PIPE,
                                stderr=subprocess.PIPE, env=dict(os.environ, LC_ALL="C.UTF-8"))
     if source:
         source.close()	# or the one before would not learn that its reader has ended
