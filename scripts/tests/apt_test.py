@@ -85,5 +85,17 @@ class Indexes(unittest.TestCase):
             {"Package": "linux-doc", "Version": "1"}])
 
 
+class Downloads(unittest.TestCase):
+    def test_gone(self):
+        """As apt-helper says it of a mirror by HTTP, and of one that is a directory."""
+        for said in ("E: Failed to fetch http://m.example/x.deb  404  Not Found [IP: 192.0.2.1 80]",
+                     "E: Failed to fetch http://m.example/x.deb  410  Gone",
+                     "E: Failed to fetch file:/srv/x.deb  File not found - /srv/x.deb (2: No such file or directory)"):
+            self.assertTrue(apt.is_gone(said), said)
+        for said in ("E: Failed to fetch http://m.example/x_6.1.404.deb  503  Service Unavailable", "E: Connection timed out",
+                     ""):
+            self.assertFalse(apt.is_gone(said), said)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -7,6 +7,7 @@ import lzma
 import os
 import pathlib
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -16,8 +17,8 @@ from unittest import mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from upliftlib.base import console, errors, paths	# noqa: E402
-from upliftlib.lab import apt, archive, download, fetch, imagecheck, kmod, unpack	# noqa: E402
+from upliftlib.base import console, errors, paths, targets	# noqa: E402
+from upliftlib.lab import apt, archive, download, fetch, imagecheck, kmod, pool, unpack	# noqa: E402
 
 
 def elf(name, content):
@@ -154,6 +155,148 @@ class Download(unittest.TestCase):
         for wrong in (b"another one..", b"the right", b"the right one and more", b""):
             with self.assertRaisesRegex(errors.Problem, r"p_1\.deb has not the SHA256 .*\(an index\)"):
                 self.download(wrong)
+
+
+class Unlisted(unittest.TestCase):
+    """Files of the pool of which no index tells a sum."""
+
+    def setUp(self):
+        top = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        for name, path in (("BUILD", top), ("CACHE", top / "cache"), ("TARGETS", top / "targets"), ("SRC", top / "src")):
+            self.enterContext(mock.patch.object(paths, name, path))
+        self.enterContext(mock.patch.object(apt, "download_command", self.command))
+        self.has = {}
+
+    def command(self, uri, path, digest):
+        """A mirror that has these files only."""
+        self.assertEqual(digest, "")
+        text = self.has.get(uri.rsplit("/", 1)[1].partition("_")[0])
+        return ["sh", "-c", f"printf %s {text} >{path}" if text else "echo 'E: Failed to fetch it  404  Not Found'; exit 100"], None
+
+    def file(self, package):
+        return archive.File(package, "9.1.3-1", f"http://m.example/pool/main/l/linux/{package}_9.1.3-1_all.deb", 0, "", pool.ORIGIN)
+
+    def plan(self):
+        spec = targets.spec("9.1.3")
+        source = [self.file("linux-source-9.1")]
+        return archive.Plan(spec, "9.1.3-amd64", "9.1.3-1", {
+            "image": [], "modules": [], "headers": [self.file("linux-headers-9.1.3-amd64")], "source": source, "slice": source})
+
+    def test_cannot_change_unseen(self):
+        """What came first is what it has to be from then on."""
+        file = self.file("x")
+        self.has["x"] = "first"
+        download.download([file])
+        self.assertEqual(file.path.read_text(), "first")
+        self.assertEqual(download.described(file)["sha256"], hashlib.sha256(b"first").hexdigest())
+        download.download([file])
+        self.has["x"] = "other"
+        file.path.write_text("spoilt")
+        with self.assertRaisesRegex(errors.Problem, "x_.* has not the SHA256 that it must have .it had another before"):
+            download.download([file])
+        self.assertFalse(file.path.exists())
+        self.has["x"] = "first"
+        download.download([file])
+        self.assertEqual(file.path.read_text(), "first")
+
+    def test_listed_before(self):
+        """An index vouched for it when it came."""
+        file = self.file("x")
+        paths.ensure(paths.CACHE)
+        file.path.write_text("verified")
+        download.download([file])
+        self.assertEqual(file.path.read_text(), "verified")
+
+    def test_no_source_in_the_pool(self):
+        """Without it the changes are built that are not generated from it."""
+        self.has["linux-headers-9.1.3-amd64"] = "headers"
+        now = self.plan()
+        self.assertEqual(fetch._download(now, {"headers", "slice"}), {"headers"})
+        with self.assertRaisesRegex(errors.Skip, "target 9.1.3 .*linux-source-9.1_9.1.3-1_all.deb is in no index, and not in"):
+            fetch._download(self.plan(), {"headers", "source"})
+
+    def test_no_headers_in_the_pool(self):
+        index = {"packages": [{"Package": f"linux-image-{version}-amd64", "Version": f"{version}-1", "Filename": "x",
+                               "Size": "20000000", "SHA256": "0"} for version in ("9.1.2", "9.1.3", "9.1.5")]}
+        with mock.patch.object(archive.nearest, "__defaults__", (lambda suite: index, lambda suite: "")), \
+                self.assertRaisesRegex(errors.Skip, r"9\.1\.3 \(9\.1\.3-1\) cannot be had: linux-headers-9\.1\.3-amd64_.* is in no "
+                                                    r"index.*; the versions nearest to it: 9\.1\.2 9\.1\.5$"):
+            fetch._download(self.plan(), {"headers"})
+
+
+class ByHand(unittest.TestCase):
+    """Headers that were unpacked by hand: make said 'No rule to make target /usr/src/...-common/Makefile'."""
+
+    BASE, RELEASE = "9.1.3+deb99", "9.1.3+deb99-amd64"
+
+    def setUp(self):
+        self.top = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory())).resolve()
+        self.kdir = self.unpacked(self.top, "headers", "common", "kbuild")
+
+    def unpacked(self, top, *packages, output=True):
+        """The KDIR that has what these packages of Debian's hold."""
+        source, kbuild = paths.ensure(top / "usr/src"), top / f"usr/lib/linux-kbuild-{self.BASE}"
+        kdir, common = source / f"linux-headers-{self.RELEASE}", source / f"linux-headers-{self.BASE}-common"
+        for name, directory in (("headers", kdir), ("common", common)):
+            if name in packages:
+                for link in ("scripts", "tools"):
+                    (paths.ensure(directory) / link).symlink_to(f"../../lib/{kbuild.name}/{link}")
+        if "headers" in packages:
+            (kdir / "Makefile").write_text((f"KBUILD_OUTPUT=/usr/src/{kdir.name}\n" if output else "")
+                                           + f"include /usr/src/{common.name}/Makefile\n")
+        if "common" in packages:	# as the kernel's own takes O=
+            (common / "Makefile").write_text("modules:\n\t@echo $(CURDIR) $(O) $(M)\n")
+        if "kbuild" in packages:
+            for link in ("scripts", "tools"):
+                paths.ensure(kbuild / link)
+        return kdir
+
+    def refused(self, kdir):
+        with self.assertRaises(errors.Problem) as caught:
+            kmod.make_words(kdir)
+        self.assertEqual(caught.exception.code, errors.USAGE)
+        return str(caught.exception)
+
+    def test_all_in_one_place(self):
+        for output in (True, False):	# before and after 6.13
+            (self.kdir / "Makefile").unlink()
+            shutil.rmtree(self.top / "usr")
+            kdir = self.unpacked(self.top, "headers", "common", "kbuild", output=output)
+            words = kmod.make_words(kdir)
+            said = subprocess.run(["make", "-s", "--no-print-directory", *words, "M=/m", "modules"], text=True, check=True,
+                                  stdout=subprocess.PIPE).stdout.split()
+            self.assertEqual(said, [str(kdir.with_name(f"linux-headers-{self.BASE}-common")), str(kdir), "/m"])
+
+    def test_what_the_build_root_has_to_show(self):
+        found = kmod._binds(self.kdir)
+        self.assertLessEqual({self.kdir, self.kdir.with_name(f"linux-headers-{self.BASE}-common"),
+                              self.top / f"usr/lib/linux-kbuild-{self.BASE}"}, set(found))
+
+    def test_a_package_is_missing(self):
+        for packages, missing in ((("headers",), f"linux-headers-{self.BASE}-common"),
+                                  (("headers", "common"), f"linux-kbuild-{self.BASE}"),
+                                  (("headers", "kbuild"), f"linux-headers-{self.BASE}-common")):
+            with self.subTest(packages):
+                top = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory())).resolve()
+                said = self.refused(self.unpacked(top, *packages))
+                self.assertIn(f"{missing} is missing: unpack it into the same directory, dpkg-deb -x {missing}_*.deb {top}", said)
+                self.assertNotIn("\n", said)
+
+    def test_make_modules_says_the_same(self):
+        (self.top / f"usr/lib/linux-kbuild-{self.BASE}").rename(self.top / "elsewhere")
+        result = subprocess.run(["make", "-C", paths.TOP, "modules", f"KDIR={self.kdir}"], text=True, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE)
+        self.assertEqual(result.returncode, errors.USAGE)
+        self.assertIn(self.refused(self.kdir), result.stderr)
+
+    def test_others_are_taken_as_they_are(self):
+        """A build directory of one's own, headers that lie where they belong, and those that we made relocatable."""
+        for text in ("all:\n", "include $(realpath x)/../common/Makefile\n", f"include {self.top}/common/Makefile\n"):
+            kdir = paths.ensure(self.top / "own")
+            (kdir / "Makefile").write_text(text)
+            (paths.ensure(self.top / "common") / "Makefile").touch()
+            self.assertEqual(kmod.make_words(kdir), ["-C", str(kdir)])
+        self.assertIn("no kernel headers there", self.refused(self.top))
 
 
 class Slice(unittest.TestCase):

@@ -3,7 +3,6 @@
 
 import hashlib
 import io
-import itertools
 import os
 import pathlib
 import shutil
@@ -20,7 +19,7 @@ from unittest import mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from upliftlib.base import errors, paths, targets	# noqa: E402
+from upliftlib.base import paths, targets	# noqa: E402
 from upliftlib.lab import apt, archive, buildroot, debugkernel, download, fetch, imagecheck, kernels, kmod, unpack	# noqa: E402
 
 SPEC = targets.Spec("9.1", ("sid",), r"9\.1\.\d+-amd64", "a kernel that there is not")
@@ -144,16 +143,14 @@ class Fetching(unittest.TestCase):
 
     def child(self, kill_at: int) -> None:
         """Fetch; write how many moments there were."""
-        count = itertools.count(1)
+        moment = 0
 
         def watch(event: str, _: object) -> None:
             nonlocal moment
-            if event in MOMENTS:
-                moment = next(count)
-                if moment == kill_at:
-                    os.kill(os.getpid(), signal.SIGKILL)
+            moment += event in MOMENTS
+            if event in MOMENTS and moment == kill_at:
+                os.kill(os.getpid(), signal.SIGKILL)
 
-        moment = 0
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         if kill_at >= 0:
             sys.addaudithook(watch)

@@ -15,7 +15,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 import kunit	# noqa: E402
 from upliftlib.base import errors	# noqa: E402
-from upliftlib.lab import apt, buildroot	# noqa: E402
+from upliftlib.lab import apt, archive, buildroot	# noqa: E402
 
 WRONG = (
     ("evaluate", "--kernel", "/nonexistent", "--modules", "/nonexistent"),
@@ -64,6 +64,18 @@ class Order(unittest.TestCase):
         for words in WRONG:
             with self.subTest(words):
                 self.assertEqual(self.said(words).code, errors.USAGE)
+
+    def test_a_version_that_debian_lacks(self):
+        """Only indexes are read for it."""
+        listed = {"Package": "linux-image-9.1.3-amd64", "Version": "9.1.3-1", "Filename": "pool/x", "Size": "20000000",
+                  "SHA256": "0"}
+        with mock.patch.object(archive.plan, "__defaults__", (lambda suite: {"packages": [listed]}, lambda suite: "")):
+            for words in (("evaluate", "9.0.77"), ("run", "9.0.77", "--", "true"),
+                          ("live", "9.0.77", "--", "probe")):
+                with self.subTest(words):
+                    problem = self.said(words)
+                    self.assertEqual(problem.code, errors.SKIP)
+                    self.assertRegex(str(problem), "9.0.77 is in none of the suites .* nearest to it: 9.1.3$")
 
     def test_not_root(self):
         """110 MB were there before it said that it must be root, or it said something else."""

@@ -64,15 +64,15 @@ class Table(unittest.TestCase):
     def test_pins(self):
         for spec in targets.TABLE.values():
             self.assertEqual(bool(spec.pool), bool(spec.version))
-            for name, pool in spec.pool.items():
-                self.assertRegex(pool.sha256, r"^[0-9a-f]{64}$")
-                self.assertGreater(pool.size, 1000)
-                self.assertEqual(pool.path.rsplit("/", 1)[1].split("_")[:2], [name, spec.version])
+            for name, file in spec.pool.items():
+                self.assertRegex(file.sha256, r"^[0-9a-f]{64}$")
+                self.assertGreater(file.size, 1000)
+                self.assertEqual(file.path.rsplit("/", 1)[1].split("_")[:2], [name, spec.version])
             self.assertTrue(not spec.pool or f"linux-source-{spec.name}" in spec.pool)
-            for name, pool in spec.pool.items():	# only the signed image is of another source package
+            for name, file in spec.pool.items():	# only the signed image is of another source package
                 source = "linux-signed-amd64" if re.match(r"linux-(image|binary)-(?!unsigned)", name) else "linux"
-                self.assertEqual(pool.path.rsplit("/", 1)[0], f"pool/main/l/{source}")
-            self.assertEqual(len({pool.sha256 for pool in spec.pool.values()}), len(spec.pool))
+                self.assertEqual(file.path.rsplit("/", 1)[0], f"pool/main/l/{source}")
+            self.assertEqual(len({file.sha256 for file in spec.pool.values()}), len(spec.pool))
 
     def test_variants_are_taken_when_named(self):
         for name, spec in targets.VARIANTS.items():
@@ -175,6 +175,15 @@ class Derived(unittest.TestCase):
                               stdout=subprocess.PIPE).stdout
         self.assertIn(f"Targets: {' '.join(targets.TABLE)}.", said)
         self.assertIn(f"another than the default, {targets.use('run')[0]}", said)
+
+    def test_make_takes_one(self):
+        """`make run TARGETS=6.12` evaluated the default, in silence."""
+        for goal in ("run", "kunit"):
+            result = subprocess.run(["make", "-C", TOP, goal, "TARGETS=6.12 7.1"], text=True, stdout=subprocess.PIPE,
+                                    stderr=subprocess.PIPE)
+            self.assertEqual(result.returncode, errors.USAGE)
+            self.assertIn(f"make {goal} takes one kernel: make {goal} TARGET=6.12\n", result.stderr)
+            self.assertEqual(result.stdout.strip().count("\n"), 1)	# make's two lines about the directory
 
     def test_nothing_else_names_them(self):
         """The commands' help and defaults come of the table: no code has a target's name in quotes."""

@@ -294,4 +294,4 @@ def download_command(uri: str, path: pathlib.Path, sha256: str) -> tuple[list[st
 
 def is_gone(said: str) -> bool:
     """Does apt say of a file that the mirror does not have it?"""
-    return bool(re.search(r"\b(404|410)\b|File not found", said))
+    return bool(re.search(r"(?<!\S)(404|410)(?!\S)|File not found", said))
