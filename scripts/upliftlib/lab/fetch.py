@@ -2,8 +2,8 @@
 """Get a target: download, verify, unpack. Nothing is installed; the host's packages are not touched.
 
 archive.py knows where the files are, download.py brings them, unpack.py unpacks them, and imagecheck.py holds the
-headers against the signed image. info.json in the target's directory says what is there: it is written last and removed
-first, so that an interruption leaves nothing that is taken for finished.
+headers against the signed image. info.json in the target's directory says what is there: it is written last, and the
+directory loses its name before anything in it is removed, so that an interruption leaves nothing that is taken for finished.
 """
 
 import json
