@@ -20,7 +20,7 @@ from ..generator.modulecode import ModuleCode, read_exporters
 from ..generator.objectbody import Exports, read_exports
 from ..generator.objects import Refused
 from ..kernel import elf
-from . import buildroot, fetch, guest, kernels, kmod
+from . import buildroot, guest, imagecheck, kernels, kmod
 
 # One section for each object (the code stays as it is), and the types for a look at layouts.
 _FLAGS = "-fdata-sections -gbtf -Wno-error"
@@ -57,7 +57,7 @@ class KernelCode:
         now = f"{self.target.version} {stat.st_size} {stat.st_mtime_ns}\n"
         with paths.lock(f"try-{self.release}"):
             if not stamp.exists() or stamp.read_text() != now:
-                image.write_bytes(fetch.vmlinux_of(self.target.vmlinuz))
+                image.write_bytes(imagecheck.vmlinux_of(self.target.vmlinuz))
                 with console.doing(f"asking a guest of {self.target.name} for its symbols"):
                     result = guest.boot(self.target, _SYMBOLS, append="nokaslr", name=f"{self.target.name}-symbols",
                                         quiet=True)
@@ -164,7 +164,7 @@ class KernelCode:
         names = " ".join(f"-fmacro-prefix-map={path}/=" for path in self._sources())
         names += " " + " ".join(f"-fmacro-prefix-map={pathlib.Path(path).relative_to(directory)}={path}" for path in files)
         cc = kmod.compiler(self.kdir)
-        argv = ["make", "-C", self.kdir, f"M={root / directory}", "-k", f"-j{os.cpu_count() or 1}",
+        argv = ["make", *kmod.make_words(self.kdir), f"M={root / directory}", "-k", f"-j{os.cpu_count() or 1}",
                 f"KCFLAGS={_FLAGS} {names}", *([f"CC={cc}"] if cc else [])]
         if includes:
             argv.append("NOSTDINC_FLAGS=-nostdinc " + " ".join(f"-I{root / path}" for path in _INCLUDES))
@@ -236,7 +236,7 @@ class KernelCode:
 
     def _modules(self, directory: pathlib.Path, words: list[str]) -> None:
         cc = kmod.compiler(self.kdir)
-        argv = ["make", "-C", self.kdir, f"M={directory}", f"-j{os.cpu_count() or 1}", *words,
+        argv = ["make", *kmod.make_words(self.kdir), f"M={directory}", f"-j{os.cpu_count() or 1}", *words,
                 *([f"CC={cc}"] if cc else []), "modules"]
         binds = [path for path in kmod._binds(self.kdir) if paths.BUILD not in path.parents]
         code, text = buildroot.output(argv, cwd=directory, binds=binds)
