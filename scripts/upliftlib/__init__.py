@@ -8,5 +8,6 @@
     host	probe, doctor, bench: the machine that it runs on
     inspector	caches, and which process runs where
     scheduler	`uplift sched`
+    layout	`uplift layout`: structs, byte by byte
     lab		stock kernels, a tool chain, and guests to run them in
 """

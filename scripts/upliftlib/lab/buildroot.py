@@ -38,6 +38,9 @@ SCHED = ["clang", "llvm", "bpftool", "libbpf-dev", "libelf-dev", "zlib1g-dev", "
 # Workloads that users know, beside fio; sed and ls, which are linked with libselinux, any Debian has.
 LOADS = ["linux-perf", "rt-tests"]
 
+# The compilers that layout.h supports.
+LAYOUT = ["gcc-12", "gcc-13", "gcc-14", "clang"]
+
 # Secure Boot in a guest.
 EFI = ["ovmf", "python3-virt-firmware", "openssl"]
 
@@ -49,7 +52,7 @@ TEST = RUN + sum(COMPILERS.values(), []) + IO + """
     """.split()
 
 SETS = COMPILERS | {"run": RUN, "io": RUN + IO, "loads": RUN + IO + LOADS, "efi": RUN + EFI, "sched": RUN + SCHED,
-        "test": TEST}
+        "layout": RUN + LAYOUT, "test": TEST}
 SETS["all"] = sorted(set().union(*SETS.values()))	# what `make test` takes in all
 
 _MARK = "etc/uplift-packages"

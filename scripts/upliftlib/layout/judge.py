@@ -49,7 +49,7 @@ class Verdict:
     size: int
     from_bytes: bool
     into_bytes: bool
-    unaligned: str	# yes; likely: unless declared __aligned, which BTF does not keep; no
+    unaligned: str	# yes; likely: unless declared __aligned, which BTF does not keep; unknown: padded as if it were; no
     order: str		# big, little, native, bytes (nothing is wider than one), mixed
     faults: tuple[Fault, ...]
 
@@ -59,7 +59,7 @@ class _Facts:
     """What of a type is needed to judge those that have it as a member."""
     from_bytes: bool
     into_bytes: bool
-    align: int			# as its members have it
+    align: int			# at most, if nothing is declared __aligned
     orders: frozenset[str]	# of fields wider than a byte
 
 
@@ -122,10 +122,21 @@ class Judge:
             # of one bit, both values are good
             return "" if bits == 1 else "bool"
         if kind in (Kind.ENUM, Kind.ENUM64):
-            width = bits or 8 * types.size(index)
-            good = {value & (1 << width) - 1 for value in types.enumerators(index).values()}
-            return "" if width < 17 and len(good) == 1 << width else "bit-field" if bits else "enum"
+            return "" if self._all_numbers(index, bits or 8 * types.size(index)) else "bit-field" if bits else "enum"
         return "float" if kind == Kind.FLOAT and types.size(index) > 8 else ""
+
+    def _all_numbers(self, index: int, width: int) -> bool:
+        """Does an enum of so many bits have a name for every number?"""
+        if width > 16:
+            return False
+        sign = 1 << 8 * self.types.size(index) - 1
+        values = set(self.types.enumerators(index).values())
+        negative = {(value ^ sign) - sign for value in values}
+        signed = self.types.is_signed(index)
+        # before pahole 1.24 nothing told which it is
+        doubtful = not signed and any(value & sign for value in values)
+        return (signed or values >= set(range(1 << width))) and \
+            (not (signed or doubtful) or negative >= set(range(-(1 << width - 1), 1 << width - 1)))
 
     def _member(self, member: Member) -> _Facts:
         if not member.bits:
@@ -147,12 +158,9 @@ class Judge:
                       self._align(index, members), orders)
 
     def _align(self, index: int, members: list[tuple[Member, _Facts]]) -> int:
-        """What its members ask for; 1 where one lies so that it can only be packed."""
-        most = max((fact.align for _, fact in members), default=1)
-        for member, fact in members:
-            if not member.bits and member.bit // 8 % fact.align:
-                return 1
-        return 1 if self.types.size(index) % most else most
+        """At most this, where nothing is declared __aligned: what its members ask for, and where they lie allows."""
+        most = max((fact.align if member.bits else min(fact.align, _power(member.bit // 8)) for member, fact in members), default=1)
+        return min(most, _power(self.types.size(index)))
 
     def _unknown(self, index: int) -> bool:
         """Bytes and no member: what is left of a kernel's type in a module's .BTF.base; or not a member has a name."""
@@ -262,12 +270,14 @@ class Judge:
         return "bytes" if not orders else next(iter(orders)) if len(orders) == 1 else "mixed"
 
     def unaligned(self, index: int) -> str:
-        """yes, likely or no."""
+        """yes, likely, unknown or no."""
         size, facts = self.types.size(index), self._of(index)
         if size % 2:
             return "yes"
         padded = facts.align == 1 and any(rule != "union" and not bits % 8 for rule, _, _, bits in self._gaps(index))
-        return "likely" if size and facts.align == 1 and not padded else "no"
+        if facts.align > 1 or not size:
+            return "no"
+        return "unknown" if padded else "likely"
 
     def verdict_of(self, index: int, name: str, faults: bool = True) -> Verdict:
         """The word on a type by number."""
@@ -321,6 +331,11 @@ def named_order(names: tuple[str, ...]) -> str:
         if name in _CHECKSUMS:
             return "any"
     return ""
+
+
+def _power(number: int) -> int:
+    """The largest power of two that divides a number; of 0, any."""
+    return number & -number or 1 << 30
 
 
 _VALUES = {"pointer": "pointer: bytes are no address", "bool": "bool: only 0 and 1 are values",

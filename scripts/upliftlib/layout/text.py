@@ -35,7 +35,8 @@ def struct(judge: Judge, index: int, verdict: Verdict) -> str:
 
 
 def _word(verdict: Verdict) -> str:
-    unaligned = {"yes": "yes", "likely": "yes, if not declared __aligned, which BTF does not keep", "no": "no"}[verdict.unaligned]
+    unaligned = {"yes": "yes", "likely": "yes, if not declared __aligned, which BTF does not keep",
+                 "unknown": "BTF does not tell: it has padding as if declared __aligned", "no": "no, if not declared __packed"}[verdict.unaligned]
     return (f"from bytes: {_yes(verdict.from_bytes)}; into bytes: {_yes(verdict.into_bytes)}; unaligned: {unaligned}; "
             f"byte order: {verdict.order}")
 
