@@ -124,8 +124,6 @@ enum __layout_u64 { __LAYOUT_U64_MAX = 18446744073709551615ULL };
 				 !__layout_number(x) && !__layout_bool(x))
 /* An array's element; anything else itself. */
 #define __layout_element(x)	(*__builtin_choose_expr(__layout_array(x), (x), &(x)))
-/* Of an array of up to two dimensions. */
-#define __layout_leaf(x)	__layout_element(__layout_element(x))
 
 #define __layout_member(T, m)	(((T *)0)->m)
 
@@ -210,6 +208,21 @@ enum __layout_u64 { __LAYOUT_U64_MAX = 18446744073709551615ULL };
 #define __layout_union_union		~, 1,
 #define __layout_is_union(T)		__layout_pick(__layout_union_##T, 0, ~)
 
+/*
+ * Three types for a member: its own, the element's of an array, and the
+ * element's of that. A bit-field has none: the compiler says so, once.
+ */
+#define __layout_type(n, T, m)								\
+	__layout_paste(__layout_paste(__layout_marker(__layout_type##n##_, T), __), m)
+#define __layout_types(T, m)								\
+	typedef __typeof__(__layout_member(T, m)) __layout_type(0, T, m);		\
+	typedef __typeof__(__layout_element(*(__layout_type(0, T, m) *)0))		\
+		__layout_type(1, T, m);							\
+	typedef __typeof__(__layout_element(*(__layout_type(1, T, m) *)0))		\
+		__layout_type(2, T, m);
+#define __layout_leaf(T, m)	(*(__layout_type(2, T, m) *)0)
+#define __layout_is_array(T, m)	__layout_array(*(__layout_type(0, T, m) *)0)
+
 /* Offset, size, alignment and name of an entry. */
 #define __layout_off_NONE(T, ...)	0
 #define __layout_off_PLAIN(T, m)	__builtin_offsetof(T, m)
@@ -245,36 +258,40 @@ enum __layout_u64 { __LAYOUT_U64_MAX = 18446744073709551615ULL };
 
 /* --- made of any bytes --- */
 
-#define __layout_from_PLAIN(T, m)	__layout_values(T, #m, __layout_member(T, m))
+#define __layout_from_PLAIN(T, m)							\
+	__layout_types(T, m)								\
+	__layout_values(T, #m, __layout_leaf(T, m))
 #define __layout_from_EITHER(T, a, b)							\
-	__layout_values(T, #a, __layout_member(T, a))					\
-	__layout_values(T, #b, __layout_member(T, b))
+	__layout_from_PLAIN(T, a)							\
+	__layout_from_PLAIN(T, b)
 #define __layout_from_REST(T, m)							\
-	_Static_assert(__layout_array(__layout_member(T, m)), #T "." #m ": LAYOUT_REST is for arrays");\
-	__layout_leaves(T, #m, __layout_leaf(__layout_member(T, m)))
+	__layout_from_PLAIN(T, m)							\
+	__layout_rule(__layout_is_array(T, m), "LAYOUT_FROM_BYTES", T, #m,		\
+		      "LAYOUT_REST is for arrays")
 #define __layout_from_TYPE(T, m, U)							\
+	__layout_types(T, m)								\
 	__layout_nested("LAYOUT_FROM_BYTES", LAYOUT_FROM_BYTES_, T, m, U)
 
-/* sizeof says it of a bit-field, in words of the compiler's. */
 #define __layout_values(T, name, x)							\
-	__layout_rule(sizeof(x) || 1, "LAYOUT_FROM_BYTES", T, name, "bit-field")	\
-	__layout_leaves(T, name, __layout_leaf(x))
-#define __layout_leaves(T, name, x)							\
 	__layout_rule(!__layout_bool(x), "LAYOUT_FROM_BYTES", T, name,			\
 		      "bool: only 0 and 1 are values")					\
 	__layout_rule(!__layout_enum(x), "LAYOUT_FROM_BYTES", T, name,			\
 		      "enum: not all numbers are values")				\
-	__layout_rule(!__layout_pointer(x), "LAYOUT_FROM_BYTES", T, name,		\
+	__layout_numbers("LAYOUT_FROM_BYTES", T, name, x)
+
+/* What goes neither way. */
+#define __layout_numbers(words, T, name, x)						\
+	__layout_rule(!__layout_pointer(x), words, T, name,				\
 		      "pointer: bytes are no address")					\
-	__layout_rule(!__layout_struct(x), "LAYOUT_FROM_BYTES", T, name,		\
+	__layout_rule(!__layout_struct(x), words, T, name,				\
 		      "nested type: LAYOUT_TYPE(member, type)")				\
 	__layout_rule(__layout_number(x) || __layout_bool(x) || __layout_enum(x) ||	\
-		      __layout_pointer(x) || __layout_struct(x), "LAYOUT_FROM_BYTES", T,	\
-		      name, "no number, nor an array of numbers in up to two dimensions")
+		      __layout_pointer(x) || __layout_struct(x), words, T, name,	\
+		      "no number, nor an array of numbers in up to two dimensions")
 
 #define __layout_nested(words, rule, T, m, U)						\
-	__layout_rule(_Generic(__layout_leaf(__layout_member(T, m)), U: 1, default: 0),	\
-		      words, T, #m, "is no " #U)					\
+	__layout_rule(_Generic(__layout_leaf(T, m), U: 1, default: 0), words, T, #m,	\
+		      "is no " #U)							\
 	__layout_rule(!sizeof(__layout_marker(rule, U)), words, T, #m,			\
 		      #U " is not declared so")
 
@@ -295,31 +312,23 @@ enum __layout_u64 { __LAYOUT_U64_MAX = 18446744073709551615ULL };
 
 /* --- turned into bytes --- */
 
-#define __layout_into_PLAIN(T, m)	__layout_solid(T, #m, __layout_member(T, m))
+#define __layout_into_PLAIN(T, m)							\
+	__layout_types(T, m)								\
+	__layout_numbers("LAYOUT_INTO_BYTES", T, #m, __layout_leaf(T, m))
 #define __layout_into_EITHER(T, a, b)							\
-	__layout_solid(T, #a, __layout_member(T, a))					\
-	__layout_solid(T, #b, __layout_member(T, b))					\
+	__layout_into_PLAIN(T, a)							\
+	__layout_into_PLAIN(T, b)							\
 	__layout_rule(sizeof(__layout_member(T, a)) == sizeof(__layout_member(T, b)),	\
 		      "LAYOUT_INTO_BYTES", T, #a, "uneven union with " #b)		\
 	__layout_rule(__builtin_offsetof(T, a) == __builtin_offsetof(T, b),		\
 		      "LAYOUT_INTO_BYTES", T, #a, "no union with " #b)
 #define __layout_into_REST(T, m)							\
-	_Static_assert(__layout_array(__layout_member(T, m)), #T "." #m ": LAYOUT_REST is for arrays");\
-	__layout_solids(T, #m, __layout_leaf(__layout_member(T, m)))
+	__layout_into_PLAIN(T, m)							\
+	__layout_rule(__layout_is_array(T, m), "LAYOUT_INTO_BYTES", T, #m,		\
+		      "LAYOUT_REST is for arrays")
 #define __layout_into_TYPE(T, m, U)							\
+	__layout_types(T, m)								\
 	__layout_nested("LAYOUT_INTO_BYTES", LAYOUT_INTO_BYTES_, T, m, U)
-
-#define __layout_solid(T, name, x)							\
-	__layout_rule(sizeof(x) || 1, "LAYOUT_INTO_BYTES", T, name, "bit-field")	\
-	__layout_solids(T, name, __layout_leaf(x))
-#define __layout_solids(T, name, x)							\
-	__layout_rule(!__layout_pointer(x), "LAYOUT_INTO_BYTES", T, name,		\
-		      "pointer: an address is nothing to others")			\
-	__layout_rule(!__layout_struct(x), "LAYOUT_INTO_BYTES", T, name,		\
-		      "nested type: LAYOUT_TYPE(member, type)")				\
-	__layout_rule(__layout_number(x) || __layout_bool(x) || __layout_enum(x) ||	\
-		      __layout_pointer(x) || __layout_struct(x), "LAYOUT_INTO_BYTES", T,	\
-		      name, "no number, nor an array of numbers in up to two dimensions")
 
 #define __layout_into(T, before, x, behind)						\
 	__layout_paste(__layout_into_, __layout_given(x))(T, before, x, behind)

@@ -294,29 +294,13 @@ def build(types: list[Type], directory: pathlib.Path, compiler: list[str], inclu
 
 # --- what layout.h says ---
 
-def declarations(types: list[Type], rule: str) -> tuple[str, dict[int, int]]:
-    """A file with a declaration for each type that layout.h has words for; {line: number of the type}."""
-    lines, where = PRELUDE.splitlines(), {}
-    for number, made in enumerate(types):
-        lines.append(f"{made.body()};")
-        listed = made.listed()
-        if listed:
-            lines.append(f"{rule}({made.tag}, {', '.join(listed)});")
-            where[len(lines)] = number
-    return "\n".join(lines) + "\n", where
-
-
-def expected(types: list[Type], rule: str, truth: list[Truth]) -> dict[int, bool]:
-    """What layout.h has to say: the truth, but no bit-field, and in a type that goes into bytes no pointer."""
+def good(types: list[Type], rule: str, truth: list[Truth]) -> dict[str, bool]:
+    """Which types layout.h has to let through: the truth, but no bit-field, and of what goes into bytes no pointer."""
     out: dict[str, bool] = {}
-    numbers = {}
-    for number, made in enumerate(types):
-        listed = made.listed()
-        word = truth[number].from_bytes if rule == "LAYOUT_FROM_BYTES" else truth[number].into_bytes
-        out[made.tag] = word and listed is not None and all(_allowed(member, rule, out) for member in made.members)
-        if listed is not None:
-            numbers[number] = out[made.tag]
-    return numbers
+    for made, true in zip(types, truth):
+        word = true.from_bytes if rule == "LAYOUT_FROM_BYTES" else true.into_bytes
+        out[made.tag] = word and made.listed() is not None and all(_allowed(member, rule, out) for member in made.members)
+    return out
 
 
 def _allowed(member: Member, rule: str, known: dict[str, bool]) -> bool:
@@ -330,3 +314,23 @@ def _allowed(member: Member, rule: str, known: dict[str, bool]) -> bool:
         return "*" not in member.type
     # the compiler does not tell which numbers an enum has
     return "enum" not in member.type
+
+
+def declarations(types: list[Type], rule: str, let_through: dict[str, bool]) -> tuple[str, dict[int, Type]]:
+    """A file that declares what is good, and tries the rule on each that is not; {line: type} of all that it has words for.
+
+    gcc complains once of a name that is not declared: a type that is refused for such a nested one alone is tried once.
+    """
+    lines, where, tried = PRELUDE.splitlines(), {}, set()
+    each = {"LAYOUT_FROM_BYTES": "__layout_from", "LAYOUT_INTO_BYTES": "__layout_into"}[rule]
+    for made in types:
+        lines.append(f"{made.body()};")
+        listed, undeclared = made.listed(), {member.nested.tag for member in made.members
+                                             if member.name and member.nested and not let_through[member.nested.tag]}
+        if listed is None or undeclared & tried:
+            continue
+        tried |= undeclared
+        members = ", ".join(listed)
+        lines.append(f"{rule}({made.tag}, {members});" if let_through[made.tag] else f"__layout_each({each}, {made.tag}, {members})")
+        where[len(lines)] = made
+    return "\n".join(lines) + "\n", where

@@ -379,24 +379,30 @@ class Types:
 
     def spell(self, index: int, what: str = "") -> str:
         """A declaration in C of `what` with this type; bodies of structs without a name are left out."""
+        try:
+            return self._spell(index, what)
+        except RecursionError:
+            raise self._broken(f"type {index} is made of itself") from None
+
+    def _spell(self, index: int, what: str = "") -> str:
         kind = self._kinds[index]
         if kind == Kind.PTR:
             other = self.ref(index)
             inner = self._kinds[other] in (Kind.ARRAY, Kind.FUNC_PROTO)
-            return self.spell(other, f"(*{what})" if inner else f"*{what}")
+            return self._spell(other, f"(*{what})" if inner else f"*{what}")
         if kind == Kind.ARRAY:
             other, count = self.array(index)
-            return self.spell(other, f"{what}[{count or ''}]")
+            return self._spell(other, f"{what}[{count or ''}]")
         if kind == Kind.FUNC_PROTO:
-            params = ", ".join(self.spell(param) if param else "..." for _, param in self.params(index)) or "void"
-            return self.spell(self.ref(index), f"{what}({params})")
+            params = ", ".join(self._spell(param) if param else "..." for _, param in self.params(index)) or "void"
+            return self._spell(self.ref(index), f"{what}({params})")
         if kind in (Kind.CONST, Kind.VOLATILE, Kind.RESTRICT):
             word, other = Kind(kind).name.lower(), self.ref(index)
             if self._kinds[other] == Kind.PTR:
-                return self.spell(other, f"{word} {what}".rstrip())
-            return f"{word} {self.spell(other, what)}"
+                return self._spell(other, f"{word} {what}".rstrip())
+            return f"{word} {self._spell(other, what)}"
         if kind in (Kind.TYPE_TAG, Kind.FUNC, Kind.VAR):
-            return self.spell(self.ref(index), what)
+            return self._spell(self.ref(index), what)
         return f"{self._word_of(index)} {what}".rstrip()
 
     def _word_of(self, index: int) -> str:

@@ -43,8 +43,7 @@ def _check(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(_as_json(source, judge, chosen, false, bool(args.struct)), indent=1))
     elif args.struct and not needs:
-        for verdict, index in zip(chosen, _numbers(judge, args.struct)):
-            print(text.struct(judge, index, verdict), end="\n\n" if index is not _numbers(judge, args.struct)[-1] else "\n")
+        print("\n\n".join(text.struct(judge, index, verdict) for verdict, index in zip(chosen, _numbers(judge, args.struct))))
     elif needs:
         _print_broken(judge, broken, needs, bool(args.struct))
     else:
@@ -185,22 +184,18 @@ def _asked(args: argparse.Namespace, old: Source, new: Source) -> tuple[list[str
     return args.struct or None, _where(args, old, new, False)
 
 
-def _where(args: argparse.Namespace, old: Source, new: Source, needed: bool) -> dict[str, str]:
-    """{struct: its header}: with UAPI's alone where that is asked for; nothing where there are no headers."""
-    try:
-        directories = headers.found([new.release, old.release], args.headers)
-        out: dict[str, str] = {}
-        for directory in directories:
-            for name, header in headers.defined(headers.uapi(directory)).items():
-                out.setdefault(name, header)
-            if not needed and (directory / "include/linux").is_dir():
-                for name, header in headers.defined(directory / "include").items():
-                    out.setdefault(name, header)
-        return out
-    except errors.Problem:
-        if needed or args.headers:
-            raise
+def _where(args: argparse.Namespace, old: Source, new: Source, uapi: bool) -> dict[str, str]:
+    """{struct: its header}, of UAPI alone where that is asked for; nothing where there are no headers and none are needed."""
+    if not uapi and not args.headers and not any(map(headers.of_release, filter(None, (old.release, new.release)))):
         return {}
+    out: dict[str, str] = {}
+    for directory in headers.found([new.release, old.release], args.headers):
+        for name, header in headers.defined(headers.uapi(directory)).items():
+            out.setdefault(name, header)
+        if not uapi and (directory / "include/linux").is_dir():
+            for name, header in headers.defined(directory / "include").items():
+                out.setdefault(name, header)
+    return out
 
 
 def _print_diff(found: Diff, where: dict[str, str]) -> None:

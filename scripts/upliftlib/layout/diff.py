@@ -4,7 +4,10 @@
 import dataclasses
 from collections.abc import Iterable, Iterator
 
+from ..base.errors import Problem
 from ..kernel.btf_types import Kind, Types
+
+_DEEPEST = 100	# structs without a name inside of such
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,12 +68,14 @@ class _Layout:
         return len({(field.name, field.bits) for field in self.fields} ^ {(field.name, field.bits) for field in other.fields})
 
 
-def fields(types: Types, index: int, bit: int = 0) -> Iterator[Field]:
+def fields(types: Types, index: int, bit: int = 0, depth: int = 0) -> Iterator[Field]:
     """The members of a struct; of one without a name, its members."""
+    if depth > _DEEPEST:
+        raise Problem(f"{types.where}: BTF that contradicts itself: {types.spell(index)} is made of itself")
     for member in types.members(index):
         inner = types.strip(member.type)[0]
         if not member.name and types.kind(inner) in (Kind.STRUCT, Kind.UNION):
-            yield from fields(types, inner, bit + member.bit)
+            yield from fields(types, inner, bit + member.bit, depth + 1)
         else:
             yield Field(member.name, bit + member.bit, member.bits or 8 * types.size(member.type), types.spell(member.type))
 

@@ -8,21 +8,30 @@ from collections.abc import Iterator
 
 from ..base.errors import Problem
 
-_DEFINED = re.compile(r"^[ \t]*(?:typedef\s+)?(struct|union)\s+(\w+)\s*(?:__\w+(?:\([^)]*\))?\s*)*\{", re.MULTILINE)
+_ATTRIBUTES = r"(?:(?:__attribute__\s*\(\(.*?\)\)|__packed|__aligned\(\w+\))\s*)*"
+_DEFINED = re.compile(rf"^[ \t]*(?:typedef\s+)?(struct|union)\s+{_ATTRIBUTES}(\w+)\s*{_ATTRIBUTES}\{{", re.MULTILINE)
 _GROUPED = re.compile(r"\b__struct_group(?:_tagged)?\(\s*(\w+)\s*,")
-_BEHIND = re.compile(r"^\}\s*(?:__\w+(?:\([^)]*\))?\s*)*(\w+)\s*(?:__\w+(?:\([^)]*\))?\s*)*;", re.MULTILINE)
-_UNNAMED = re.compile(r"^typedef\s+(?:struct|union)\s*\{", re.MULTILINE)
+_BEHIND = re.compile(rf"^\}}\s*{_ATTRIBUTES}(\w+)\s*{_ATTRIBUTES};", re.MULTILINE)
+_UNNAMED = re.compile(rf"^typedef\s+(?:struct|union)\s*{_ATTRIBUTES}\{{", re.MULTILINE)
+_KERNELS = ("asm-generic", "drm", "linux", "misc", "mtd", "rdma", "scsi", "sound", "video", "xen")
 _INCLUDE = re.compile(r"^include (/\S+)/Makefile", re.MULTILINE)
 
 
 def defined(directory: pathlib.Path) -> dict[str, str]:
     """{"struct foo": header, relative to the directory} of all that headers below it define."""
     found: dict[str, str] = {}
-    for path in sorted(directory.rglob("*.h")):
+    for path in sorted(path for part in _parts(directory) for path in part.rglob("*.h")):
         text = path.read_text(errors="replace")
         for name in _names(text):
             found.setdefault(name, str(path.relative_to(directory)))
     return found
+
+
+def _parts(directory: pathlib.Path) -> list[pathlib.Path]:
+    """What of a directory is the kernel's: of /usr/include only some is."""
+    if (directory / "stdio.h").exists():
+        return [path for name in _KERNELS for path in (directory / name,) if path.is_dir()]
+    return [directory]
 
 
 def _names(text: str) -> Iterator[str]:
@@ -63,7 +72,7 @@ def _elsewhere(path: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def found(releases: list[str], given: list[pathlib.Path]) -> list[pathlib.Path]:
-    """Directories of headers: those given, or else the kernels' own, or else /usr/include."""
+    """Directories of headers: those given, or else the kernels' own, or else /usr/include; a Problem for none."""
     if given:
         return given
     own = [directory for directory in map(of_release, filter(None, releases)) if directory]

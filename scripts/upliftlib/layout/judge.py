@@ -43,6 +43,15 @@ class Fault:
 
 
 @dataclasses.dataclass(frozen=True)
+class Gap:
+    """Bits of a struct that are no member's, or of a union that are not this one's."""
+    rule: str			# hole, tail, union
+    behind: Member | None	# None at the very start
+    bit: int
+    bits: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Verdict:
     """The checker's word on one type."""
     name: str
@@ -154,7 +163,7 @@ class Judge:
         facts = [fact for _, fact in members]
         orders = frozenset([order]) if order else frozenset().union(*(fact.orders for fact in facts))
         return _Facts(all(fact.from_bytes for fact in facts),
-                      all(fact.into_bytes for fact in facts) and not any(True for _ in self._gaps(index)),
+                      all(fact.into_bytes for fact in facts) and not any(True for _ in self.gaps(index)),
                       self._align(index, members), orders)
 
     def _align(self, index: int, members: list[tuple[Member, _Facts]]) -> int:
@@ -169,24 +178,21 @@ class Judge:
     def _width(self, member: Member) -> int:
         return member.bits or 8 * self.types.size(member.type)
 
-    def _gaps(self, index: int) -> Iterator[tuple[str, Member | None, int, int]]:
-        """(rule, member before, bit, bits) of what no member of a struct covers, or some member of a union does not."""
+    def gaps(self, index: int) -> Iterator[Gap]:
+        """What no member of a struct covers, or some member of a union does not; nested types are not looked into."""
         end, at, before = 8 * self.types.size(index), 0, None
         if self.types.kind(index) == Kind.UNION:
             for member in self.types.members(index):
                 width = self._width(member)
                 if 0 < width < end:
-                    yield "union", member, width, end - width
+                    yield Gap("union", member, width, end - width)
             return
         for member in self.types.members(index):
-            width = self._width(member)
-            if not width:
-                continue
             if member.bit > at:
-                yield "hole", before, at, member.bit - at
-            at, before = max(at, member.bit + width), member
+                yield Gap("hole", before, at, member.bit - at)
+            at, before = max(at, member.bit + self._width(member)), member
         if at < end and before:
-            yield "tail", before, at, end - at
+            yield Gap("tail", before, at, end - at)
 
     # --- faults: field by field ---
 
@@ -217,8 +223,8 @@ class Judge:
             for of in ("from", "into"):
                 yield Fault(of, "unknown", "", 0, 8 * self.types.size(index),
                             "its members are not in this file: --base FILE names the kernel's types")
-        for rule, before, bit, bits in self._gaps(index):
-            yield Fault("into", rule, self._word(before), bit, bits, _gap(rule, bits, self._word(before)))
+        for gap in self.gaps(index):
+            yield Fault("into", gap.rule, self._word(gap.behind), gap.bit, gap.bits, _gap(gap.rule, gap.bits, self._word(gap.behind)))
         for member in self.types.members(index):
             for fault in self._member_faults(member):
                 yield fault.moved(self._word(member), member.bit)
@@ -274,7 +280,7 @@ class Judge:
         size, facts = self.types.size(index), self._of(index)
         if size % 2:
             return "yes"
-        padded = facts.align == 1 and any(rule != "union" and not bits % 8 for rule, _, _, bits in self._gaps(index))
+        padded = facts.align == 1 and any(gap.rule != "union" and not gap.bits % 8 for gap in self.gaps(index))
         if facts.align > 1 or not size:
             return "no"
         return "unknown" if padded else "likely"

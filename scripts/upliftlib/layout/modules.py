@@ -63,6 +63,7 @@ class _Walk:
         """The types that a type has in it, itself first; each struct is gone into once."""
         types = self._types
         index = types.strip(index)[0]
+        types.size(index)	# a Problem for an array of itself
         while types.kind(index) == Kind.ARRAY:
             index = types.strip(types.array(index)[0])[0]
         yield index

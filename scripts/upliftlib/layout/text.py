@@ -29,9 +29,16 @@ def _yes(word: bool) -> str:
 def struct(judge: Judge, index: int, verdict: Verdict) -> str:
     """A struct in C, what is wrong with a member behind it; and the word."""
     lines = [f"{verdict.name} {{"]
-    lines += _body(judge, index, 0, 1, verdict.faults)
-    lines += [f"}};{'':{_TABS * 6 - 2}}/* size: {verdict.size} */", _word(verdict)]
+    lines += _body(judge, index, 0, 1, tuple(fault for fault in verdict.faults if fault.of != "order"))
+    lines += [f"}};{'':{_TABS * 6 - 2}}/* size: {verdict.size} */", _word(verdict), *_orders(verdict)]
     return "\n".join(lines)
+
+
+def _orders(verdict: Verdict) -> list[str]:
+    """Which fields are of another byte order: beside a field it would be said of each pointer in the kernel's own structs."""
+    found = [fault for fault in verdict.faults if fault.of == "order"]
+    more = f"; and {len(found) - MOST} more (--json has all)" if len(found) > MOST else ""
+    return [f"    {'; '.join(f'{fault.path}: {fault.text}' for fault in found[:MOST])}{more}"] if found else []
 
 
 def _word(verdict: Verdict) -> str:
@@ -41,7 +48,7 @@ def _word(verdict: Verdict) -> str:
             f"byte order: {verdict.order}")
 
 
-def _body(judge: Judge, index: int, base: int, depth: int, faults: tuple[Fault, ...], prefix: str = "") -> Iterator[str]:
+def _body(judge: Judge, index: int, base: int, depth: int, faults: tuple[Fault, ...]) -> Iterator[str]:
     """The members of a struct; those without a name are written out."""
     types = judge.types
     indent = "\t" * depth
