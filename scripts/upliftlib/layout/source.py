@@ -4,7 +4,6 @@
 A module's BTF stands on its kernel's. Where that is not given it is looked for where distributions put it.
 """
 
-import contextlib
 import dataclasses
 import lzma
 import mmap
@@ -94,9 +93,8 @@ def _read(path: pathlib.Path) -> _File:
 
 def _contents(path: pathlib.Path) -> Data:
     """A regular file's bytes: a pipe or a device would be waited for, or never end."""
-    with contextlib.ExitStack() as stack:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        stack.callback(os.close, fd)
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
         mode = os.fstat(fd)
         if not stat.S_ISREG(mode.st_mode):
             what = "a directory" if stat.S_ISDIR(mode.st_mode) else "no regular file"
@@ -105,10 +103,12 @@ def _contents(path: pathlib.Path) -> Data:
             return mmap.mmap(fd, 0, access=mmap.ACCESS_READ)
         with open(fd, "rb", closefd=False) as file:
             return file.read(_MAP + 1)
+    finally:
+        os.close(fd)
 
 
 def _unpacked(data: Data, path: pathlib.Path) -> Data:
-    if bzimage.is_image(data):
+    if bzimage.is_image(data[:0x206]):
         return _image(data, path)
     if data[:6] == b"\xfd7zXZ\0" or data[:2] == b"\x1f\x8b":
         return _inflated(data, path)
