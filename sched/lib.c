@@ -194,11 +194,12 @@ static void fill_topology(struct usched *s)
 
 static int on_task(void *arg, void *data, size_t size)
 {
+	const struct land_task *task = layout_view(struct land_task, data, size);
 	struct usched *s = arg;
 
-	if (size < sizeof(struct land_task))
+	if (!task)
 		return 0;
-	s->batch[s->nr++] = *(struct land_task *)data;
+	s->batch[s->nr++] = *task;
 	return s->nr == BATCH ? -ENOSPC : 0;
 }
 

@@ -2,7 +2,8 @@
 /*
  * What the BPF part and the user-space half tell each other: tasks that are
  * passed up (BPF ring buffer), decisions that come down (user ring buffer), and
- * memory that both have mapped (processes, domains, knobs).
+ * memory that both have mapped (processes, domains, knobs). Two compilers lay
+ * out the same structs, and neither half writes padding: layout.h checks that.
  */
 #ifndef _UPLIFT_SCHED_SHARED_H
 #define _UPLIFT_SCHED_SHARED_H
@@ -15,6 +16,8 @@ typedef __s32 s32;
 typedef __u64 u64;
 typedef __s64 s64;
 #endif
+
+#include "layout.h"
 
 /* Powers of two. */
 #define LAND_MAX_CPUS		512
@@ -56,6 +59,8 @@ struct land_task {
 	u64 burst;
 	u64 now;
 };
+LAYOUT_BYTES(struct land_task, pid, tgid, seq, cpu, domain, proc, weight, wakeup, restricted, pad,
+	     burst, now);
 
 /**
  * struct land_decision - what becomes of it
@@ -74,6 +79,7 @@ struct land_decision {
 	u64 deadline;
 	u64 slice;
 };
+LAYOUT_BYTES(struct land_decision, pid, seq, domain, pad, deadline, slice);
 
 /**
  * struct land_proc - a process, as both halves see it
@@ -92,6 +98,7 @@ struct land_proc {
 	u64 moves;
 	u64 runtime[LAND_MAX_DOMAINS];
 };
+LAYOUT_BYTES(struct land_proc, tgid, threads, running, preferred, moves, runtime);
 
 /**
  * struct land_domain - a last-level cache
@@ -112,6 +119,7 @@ struct land_domain {
 	u64 runs;
 	u64 latency[LAND_BUCKETS];
 };
+LAYOUT_BYTES(struct land_domain, idle, online, queued, in, out, runs, latency);
 
 /* How tasks were placed; and what waiting for user space cost. */
 enum land_stat {

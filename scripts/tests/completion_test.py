@@ -41,7 +41,7 @@ class Completion(unittest.TestCase):
 
     def test_commands(self):
         self.assertIn("lab", self.offered(""))
-        self.assertEqual(self.offered("la"), {"lab"})
+        self.assertEqual(self.offered("la"), {"lab", "layout"})
         self.assertEqual(self.offered("lab", "sel"), {"selftests"})
         self.assertLessEqual({"list", "fetch", "run", "cachelines"}, self.offered("lab", ""))
 

@@ -34,7 +34,7 @@ class Manual(unittest.TestCase):
     def test_commands(self):
         # two have the name llc: `uplift llc` stood for `uplift lab llc`
         pages, outer = {}, self.text
-        for name in ("sched", "lab"):
+        for name in ("sched", "layout", "lab"):
             before, heading, rest = outer.partition(f"\n.It Cm {name}\n")
             pages[(name,)], _, rest = rest.partition("\n.El\n")
             outer = before + heading + rest

@@ -310,6 +310,12 @@ class Checker(Directory):
         self.assertEqual(found.returncode, 2)
         self.assertIn("from, into, unaligned, big, little", found.stderr)
 
+    def test_options_that_do_not_fit(self):
+        for words in (("--declared", "--json"), ("--declared", "--struct", "t"), ("--quiet",), ("--types", "x")):
+            found = self.uplift("check", self.directory / "none", *words)
+            self.assertEqual((found.returncode, found.stdout), (2, ""), words)
+            self.assertRegex(found.stderr, r"^uplift: .* go(es)? with(out)? .*\n$")
+
     def test_struct_in_c(self):
         path = self.types(TYPEDEFS + "struct t { u8 a; struct { u8 x; u32 y:3; } in; union { u16 u; u8 v; }; enum e *p; int (*f)(void); "
                           "u8 tail; } *t;")
@@ -570,7 +576,7 @@ class Files(Directory):
         data = kernel()[0].data()
         for length in range(2, len(data)):
             with self.subTest(length):
-                with self.assertRaises(Problem):
+                with self.assertRaisesRegex(Problem, "cut off|neither a module"):
                     layout.load(self.write("cut", data[:length]))
 
     def test_damaged(self):

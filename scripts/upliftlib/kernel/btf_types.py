@@ -56,7 +56,7 @@ def is_split(data: bytes) -> bool:
         return False
     order = "<" if data[:2] == b"\x9f\xeb" else ">"
     header, _, types, at, length = struct.unpack_from(order + "IIIII", data, 4)
-    return types > 0 and (not length or data[header + at:header + at + 1] != b"\0")
+    return types > 0 and (not length or data[header + at:header + at + 1] not in (b"", b"\0"))
 
 
 class _Raw:

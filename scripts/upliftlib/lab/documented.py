@@ -47,6 +47,8 @@ RUN = (
     (r"uplift sched \.\.\.", "scripts/upliftlib/lab/schedulers.py", r"\$UPLIFT sched"),
     (r"scripts/uplift sched (load|show --every|unload|compare|trace trace\.json)", "scripts/upliftlib/lab/schedulers.py",
      r"\$UPLIFT sched trace"),
+    (r"scripts/uplift layout (check|diff) .*", "scripts/tests/layout_test.py", r"def test_diff_of_what_it_uses"),
+    (r"scripts/uplift lab layout", "scripts/test", r'"lab", "layout"'),
     (r"scripts/uplift lab sched( --naive)?", "scripts/upliftlib/lab/schedulers.py", r"def _sched"),
     (r"(scripts/)?uplift lab signed( 6\.12)?", "scripts/test", r'"lab", "signed"'),
     (r"scripts/uplift lab verdicts", "scripts/test", r'"lab", "verdicts"'),

@@ -32,6 +32,7 @@ def lacks(verdict: Verdict, need: str) -> bool:
 # --- check ---
 
 def _check(args: argparse.Namespace) -> int:
+    _fit(args)
     if args.declared:
         return _check_declared(args)
     source = load(args.file, args.base)
@@ -50,6 +51,14 @@ def _check(args: argparse.Namespace) -> int:
         _print_table(chosen)
     _print_false(false)
     return errors.FAIL if broken or false else errors.OK
+
+
+def _fit(args: argparse.Namespace) -> None:
+    """A Problem for options that do not go together."""
+    if args.declared and (args.struct or args.require or args.json):
+        raise errors.Problem("--declared goes without --struct, --require and --json", errors.USAGE)
+    if not args.declared and (args.types or args.quiet):
+        raise errors.Problem("--types and --quiet go with --declared", errors.USAGE)
 
 
 def _numbers(judge: Judge, names: list[str]) -> list[int]:
