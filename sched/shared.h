@@ -59,6 +59,7 @@ struct land_task {
 	u64 burst;
 	u64 now;
 };
+
 LAYOUT_BYTES(struct land_task, pid, tgid, seq, cpu, domain, proc, weight, wakeup, restricted, pad,
 	     burst, now);
 
@@ -79,6 +80,7 @@ struct land_decision {
 	u64 deadline;
 	u64 slice;
 };
+
 LAYOUT_BYTES(struct land_decision, pid, seq, domain, pad, deadline, slice);
 
 /**
@@ -98,6 +100,7 @@ struct land_proc {
 	u64 moves;
 	u64 runtime[LAND_MAX_DOMAINS];
 };
+
 LAYOUT_BYTES(struct land_proc, tgid, threads, running, preferred, moves, runtime);
 
 /**
@@ -119,6 +122,7 @@ struct land_domain {
 	u64 runs;
 	u64 latency[LAND_BUCKETS];
 };
+
 LAYOUT_BYTES(struct land_domain, idle, online, queued, in, out, runs, latency);
 
 /* How tasks were placed; and what waiting for user space cost. */

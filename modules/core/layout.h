@@ -74,6 +74,16 @@ __LAYOUT_ORDERED(le, 16)
 __LAYOUT_ORDERED(le, 32)
 __LAYOUT_ORDERED(le, 64)
 
+#ifdef __CHECKER__
+/* sparse has no __VA_OPT__; what it is asked is something else. */
+#define LAYOUT_FROM_BYTES(T, ...)	_Static_assert(1, #T)
+#define LAYOUT_INTO_BYTES(T, ...)	_Static_assert(1, #T)
+#define LAYOUT_UNALIGNED(T)		_Static_assert(1, #T)
+#define LAYOUT_BIG_ENDIAN(T)		_Static_assert(1, #T)
+#define LAYOUT_LITTLE_ENDIAN(T)		_Static_assert(1, #T)
+#define __layout_declared(rule, T)	1
+#else
+
 /*
  * An enum is compatible with an integer type, and never with another enum: what
  * is compatible with one of these is an integer, and no enum of anybody's.
@@ -111,7 +121,7 @@ enum __layout_u64 { __LAYOUT_U64_MAX = 18446744073709551615ULL };
 
 #define __layout_bool(x)	_Generic((x), _Bool: 1, default: 0)
 
-/* What gcc and clang agree on: 5 a pointer or array, 12 a struct, 13 a union, below 5 integers of any kind. */
+/* In gcc and clang: 5 a pointer or array, 12 a struct, 13 a union, below 5 integers. */
 #define __layout_class(x)	__builtin_classify_type(x)
 /* The branches of ?: decay. */
 #define __layout_decays(x)								\
@@ -248,7 +258,8 @@ enum __layout_u64 { __LAYOUT_U64_MAX = 18446744073709551615ULL };
 #define __layout_name_REST(T, m)	#m
 
 #define __layout_off(T, x)	__layout_do(__layout_off_, T, x)
-#define __layout_end(T, x)	(__layout_do(__layout_off_, T, x) + __layout_do(__layout_size_, T, x))
+#define __layout_end(T, x)								\
+	(__layout_do(__layout_off_, T, x) + __layout_do(__layout_size_, T, x))
 #define __layout_align(T, x)	__layout_do(__layout_align_, T, x)
 #define __layout_name(T, x)	__layout_do(__layout_name_, T, x)
 
@@ -388,15 +399,6 @@ enum __layout_u64 { __LAYOUT_U64_MAX = 18446744073709551615ULL };
 	__layout_mark(LAYOUT_INTO_BYTES_, T)
 
 /**
- * LAYOUT_BYTES - both: a record of a file, or of what is copied both ways
- * @T: "struct foo", "union foo" or a typedef's name
- * @...: all its members, in order, 64 at most
- */
-#define LAYOUT_BYTES(T, ...)								\
-	LAYOUT_FROM_BYTES(T, __VA_ARGS__);						\
-	LAYOUT_INTO_BYTES(T, __VA_ARGS__)
-
-/**
  * LAYOUT_UNALIGNED - declare that a type may lie anywhere
  * @T: a type
  */
@@ -411,6 +413,20 @@ enum __layout_u64 { __LAYOUT_U64_MAX = 18446744073709551615ULL };
 #define LAYOUT_BIG_ENDIAN(T)	__layout_mark(LAYOUT_BIG_ENDIAN_, T)
 #define LAYOUT_LITTLE_ENDIAN(T)	__layout_mark(LAYOUT_LITTLE_ENDIAN_, T)
 
+/* Does a declaration say so? Else the compiler does not know the marker's name. */
+#define __layout_declared(rule, T)	(sizeof(__layout_marker(rule, T)) == 0)
+
+#endif /* __CHECKER__ */
+
+/**
+ * LAYOUT_BYTES - both: a record of a file, or of what is copied both ways
+ * @T: "struct foo", "union foo" or a typedef's name
+ * @...: all its members, in order, 64 at most
+ */
+#define LAYOUT_BYTES(T, ...)								\
+	LAYOUT_FROM_BYTES(T, __VA_ARGS__);						\
+	LAYOUT_INTO_BYTES(T, __VA_ARGS__)
+
 /* --- views --- */
 
 static inline __attribute__((unused)) void *
@@ -421,9 +437,6 @@ __layout_view(const void *buf, __SIZE_TYPE__ len, __SIZE_TYPE__ count, __SIZE_TY
 		return (void *)0;
 	return (void *)buf;
 }
-
-/* Does a declaration say so? Else the compiler does not know the marker's name. */
-#define __layout_declared(rule, T)	(sizeof(__layout_marker(rule, T)) == 0)
 
 /**
  * layout_view - see a buffer as a type
@@ -471,6 +484,6 @@ __layout_view(const void *buf, __SIZE_TYPE__ len, __SIZE_TYPE__ count, __SIZE_TY
  */
 #define layout_bytes(T, value)								\
 	((const unsigned char *)(const T *){ (value) } +				\
-	 sizeof(__layout_marker(LAYOUT_INTO_BYTES_, T)))
+	 !__layout_declared(LAYOUT_INTO_BYTES_, T))
 
 #endif /* _UPLIFT_LAYOUT_H */

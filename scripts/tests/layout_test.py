@@ -227,6 +227,15 @@ class Header(Directory):
                     self.assertEqual(compiled(GOOD, "-Wall", "-Wextra", "-Werror", *options, compiler=compiler, out=program), (0, ""))
                     self.assertEqual(subprocess.run([program], stdout=subprocess.PIPE, text=True).stdout, "")
 
+    @unittest.skipUnless(shutil.which("sparse"), "no sparse here: apt-get install sparse")
+    def test_sparse(self):
+        code = GOOD.replace("#include <stdio.h>\n#include <stdlib.h>\n", "int printf(const char *, ...); void *aligned_alloc(unsigned long, "
+                            "unsigned long); void free(void *);\n#define NULL ((void *)0)\n#define size_t unsigned long\n")
+        (self.directory / "good.c").write_text(code)
+        found = subprocess.run(["sparse", "-std=gnu11", f"-I{INCLUDE}", "good.c"], cwd=self.directory, text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        self.assertEqual((found.returncode, found.stdout), (0, ""))
+
     def test_unused_costs_nothing(self):
         for compiler in COMPILERS:
             with self.subTest(compiler=compiler):

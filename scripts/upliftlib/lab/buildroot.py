@@ -52,6 +52,7 @@ TEST = RUN + sum(COMPILERS.values(), []) + IO + """
     """.split()
 
 SETS = COMPILERS | {"run": RUN, "io": RUN + IO, "loads": RUN + IO + LOADS, "efi": RUN + EFI, "sched": RUN + SCHED,
+        "layout": RUN + LAYOUT + ["sparse"], "test": TEST}
         "layout": RUN + LAYOUT, "test": TEST}
 SETS["all"] = sorted(set().union(*SETS.values()))	# what `make test` takes in all
 
