@@ -5,10 +5,10 @@ Documentation/bpf/btf.rst has the format. Nothing is decoded before it is asked 
 """
 
 import array
-import dataclasses
 import enum
 import struct
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from ..base.errors import Problem
 
@@ -36,8 +36,7 @@ _SIGNED = 1
 _DEEPEST = 200	# typedefs of typedefs
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """A member of a struct or union; bits is 0 for all but bit-fields."""
     name: str
     type: int
@@ -110,8 +109,13 @@ def _extras(data: bytes, order: str, header: int) -> list[tuple[int, int]]:
 class Types:
     """The types of a file, numbered from 1; 0 is void. Those of its base come first."""
 
-    def __init__(self, data: bytes, where: str, base: "Types | None" = None, stripped: bytes | None = None) -> None:
-        """stripped: the .BTF.base that a module carries: stands for the types of a base it was not built with."""
+    def __init__(self, data: bytes, where: str, base: "Types | None" = None, stripped: bytes | None = None,
+                 names_only: bool = False) -> None:
+        """stripped: the .BTF.base that a module carries: stands for the types of a base it was not built with.
+
+        names_only: this is such a .BTF.base, whose structs have a size and no members.
+        """
+        self._names_only = names_only
         raw = _Raw(data, where)
         self.where, self.order, self.base = where, raw.order, base
         self._unpack = struct.Struct(raw.order + "I").unpack_from
@@ -404,6 +408,11 @@ class Types:
         if kind in (Kind.TYPE_TAG, Kind.FUNC, Kind.VAR):
             return self._spell(self.ref(index), what)
         return f"{self._word_of(index)} {what}".rstrip()
+
+    def is_name_only(self, index: int) -> bool:
+        """Is it a struct of which a module has kept the size alone?"""
+        owner = self.base if self.base is not None and index < self.first else self
+        return owner._names_only and self._kinds[index] in (Kind.STRUCT, Kind.UNION) and not self.members(index)
 
     def _word_of(self, index: int) -> str:
         kind, name = self._kinds[index], self.name(index)

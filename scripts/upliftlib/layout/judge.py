@@ -14,6 +14,7 @@ nothing here looks for leaks.
 import dataclasses
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from ..base.errors import Problem
 from ..kernel.btf_types import Kind, Member, Types
@@ -42,8 +43,7 @@ class Fault:
         return dataclasses.replace(self, path=path, bit=self.bit + bit)
 
 
-@dataclasses.dataclass(frozen=True)
-class Gap:
+class Gap(NamedTuple):
     """Bits of a struct that are no member's, or of a union that are not this one's."""
     rule: str			# hole, tail, union
     behind: Member | None	# None at the very start
@@ -63,8 +63,7 @@ class Verdict:
     faults: tuple[Fault, ...]
 
 
-@dataclasses.dataclass(frozen=True)
-class _Facts:
+class _Facts(NamedTuple):
     """What of a type is needed to judge those that have it as a member."""
     from_bytes: bool
     into_bytes: bool
@@ -108,7 +107,7 @@ class Judge:
             element, count = types.array(stripped)
             facts = self._of(element)
             # no element, no field: what it is made of still tells what is behind the end of the struct
-            return facts if count else dataclasses.replace(facts, into_bytes=True)
+            return facts if count else facts._replace(into_bytes=True)
         if kind in (Kind.STRUCT, Kind.UNION):
             return self._struct(stripped, order)
         return self._scalar(stripped, 0, order)
@@ -157,7 +156,7 @@ class Judge:
         ours = _OURS.fullmatch(types.name(index))
         if ours:
             return _Facts(True, True, 1, frozenset([_WORDS[ours[1]]]))
-        if self._unknown(index):
+        if self.types.is_name_only(index):
             return _UNKNOWN
         members = [(member, self._member(member)) for member in types.members(index)]
         facts = [fact for _, fact in members]
@@ -170,10 +169,6 @@ class Judge:
         """At most this, where nothing is declared __aligned: what its members ask for, and where they lie allows."""
         most = max((fact.align if member.bits else min(fact.align, _power(member.bit // 8)) for member, fact in members), default=1)
         return min(most, _power(self.types.size(index)))
-
-    def _unknown(self, index: int) -> bool:
-        """Bytes and no member: what is left of a kernel's type in a module's .BTF.base; or not a member has a name."""
-        return bool(self.types.size(index)) and not self.types.members(index)
 
     def _width(self, member: Member) -> int:
         return member.bits or 8 * self.types.size(member.type)
@@ -191,7 +186,7 @@ class Judge:
             if member.bit > at:
                 yield Gap("hole", before, at, member.bit - at)
             at, before = max(at, member.bit + self._width(member)), member
-        if at < end and before:
+        if at < end:
             yield Gap("tail", before, at, end - at)
 
     # --- faults: field by field ---
@@ -219,10 +214,11 @@ class Judge:
             yield Fault("into", rule, "", 0, width, "long double: has padding")
 
     def _struct_faults(self, index: int) -> Iterator[Fault]:
-        if self._unknown(index):
+        if self.types.is_name_only(index):
             for of in ("from", "into"):
                 yield Fault(of, "unknown", "", 0, 8 * self.types.size(index),
                             "its members are not in this file: --base FILE names the kernel's types")
+            return
         for gap in self.gaps(index):
             yield Fault("into", gap.rule, self._word(gap.behind), gap.bit, gap.bits, _gap(gap.rule, gap.bits, self._word(gap.behind)))
         for member in self.types.members(index):

@@ -190,7 +190,7 @@ def _types(file: _File, raw: bytes, stripped: bytes | None, base: "pathlib.Path 
     if where is None:
         if stripped:
             # enough for all but the kernel's own types inside of the module's
-            return Types(raw, str(file.path), Types(stripped, f"{file.path} (.BTF.base)"))
+            return Types(raw, str(file.path), Types(stripped, f"{file.path} (.BTF.base)", names_only=True))
         raise Problem(f"the types of {file.path} stand on those of its kernel{file.release and ' ' + file.release}, which is "
                       "not here: --base FILE names its vmlinux, vmlinuz or BTF")
     below = _read(where)

@@ -53,7 +53,8 @@ def _body(judge: Judge, index: int, base: int, depth: int, faults: tuple[Fault, 
     types = judge.types
     indent = "\t" * depth
     members = types.members(index)
-    yield from _gap_lines(faults, "", members, base, indent)
+    if not members:
+        yield from (f"{indent}/* not {_OF[fault.of]}: {fault.text}, at {_at(fault.bit)} */" for fault in faults if not fault.path)
     for member in members:
         inner = types.strip(member.type)[0]
         if not member.name and types.kind(inner) in (Kind.STRUCT, Kind.UNION):
@@ -94,8 +95,6 @@ def _head(path: str) -> str:
 
 def _gap_lines(faults: tuple[Fault, ...], name: str, members: tuple[Member, ...], base: int, indent: str) -> Iterator[str]:
     """Gaps behind a member."""
-    if not name and not members:
-        return
     for fault in faults:
         if fault.rule in ("hole", "tail", "union") and fault.path == name and name and _follows(fault, name, members, base):
             yield f"{indent}/* not into bytes: {fault.text}, at {_at(fault.bit)} */"
