@@ -53,7 +53,6 @@ TEST = RUN + sum(COMPILERS.values(), []) + IO + """
 
 SETS = COMPILERS | {"run": RUN, "io": RUN + IO, "loads": RUN + IO + LOADS, "efi": RUN + EFI, "sched": RUN + SCHED,
         "layout": RUN + LAYOUT + ["sparse"], "test": TEST}
-        "layout": RUN + LAYOUT, "test": TEST}
 SETS["all"] = sorted(set().union(*SETS.values()))	# what `make test` takes in all
 
 _MARK = "etc/uplift-packages"
