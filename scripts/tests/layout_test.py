@@ -342,6 +342,14 @@ class Checker(Directory):
                                                          "text": "hole: 3 bytes"}])
         self.assertNotIn("faults", json.loads(self.uplift("check", path, "--json").stdout)["structs"][0])
 
+    def test_unaligned(self):
+        packed = "__attribute__((packed))"
+        for code, word in ((f"struct t {{ char a; short b; }} {packed}", "yes"), (f"struct t {{ char a; short b; char c; }} {packed}", "likely"),
+                           ("struct t { char a[6]; }", "likely"), ("struct t { short a; }", "no"),
+                           ("struct t { char a; char b __attribute__((aligned(4))); }", "unknown"), ("struct t { char a; } ", "yes")):
+            path = self.types(f"{code}; struct t *t;")
+            self.assertEqual(layout.Judge(layout.load(path).types).verdict("t").unaligned, word, code)
+
     def test_no_member_with_a_name(self):
         path = self.types("struct t { unsigned long long :64; } *t;")
         verdict = layout.Judge(layout.load(path).types).verdict("t")
