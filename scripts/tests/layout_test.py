@@ -350,6 +350,12 @@ class Checker(Directory):
             path = self.types(f"{code}; struct t *t;")
             self.assertEqual(layout.Judge(layout.load(path).types).verdict("t").unaligned, word, code)
 
+    def test_bit_field_far_behind(self):
+        path = self.types("struct t { char far[100000]; unsigned a:3; unsigned b:29; } *t;")
+        text = self.uplift("check", path, "--struct", "t").stdout
+        self.assertRegex(text, r"(?m)^\tunsigned int b:29; +/\* +100000: 3 +29 \*/$")
+        self.assertIn("into bytes: yes", text)
+
     def test_no_member_with_a_name(self):
         path = self.types("struct t { unsigned long long :64; } *t;")
         verdict = layout.Judge(layout.load(path).types).verdict("t")
