@@ -65,6 +65,7 @@ FAULTS = (
     ("enum", "struct t { enum { A = -1, B } e[3]; }; LAYOUT_FROM_BYTES(struct t, e);", "struct t.e: enum", "enum"),
     ("enum", "enum p { P } __attribute__((packed)); struct t { enum p e; }; LAYOUT_FROM_BYTES(struct t, e);", "struct t.e: enum", "enum"),
     ("enum", "struct t { enum { A = 0x100000000 } e; }; LAYOUT_FROM_BYTES(struct t, e);", "struct t.e: enum", "enum"),
+    ("enum", "struct t { enum { A = -1, B = 0x100000000 } e; }; LAYOUT_FROM_BYTES(struct t, e);", "struct t.e: enum", "enum"),
     ("bit-field", "struct t { u32 f:3; }; LAYOUT_FROM_BYTES(struct t, f);", "bit-field", None),
     ("bit-field", "struct t { enum e f:3; u32 g:29; }; LAYOUT_FROM_BYTES(struct t, f, g);", "bit-field", "bit-field"),
     ("bit-field", "struct t { u32 f:3; }; LAYOUT_INTO_BYTES(struct t, f);", "bit-field", "tail"),
