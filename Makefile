@@ -28,7 +28,7 @@ MAKEOVERRIDES :=
 UPLIFT := scripts/uplift
 # As the scripts have it.
 BUILD := $(or $(UPLIFT_BUILD),build)
-MADE := modules guest kunit report selftests cachelines live bench sched prediction documented signed spatch.log interrupted try \
+MADE := modules guest kunit report selftests cachelines live bench sched prediction documented signed spatch.log interrupted layout try \
 	package/src package/modules package/log
 GOT := apt cache root targets src kselftest package debug
 SETUP := scripts/setup

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The documents against the source: every command in uplift(8), every parameter and node in docs/ABI/testing."""
 
+import os
 import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 import unittest
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -26,6 +28,17 @@ class Version(unittest.TestCase):
         said = subprocess.run([sys.executable, "-B", TOP / "scripts/uplift", "--version"], text=True, check=True,
                               stdout=subprocess.PIPE).stdout
         self.assertEqual(said, f"uplift {(TOP / 'VERSION').read_text()}")
+
+
+class Ci(unittest.TestCase):
+    def test_runs_make_test(self):
+        with tempfile.TemporaryDirectory() as directory:
+            make = pathlib.Path(directory, "make")
+            make.write_text('#!/bin/sh\necho "$PWD" "$@"\n')
+            make.chmod(0o755)
+            said = subprocess.run(["sh", TOP / ".ci/run"], text=True, check=True, cwd="/", stdout=subprocess.PIPE,
+                                  env={**os.environ, "PATH": f"{directory}:{os.environ['PATH']}"}).stdout
+        self.assertEqual(said, f"{TOP} test\n")
 
 
 class Manual(unittest.TestCase):

@@ -17,15 +17,92 @@ SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 TOP = SCRIPTS.parent
 sys.path.insert(0, str(SCRIPTS))
 
-from upliftlib.lab import documented	# noqa: E402
+from upliftlib.base import targets	# noqa: E402
+from upliftlib.lab import documented, testplan	# noqa: E402
+
+
+def program(name):
+    """A program of scripts/ as a module."""
+    loader = importlib.machinery.SourceFileLoader(f"{name}_command", str(SCRIPTS / name))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+    loader.exec_module(module)
+    return module
 
 
 def command():
     """scripts/uplift as a module."""
-    loader = importlib.machinery.SourceFileLoader("uplift_command", str(SCRIPTS / "uplift"))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("uplift_command", loader))
-    loader.exec_module(module)
-    return module
+    return program("uplift")
+
+
+class Recorder:
+    """In the place of what runs a step's command: notes the words, and runs nothing."""
+
+    def __init__(self):
+        self.argv = []
+
+    def command(self, *argv, **_):
+        self.argv = [str(word).removeprefix(f"{TOP}/") for word in argv]
+        return 1, ""
+
+
+class Ran:
+    """Of each kind of entry in documented.RUN: "" where what it names exists and runs the command, else what is wrong."""
+
+    def __init__(self):
+        self.names = list(targets.TABLE)
+        self.steps = {}
+        for step in program("test").plan(self.names):
+            recorder = Recorder()
+            step.run(recorder)
+            self.steps[step.name] = recorder.argv
+
+    def step(self, name, words):
+        """A step whose command begins as this one does; of make's, as what its target runs."""
+        argvs = [argv for known, argv in self.steps.items() if re.fullmatch(rf"{name}([-_].*)?", known)]
+        wanted = words.split()
+        if wanted[0] == "make":
+            recipe = subprocess.run(["make", "-s", "-n", "-C", TOP, *wanted[1:2]], text=True, check=True,
+                                    stdout=subprocess.PIPE).stdout
+            lines = [shlex.split(line) for line in recipe.splitlines() if line.startswith("scripts/")]
+            wanted = next((line for line in lines if line[0] != "scripts/setup"), wanted)
+        if wanted[0] == "scripts/setup":	# what make starts before any step
+            return "" if "scripts/setup" in (TOP / "Makefile").read_text() else "make does not run it"
+        wanted = [("scripts/" if word == "uplift" else "") + word for word in wanted]
+        length = 3 if wanted[0] == "scripts/uplift" else 1
+        return "" if any(argv[:length] == wanted[:length] for argv in argvs) else f"step {name} runs {argvs}, not {wanted}"
+
+    def script(self, name, _):
+        """A script of selftests/ that a step runs."""
+        return "" if any(name in scripts for scripts in testplan.in_test(self.names).values()) else "no step runs it"
+
+    def test(self, name, _):
+        """A unit test."""
+        file, method = name.split()
+        found = importlib.import_module(f"tests.{file}")
+        for part in method.split("."):
+            found = getattr(found, part, None)
+        return "" if callable(found) else "no such test"
+
+    def function(self, name, _):
+        """A function of documented.py."""
+        return "" if callable(getattr(documented, name, None)) else "no such function"
+
+    def host(self, what, _):
+        """A command of HOST."""
+        return self._among(what, documented.HOST)
+
+    def long(self, what, _):
+        """A command of LONG."""
+        return self._among(what, documented.LONG)
+
+    @staticmethod
+    def _among(what, commands):
+        words = what.split()
+        return "" if any(list(argv[:len(words)]) == words for argv in commands) else f"none of {commands} begins so"
+
+    def hours(self, what, words):
+        """Nothing runs it; that it is understood is another test's."""
+        return what
 
 
 class Commands(unittest.TestCase):
@@ -45,22 +122,25 @@ class Commands(unittest.TestCase):
                             words):
                 continue		# a word for the thing, in a sentence
             with self.subTest(f"{name}:{line}: {words}"):
-                self.assertTrue([pattern for pattern, _, _ in documented.RUN if re.fullmatch(pattern, words)],
+                self.assertTrue([pattern for pattern, _ in documented.RUN if re.fullmatch(pattern, words)],
                                 "no test runs it: scripts/upliftlib/lab/documented.py, RUN")
 
     def test_what_runs_it_is_there(self):
-        for pattern, file, what in documented.RUN:
-            # RUN itself says all of these words
-            text = re.sub(r"(?ms)^RUN = \(.*?^\)\n", "", (TOP / file).read_text())
-            self.assertRegex(text, what, pattern)
+        ran = Ran()
+        for pattern, by in documented.RUN:
+            kind, _, what = by.partition(" ")
+            for words in {words.removeprefix("sudo ") for _, _, words, _ in self.all}:
+                if re.fullmatch(pattern, words):
+                    with self.subTest(words, by=by):
+                        self.assertEqual(getattr(ran, kind)(what, words), "")
 
     def test_nothing_is_out_of_date(self):
         words = [words.removeprefix("sudo ") for _, _, words, _ in self.all]
-        for pattern, _, _ in documented.RUN:
+        for pattern, _ in documented.RUN:
             self.assertTrue([one for one in words if re.fullmatch(pattern, one)], f"in no document: {pattern}")
 
     def test_understood(self):
-        program = command()
+        uplift = command()
         for name, line, words, _ in self.all:
             match = re.match(r"(?:sudo )?(?:scripts/)?uplift ((?:probe|doctor|bench|report|llc|lab).*)", words)
             if not match or "..." in words or match[1] == "lab":
@@ -69,7 +149,7 @@ class Commands(unittest.TestCase):
             with self.subTest(f"{name}:{line}: {words}"), contextlib.redirect_stderr(io.StringIO()) as said, \
                     contextlib.redirect_stdout(io.StringIO()):
                 try:
-                    program.commands_of(argv).parse_args(argv)
+                    uplift.commands_of(argv).parse_args(argv)
                 except SystemExit as left:
                     self.assertEqual(left.code, 0, said.getvalue())
 

@@ -27,6 +27,7 @@ change is, how it is tested and how it is measured. Nothing outside of that dire
     torture    { NAME = a run of that script of its own in `make torture`, see Torture }
     checked    what is different on kernels with checkers, see Checked
     kunit      { function }: the function that is lifted for its KUnit suite
+    documented { what a block of commands begins with = { before, after } }, what is typed around it
     stress     { a stressor of stress-ng that reaches it = how many of it }
 
 Files that these tables name stand beside about.toml.

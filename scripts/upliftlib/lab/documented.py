@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """`uplift lab documented`: are the commands in the documents such as work?
 
-What a person is told to type on a machine of theirs is typed, as it stands there, in a guest. The rest is run by
-something else: RUN says by what, and a unit test that nothing is left over and nothing is out of date.
+What a user is told to type on a machine of their own is typed, as it stands there, in a guest. For every other command RUN
+says what runs it: a step of make test, a unit test, or this command on the host. A unit test checks that nothing is left
+over, and that what is named there exists and runs that command.
 """
 
 import re
 import shutil
 import subprocess
 
-from ..base import console, errors, paths, targets
+from ..base import changes, console, errors, paths, targets
 from . import buildroot, commands, hostcommands, kmod, testprograms
+
+INSPECTOR = changes.inspector().name
 
 DOCUMENTS = ("README.md", "docs/backport-guide.md", "docs/design.md", "packaging/uplift.8")
 
@@ -22,70 +25,76 @@ _INLINE = re.compile(r"`((?:sudo )?(?:scripts/(?:uplift|fleet|setup|sign|install
 _MAN = re.compile(r"(?:\.Dl )?((?:uplift|modprobe|cat|echo) .*)")
 
 # Typed in a guest: what a machine of one's own is told to do.
-TYPED = re.compile(r"(sudo )?((scripts/)?uplift (probe|doctor|bench|report|llc(?! --watch))\b|insmod |rmmod |modprobe |cmp |cat /|echo |mount |"
-                   r"umount )")
-# Before a block's first command, what the text takes for done; behind its last, back again.
-FSLIST = ("insmod modules/core/uplift.ko", "insmod modules/fslist/uplift_fslist.ko")
-AROUND = {"mount --bind": (FSLIST, ("rmmod uplift_fslist uplift",))}
+TYPED = re.compile(rf"(sudo )?((scripts/)?uplift (probe|doctor|bench|report|{INSPECTOR}(?! --watch))\b|insmod |rmmod |modprobe |"
+                   r"cmp |cat /|echo |mount |umount )")
 
-# What is not typed in a guest: (command, file, what is found there and runs it).
+# What is not typed in a guest: (command, what runs it). That is
+#   step NAME               a step of make test (scripts/test), which runs this command with more words; or the program that
+#                           the target of the Makefile runs
+#   script NAME             a script of selftests/ that a step runs, and that types it in a guest
+#   test FILE CLASS.METHOD  a unit test
+#   host, long WORDS        this command, with more words: HOST, or LONG with --long; WORDS is what runs it, or does its work
+#   function NAME           a function below
+#   hours                   nothing that ends in an hour: for people to start
 RUN = (
-    (r"make test", ".ci/run", r"make test"),
-    (r"make check", "scripts/test", r'SCRIPTS / "check"'),
-    (r"make unit", "scripts/test", r'SCRIPTS / "unit"'),
-    (r"make quick", "scripts/tests/touched_test.py", r"quick\.plan"),
-    (r"make kunit( ARCH=\S+)?", "scripts/test", r'kunit, "x86_64"'),
-    (r"make selftests", "scripts/test", r'"lab", "selftests"'),
-    (r"make modules( KSRC=\S+)?( KDIR=\S+)?( BTF=\S+)?", "scripts/upliftlib/lab/documented.py", r'"make", "modules"'),
-    (r"scripts/uplift lab build", "scripts/test", r'"lab", "build"'),
-    (r"scripts/uplift lab selftests --only backports", "scripts/upliftlib/lab/selftests.py", r'"backports": Script'),
-    (r"(scripts/)?uplift llc( capture DIR)?", "scripts/tests/llc_test.py", r"source\.capture"),
-    (r"scripts/uplift llc --watch", "scripts/tests/llc_test.py", r"def test_watch_ends"),
-    (r"(scripts/)?uplift lab llc( --cost)?", "scripts/upliftlib/lab/documented.py", r'"lab", "llc"'),
-    (r"make -C sched", "scripts/upliftlib/lab/schedulers.py", r'"make", "-C", SCHED'),
-    (r"make -C /usr/lib/uplift/sched", "scripts/upliftlib/lab/package.py", r"usr/lib/uplift/sched"),
-    (r"uplift sched \.\.\.", "scripts/upliftlib/lab/schedulers.py", r"\$UPLIFT sched"),
-    (r"scripts/uplift sched (load|show --every|unload|compare|trace trace\.json)", "scripts/upliftlib/lab/schedulers.py",
-     r"\$UPLIFT sched trace"),
-    (r"scripts/uplift layout (check|diff) .*", "scripts/tests/layout_test.py", r"def test_diff_of_what_it_uses"),
-    (r"scripts/uplift lab layout", "scripts/test", r'"lab", "layout"'),
-    (r"scripts/uplift lab sched( --naive)?", "scripts/upliftlib/lab/schedulers.py", r"def _sched"),
-    (r"(scripts/)?uplift lab signed( 6\.12)?", "scripts/test", r'"lab", "signed"'),
-    (r"scripts/uplift lab verdicts", "scripts/test", r'"lab", "verdicts"'),
-    (r"(scripts/)?uplift lab live \S+ (--count )?-- (probe|bench)", "scripts/upliftlib/lab/documented.py", r"hostcommands\.boot\("),
-    (r"uplift lab live", "scripts/upliftlib/lab/documented.py", r"hostcommands\.boot\("),
-    (r"(scripts/)?uplift lab( --help)?", "scripts/tests/docs_test.py", r'"lab"'),
-    (r"(scripts/)?uplift lab run 6\.12 -- cat /proc/version", "scripts/upliftlib/lab/documented.py", r"cat /proc/version"),
-    (r"scripts/fleet", "scripts/tests/fleet_test.py", r"class Fleet"),
-    (r"scripts/setup", "Makefile", r"SETUP := scripts/setup"),
-    (r"scripts/install", "scripts/tests/install_test.py", r"scripts/install"),
-    (r"scripts/dkms-bodies check", "scripts/tests/install_test.py", r'"scripts/dkms-bodies", "check"'),
-    (r"make (install|uninstall|modules_install|sign.*)", "scripts/tests/install_test.py", r"scripts/(install|sign)"),
-    (r"(dkms install|mokutil|modprobe uplift_fslist).*", "scripts/upliftlib/lab/package.py", r"dkms"),
-    # hours: for people to start
-    (r"make torture", "scripts/torture", r"def steps"),
-    (r"scripts/uplift lab debug \S+", "scripts/torture", r"debugkernel\.\w+\("),
-    (r"scripts/uplift lab others \S+", "scripts/torture", r'"lab", "others"'),
-    (r"scripts/uplift lab selftests 6\.12-rt", "scripts/torture", r'kind == "odd"'),
-    # minutes each: `uplift lab documented --long`
-    (r"make run( TARGET=\S+)?( KERNEL=\S+ MODULES=\S+ KDIR=\S+)?", "scripts/upliftlib/lab/documented.py", r'"make", "run"'),
-    (r"make matrix", "scripts/upliftlib/lab/documented.py", r'"make", "matrix"'),
-    (r"make package", "scripts/upliftlib/lab/documented.py", r'"make", "package"'),
-    (r"(scripts/)?uplift lab evaluate \S+", "scripts/upliftlib/lab/documented.py", r'"make", "run"'),
-    (r"scripts/uplift lab cachelines 6\.12", "scripts/upliftlib/lab/documented.py", r'"cachelines"'),
+    (r"make test", "test docs_test Ci.test_runs_make_test"),
+    (r"make check", "step check"),
+    (r"make unit", "step unit"),
+    (r"make quick", "test touched_test Plan.test_steps"),
+    (r"make kunit( ARCH=\S+)?", "step kunit"),
+    (r"make selftests", "step selftests"),
+    (r"make modules( KSRC=\S+)?( KDIR=\S+)?( BTF=\S+)?", "function make_modules"),
+    (r"scripts/uplift lab build", "step modules"),
+    (r"scripts/uplift lab selftests --only backports", "step selftests"),
+    (rf"(scripts/)?uplift {INSPECTOR}( capture DIR)?", f"test {INSPECTOR}_test Capture.test_there_and_back"),
+    (rf"scripts/uplift {INSPECTOR} --watch", f"test {INSPECTOR}_test Command.test_watch_ends"),
+    (rf"(scripts/)?uplift lab {INSPECTOR}( --cost)?", f"long scripts/uplift lab {INSPECTOR}"),
+    (r"make -C (sched|/usr/lib/uplift/sched)", "test install_test Install.test_scheduler_can_be_built_from_it"),
+    (r"(scripts/)?uplift sched (\.\.\.|load|show --every|unload|compare|trace trace\.json)", "script land"),
+    (r"scripts/uplift layout (check|diff) .*", "test layout_test Split.test_diff_of_what_it_uses"),
+    (r"scripts/uplift lab layout", "step layout"),
+    (r"scripts/uplift lab sched( --naive)?", "hours"),
+    (r"(scripts/)?uplift lab signed( \S+)?", "step signed"),
+    (r"scripts/uplift lab verdicts", "step verdicts"),
+    (r"(scripts/)?uplift lab live \S+ (--count )?-- (probe|bench)", "host scripts/uplift lab live"),
+    (r"uplift lab live", "host scripts/uplift lab live"),
+    (r"(scripts/)?uplift lab( --help)?", "test docs_test Manual.test_commands"),
+    (r"(scripts/)?uplift lab run \S+ -- cat /proc/version", "host scripts/uplift lab run"),
+    (r"scripts/fleet", "test fleet_test Fleet.test_pass"),
+    (r"scripts/setup", "step root"),
+    (r"scripts/install", "test install_test Install.test_twice_is_once_and_removed_is_nothing"),
+    (r"scripts/dkms-bodies check", "test install_test Bodies.test_directory"),
+    (r"make (install|uninstall)", "test install_test Install.test_twice_is_once_and_removed_is_nothing"),
+    (r"make modules_install", "test install_test Install.test_modules_need_building"),
+    (r"make sign.*", "test install_test Sign.test_says_what_is_missing"),
+    (r"(dkms install|mokutil|modprobe uplift_\w+).*", "long make package"),
+    (r"make torture", "hours"),
+    (r"scripts/uplift lab (debug|others) \S+", "hours"),
+    (r"scripts/uplift lab selftests 6\.12-rt", "hours"),
+    (r"make run( TARGET=\S+)?( KERNEL=\S+ MODULES=\S+ KDIR=\S+)?", "long make run"),
+    (r"make matrix", "long make matrix"),
+    (r"make package", "long make package"),
+    (r"(scripts/)?uplift lab evaluate \S+", "long make run"),
+    (r"scripts/uplift lab cachelines \S+", "long scripts/uplift lab cachelines"),
 )
+# On the host, each in a guest of its own: seconds.
+HOST = (("scripts/uplift", "lab", "run", "{target}", "--", "cat", "/proc/version"),
+        ("scripts/uplift", "lab", "live", "{target}", "--", "probe"))
+# The same, minutes each. DKMS and mokutil are typed by the test of the packages.
 LONG = (("make", "run", "TARGET={target}"), ("make", "matrix", "TARGETS={target}"),
         ("scripts/uplift", "lab", "cachelines", "{target}"), ("make", "package"),
-        ("scripts/uplift", "lab", "llc", targets.use("prediction")[0]), ("scripts/uplift", "lab", "llc", "--cost", "{target}"))
+        ("scripts/uplift", "lab", INSPECTOR, targets.use("prediction")[0]),
+        ("scripts/uplift", "lab", INSPECTOR, "--cost", "{target}"))
 
 
 # What README promises of a bench that is killed: arms off, modules gone.
 KILLED = """
+change=@CHANGE@
 echo '== a bench that is killed leaves nothing on'
 rmmod uplift 2>/dev/null		# a modprobe -r may leave it
-scripts/uplift bench --yes --rounds 500 epoll >/dev/null 2>&1 &
+scripts/uplift bench --yes --rounds 500 $change >/dev/null 2>&1 &
 bench=$!
-armed=/sys/kernel/debug/uplift/epoll/arm
+armed=/sys/kernel/debug/uplift/$change/arm
 for _ in $(seq 600); do grep -qE 'null|new|batch' $armed 2>/dev/null && break; sleep 0.05; done
 was=$(cat $armed)
 kill -9 $bench
@@ -96,10 +105,10 @@ if grep '^uplift' /proc/modules || [ -z "$was" ]; then
 fi
 """
 
-# Whoever is not root gets what can be had so, and is told what takes root.
-NOBODY = """
+# An ordinary user gets what does not take root, and is told what does.
+NOBODY = f"""
 nobody()
-{
+{{
 	status=$1
 	shift
 	echo "== an ordinary user: $*"
@@ -111,9 +120,9 @@ nobody()
 		tail -n 5 /out/typed
 		failed=1
 	fi
-}
+}}
 nobody 0 scripts/uplift probe
-nobody 0 scripts/uplift llc
+nobody 0 scripts/uplift {INSPECTOR}
 nobody 1 scripts/uplift doctor
 nobody 2 scripts/uplift bench --yes
 """
@@ -141,12 +150,20 @@ def typed(command):
     return bool(TYPED.match(command))
 
 
+def redirecting() -> str:
+    """The first change with arms."""
+    return next(change.name for change in changes.load().values() if "arms" in change.about.get("bench", {}))
+
+
 def script():
     """What is typed, as a script that says what failed."""
+    known = changes.load().values()
+    places = " ".join(sorted({"core", "backports", *(change.name for change in known if not change.backport)}))
+    around = {start: words for change in known for start, words in change.about.get("documented", {}).items()}
     lines = [
         "failed=0", "mkdir -p modules/core modules/backports && ln -s /usr/bin/python3.13 /usr/bin/python3",
         "for ko in /modules/*.ko; do",
-        "\tfor place in core fslist iomap epoll llc backports; do ln -sf $ko modules/$place/; done",
+        f"\tfor place in {places}; do ln -sf $ko modules/$place/; done",
         "done", "depmod 2>/dev/null", "ln -s $PWD/scripts/uplift /usr/bin/uplift",
         "export PATH=$PATH:/usr/sbin:/sbin", "ln -s /out build"]
     last = 0
@@ -160,10 +177,10 @@ def script():
                 lines += [f"{words} || failed=1" for words in after]
                 after = ()
             last = number
-            for start, (before, behind) in AROUND.items():
+            for start, words in around.items():
                 if command.startswith(start):
-                    lines += [f"{words} || failed=1" for words in before]
-                    after = behind
+                    lines += [f"{one} || failed=1" for one in words["before"]]
+                    after = words["after"]
             if re.match(r"(scripts/)?uplift (probe|bench)", command):
                 # a person says yes; a few batches show that it works
                 command += " --yes" * ("--yes" not in command)
@@ -174,7 +191,7 @@ def script():
             lines += [f"echo '== {name}:{number}: {quoted}'", f"( {command} ) >/out/typed 2>&1 || {fine} ||",
                       f"\t{{ echo 'FAIL {name}:{number}: {quoted}'; tail -n 5 /out/typed; failed=1; }}"]
         lines += [f"{words} || failed=1" for words in after]
-    return "\n".join(["cd " + hostcommands.TREE, *lines, NOBODY, KILLED, "cat /proc/version", "exit $failed", ""])
+    return "\n".join(["cd " + hostcommands.TREE, *lines, NOBODY, KILLED.replace("@CHANGE@", redirecting()), "cat /proc/version", "exit $failed", ""])
 
 
 def make_modules(target):
@@ -186,7 +203,9 @@ def make_modules(target):
     compiler = kmod.compiler(target.kdir)
     code, text = buildroot.output(["make", "modules", f"KDIR={target.kdir}", *([f"CC={compiler}"] if compiler else [])],
                                   cwd=tree)
-    if code or not (tree / "modules/fslist/uplift_fslist.ko").exists():
+    made = all((tree / "modules" / change.name / f"{change.module}.ko").exists()
+               for change in changes.load().values() if not change.generated)
+    if code or not made:
         tail = "\n".join("    " + line for line in text.splitlines()[-15:])
         raise errors.Problem(f"make modules KDIR={target.kdir}: status {code}\n{tail}")
     paths.remove(tree)
@@ -208,7 +227,7 @@ def _documented(args):
         print(f"FAIL {result.problem()} ({result.console})")
         bad.append("")
         passed = max(passed, len(bad))
-    for words in LONG if args.long else ():
+    for words in HOST + (LONG if args.long else ()):
         argv = [word.format(target=target.name) for word in words]
         code = subprocess.run(argv, cwd=paths.TOP).returncode
         print(f"{'ok  ' if code == errors.OK else 'FAIL'} {' '.join(argv)}", flush=True)
