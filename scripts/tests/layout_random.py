@@ -146,7 +146,9 @@ class Type:
         words = []
         for member in self.members:
             if not member.name:
-                pair = member.nested.members if member.nested and member.nested.union and not member.aligned else []
+                union = member.nested
+                # nothing can be asked about a union without a name: not which alignment it was declared with
+                pair = union.members if union and union.union and not (member.aligned or union.aligned) else []
                 if len(pair) != 2 or any(one.nested or one.bits or not one.name for one in pair):
                     return None
                 words.append(f"LAYOUT_EITHER({pair[0].name}, {pair[1].name})")
@@ -286,7 +288,7 @@ def truths(binary: pathlib.Path, count: int) -> list[Truth]:
 def build(types: list[Type], directory: pathlib.Path, compiler: list[str], include: pathlib.Path) -> pathlib.Path:
     """Compiles a program(); types are in debugging data of the object beside it, "types.o"."""
     (directory / "types.c").write_text(program(types))
-    subprocess.run([*compiler, "-O0", "-w", "-std=gnu11", f"-I{include}", "-c", "-o", directory / "types.o", directory / "types.c"],
+    subprocess.run([*compiler, "-O0", "-w", "-Wno-packed-bitfield-compat", "-std=gnu11", f"-I{include}", "-c", "-o", directory / "types.o", directory / "types.c"],
                    check=True)
     subprocess.run([compiler[0], "-o", directory / "types", directory / "types.o"], check=True)
     return directory / "types"

@@ -91,7 +91,7 @@ class Results:
 def _structs(name: str) -> Iterator[tuple[str, list[str]]]:
     target = fetch.fetch(name, {"image", "headers"})
     btf = kmod.btf_of(target)
-    if btf is None:
+    if btf is None or target.vmlinuz is None:
         raise errors.Skip(f"{name}: its image has no BTF")
     start = time.process_time()
     types = layout.load(target.vmlinuz).types
@@ -123,6 +123,8 @@ def _uapi(name: str, target: Any, types: Types) -> tuple[str, list[str]]:
 
 def _modules(name: str) -> Iterator[tuple[str, list[str]]]:
     target = fetch.fetch(name, {"headers"})
+    if target.kdir is None:
+        raise errors.Skip(f"{name}: no headers")
     buildroot.ensure(*{"run", kmod.wanted_compiler(target.kdir)})
     directory = DIRECTORY / name
     paths.remove(directory)
