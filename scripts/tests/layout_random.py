@@ -162,8 +162,9 @@ class Type:
 class Generator:
     """Makes types that build on each other."""
 
-    def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)
+    def __init__(self, seed: int, nameless: bool = True) -> None:
+        """nameless: with bit-fields that have no name."""
+        self._random, self._nameless = random.Random(seed), nameless
         self.types: list[Type] = []
         self._names = 0
 
@@ -207,7 +208,7 @@ class Generator:
         pick = self._random
         kind = pick.choice(list(FIELDS))
         bits = pick.choice((FIELDS[kind], pick.randint(1, FIELDS[kind]), pick.randint(1, min(8, FIELDS[kind])), min(2, FIELDS[kind])))
-        nameless = pick.random() < 0.15 and not tag.startswith("union") and "enum" not in kind
+        nameless = pick.random() < 0.15 and self._nameless and not tag.startswith("union") and "enum" not in kind
         return Member("" if nameless else self._name(), kind, bits=bits)
 
     def _dims(self) -> tuple[int, ...]:

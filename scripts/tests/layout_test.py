@@ -375,7 +375,9 @@ class RandomStructs(Directory):
     def test_words(self):
         seen, judged = set(), 0
         for batch in range((STRUCTS + BATCH - 1) // BATCH):
-            types = layout_random.Generator(SEED + batch).make(min(BATCH, STRUCTS - judged))
+            # gcc 12 to 14 write a wrong offset behind a bit-field without a name that begins a struct, in their own BTF
+            generator = layout_random.Generator(SEED + batch, nameless=bool(shutil.which("pahole")))
+            types = generator.make(min(BATCH, STRUCTS - judged))
             compiler = self._compiler(batch)
             truth = layout_random.truths(layout_random.build(types, self.directory, compiler, INCLUDE), len(types))
             judge = layout.Judge(layout.load(self.directory / "types.o").types)
