@@ -50,7 +50,7 @@ help:
 	@echo 'Evaluate (as root; a fresh Debian 12 or 13 with make and this tree is enough):'
 	@echo '  make run                 the whole evaluation of one stock kernel in a guest'
 	@echo '                           TARGET=6.12 another than the default, $(DEFAULT)'
-	@echo '                           TARGET=6.17.13 or 6.12.118-cloud: any that Debian has'
+	@echo '                           TARGET=7.0.13 or 6.12.118-cloud: any that Debian has'
 	@echo '                           KERNEL=bzImage MODULES=DIR KDIR=DIR [KSRC=DIR] your own'
 	@echo '  make matrix              all targets, one table; goes on where it was stopped; TARGETS="6.12 6.18"'
 	@echo

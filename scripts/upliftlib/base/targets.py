@@ -138,7 +138,7 @@ def spec(name: str) -> Spec:
     found = (TABLE | VARIANTS).get(name) or _by_version(name)
     if not found:
         raise errors.Problem(f"no target '{name}'; there are: {' '.join(TABLE)}, any other kernel of Debian's by its "
-                             "version (6.17.13, 6.12.118-cloud), and your own by --kernel bzImage --modules DIR",
+                             "version (7.0.13, 6.12.118-cloud), and your own by --kernel bzImage --modules DIR",
                              errors.USAGE)
     return found
 

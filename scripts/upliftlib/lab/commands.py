@@ -12,7 +12,7 @@ from ..base import console, errors, paths, targets
 from . import archive, buildroot, fetch, kernels, kmod
 
 Row = dict[str, Any]
-ANY = "; or any other that Debian has, by its version: 6.17.13, 6.12.118-cloud"
+ANY = "; or any other that Debian has, by its version: 7.0.13, 6.12.118-cloud"
 
 
 def add_kernel_options(parser: argparse.ArgumentParser) -> None:
