@@ -6,30 +6,39 @@ Problem, with the line. Comments and the contents of strings are blanked first, 
 do not count; the text that is handed out is the original one.
 """
 
+from __future__ import annotations
+
 import dataclasses
+import pathlib
 import re
+from typing import NoReturn
 
 from ..base.errors import Problem
+
+
+Name = tuple[bool, str]	# is it a tag, and the name
+Names = tuple[str, ...]
+_Conditions = list[list[str]]	# per nested #if the expressions tried so far; the last one holds
 
 
 @dataclasses.dataclass
 class Item:
     """One top-level definition, declaration or directive."""
     kind: str		# include, macro, function, prototype, type, object, other
-    names: tuple	# ordinary names that it defines: functions, objects, typedefs, enumerators, macros
+    names: Names	# ordinary names that it defines: functions, objects, typedefs, enumerators, macros
     text: str		# as in the file
     masked: str		# the same, comments and strings blanked
-    conditions: tuple = ()	# what has to hold for it, as "#if" expressions, outermost first
+    conditions: Names = ()	# what has to hold for it, as "#if" expressions, outermost first
     line: int = 0
     static: bool = False
-    tags: tuple = ()	# struct, union and enum tags: names of their own, apart from the others
-    used: set = dataclasses.field(default_factory=set)	# {(is a tag, name)}: what it uses, perhaps of this file
+    tags: Names = ()	# struct, union and enum tags: names of their own, apart from the others
+    used: set[Name] = dataclasses.field(default_factory=set)	# what it uses, perhaps of this file
 
-    def defines(self, tag, name):
+    def defines(self, tag: bool, name: str) -> bool:
         """Is it where a tag, or an ordinary name, is defined or declared?"""
         return name in (self.tags if tag else self.names)
 
-    def head(self):
+    def head(self) -> str:
         """What stands before the body of a function or type, masked."""
         return self.masked.partition("{")[0]
 
@@ -45,12 +54,12 @@ _NOT_A_NAME = {"__attribute__", "__aligned", "__printf", "__scanf", "__acquires"
                "__section", "__no_sanitize", "__alloc_size", "typeof", "__typeof__"}
 
 
-def mask(text):
+def mask(text: str) -> str:
     """text with comments and the contents of string and character literals blanked, of the same length.
 
     Line ends in them are blanked as well: a directive goes on behind a comment of several lines.
     """
-    def blank(match):
+    def blank(match: re.Match[str]) -> str:
         found = match[0]
         if found[0] in "\"'":
             return found[0] + " " * (len(found) - 2) + found[-1]
@@ -58,24 +67,24 @@ def mask(text):
     return re.sub(r"""/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'""", blank, text, flags=re.DOTALL)
 
 
-def identifiers(masked):
+def identifiers(masked: str) -> set[Name]:
     """{(tag?, name)} used in a piece of C; members (after '.' and '->') are not names of the file's own."""
     text = re.sub(r"(?:->|\.)\s*[A-Za-z_]\w*", " ", re.sub(r"\.\.\.", " ", masked))
     return {(bool(match[1]), match[2]) for match in _IDENTIFIER.finditer(text)}
 
 
-def calls(name, masked):
+def calls(name: str, masked: str) -> list[re.Match[str]]:
     """Where a function is called, declared or defined, as matches of its name; a member of that name is another."""
     return list(re.finditer(rf"(?<![\w.])(?<!->){re.escape(name)}(?=\s*\()", masked))
 
 
-def struct_tags(item):
+def struct_tags(item: Item) -> list[str]:
     """The tags of the structs that an item defines at the top."""
     match = re.match(r"(?:typedef\s+)?struct\s+(\w+)\s*\{", item.masked)
     return [match[1]] if match else []
 
 
-def _emptied(masked, brackets):
+def _emptied(masked: str, brackets: str) -> str:
     """A piece of C without what stands in brackets of one kind."""
     opening, closing = (re.escape(bracket) for bracket in brackets)
     while True:
@@ -89,22 +98,22 @@ def _emptied(masked, brackets):
 class Source:
     """The top-level items of a C file, in order."""
 
-    def __init__(self, path):
+    def __init__(self, path: pathlib.Path) -> None:
         self.path = path
         self.text = path.read_text()
         self.masked = mask(self.text)
-        self.items = []
+        self.items: list[Item] = []
         self._split()
 
-    def named(self, name, *kinds):
+    def named(self, name: str, *kinds: str) -> list[Item]:
         """The items that define an ordinary name; several when they are alternatives of an #if."""
         return [item for item in self.items if name in item.names and (not kinds or item.kind in kinds)]
 
-    def _fail(self, offset, what):
+    def _fail(self, offset: int, what: str) -> NoReturn:
         raise Problem(f"{self.path}:{self.text.count(chr(10), 0, offset) + 1}: {what}")
 
-    def _split(self):
-        conditions = []		# per nested #if the expressions tried so far; the last one holds
+    def _split(self) -> None:
+        conditions: _Conditions = []
         offset, end = 0, len(self.text)
         while offset < end:
             if self.masked[offset].isspace():
@@ -117,7 +126,7 @@ class Source:
         if conditions:
             self._fail(end, "an #if without its #endif")
 
-    def _line_end(self, offset):
+    def _line_end(self, offset: int) -> int:
         """The end of a directive, continuation lines included."""
         while True:
             newline = self.masked.find("\n", offset)
@@ -128,14 +137,14 @@ class Source:
             offset = newline + 1
 
     @staticmethod
-    def _holding(conditions):
-        holding = []
+    def _holding(conditions: _Conditions) -> Names:
+        holding: list[str] = []
         for tried in conditions:
             holding += [f"!({expression})" for expression in tried[:-1]]
             holding += [tried[-1]] if tried[-1] else []		# "" is that of an #else
         return tuple(holding)
 
-    def _directive(self, offset, conditions):
+    def _directive(self, offset: int, conditions: _Conditions) -> int:
         """A directive at offset: an item, or a change of the conditions; returns where it ends."""
         end = self._line_end(offset)
         masked = self.masked[offset:end]
@@ -157,16 +166,17 @@ class Source:
         elif word == "include":
             self._add("include", offset, end, conditions)
         elif word == "define":
-            name = re.match(r"\w+", rest)[0]
+            name = (re.match(r"\w+", rest) or self._fail(offset, "a #define without a name"))[0]
             used = identifiers(masked.split(name, 1)[1]) - {(False, name)}
             self._add("macro", offset, end, conditions, names=(name,), used=used)
         elif word not in ("undef", "pragma", "error", "warning"):
             self._fail(offset, f"directive not understood: {self.text[offset:end].splitlines()[0]}")
         return end
 
-    def _definition(self, offset, conditions):
+    def _definition(self, offset: int, conditions: _Conditions) -> int:
         """One declaration or definition that begins at offset; returns where it ends."""
-        depth, at, body = 0, offset, None
+        depth, at = 0, offset
+        body: int | None = None
         while at < len(self.masked):
             char = self.masked[at]
             if char == "#" and self.masked[self.masked.rfind("\n", 0, at) + 1:at].strip() == "":
@@ -194,7 +204,7 @@ class Source:
         return at
 
     @staticmethod
-    def _is_function(head):
+    def _is_function(head: str) -> bool:
         """Does the text before a top-level '{' end in a parameter list, attributes aside?"""
         while True:
             rest = re.sub(r"\b__\w+(?:\s*\([^()]*\))?\s*$", "", head.rstrip()).rstrip()
@@ -202,17 +212,17 @@ class Source:
                 return head.rstrip().endswith(")") and "=" not in head
             head = rest
 
-    def _stands_alone(self, offset, close):
+    def _stands_alone(self, offset: int, close: int) -> bool:
         """Is this an invocation of a macro, NAME(...), that is neither a function's head nor ended by a ';'?"""
         if not re.fullmatch(r"[A-Z][A-Z0-9_]*\s*", self.masked[offset:close].partition("(")[0]):
             return False
         return self.masked[close + 1:].lstrip()[:1] not in (";", "{", "=", "[", ",")
 
-    def _classify(self, offset, end, conditions):
+    def _classify(self, offset: int, end: int, conditions: _Conditions) -> None:
         masked = self.masked[offset:end]
         static = bool(re.match(r"(?:\w+\s+)*?static\b", masked))
 
-        def add(kind, names=(), tags=()):
+        def add(kind: str, names: Names = (), tags: Names = ()) -> None:
             self._add(kind, offset, end, conditions, names=names, tags=tags, static=static)
 
         made = _PER_CPU.match(masked) or _MAKES_OBJECT.match(masked)
@@ -245,20 +255,22 @@ class Source:
                 if not flat[:match.start()].strip():
                     return add("other")		# SYSCALL_DEFINE1(...) {...}, fs_initcall(...);
                 return add("function" if braced else "prototype", (match[1],))
-        return self._classify_object(flat, add)
+        return add(*self._classify_object(flat))
 
     @staticmethod
-    def _classify_object(flat, add):
-        names = []
+    def _classify_object(flat: str) -> tuple[str, Names]:
+        """The kind and the names of what is no type and no function: objects, unless no type stands before them."""
+        names: list[str] = []
         for part in _emptied(flat, "()").rstrip(";").split(","):
             part = re.sub(r"\[[^]]*\]", "", _ATTRIBUTES.sub("", part.partition("=")[0]))
             words = re.findall(r"\w+", part)
             if not words or not names and len(words) < 2:
-                return add("other")		# no type before it
+                return "other", ()
             names.append(words[-1])
-        return add("object", tuple(names))
+        return "object", tuple(names)
 
-    def _add(self, kind, offset, end, conditions, *, names=(), tags=(), static=False, used=None):
+    def _add(self, kind: str, offset: int, end: int, conditions: _Conditions, *, names: Names = (), tags: Names = (),
+             static: bool = False, used: set[Name] | None = None) -> None:
         masked = self.masked[offset:end]
         self.items.append(Item(kind, names, self.text[offset:end], masked, self._holding(conditions),
                                self.text.count("\n", 0, offset) + 1, static, tuple(tag for tag in tags if tag),
