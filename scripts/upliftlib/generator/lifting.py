@@ -11,20 +11,37 @@ a direct call that is patched in; an object becomes what a pointer of ours point
 duplicated.
 """
 
+from __future__ import annotations
+
 import difflib
 import pathlib
 import re
 import subprocess
 import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol
 
 from ..base.errors import Problem
 from . import csource
+from .manifests import Counts, Manifest, Trace
 
 # What says how a function is stored and inlined; the body and its helpers get words of ours.
 _INLINING = r"\b(?:static|inline|__always_inline|noinline)\b\s*"
 # The types of objects that a macro defines.
 _MADE = {"DEFINE_MUTEX": "struct mutex", "DEFINE_SPINLOCK": "spinlock_t", "LIST_HEAD": "struct list_head",
          "HLIST_HEAD": "struct hlist_head", "DEFINE_RWLOCK": "rwlock_t"}
+
+
+class Functions(Protocol):
+    """What knows the functions that stand by themselves in a kernel."""
+    functions: set[str]
+
+
+class Layouts(Protocol):
+    """What knows the structs of a kernel: btf.Btf."""
+
+    def layout(self, tag: str) -> tuple[int, Iterable[tuple[str, int]]]:
+        """(size, ((member, offset), ...)) of struct tag."""
 
 
 class Lift:
@@ -36,19 +53,21 @@ class Lift:
     names that are lifted as well; replace: {function: what is called instead}.
     """
 
-    def __init__(self, source, function, change, *, bind=(), copy=(), needs=(), replace=None, bind_via=None):
+    def __init__(self, source: csource.Source, function: str, change: str, *, bind: Iterable[str] = (),
+                 copy: Iterable[str] = (), needs: Iterable[str] = (), replace: Mapping[str, str] | None = None,
+                 bind_via: Mapping[str, str] | None = None) -> None:
         self.source, self.function, self.change = source, function, change
         self.copy = set(copy)
         self.bind, self.needs, self.replace = set(bind), tuple(needs), dict(replace or {})
-        self.bound = set()
-        self._chosen = set()		# indexes of items
+        self.bound: set[str] = set()
+        self._chosen: set[int] = set()		# indexes of items
         if not source.named(function, "function"):
             raise Problem(f"{source.path}: no function {function}()")
-        for name in needs:
+        for name in self.needs:
             if not source.named(name):
                 raise Problem(f"{source.path}: no {name}, which {change} needs")
         self._take(False, function)
-        for name in needs:
+        for name in self.needs:
             self._take(False, name)
         for name in self.replace:
             if not any(name in item.names for item in self.items()):
@@ -57,7 +76,7 @@ class Lift:
         self.via = {name for user, name in (bind_via or {}).items() if self.uses(user)}
         self.bound |= self.via
 
-    def _take(self, tag, name):
+    def _take(self, tag: bool, name: str) -> None:
         """Choose what defines a name, and all that it uses."""
         if not tag and name in self.bind and not any(item.static for item in self.source.named(name, "function")):
             self.bound.add(name)
@@ -79,20 +98,20 @@ class Lift:
                 if not item.defines(*used):
                     self._take(*used)
 
-    def items(self):
+    def items(self) -> list[csource.Item]:
         """The chosen items, in the file's order."""
         return [self.source.items[index] for index in sorted(self._chosen)]
 
-    def uses(self, name):
+    def uses(self, name: str) -> bool:
         """Does a name stand in what is lifted?"""
         return any(re.search(rf"\b{name}\b", item.masked) for item in self.items())
 
-    def copies(self):
+    def copies(self) -> list[str]:
         """The functions that have to be renamed, as a header declares the kernel's own."""
         return [item.names[0] for item in self.items()
                 if item.kind == "function" and not item.static and item.names[0] in self.copy]
 
-    def lonely(self, item):
+    def lonely(self, item: csource.Item) -> bool:
         """Does a helper have fewer callers here than in the kernel's file? Then it might be inlined only here."""
         if item.kind != "function" or re.search(r"\binline\b", item.head()):
             return False
@@ -100,15 +119,17 @@ class Lift:
         here = sum(len(csource.calls(name, other.masked)) for other in self.items()) + (name in self.needs)
         return here < sum(len(csource.calls(name, other.masked)) for other in self.source.items)
 
-    def structs(self):
+    def structs(self) -> list[str]:
         """The tags of the structs that are lifted."""
         return list(dict.fromkeys(tag for item in self.items() if item.kind == "type"
                                   for tag in csource.struct_tags(item)))
 
-    def signature(self):
+    def signature(self) -> tuple[str, str, list[str]]:
         """(return type, parameter list, argument names) of the function."""
         item = self.source.named(self.function, "function")[0]
         match = re.match(rf"(.*?)\b{self.function}\s*\((.*)\)[^)]*$", item.head(), re.DOTALL)
+        if not match:
+            raise Problem(f"{self.source.path}:{item.line}: the head of {self.function}() is not understood")
         result = " ".join(re.sub(_INLINING + r"|\bnotrace\b", "", match[1]).split())
         parameters = " ".join(match[2].split())
         names = []
@@ -123,7 +144,7 @@ class Lift:
         return result, parameters, names
 
 
-def counters(change, arms):
+def counters(change: str, arms: Iterable[str]) -> list[str]:
     """Lines of C: the numbers of the arms that a change has beside null and new, and the counters of all arms."""
     own = [arm for arm in arms if arm not in ("null", "new")]
     if "off" in own:
@@ -133,27 +154,27 @@ def counters(change, arms):
             f"DECLARE_PER_CPU(struct uplift_count[UPLIFT_{change.upper()}_ARMS], uplift_{change}_count);", ""]
 
 
-def _guarded(item, text):
+def _guarded(item: csource.Item, text: str) -> str:
     """text under the conditions that the item has in the kernel's file."""
     for condition in reversed(item.conditions):
         text = f"#if {condition}\n{text}\n#endif"
     return text
 
 
-def _renamed(text, old, new):
+def _renamed(text: str, old: str, new: str) -> str:
     """A piece of C with the function old called, declared and defined as new."""
     for match in reversed(csource.calls(old, csource.mask(text))):
         text = text[:match.start()] + new + text[match.end():]
     return text
 
 
-def _inlined(text, words):
+def _inlined(text: str, words: str) -> str:
     """The definition of a function, with other words about its storage and inlining."""
     head, brace, rest = text.partition("{")
     return f"{words} {re.sub(_INLINING, '', head)}{brace}{rest}"
 
 
-def _object_type(source, name):
+def _object_type(source: csource.Source, name: str) -> str | None:
     """The type of an object that the file itself defines; None if a header declares it."""
     for item in source.named(name, "object"):
         made = re.match(r"(?:static\s+)?(\w+)\s*\(", item.masked)
@@ -169,12 +190,13 @@ def _object_type(source, name):
 class Body:
     """The C file of one arm, before a semantic patch."""
 
-    def __init__(self, lift, arm, manifest, kernel):
+    def __init__(self, lift: Lift, arm: str, manifest: Manifest, kernel: Functions) -> None:
         self.lift, self.arm, self.manifest, self.kernel = lift, arm, manifest, kernel
         self.prefix = f"uplift_{lift.change}_{arm}"
         self.header = manifest["arms"][arm].get("header")
         objects = set(manifest.get("bind_objects", ())) | lift.via
-        points = [point for point in manifest.get("trace", {}).get("points", ()) if lift.uses(f"trace_{point}")]
+        self.trace: Trace = manifest.get("trace", {"header": "", "points": []})
+        points = [point for point in self.trace["points"] if lift.uses(f"trace_{point}")]
         self.calls = sorted(lift.bound - objects) + [f"__traceiter_{point}" for point in points]
         # those that a header declares are renamed before it is included, the file's own behind
         own = {name for name in lift.bound & objects if _object_type(lift.source, name)}
@@ -182,29 +204,29 @@ class Body:
         self.own = sorted(own)
         self.traced = bool(points)
         if points and not any(self._is_trace(item) for item in lift.source.items):
-            raise Problem(f"{lift.source.path} does not include {manifest['trace']['header']}, the 'trace.header' in "
+            raise Problem(f"{lift.source.path} does not include {self.trace['header']}, the 'trace.header' in "
                           f"the manifest of {lift.change}")
         self.only_if = dict(manifest.get("bind_if", {}))
         # Without tracepoints the functions of a trace header do nothing.
         self.only_if |= {f"{kind}_{point}": "CONFIG_TRACEPOINTS" for kind in ("__traceiter", "__tracepoint")
                          for point in points}
 
-    def text(self, of):
+    def text(self, of: str) -> str:
         """All of it; `of` says of what it was made."""
         return "\n".join([f"/* Generated by scripts/generate-bodies from {of}: the kernel's own code, GPL-2.0. Do not keep. */",
                           "", *self._renames(), *self._includes(), *self._pointers(),
                           *self._definitions(), *self._entry(), *self._bind()])
 
-    def _if_built(self, name, *lines):
+    def _if_built(self, name: str, *lines: str) -> tuple[str, ...]:
         """The lines, for those kernels only that have the symbol."""
         return (f"#ifdef {self.only_if[name]}", *lines, "#endif") if name in self.only_if else lines
 
-    def _is_trace(self, item):
+    def _is_trace(self, item: csource.Item) -> bool:
         """Does an item include the trace header?"""
-        header = re.escape(self.manifest["trace"]["header"])
+        header = re.escape(self.trace["header"])
         return item.kind == "include" and bool(re.search(rf"[<\"]{header}[>\"]", item.text))
 
-    def _renames(self):
+    def _renames(self) -> Iterator[str]:
         yield from ("#include <linux/static_call.h>", '#include "body.h"', '#include "uplift.h"', "")
         for name in self.calls:
             yield from self._if_built(name, f"#define {name} __SCT__{self.prefix}_{name}")
@@ -214,7 +236,7 @@ class Body:
             yield "#include <linux/tracepoint.h>"
         yield ""
 
-    def _includes(self):
+    def _includes(self) -> Iterator[str]:
         for item in self.lift.source.items:
             if item.kind != "include":
                 continue
@@ -231,7 +253,7 @@ class Body:
             yield f'#include "{self.header}"'
         yield ""
 
-    def _pointers(self):
+    def _pointers(self) -> Iterator[str]:
         for name in self.calls:
             yield from self._if_built(
                 name, f"DEFINE_STATIC_CALL_NULL({self.prefix}_{name}, __SCT__{self.prefix}_{name});")
@@ -243,7 +265,7 @@ class Body:
             yield f"#define {name} (*{self.prefix}_{name})"
         yield ""
 
-    def _definitions(self):
+    def _definitions(self) -> Iterator[str]:
         lift, placed = self.lift, False
         for item in lift.items():
             name = item.names[0] if item.kind in ("function", "prototype") else None
@@ -272,7 +294,7 @@ class Body:
             yield _guarded(item, text)
             yield ""
 
-    def _entry(self):
+    def _entry(self) -> Iterator[str]:
         change, arm, function = self.lift.change, self.arm.upper(), self.lift.function
         result, parameters, names = self.lift.signature()
         inner = self.lift.replace.get(function, f"body_{function}")
@@ -285,7 +307,7 @@ class Body:
                     f"\tUPLIFT_BODY_LEAVE({change}, {arm});",
                     "\treturn ret;", "}", "")
 
-    def _bind(self):
+    def _bind(self) -> Iterator[str]:
         bound = [*self.calls, *self.declared, *self.own]
         yield from (f"int {self.prefix}_bind(void);", f"int {self.prefix}_bind(void)", "{")
         if bound:
@@ -299,7 +321,7 @@ class Body:
         yield from ("\treturn 0;", "}", "")
 
 
-def layouts(tags, kernel):
+def layouts(tags: Iterable[str], kernel: Layouts) -> str:
     """Assertions that the compiler sees the structs as the running kernel has them."""
     out = ["/* As the target's BTF has them. */"]
     for tag in tags:
@@ -318,33 +340,30 @@ class Difference:
     which are one place, from one change.
     """
 
-    def __init__(self, before, after):
+    def __init__(self, before: str, after: str) -> None:
         # (as compared, as it is)
         sides = [[(" ".join(line.split()), line) for line in text.splitlines() if line.strip()]
                  for text in (before, after)]
-        matcher = difflib.SequenceMatcher(None, *([compared for compared, _ in side] for side in sides),
-                                          autojunk=False)
+        old, new = ([compared for compared, _ in side] for side in sides)
+        matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
         changed = [codes for codes in matcher.get_opcodes() if codes[0] != "equal"]
-        self.lines = []		# as diff shows them
+        self.lines: list[str] = []		# as diff shows them
         for _, start, end, new_start, new_end in changed:
             self.lines += ["@@", *(f"-{line}" for _, line in sides[0][start:end]),
                            *(f"+{line}" for _, line in sides[1][new_start:new_end])]
-        self.counts = {"places": len(changed), "removes": sum(codes[2] - codes[1] for codes in changed),
+        self.counts: Counts = {"places": len(changed), "removes": sum(codes[2] - codes[1] for codes in changed),
                        "adds": sum(codes[4] - codes[3] for codes in changed)}
 
 
-def _counted(counts):
+def _counted(counts: Counts) -> str:
     """Counts in words."""
     lines = "line" if counts["removes"] == 1 else "lines"
     return (f"{counts['places']} place{'' if counts['places'] == 1 else 's'}, {counts['removes']} {lines} removed and "
             f"{counts['adds']} added")
 
 
-def patched(text, cocci, expected, of):
-    """text under a semantic patch, which must change exactly what is expected; `of` is where it is from.
-
-    expected: {"places": , "removes": , "adds": }, see Difference.
-    """
+def patched(text: str, cocci: pathlib.Path, expected: Counts, of: str) -> str:
+    """text under a semantic patch, which must change exactly what is expected; `of` is where it is from."""
     with tempfile.TemporaryDirectory() as directory:
         path = pathlib.Path(directory, "body.c")
         path.write_text(text)
@@ -356,7 +375,8 @@ def patched(text, cocci, expected, of):
         if run.returncode:
             raise Problem(f"{cocci}: spatch failed:\n{run.stdout.strip()}")
         result = path.read_text()
-    found, wanted = Difference(text, result), {key: expected[key] for key in ("places", "removes", "adds")}
+    found = Difference(text, result)
+    wanted: Counts = {"places": expected["places"], "removes": expected["removes"], "adds": expected["adds"]}
     if not found.lines:
         raise Problem(f"{cocci} matches nowhere in {of}, and must make a difference of {_counted(wanted)}: the "
                       "function has another form there")

@@ -1,44 +1,56 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
 """Generate the bodies of one change for one kernel; called by modules/<change>/Kbuild and modules/backports/Kbuild.
 
-Reads the manifest <change>.toml (or manifest.toml: a backport, see docs/backport-guide.md), writes <change>_<arm>.c and <change>_gen.h, and says on standard output which
-objects are to be linked. Files that would not change are left alone, so that nothing is compiled again. Whatever does
-not fit exactly is one line on standard error, with the difference found below it where a semantic patch makes another
-one than it must, and status 1.
+Reads the manifest <change>.toml (a backport has manifest.toml, see docs/backport-guide.md), writes <change>_<arm>.c and
+<change>_gen.h, and prints the names of the objects to link. Files that would not change are not touched, so that nothing
+is compiled again. Anything that does not fit exactly ends with status 1 and one line on standard error; where a semantic
+patch makes another difference than it must, the difference follows.
 
-With --btf none nothing is checked against a built kernel: for bodies that are compiled into the very tree that they
-are lifted from, where layouts cannot differ. --function then says which of the manifest's functions is lifted.
+--btf none checks nothing against a built kernel: it is for bodies that are compiled into the tree that they are lifted
+from, where layouts cannot differ. --function then names the function of the manifest to lift.
 
-For a backport the whole module is made: from ../main.c.in comes <change>_main.c, with the verdict that the rules
-([[static]]) in about.toml give, and module.mk says to Kbuild what it is linked of.
+A backport gets the whole module: <change>_main.c is made from ../main.c.in, with the verdict that the rules ([[static]])
+in about.toml give, and module.mk tells Kbuild which objects it links.
 
-usage: make.py --change DIR --ksrc DIR --kdir DIR --btf FILE --out DIR
-       make.py --change DIR --ksrc DIR --btf none --function NAME --out DIR
+usage: generate-bodies --change DIR --ksrc DIR --kdir DIR --btf FILE --out DIR
+       generate-bodies --change DIR --ksrc DIR --btf none --function NAME --out DIR
 """
+
+from __future__ import annotations
 
 import argparse
 import os
 import pathlib
 import re
 import sys
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from ..base.errors import Problem
 from ..kernel import btf
 from . import csource, lifting, manifests
 
+Version = tuple[int, ...]
 
-def _version(path, pattern, words):
+
+class Verdict(NamedTuple):
+    """What the rules of a backport make of a kernel."""
+    kind: str
+    says: str		# the reason
+    asked: str		# "types" or "source": what the rule looked at
+
+
+def _version(path: pathlib.Path, pattern: str, words: Sequence[str]) -> Version | None:
     """A version of three numbers in a file: (7, 1, 13); None if it is not there."""
     try:
         text = path.read_text()
     except OSError:
         return None
     found = [re.search(pattern % word, text, re.MULTILINE) for word in words]
-    return tuple(int(match[1]) for match in found) if all(found) else None
+    return tuple(int(match[1]) for match in found if match) if all(found) else None
 
 
-def _extraversion(directory, depth=3):
+def _extraversion(directory: pathlib.Path, depth: int = 3) -> str | None:
     """EXTRAVERSION as a tree's Makefile sets it ("", "-rc4"); None where there is none to be read.
 
     The Makefile of a build directory, and of a distribution's headers, may only include that of another directory.
@@ -54,7 +66,7 @@ def _extraversion(directory, depth=3):
     return _extraversion(directory / included[1], depth - 1) if included and depth else None
 
 
-def version_of_source(ksrc):
+def version_of_source(ksrc: pathlib.Path) -> tuple[Version, str | None]:
     """The version of a source tree: ((7, 1, 13), "")."""
     version = _version(ksrc / "Makefile", r"^%s = (\d+)$", ("VERSION", "PATCHLEVEL", "SUBLEVEL"))
     if not version:
@@ -62,7 +74,7 @@ def version_of_source(ksrc):
     return version, _extraversion(ksrc)
 
 
-def version_of_headers(kdir):
+def version_of_headers(kdir: pathlib.Path) -> tuple[Version, str | None]:
     """The version that the headers are of, as version_of_source()."""
     version = _version(kdir / "include/generated/uapi/linux/version.h", r"^#define LINUX_VERSION_%s (\d+)$",
                        ("MAJOR", "PATCHLEVEL", "SUBLEVEL"))
@@ -71,7 +83,7 @@ def version_of_headers(kdir):
     return version, _extraversion(kdir)
 
 
-def find_btf(given, kdir):
+def find_btf(given: str, kdir: pathlib.Path) -> pathlib.Path:
     """The file that has the target's BTF."""
     running = pathlib.Path("/sys/kernel/btf/vmlinux")
     if given:
@@ -98,11 +110,18 @@ class NoBtf:
 
     path, size, crc = "--btf none", 0, 0
 
-    def __init__(self, function):
+    def __init__(self, function: str) -> None:
         self.functions = {function}
 
+    def has(self, what: str) -> bool:
+        """btf.Btf.has(): there are no types to ask."""
+        raise Problem(f"--btf none: a [[static]] rule asks for '{what}' of the kernel's types")
 
-def target(ksrc, kdir, btf_file):
+
+Kernel = btf.Btf | NoBtf
+
+
+def target(ksrc: pathlib.Path, kdir: pathlib.Path, btf_file: str) -> btf.Btf:
     """The BTF of the kernel that KSRC and KDIR are of."""
     (source_version, source_extra), (headers_version, headers_extra) = version_of_source(ksrc), version_of_headers(kdir)
     if source_version != headers_version:
@@ -114,7 +133,7 @@ def target(ksrc, kdir, btf_file):
     return btf.Btf(find_btf(btf_file, kdir))
 
 
-def reused(ksrc, reuse):
+def reused(ksrc: pathlib.Path, reuse: manifests.Reuse) -> str | None:
     """The function that calls again with an iterator that is finished, or None."""
     for pattern in reuse["files"]:
         files = sorted(ksrc.glob(pattern))
@@ -132,7 +151,7 @@ def reused(ksrc, reuse):
     return None
 
 
-def write(path, text):
+def write(path: pathlib.Path, text: str) -> None:
     """Write a file unless it is so already: a file that is not touched is not compiled again."""
     try:
         if path.read_text() == text:
@@ -142,12 +161,12 @@ def write(path, text):
     path.write_text(text)
 
 
-def verdict(change_dir, source, manifest, kernel):
-    """What the rules in a backport's about.toml make of a kernel: (verdict, why, whether types or the source told)."""
+def verdict(change_dir: pathlib.Path, source: csource.Source, manifest: manifests.Manifest, kernel: Kernel) -> Verdict:
+    """What the rules in a backport's about.toml make of a kernel."""
     about = manifests.about(change_dir / "about.toml")
     for rule in about["static"]:
         wanted = "has" in rule
-        what = rule["has" if wanted else "lacks"]
+        what = rule["has"] if wanted else rule["lacks"]
         asked, _, words = what.partition(" ")
         if asked == "source":
             there = any(" ".join(words.split()) in " ".join(item.text.split())
@@ -155,20 +174,20 @@ def verdict(change_dir, source, manifest, kernel):
         else:
             asked, there = "types", kernel.has(what)
         if there == wanted:
-            return rule["verdict"], rule["says"], asked
+            return Verdict(rule["verdict"], rule["says"], asked)
     raise Problem(f"{change_dir / 'about.toml'}: no [[static]] rule holds for {kernel.path}")
 
 
-def _c_string(text):
+def _c_string(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def module(change_dir, manifest, of, out, objects, function, said):
+def module(change_dir: pathlib.Path, manifest: manifests.Manifest, of: str, out: pathlib.Path, objects: Sequence[str],
+           function: str, said: Verdict) -> None:
     """Write what a backport's module is made of beside the bodies."""
     change = change_dir.name
-    kind, says, asked = said
-    words = {"NAME": change, "MACRO": change.upper(), "FUNCTION": function, "KIND": kind.upper(),
-             "ASKED": asked, "SAYS": _c_string(says),
+    words = {"NAME": change, "MACRO": change.upper(), "FUNCTION": function, "KIND": said.kind.upper(),
+             "ASKED": said.asked, "SAYS": _c_string(said.says),
              "DESCRIPTION": _c_string("uplift: " + manifests.about(change_dir / "about.toml")["title"])}
     template = change_dir.parent / "main.c.in"
     text = re.sub(r"@([A-Z]+)@", lambda match: words[match[1]], template.read_text())
@@ -183,7 +202,7 @@ def module(change_dir, manifest, of, out, objects, function, said):
           f"-I$(KSRC)/{pathlib.Path(manifest['source']).parent}" for name in objects), ""]))
 
 
-def one_of(text, change_dir, forms, of):
+def one_of(text: str, change_dir: pathlib.Path, forms: Iterable[manifests.Patch], of: str) -> str:
     """text under the first semantic patch that makes the difference it must; where none does, what each says."""
     said = []
     for form in forms:
@@ -194,7 +213,7 @@ def one_of(text, change_dir, forms, of):
     raise Problem("\n".join(said))
 
 
-def generate(change_dir, ksrc, kernel, of, out):
+def generate(change_dir: pathlib.Path, ksrc: pathlib.Path, kernel: Kernel, of: str, out: pathlib.Path) -> list[str]:
     """Write the files; returns the names of the objects."""
     change = change_dir.name
     path = change_dir / f"{change}.toml"
@@ -211,7 +230,7 @@ def generate(change_dir, ksrc, kernel, of, out):
     source = csource.Source(ksrc / manifest["source"])
     said = verdict(change_dir, source, manifest, kernel) if backport else None
     function = next((name for name in manifest["functions"] if name in kernel.functions), None)
-    if not function and backport and said[0] != "applicable":
+    if not function and said and said.kind != "applicable":
         function = manifest["functions"][0]
     if not function:
         raise Problem(f"{kernel.path}: none of {', '.join(manifest['functions'])} is a function of its own in this "
@@ -228,8 +247,9 @@ def generate(change_dir, ksrc, kernel, of, out):
     if reuser:
         header.append(f'#define {macro}_REUSE "{reuser}"')
 
-    objects = []
-    for arm, options in manifest["arms"].items() if not said or said[0] == "applicable" else ():
+    objects: list[str] = []
+    arms = manifest["arms"] if not said or said.kind == "applicable" else {}
+    for arm, options in arms.items():
         if "when" in options and not source.named(options["when"]):
             continue
         lift = lifting.Lift(source, function, change, needs=options.get("needs", ()), replace=options.get("replace"),
@@ -238,7 +258,9 @@ def generate(change_dir, ksrc, kernel, of, out):
         text = lifting.Body(lift, arm, manifest, kernel).text(f"{manifest['source']} of {of}")
         if not isinstance(kernel, NoBtf):
             text += "\n" + lifting.layouts([*lift.structs(), *manifest.get("types", ())], kernel)
-        patch = options.get("reuse_patch" if reuser else "patch", options.get("patch"))
+        patch = options.get("patch")
+        if reuser:
+            patch = options.get("reuse_patch", patch)
         if patch:
             forms = patch if isinstance(patch, list) else [patch]
             text = one_of(text, change_dir, forms, f"{function}() of {source.path}")
@@ -251,12 +273,12 @@ def generate(change_dir, ksrc, kernel, of, out):
                    f"int uplift_{name}_bind(void);"]
     header += ["", f"#endif /* _{macro}_GEN_H */", ""]
     write(out / f"{change}_gen.h", "\n".join(header))
-    if backport:
+    if said:
         module(change_dir, manifest, of, out, objects, function, said)
     return objects
 
 
-def main():
+def main() -> None:
     """The command, see above."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for option in ("change", "ksrc", "kdir", "out"):
@@ -267,9 +289,8 @@ def main():
     if (args.btf == "none") != bool(args.function) or (args.btf == "none") == bool(args.kdir):
         parser.error("either --kdir, or --btf none with --function")
     try:
-        kernel = NoBtf(args.function) if args.function else target(args.ksrc, args.kdir, args.btf)
+        kernel: Kernel = NoBtf(args.function) if args.function else target(args.ksrc, args.kdir, args.btf)
         objects = generate(args.change, args.ksrc, kernel, (args.kdir or args.ksrc).name, args.out)
     except (Problem, OSError) as problem:
         sys.exit(f"{args.change.name}: {problem}")
     print(*objects)
-

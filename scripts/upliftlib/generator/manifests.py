@@ -4,67 +4,143 @@
 What is missing, unknown or of another kind than it must be is a Problem: one line that names the file and the key.
 """
 
+from __future__ import annotations
+
 import json
+import pathlib
 import re
-import sys
+import tomllib
+from collections.abc import Callable
+from typing import Any, NamedTuple, NoReturn, NotRequired, TypedDict, cast
 
 from ..base.errors import Problem
 
-try:
-    import tomllib
-except ImportError:
-    sys.exit("make.py: Python 3.11 or newer is needed (tomllib)")
-
-# Kinds of values: (what it must be, does a value fit?).
 
 
-def _text(what, pattern):
-    return what, lambda value: isinstance(value, str) and bool(re.fullmatch(pattern, value, re.ASCII))
+class Counts(TypedDict):
+    """What a semantic patch must change: places, and lines in them all."""
+    places: int
+    removes: int
+    adds: int
 
 
-def _list(what, kind, least=0):
-    return what, lambda value: isinstance(value, list) and len(value) >= least and all(map(kind[1], value))
+class Patch(Counts):
+    """A semantic patch, and exactly what it must change."""
+    file: str
+
+
+class Arm(TypedDict):
+    """An arm of a change: [arms.NAME]."""
+    when: NotRequired[str]
+    header: NotRequired[str]
+    replace: NotRequired[dict[str, str]]
+    needs: NotRequired[list[str]]
+    patch: NotRequired[Patch | list[Patch]]
+    reuse_patch: NotRequired[Patch | list[Patch]]
+
+
+class Trace(TypedDict):
+    """The tracepoints of the file: [trace]."""
+    header: str
+    points: list[str]
+
+
+class Reuse(TypedDict):
+    """Where calls that reuse a finished iterator are looked for: [reuse]."""
+    function: str
+    files: list[str]
+
+
+class Manifest(TypedDict):
+    """The manifest of a change."""
+    source: str
+    functions: list[str]
+    declares: list[str]
+    arms: dict[str, Arm]
+    types: NotRequired[list[str]]
+    bind: NotRequired[list[str]]
+    bind_objects: NotRequired[list[str]]
+    bind_via: NotRequired[dict[str, str]]
+    bind_if: NotRequired[dict[str, str]]
+    copy: NotRequired[list[str]]
+    trace: NotRequired[Trace]
+    reuse: NotRequired[Reuse]
+
+
+class Rule(TypedDict):
+    """A rule that gives the verdict: [[static]]; it has one of `has` and `lacks`."""
+    has: NotRequired[str]
+    lacks: NotRequired[str]
+    verdict: str
+    says: str
+
+
+class About(TypedDict):
+    """The part of a backport's about.toml that the generator reads."""
+    title: str
+    static: list[Rule]
+
+
+class _Kind(NamedTuple):
+    """A kind of values."""
+    what: str		# what the value must be
+    fits: Callable[[object], bool]
+
+
+class _Keys(NamedTuple):
+    """The keys of a table, and the kinds of their values; None: checked elsewhere."""
+    required: dict[str, _Kind | None]
+    optional: dict[str, _Kind | None]
+
+
+_Table = dict[str, Any]		# as TOML has it, not checked yet
+
+
+def _text(what: str, pattern: str) -> _Kind:
+    return _Kind(what, lambda value: isinstance(value, str) and bool(re.fullmatch(pattern, value, re.ASCII)))
+
+
+def _list(what: str, kind: _Kind, least: int = 0) -> _Kind:
+    return _Kind(what, lambda value: isinstance(value, list) and len(value) >= least and all(map(kind.fits, value)))
 
 
 _NAME = _text("a name", r"[A-Za-z_]\w*")
 _NAMES = _list("a list of names", _NAME)
 _SOME_NAMES = _list("a list of names, with one at least", _NAME, 1)
-_MAP = ("a table, { name = \"name\" }",
-        lambda value: isinstance(value, dict) and all(_NAME[1](word) for pair in value.items() for word in pair))
+_MAP = _Kind("a table, { name = \"name\" }",
+             lambda value: isinstance(value, dict) and all(_NAME.fits(word) for pair in value.items() for word in pair))
 _PATH = _text("the path of a file", r"[\w.+-]+(/[\w.+-]+)*")
 _PATHS = _list("a list of paths", _PATH)
 # '**' is left to those who understand it in all of its forms
 _PATTERNS = _list("a list of paths, with one at least, in which '*' and '?' may stand",
                   _text("", r"([\w.+?-]|\*(?!\*))+(/([\w.+?-]|\*(?!\*))+)*"), 1)
 # True is an int, too
-_COUNT = ("a number", lambda value: type(value) is int and value >= 0)
-_SOME = ("a number, 1 at least", lambda value: type(value) is int and value >= 1)
+_COUNT = _Kind("a number", lambda value: type(value) is int and value >= 0)
+_SOME = _Kind("a number, 1 at least", lambda value: type(value) is int and value >= 1)
 
-# Tables: (the keys that it must have, those that it may have). "arms" is looked at by itself.
-_MANIFEST = ({"source": _PATH, "functions": _SOME_NAMES, "declares": _PATHS, "arms": None},
-             {"types": _NAMES, "bind": _NAMES, "bind_objects": _NAMES, "bind_via": _MAP, "bind_if": _MAP,
-              "copy": _NAMES, "trace": None, "reuse": None})
-_TRACE = ({"header": _PATH, "points": _SOME_NAMES}, {})
-_REUSE = ({"function": _NAME, "files": _PATTERNS}, {})
-_ARM = ({}, {"when": _NAME, "header": _PATH, "replace": _MAP, "needs": _NAMES, "patch": None, "reuse_patch": None})
-# A semantic patch, and exactly what it must change.
-_PATCH = ({"file": _PATH, "places": _SOME, "removes": _COUNT, "adds": _COUNT}, {})
+_MANIFEST = _Keys({"source": _PATH, "functions": _SOME_NAMES, "declares": _PATHS, "arms": None},
+                  {"types": _NAMES, "bind": _NAMES, "bind_objects": _NAMES, "bind_via": _MAP, "bind_if": _MAP,
+                   "copy": _NAMES, "trace": None, "reuse": None})
+_TRACE = _Keys({"header": _PATH, "points": _SOME_NAMES}, {})
+_REUSE = _Keys({"function": _NAME, "files": _PATTERNS}, {})
+_ARM = _Keys({}, {"when": _NAME, "header": _PATH, "replace": _MAP, "needs": _NAMES, "patch": None, "reuse_patch": None})
+_PATCH = _Keys({"file": _PATH, "places": _SOME, "removes": _COUNT, "adds": _COUNT}, {})
 
 
 class _Reader:
     """What is said of one file."""
 
-    def __init__(self, path):
+    def __init__(self, path: pathlib.Path) -> None:
         self.path = path
 
-    def must(self, key, what, value):
+    def must(self, key: str, what: str, value: object) -> NoReturn:
         """Say that a key is of another kind than it must be."""
         # as the file would have it, and in one line
         raise Problem(f"{self.path}: '{key}' must be {what}, not {json.dumps(value, default=str)}")
 
-    def table(self, key, value, kinds):
+    def table(self, key: str, value: object, keys: _Keys) -> None:
         """Look at a table and its keys; `key` is "" for the file itself."""
-        required, optional = kinds
+        required, optional = keys
         if not isinstance(value, dict):
             self.must(key, "a table", value)
         prefix = f"{key}." if key else ""
@@ -75,18 +151,18 @@ class _Reader:
         if unknown:
             raise Problem(f"{self.path}: unknown: {', '.join(prefix + name for name in unknown)}")
         for name, kind in (required | optional).items():
-            if kind and name in value and not kind[1](value[name]):
-                self.must(prefix + name, kind[0], value[name])
+            if kind and name in value and not kind.fits(value[name]):
+                self.must(prefix + name, kind.what, value[name])
 
-    def there(self, key, name):
+    def there(self, key: str, name: str) -> None:
         """A file of ours, beside the manifest."""
         if not (self.path.parent / name).is_file():
             raise Problem(f"{self.path}: '{key}' is {name}: no such file in {self.path.parent}")
 
-    def arm(self, name, arm, manifest):
+    def arm(self, name: str, arm: _Table, manifest: _Table) -> None:
         """Look at one arm."""
         key = f"arms.{name}"
-        if not _NAME[1](name):
+        if not _NAME.fits(name):
             raise Problem(f"{self.path}: '{key}' is no name")
         self.table(key, arm, _ARM)
         for one, other in (("replace", "header"), ("reuse_patch", "patch")):
@@ -106,7 +182,7 @@ class _Reader:
                 self.there(f"{key}.{one}.file", form["file"])
 
 
-def read(path):
+def read(path: pathlib.Path) -> Manifest:
     """The manifest of a change."""
     try:
         manifest = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -114,22 +190,23 @@ def read(path):
         raise Problem(f"{path}: {error}") from None
     reader = _Reader(path)
     reader.table("", manifest, _MANIFEST)
-    for key, kinds in (("trace", _TRACE), ("reuse", _REUSE)):
+    for key, keys in (("trace", _TRACE), ("reuse", _REUSE)):
         if key in manifest:
-            reader.table(key, manifest[key], kinds)
+            reader.table(key, manifest[key], keys)
     arms = manifest["arms"]
     if not isinstance(arms, dict) or not arms:
         reader.must("arms", "a table of arms, with one at least", arms)
     for name, arm in arms.items():
         reader.arm(name, arm, manifest)
-    return manifest
+    return cast(Manifest, manifest)
 
 
 _VERDICTS = ("applicable", "native", "unaffected", "unsupported")
-_WORDS = ("a text in one line", lambda value: isinstance(value, str) and bool(value.strip()) and value.isprintable())
+_WORDS = _Kind("a text in one line",
+               lambda value: isinstance(value, str) and bool(value.strip()) and value.isprintable())
 
 
-def about(path):
+def about(path: pathlib.Path) -> About:
     """What the generator takes of a backport's about.toml: its title, and the rules that give the verdict."""
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -141,25 +218,25 @@ def about(path):
     for key in ("title", "static"):
         if key not in found:
             raise Problem(f"{path}: no '{key}'")
-    if not _WORDS[1](found["title"]):
-        reader.must("title", _WORDS[0], found["title"])
+    if not _WORDS.fits(found["title"]):
+        reader.must("title", _WORDS.what, found["title"])
     if not isinstance(found["static"], list) or not found["static"]:
         reader.must("static", "a list of rules, [[static]]", found["static"])
     for rule in found["static"]:
         if not isinstance(rule, dict) or len({"has", "lacks"} & set(rule)) != 1:
             reader.must("static", "rules with either 'has' or 'lacks'", rule)
         key = "has" if "has" in rule else "lacks"
-        reader.table("static", rule, ({key: _WORDS, "verdict": _WORDS, "says": _WORDS}, {}))
+        reader.table("static", rule, _Keys({key: _WORDS, "verdict": _WORDS, "says": _WORDS}, {}))
         if rule["verdict"] not in _VERDICTS:
             reader.must("static.verdict", "one of " + ", ".join(_VERDICTS), rule["verdict"])
         if not re.fullmatch(r"(function|struct) \w+|struct \w+\.\w+|source \S.*", rule[key]):
             reader.must(f"static.{key}", "'function NAME', 'struct NAME[.MEMBER]' or 'source WORDS OF THE FUNCTION'",
                         rule[key])
-    return found
+    return cast(About, found)
 
 
-def slice_of(top):
-    """Patterns of the files of a kernel's source that the manifests below modules/ take, for who unpacks only these."""
+def slice_of(top: pathlib.Path) -> list[str]:
+    """Patterns of the source files of a kernel that the manifests below modules/ use: only these have to be unpacked."""
     found = {"Makefile"}
     for path in sorted([*(top / "modules").glob("*/*.toml"), *(top / "modules/backports").glob("*/manifest.toml")]):
         if path.name == "about.toml":

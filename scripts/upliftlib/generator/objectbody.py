@@ -41,7 +41,8 @@ class Exports:
 
 def read_exports(text: str) -> Exports:
     """Module.symvers: what the image exports to everybody, and what needs a namespace."""
-    plain, namespaced = set(), set()
+    plain: set[str] = set()
+    namespaced: set[str] = set()
     for line in text.splitlines():
         words = line.split("\t")
         if len(words) >= 4 and words[2] == "vmlinux":
@@ -212,7 +213,7 @@ class Arm:
 
     def _table(self, base: str) -> list[str]:
         out = ['\t.section .rodata, "a", @progbits', "\t.balign 8", f".L{self.prefix}_symbols:"]
-        names = {}
+        names: dict[str, str] = {}
         for origin, name, value in self.symbols:
             label = names.setdefault(name, f".L{self.prefix}_name{len(names)}") if name else "0"
             out.append(f"\t.quad {label}, {value}\n\t.long {origin}, 0")

@@ -141,8 +141,7 @@ class Object:
         count, names = struct.unpack_from("<HH", data, 0x3c)
         raw = [struct.unpack_from("<IIQQQQIIQQ", data, start + 64 * index) for index in range(count)]
         strings = raw[names][4]
-        self.sections = [Section(index, self._text(strings + h[0]), *h[1:3], h[3], h[4], h[5], h[6], h[7], h[8], h[9])
-                         for index, h in enumerate(raw)]
+        self.sections = [Section(index, self._text(strings + name), *rest) for index, (name, *rest) in enumerate(raw)]
         self.symbols: list[Symbol] = []
         for section in self.sections:
             if section.type == SYMTAB:
