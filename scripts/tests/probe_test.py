@@ -17,6 +17,7 @@ SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCRIPTS))
 
 from upliftlib.base import changes, console, errors, paths, prompt	# noqa: E402
+from upliftlib.kernel import taint	# noqa: E402
 from upliftlib.report import reading, record	# noqa: E402
 from upliftlib.host import bench, doctor, loader, machine, probe, programs, selftest, testfiles	# noqa: E402
 
@@ -272,9 +273,9 @@ class Machine(unittest.TestCase):
         self.assertEqual(machine.arguments(line), "mitigations=auto,nosmt isolcpus=3 nokaslr")
 
     def test_taint(self):
-        self.assertEqual(machine.taint(12288), "12288 (out of tree, unsigned)")
-        self.assertEqual(machine.taint(0), "0 (none)")
-        self.assertEqual(machine.taint(None), "not known")
+        self.assertEqual(taint.words(12288), "12288 (out of tree, unsigned)")
+        self.assertEqual(taint.words(0), "0 (none)")
+        self.assertEqual(taint.words(None), "not known")
 
     def test_describe_is_json(self):
         self.assertEqual(json.loads(json.dumps(machine.describe(0)))["pinned"], 0)

@@ -8,6 +8,7 @@ import re
 import shutil
 
 from ..base import changes, errors, prompt
+from ..kernel import taint
 from . import loader, machine, programs, testfiles
 
 
@@ -175,8 +176,8 @@ def check_taint():
     """what the kernel is tainted by already"""
     value = machine.tainted()
     odd = value & ~(1 << 12 | 1 << 13 | 1 << 0)
-    return (NOTE, machine.taint(value), "reboot before you measure, or know why") if odd else \
-        (OK, machine.taint(value), "")
+    return (NOTE, taint.words(value), "reboot before you measure, or know why") if odd else \
+        (OK, taint.words(value), "")
 
 
 def check_programs():

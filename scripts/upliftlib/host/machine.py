@@ -6,7 +6,6 @@ import os
 import pathlib
 import re
 
-from ..kernel.taint import words as taint	# noqa: F401 # for those who tell what was found here
 from .loader import read
 
 # What of a kernel's configuration decides whether and how the modules work, and what is measured.
