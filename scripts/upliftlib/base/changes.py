@@ -57,6 +57,7 @@ VERDICTS = {
 REQUIRED = ("CONFIG_MODULES", "CONFIG_KPROBES", "CONFIG_KALLSYMS")
 
 
+@dataclasses.dataclass(frozen=True)
 class _Table:
     """A table of about.toml with members of known names."""
 
