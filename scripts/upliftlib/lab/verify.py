@@ -36,7 +36,7 @@ def of_module(text: str) -> record.Verdict:
 
 def carried(target: guest.Kernel, names: Iterable[str]) -> list[str]:
     """Those of the stock modules that the target has."""
-    there = StockModules(target.moddir, target.release).names()
+    there = StockModules(guest.modules_of(target), target.release).names()
     return [name for name in names if name in there]
 
 

@@ -27,11 +27,11 @@ Where to look:
 
 from .booting import boot, emulated, run
 from .contents import UP
-from .description import Guest, Kernel
+from .description import Guest, Kernel, image_of, modules_of
 from .qemu import Qemu
 from .result import Result
 from .rundir import check_name
 from .topology import TOPOLOGIES, topology_args, vcpus
 
-__all__ = ["Guest", "Kernel", "Qemu", "Result", "TOPOLOGIES", "UP", "boot", "check_name", "emulated", "run", "topology_args",
-           "vcpus"]
+__all__ = ["Guest", "Kernel", "Qemu", "Result", "TOPOLOGIES", "UP", "boot", "check_name", "emulated", "image_of",
+           "modules_of", "run", "topology_args", "vcpus"]

@@ -16,7 +16,7 @@ from ...base import console, errors, parallel
 from ...kernel import bzimage
 from . import accelerator, command, contents, emulation, limits, result
 from .accelerator import Accelerator
-from .description import Guest, Kernel
+from .description import Guest, Kernel, image_of
 from .qemu import Qemu
 from .result import Result
 from .rundir import rundir
@@ -36,7 +36,7 @@ def run(guest: Guest) -> Result:
         first = found.console.parent
         console.warn(f"{guest.target.release}: '{fault.said}' is what emulation can do to a guest by itself ({first}): "
                      "once more")
-        found = once(dataclasses.replace(guest, **fault.instead, name=f"{first.name}-again"))
+        found = once(dataclasses.replace(guest, thread=fault.thread or guest.thread, name=f"{first.name}-again"))
     return found
 
 
@@ -70,7 +70,7 @@ def once(guest: Guest) -> Result:
 
 
 def _check_release(target: Kernel) -> None:
-    release = bzimage.release_of(target.vmlinuz)
+    release = bzimage.release_of(image_of(target))
     if release != target.release:
         raise errors.Problem(f"the image is {release}, the modules are for {target.release}: they do not belong together",
                              errors.USAGE)

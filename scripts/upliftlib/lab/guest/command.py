@@ -6,7 +6,7 @@ import pathlib
 from ...base import errors, paths
 from . import kernelargs, stream, topology
 from .accelerator import Accelerator
-from .description import Guest
+from .description import Guest, image_of
 from .qemu import Qemu
 
 
@@ -40,7 +40,7 @@ def line(guest: Guest, qemu: Qemu, accelerator: Accelerator, megabytes: int, dir
     """The whole command line for a guest that runs in a directory, with an initramfs there."""
     words = [*qemu.argv, *machine(guest, megabytes), *accelerator.args,
              "-m", f"{megabytes}M", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-             *firmware(guest.efi), "-kernel", str(guest.target.vmlinuz), "-initrd", str(directory / "initramfs.cpio"),
+             *firmware(guest.efi), "-kernel", str(image_of(guest.target)), "-initrd", str(directory / "initramfs.cpio"),
              "-append", " ".join(kernelargs.of(guest)), *_serial(guest, directory),
              *stream.channel(directory / "result", guest.same)]
     for plugin in guest.plugins:

@@ -8,7 +8,7 @@ import subprocess
 from ...base import errors, paths
 from ..initramfs import Archive
 from . import limits, modules, programs, stream
-from .description import Guest
+from .description import Guest, modules_of
 
 UP = "uplift-guest: up"		# what the init says; nothing of ours has run before
 INIT = pathlib.Path(__file__).with_name("init.sh")
@@ -42,7 +42,7 @@ def archive_of(guest: Guest) -> Archive:
     _add_script(archive, guest.script)
     archive.text("uplift/env",
                  "".join(f"export {key}={shlex.quote(str(value))}\n" for key, value in guest.env.items()))
-    stock = modules.StockModules(pathlib.Path(guest.target.moddir), guest.target.release)
+    stock = modules.StockModules(modules_of(guest.target), guest.target.release)
     channel = [name for name in _CHANNEL if stock.has(name)]
     modules.add_modules(archive, stock, [*guest.modules, *channel], guest.kos)
     programs.add_programs(archive, guest.programs)

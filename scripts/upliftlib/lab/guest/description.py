@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from ...base import paths
+from ...base import errors, paths
 from . import limits
 from .qemu import Qemu
 
@@ -19,11 +19,25 @@ class Kernel(Protocol):
     @property
     def release(self) -> str: ...
     @property
-    def vmlinuz(self) -> pathlib.Path: ...
+    def vmlinuz(self) -> pathlib.Path | None: ...
     @property
-    def moddir(self) -> pathlib.Path: ...
+    def moddir(self) -> pathlib.Path | None: ...
     @property
     def config(self) -> pathlib.Path | None: ...
+
+
+def image_of(kernel: Kernel) -> pathlib.Path:
+    """The image of a target; a Problem where the target has none."""
+    if kernel.vmlinuz is None:
+        raise errors.Problem(f"{kernel.name}: no image of {kernel.release} to boot")
+    return kernel.vmlinuz
+
+
+def modules_of(kernel: Kernel) -> pathlib.Path:
+    """The directory of a target's modules; a Problem where the target has none."""
+    if kernel.moddir is None:
+        raise errors.Problem(f"{kernel.name}: no modules of {kernel.release}")
+    return kernel.moddir
 
 
 @dataclasses.dataclass(frozen=True)

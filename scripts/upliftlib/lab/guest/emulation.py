@@ -12,9 +12,9 @@ from .result import Result
 
 @dataclasses.dataclass(frozen=True)
 class Fault:
-    """@said: by the kernel; @instead: what has to be another in the Guest that is booted again"""
+    """@said: by the kernel; @thread: of the Guest that is booted again, where it has to be another"""
     said: str
-    instead: dict[str, str] = dataclasses.field(default_factory=dict)
+    thread: str | None = None
 
 
 def _unfed(console: str) -> bool:
@@ -66,9 +66,8 @@ def fault(result: Result, guest: Guest) -> Fault | None:
     console = result.console.read_text(errors="replace")
     # not if the caller asked for a number of threads
     threads = "multi-threaded" in result.accel and not guest.thread
-    single = {"thread": "single"} if threads else {}
     said = _early(result, console) or (_of_threads(result, console) if threads else None)
     if said:
-        return Fault(said, single)
+        return Fault(said, "single" if threads else None)
     said = _clock(console)
     return Fault(said) if said else None
