@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..base import changes, console, errors, paths
-from . import buildroot, commands, guest, kmod, plugins, testprograms, verify
+from . import buildroot, commands, guest, kernels, kmod, plugins, testprograms, verify
 
 OUT = plugins.OUT
 READS = 2000		# of each reader
@@ -126,7 +126,7 @@ def _writers(vcpus: Mapping[int, Accesses], symbols: Symbols) -> tuple[list[str]
     return [name for name, count in writers.most_common() if count * 10 >= most], vaddr
 
 
-def measure(change: changes.Change, target: guest.Kernel, reads: int = READS) -> list[dict[str, Any]]:
+def measure(change: changes.Change, target: kernels.Target, reads: int = READS) -> list[dict[str, Any]]:
     """What each run of a change's script shared, ready for JSON."""
     how = change.cachelines()
     assert how is not None

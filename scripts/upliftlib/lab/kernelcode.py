@@ -52,12 +52,13 @@ class KernelCode:
 
     def kernel(self) -> Kernel:
         """The image and its symbols, which a guest of it tells once."""
+        vmlinuz = guest.image_of(self.target)
         image, symbols = self.directory / "vmlinux", self.directory / "kallsyms"
-        stamp, stat = self.directory / "image.of", self.target.vmlinuz.stat()
+        stamp, stat = self.directory / "image.of", vmlinuz.stat()
         now = f"{self.target.version} {stat.st_size} {stat.st_mtime_ns}\n"
         with paths.lock(f"try-{self.release}"):
             if not stamp.exists() or stamp.read_text() != now:
-                image.write_bytes(imagecheck.vmlinux_of(self.target.vmlinuz))
+                image.write_bytes(imagecheck.vmlinux_of(vmlinuz))
                 with console.doing(f"asking a guest of {self.target.name} for its symbols"):
                     result = guest.boot(self.target, _SYMBOLS, append="nokaslr", name=f"{self.target.name}-symbols",
                                         quiet=True)

@@ -150,7 +150,7 @@ def _write(directory: pathlib.Path, declaration: str) -> None:
 
 def _make(kdir: pathlib.Path, directory: pathlib.Path) -> tuple[int, str]:
     compiler = kmod.compiler(kdir)
-    argv = ["make", "-C", kdir, f"M={directory}", "W=1", *([f"CC={compiler}"] if compiler else []), "modules"]
+    argv = ["make", "-C", str(kdir), f"M={directory}", "W=1", *([f"CC={compiler}"] if compiler else []), "modules"]
     return buildroot.output(argv, cwd=directory, binds=kmod._binds(kdir))
 
 

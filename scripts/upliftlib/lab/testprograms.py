@@ -91,7 +91,7 @@ def build() -> pathlib.Path:
     with paths.lock("selftests"), console.doing("building the selftests"), builds.unbroken(out / "obj"):
         paths.remove(installed)
         binds = [] if paths.BUILD in pathlib.Path(ksft).parents else [ksft.parents[2]]
-        argv = ["make", "-C", paths.TOP / "selftests", f"KSFT={ksft}", f"O={out / 'obj'}",
+        argv = ["make", "-C", str(paths.TOP / "selftests"), f"KSFT={ksft}", f"O={out / 'obj'}",
                 f"INSTALL_PATH={installed}", f"-j{os.cpu_count() or 1}", "install"]
         code, text = buildroot.output(argv, binds=binds)
         paths.write(log, text)

@@ -115,7 +115,7 @@ class Trial:
     def __init__(self, code: KernelCode, path: pathlib.Path, options: argparse.Namespace) -> None:
         self.code, self.path, self.options = code, path, options
         self.outcome = Outcome(str(path), target=code.target.name)
-        self.report: dict[str, Any] | None = None
+        self.report: record.Report | None = None
 
     @contextlib.contextmanager
     def _step(self, name: str, what: str) -> Iterator[None]:
@@ -182,7 +182,9 @@ class Trial:
         if not names:
             return []
         found, _ = headers.users(self.code.ksrc, names)
-        symbols, image, elsewhere = self.code.kernel().symbols, [], []
+        symbols = self.code.kernel().symbols
+        image: list[str] = []
+        elsewhere: list[str] = []
         for path in found:
             here = headers.functions_of(self.code.read(path) or "")
             (image if any(name in symbols for name in here) else elsewhere).append(path)
@@ -303,7 +305,7 @@ class Trial:
         self._seen(result)
         self._report(result)
 
-    def _seen(self, result: Any) -> None:
+    def _seen(self, result: guest.Result) -> None:
         """null has to do what off does; where new does not, a person is told."""
         seen = {arm: (result.outdir / f"seen.{arm}").read_text() for arm in ("off", "null", "new")}
         if seen["null"] != seen["off"]:
@@ -311,12 +313,12 @@ class Trial:
         if seen["new"] != seen["off"]:
             self.outcome.notes.append("a random program sees new behave unlike off: is that the change?")
 
-    def _report(self, result: Any) -> None:
+    def _report(self, result: guest.Result) -> None:
         for line in (result.outdir / "reach").read_text().splitlines():
             sample = json.loads(line)
             if sample.get("calls", 0) >= REACHED:
                 self.outcome.reached[sample["op"]] = sample["calls"] // sample["runs"]
-        operations = []
+        operations: list[record.Operation] = []
         for name, calls in (("bench", 1), ("panel", 0)):
             path = result.outdir / name
             if not path.exists():
@@ -331,7 +333,7 @@ class Trial:
             self.outcome.notes.append("no operation of the panel comes to these functions: give one with --workload")
         self.report = self._dossier(result, operations)
 
-    def _dossier(self, result: Any, operations: list[dict[str, Any]]) -> dict[str, Any]:
+    def _dossier(self, result: guest.Result, operations: list[record.Operation]) -> record.Report:
         target, out = self.code.target, self.outcome
         machine = {"release": target.release, "version": target.version, "kernel": str(target.vmlinuz), "arch": "x86_64",
                    "config": kernels.config_of(target), "taint": 0, "taint_after": result.taint,
@@ -340,7 +342,8 @@ class Trial:
         evidence = [f"functions: {', '.join(out.functions)}", f"identical with the kernel's own code: {out.identical}"]
         if out.copied:
             evidence.append(f"the module brings: {', '.join(out.copied)}")
-        ok = {"ok": True, "summary": "a random program sees null do what off does", "problems": [], "tests": []}
+        ok: record.Correctness = {"ok": True, "summary": "a random program sees null do what off does", "problems": [],
+                                  "tests": []}
         report["changes"].append({
             "name": out.name, "title": out.title, "upstream": {}, "patches": {}, "risk": [], "by_hand": [],
             "verdict": {"kind": "applicable", "evidence": evidence, "from": "module"}, "correctness": ok,
