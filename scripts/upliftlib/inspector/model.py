@@ -163,14 +163,14 @@ class Domain:
     online: frozenset
     level: int = 3
     type: str = "unified"
-    size_kib: int = None
-    ways: int = None
-    line: int = None
+    size_kib: int | None = None
+    ways: int | None = None
+    line: int | None = None
     nodes: frozenset = frozenset()
     packages: frozenset = frozenset()
     dies: frozenset = frozenset()
     ids: dict = dataclasses.field(default_factory=dict)
-    sched_cpus: frozenset = None
+    sched_cpus: frozenset | None = None
     disagreements: list = dataclasses.field(default_factory=list)
 
 
@@ -187,8 +187,8 @@ class Machine:
     kernel: str
     possible: frozenset
     online: frozenset
-    smt: bool = None
-    cas: str = None
+    smt: bool | None = None
+    cas: str | None = None
     domains: list = dataclasses.field(default_factory=list)
     no_domain: frozenset = frozenset()
     disagreements: list = dataclasses.field(default_factory=list)
@@ -240,11 +240,11 @@ def machine(text, where):
 @dataclasses.dataclass
 class Verdict:
     """Where a process is, or would be, gathered: @preferred is a domain's number, or None for @reason."""
-    preferred: int = None
-    reason: str = None
-    footprint_kib: int = None
-    running_avg: float = None
-    epoch: int = None
+    preferred: int | None = None
+    reason: str | None = None
+    footprint_kib: int | None = None
+    running_avg: float | None = None
+    epoch: int | None = None
 
 
 @dataclasses.dataclass
@@ -259,8 +259,8 @@ class Process:
     threads: int
     runtime_ns: int = 0
     share: dict = dataclasses.field(default_factory=dict)
-    scheduler: Verdict = None
-    predicted: Verdict = None
+    scheduler: Verdict | None = None
+    predicted: Verdict | None = None
     wakeups: dict = dataclasses.field(default_factory=dict)
     moves: dict = dataclasses.field(default_factory=dict)
 
@@ -277,8 +277,8 @@ class Processes:
     source: str = "none"
     tracked: int = 0
     dropped: int = 0
-    epoch_ms: float = None
-    tolerance: int = None
+    epoch_ms: float | None = None
+    tolerance: int | None = None
     list: list = dataclasses.field(default_factory=list)
 
 
