@@ -66,6 +66,7 @@ enum uplift_symbol_origin {
  *	from
  * @value: where it is, as in the image that the bodies were made for
  * @origin: what @value is counted from
+ * @reserved: 0
  */
 struct uplift_symbol {
 	const char *name;
@@ -79,7 +80,9 @@ struct uplift_symbol {
  * @place: where it is to be written
  * @kind: how
  * @origin: what @place is counted from
+ * @reserved: 0
  * @symbol: which symbol of the table
+ * @reserved_too: 0
  * @addend: to be added to its address
  */
 struct uplift_fix {
@@ -114,6 +117,7 @@ struct uplift_bodies {
 /**
  * struct uplift_bodies_head - in front of the tables
  * @build_id: of the kernel that the bodies were made for; no other is right
+ * @reserved: 0
  */
 struct uplift_bodies_head {
 	u8 build_id[UPLIFT_BUILD_ID_SIZE];

@@ -29,7 +29,8 @@ static int __init uplift_init(void)
 	uplift_conflict_init();
 	err = uplift_bind_init();
 	if (err)
-		pr_warn("bodies of object code cannot be bound in this kernel (%pe)\n", ERR_PTR(err));
+		pr_warn("bodies of object code cannot be bound in this kernel (%pe)\n",
+			ERR_PTR(err));
 	uplift_debugfs = debugfs_create_dir("uplift", NULL);
 	return 0;
 }
