@@ -247,6 +247,7 @@ static struct kunit_suite bind_suite = {
 	.name = "uplift_bind",
 	.test_cases = bind_cases,
 };
+
 kunit_test_suite(bind_suite);
 
 MODULE_DESCRIPTION("KUnit tests of uplift's binding of bodies");
