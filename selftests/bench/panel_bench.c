@@ -186,7 +186,7 @@ static long touch(void *area, long size)
 	if (area == MAP_FAILED)
 		return -1;
 	for (i = 0; i < size; i += PAGE)
-		((volatile char *)area)[i];
+		asm volatile("" : : "r" (((char *)area)[i]));
 	return munmap(area, size);
 }
 
@@ -384,13 +384,21 @@ static bool loopback_up(void)
 	return up;
 }
 
+static struct sockaddr_in loopback(void)
+{
+	return (struct sockaddr_in) {
+		.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+}
+
 static bool set_listen(void)
 {
-	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in addr = loopback();
 
 	fds[0] = socket(AF_INET, SOCK_STREAM, 0);
-	return loopback_up() && fds[0] >= 0 && !bind(fds[0], (struct sockaddr *)&addr, sizeof(addr)) &&
-	       !listen(fds[0], 16);
+	return loopback_up() && fds[0] >= 0 &&
+	       !bind(fds[0], (struct sockaddr *)&addr, sizeof(addr)) && !listen(fds[0], 16);
 }
 
 static bool set_tcp(void)
@@ -412,7 +420,7 @@ static bool set_tcp(void)
 
 static bool set_udp(void)
 {
-	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in addr = loopback();
 	socklen_t len = sizeof(addr);
 
 	fds[0] = socket(AF_INET, SOCK_DGRAM, 0);
@@ -477,7 +485,8 @@ static const struct known {
 	{ "accept", op_accept, 0, set_listen, true, "a TCP connection is made and closed" },
 	{ "filter", op_filter, 0, set_udp, true, "a socket filter is attached and detached" },
 	{ "fault", op_anonymous, 0, NULL, true, "16 anonymous pages are touched" },
-	{ "fault_file", op_map_file, 0, set_file, true, "16 pages of a file are mapped and touched" },
+	{ "fault_file", op_map_file, 0, set_file, true,
+	  "16 pages of a file are mapped and touched" },
 	{ "mincore", op_mincore, 0, set_map, false, "mincore() of 16 pages" },
 	{ "mprotect", op_mprotect, 0, set_map, false, "mprotect() there and back" },
 	{ "fork", op_fork, 0, NULL, true, "fork, exit and wait" },
