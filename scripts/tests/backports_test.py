@@ -143,6 +143,8 @@ class Made(Fixture):
         source = csource.Source(self.top / "ksrc/fs/pond.c")
         self.assertEqual(verdict()[0], "unaffected")
         self.assertIn("no [[static]] rule holds", self.said(lambda: verdict("struct lake")))
+        self.assertIn("--btf none: a [[static]] rule asks for", self.said(
+            lambda: make.verdict(self.change, source, manifest, make.NoBtf("pond_look"))))
 
     def test_forms(self):
         tried = []

@@ -274,6 +274,7 @@ class Split(Fixture):
                            ("#if A\nint a;\n", "an #if without its #endif"),
                            ("int a;\n}\n", r"pond\.c:2: unmatched '}'"),
                            ("int a;\nint b", r"pond\.c:2: no end: 'int b'"),
+                           ("int a;\n#define\n", r"pond\.c:2: a #define without a name"),
                            ("#import a\n", r"pond\.c:1: directive not understood: #import a")):
             with self.subTest(text), self.assertRaisesRegex(Problem, said):
                 self.source(text)
