@@ -5,9 +5,11 @@ import os
 import pathlib
 import subprocess
 import tempfile
+import tomllib
 import unittest
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
+TARGETS = tomllib.loads((TOP / "scripts/targets.toml").read_text())["target"]
 
 # What bash does when somebody types a line and presses Tab.
 ASK = r"""
@@ -60,8 +62,10 @@ class Completion(unittest.TestCase):
         self.assertIn("smt", self.offered("lab", "run", "--topology", ""))
 
     def test_targets(self):
-        self.assertEqual(self.offered("lab", "run", "6.1"), {"6.1", "6.12", "6.18"})
-        self.assertEqual(self.offered("lab", "fetch", "6.12", "7"), {"7.1", "7.2", "7.3"})
+        for words, typed in ((("lab", "run"), "6.1"), (("lab", "fetch", "6.12"), "7")):
+            offered = {name for name in TARGETS if name.startswith(typed)}
+            self.assertGreater(len(offered), 1)
+            self.assertEqual(self.offered(*words, typed), offered)
 
     def test_changes(self):
         self.assertEqual(self.offered("probe", "pi"), {"pipepoll"})

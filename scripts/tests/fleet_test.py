@@ -140,13 +140,13 @@ class Engines(unittest.TestCase):
         told = subprocess.run([FLEET, "nonsense"], text=True, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE).stderr
         scripts = set(re.search(r"there are: (.*)", told)[1].split())
         changes = {path.name.removesuffix("_change.sh") for path in (TOP / "selftests").glob("*_change.sh")}
-        self.assertEqual(scripts, changes | {"abi", "backports"})
+        self.assertEqual(scripts, changes | {"abi", "backports"}, "each selftests/CHANGE.sh needs a CHANGE_change.sh")
         self.assertGreater(len(changes), 3)
         for name in scripts:
             self.assertTrue((TOP / f"selftests/{name}.sh").exists(), name)
         tests = {path.stem: path.read_text() for path in TMT.glob("*.fmf") if path.stem != "main"}
         self.assertEqual({name: re.search(r"(?m)^    SCRIPT: (\w+)$", text)[1] for name, text in tests.items()},
-                         {name: name for name in scripts})
+                         {name: name for name in scripts}, "packaging/tmt/tests needs a NAME.fmf for each selftests/NAME.sh")
 
     options = set(re.findall(r"^#   (--[a-z]+)", FLEET.read_text(), re.MULTILINE))
 

@@ -224,7 +224,8 @@ class Said(unittest.TestCase):
         listed = dict(zip(re.findall(r'^BUILT_MODULE_NAME\[\d+\]="(.*)"', text, re.MULTILINE),
                           re.findall(r'^BUILT_MODULE_LOCATION\[\d+\]="(.*)"', text, re.MULTILINE)))
         self.assertEqual({name for name, place in listed.items() if place == "modules/backports"},
-                         {f"uplift_{path.parent.name}" for path in (TOP / "modules/backports").glob("*/manifest.toml")})
+                         {f"uplift_{path.parent.name}" for path in (TOP / "modules/backports").glob("*/manifest.toml")},
+                         "packaging/dkms-bodies.conf does not list the backports: add BUILT_MODULE_NAME and _LOCATION")
 
     def test_dkms_numbers(self):
         for conf in ("dkms.conf", "packaging/dkms-bodies.conf"):

@@ -94,7 +94,7 @@ class Rendered(unittest.TestCase):
 
     def test_wide_enough_for_six(self):
         data = comparison.new("make matrix")
-        for name in targets.TABLE:
+        for name in list(targets.TABLE)[:6]:
             data["targets"][name] = {"reference": False, "release": name, "version": name,
                                      "report": dossier_data.counted()}
         self.assertEqual(len(cells(comparison.text(data), "change")), 7, "the table was turned round")

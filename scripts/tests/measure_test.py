@@ -223,14 +223,16 @@ class Own(unittest.TestCase):
         for change in self.known.values():
             tests = change.tests()
             if tests:
-                self.assertTrue((paths.TOP / "selftests" / tests.script).exists(), tests.script)
+                self.assertTrue((paths.TOP / "selftests" / tests.script).exists(),
+                                f"[tests] of {change.name}/about.toml takes selftests/{tests.script}, which is not there")
                 verify._environment(tests, paths.TOP / "selftests")
 
     def test_programs_exist(self):
         for change in self.known.values():
             how = change.measure()
             if how and how.program:
-                self.assertTrue((paths.TOP / f"selftests/bench/{how.program}.c").exists(), how.program)
+                self.assertTrue((paths.TOP / f"selftests/bench/{how.program}.c").exists(),
+                                f"{change.name}/about.toml names a program that selftests/bench does not have: {how.program}")
 
     def test_files_exist(self):
         for change in self.known.values():

@@ -63,7 +63,8 @@ class Changes(unittest.TestCase):
             how = change.about.get("bench")
             if how is None:
                 continue
-            self.assertTrue((programs.BENCH / f"{how['program']}.c").exists(), name)
+            self.assertTrue((programs.BENCH / f"{how['program']}.c").exists(),
+                            f"[bench] of {name}/about.toml names a program that selftests/bench does not have")
             self.assertLessEqual(set(how), {"program", "arguments", "operation", "arms", "calls", "files", "operations"})
             if isinstance(how.get("files"), dict):
                 self.assertEqual(set(how["files"]), {"off", "off_again", "null", "new"})
@@ -254,7 +255,8 @@ class Doctor(unittest.TestCase):
             self.assertEqual(doctor.check_taint()[0], doctor.NOTE)
         with mock.patch.object(machine, "config", return_value=(FULL | {"CONFIG_KPROBES": "n"}, "x")):
             self.assertEqual(doctor.check_config()[0], doctor.MISSING)
-        with mock.patch.object(machine, "config", return_value=(FULL, "x")):
+        whole = FULL | {option: "y" for change in changes.load().values() for option in change.about.get("requires", ())}
+        with mock.patch.object(machine, "config", return_value=(whole, "x")):
             self.assertEqual((doctor.check_config()[0], doctor.check_changes()[0]), (doctor.OK, doctor.OK))
 
     def test_what_only_building_takes(self):

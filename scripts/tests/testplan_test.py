@@ -76,7 +76,7 @@ class Document(unittest.TestCase):
         rows, moved = ({name: row[at].strip() for name, *row in cells} for at in (0, 1))
         here, there = testplan.in_test(NAMES), testplan.in_torture()
         for name in NAMES:
-            self.assertEqual(rows.get(name), ", ".join(here[name]) if there[name] else "all", f"docs/tests.md, {name}")
+            self.assertEqual(rows.get(name), ", ".join(here[name]) if there[name] else "all", f"docs/tests.md, {name}: run scripts/update-tables")
             self.assertEqual(moved.get(name), ", ".join(there[name]), f"docs/tests.md, {name}")
         self.assertEqual(set(rows), set(NAMES))
 
