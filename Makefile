@@ -52,7 +52,7 @@ help:
 	@echo '                           TARGET=6.12 another than the default, $(DEFAULT)'
 	@echo '                           TARGET=7.0.13 or 6.12.118-cloud: any that Debian has'
 	@echo '                           KERNEL=bzImage MODULES=DIR KDIR=DIR [KSRC=DIR] your own'
-	@echo '  make matrix              all targets, one table; goes on where it was stopped; TARGETS="6.12 6.18"'
+	@echo '  make matrix              all targets, one table; resumes after an interruption; TARGETS="6.12 6.18"'
 	@echo
 	@echo 'Build:'
 	@echo '  make modules             the modules that headers are enough for, for the running kernel'
@@ -64,7 +64,7 @@ help:
 	@echo
 	@echo 'Install (as root):'
 	@echo '  make install             the command, its manual, DKMS sources; DESTDIR=, prefix=/usr/local'
-	@echo '  make modules_install     what make modules built, for who goes without DKMS'
+	@echo '  make modules_install     install what make modules built, without DKMS'
 	@echo '  make sign                sign what make modules built; KEY=FILE CERT=FILE, or NEW=1'
 	@echo '  make uninstall           leave nothing of all that behind'
 	@echo '  make package             Debian packages; built, installed and removed in a root of their own'

@@ -168,7 +168,7 @@ def measure(change, part, options):
         loader.ensure(change.module, back)
         arm = loader.UPLIFT / change.name / "arm"
         if arm.exists():
-            # whoever had set one gets it back
+            # an arm that was set before is set again
             back.add("write", arm, loader.read(arm, "off"))
         before = loader.stats(change.name)
         files_ = functools.cache(lambda: _direct(part, options, back))
@@ -207,7 +207,7 @@ def void(options):
 
 
 def _out(wanted, release):
-    """Where what is measured is kept: looked at before it takes minutes."""
+    """Where the measurements are written: checked before measuring takes minutes."""
     out = pathlib.Path(wanted) if wanted else paths.REPORT / f"bench-{release}.json"
     try:
         paths.writable(out)

@@ -112,7 +112,7 @@ def check_debugfs():
 
 
 def check_tracefs():
-    """tracefs, to see who hooks what"""
+    """tracefs, to see which user hooks which function"""
     there = "tracefs" in loader.read("/proc/self/mounts") or pathlib.Path("/sys/kernel/debug/tracing").exists()
     return (OK, "mounted", "") if there else (NOTE, "not mounted; only for looking at conflicts",
                                               "mount -t tracefs tracefs /sys/kernel/tracing")

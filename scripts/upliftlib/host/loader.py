@@ -173,6 +173,6 @@ def could_not(names):
 
 
 def unload(*names):
-    """At once, for those who want to know that it worked."""
+    """At once, for callers that need to know that it worked."""
     for name in names:
         undo.unload(name)

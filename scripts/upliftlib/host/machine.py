@@ -117,7 +117,7 @@ def package(release):
     return match[1] if match else ""
 
 
-# Of the command line only what moves figures: the rest is nobody's business but the machine's.
+# Of the command line only what moves figures: the rest is private to the machine.
 ARGUMENTS = re.compile(r"(?:mitigations|nosm[a-z]+|nosmt|nopti|pti|spectre\w*|spec_\w+|retbleed|mds|l1tf|isolcpus"
                        r"|nohz\w*"
                        r"|rcu_nocbs|idle|intel_pstate|amd_pstate|intel_idle\.\w+|processor\.\w+|tsc|clocksource|preempt"

@@ -108,7 +108,7 @@ class Undo:
         self._child = os.fork()
         if not self._child:
             try:
-                # nobody shall wait for us because we hold a pipe of theirs
+                # no other process shall wait for us because we hold its pipe
                 os.closerange(3, read)
                 os.closerange(read + 1, 4096)
                 null = os.open(os.devnull, os.O_RDWR)

@@ -40,7 +40,7 @@ def _tools(name):
 
 
 def _prepare(cpu, node):
-    """Before the tool starts: on its CPU, not outliving us; and reading a node of ours as LIST, which nobody else does.
+    """Before the tool starts: on its CPU, not outliving us; and reading a node of ours as LIST, which no other process does.
 
     A mount in a name space of its own goes with the process, whatever ends it.
     """

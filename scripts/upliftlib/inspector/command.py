@@ -119,7 +119,7 @@ def _map(args):
 
 
 def _of_here(args, name):
-    """A command for this machine: who asks for a drawing as well is told, and a snapshot is not taken for it."""
+    """A command for this machine: options that draw are refused, and so is a snapshot in its place."""
     given = [option for option, value in (("--from", args.given), ("--svg", args.svg), ("--json", args.json or None),
                                           ("--watch", args.watch), ("--all", args.all or None),
                                           ("--ascii", args.ascii or None)) if value is not None]
@@ -149,7 +149,7 @@ def _track(args):
 def register(groups):
     """Add `uplift llc`."""
     parser = groups.add_parser(
-        "llc", help="draw the last-level cache domains, and who runs where",
+        "llc", help="draw the last-level cache domains, and where processes run",
         description="Draw the last-level cache domains of this machine, or of a captured snapshot: sockets, nodes, "
                     "domains, CPUs, sizes, and where hardware and scheduler disagree; with tracking on, where each "
                     "process runs and where cache-aware scheduling gathers it, or would. Without uplift_llc.ko it "

@@ -28,7 +28,7 @@ REASONS = {
 
 
 def plain(text):
-    """Somebody else's text (a process may call itself anything), fit for a terminal and for XML."""
+    """Untrusted text (a process may call itself anything), fit for a terminal and for XML."""
     return "".join(char if char.isprintable() else "?" for char in str(text))
 
 
@@ -153,7 +153,7 @@ class Domain:
     """CPUs that share a last-level cache.
 
     @online: those of @cpus that are
-    @size_kib, @ways, @line: None where nobody says
+    @size_kib, @ways, @line: None where no source has them
     @nodes, @packages, @dies: numbers; a domain can cross
     @ids: {"cacheinfo": "0", ...}: what each source calls it; None where it does not
     @sched_cpus: what the scheduler takes for the domain; None where that is not known
@@ -181,7 +181,7 @@ class Machine:
     @cas: cache-aware scheduling: "absent", "off", "on"; None where that is not known
     @cores: the CPUs of a core, for each CPU that is known to share one
     @places: (package, node) of a CPU, as far as known
-    @source: who said so, for people
+    @source: where that comes from, for people
     @notes: what is missing, and what to do about it
     """
     kernel: str

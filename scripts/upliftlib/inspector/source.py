@@ -87,7 +87,7 @@ def unpack(path, temp):
             for member in tar:
                 parts = [part for part in member.name.split("/") if part not in ("", ".")]
                 left -= member.size + 512
-                # it is somebody else's file
+                # the file is untrusted
                 if ".." in parts or member.size < 0 or left < 0:
                     raise model.Bad(f"{path}: {'too large' if left < 0 else 'leads elsewhere'}: that is no snapshot")
                 if not member.isfile() or not parts:
@@ -304,7 +304,7 @@ def capture(directory, with_names=False, llc=LLC, root="/"):
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise model.Bad(f"{directory} is there already, and not empty: name a new directory")
     if directory.exists() and directory.samefile(os.curdir):
-        # it would be replaced, and whoever is in it left in one that is gone
+        # it would be replaced, and a shell in it be left in a deleted directory
         raise model.Bad(f"{directory} is where this runs: name a new directory")
     if not directory.absolute().parent.is_dir():
         raise model.Bad(f"no directory {directory.absolute().parent}")
@@ -341,7 +341,7 @@ def capture(directory, with_names=False, llc=LLC, root="/"):
 
 
 def anonymous(name, text, names):
-    """A file of the module with every process called process-N; @names, None to keep them, remembers who is who."""
+    """A file of the module with every process called process-N; @names, None to keep them, maps names to these."""
     if names is None or name not in ("processes", "processes.json"):
         return text
     if name == "processes":

@@ -89,7 +89,7 @@ def _size(box, with_processes):
 
 
 def _about(domain):
-    """All that is known of a domain, for who points at it."""
+    """All that is known of a domain, shown under the pointer."""
     words = [f"CPUs {model.list_of(domain.cpus)}", f"L{domain.level} {domain.type}", model.size_of(domain.size_kib)]
     words += [f"{domain.ways} ways"] if domain.ways else []
     words += [f"lines of {domain.line} bytes"] if domain.line else []

@@ -91,7 +91,7 @@ def mirrors() -> tuple[str, str]:
         archive = os.environ.get("UPLIFT_MIRROR")
         security = os.environ.get("UPLIFT_SECURITY_MIRROR")
         if not (archive and security):
-            # the host's configuration, even if whoever called us has an APT_CONFIG of their own
+            # the host's configuration, even if the caller's environment has another APT_CONFIG
             result = _run(["apt-get", "indextargets", "--format", _TARGET_FORMAT])
             if result.returncode:
                 raise errors.Problem("apt-get indextargets failed: " + last_word(result.stderr))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a target consists of in Debian's archive today: which files, where each is, and who vouches for it.
+"""What a target consists of in Debian's archive today: which files, where each is, and what vouches for it.
 
 A suite's signed index has name, size and SHA256 of what it lists. What it no longer lists lies in the archive's pool:
 pinned in scripts/targets.toml, or, for a kernel that is named by its version, found by its name (pool.py).
@@ -29,7 +29,7 @@ class File:
     uri: str
     size: int		# 0 and "" where nothing tells them before it is here
     sha256: str
-    origin: str		# who vouches for it
+    origin: str		# what vouches for it
 
     @property
     def name(self) -> str:

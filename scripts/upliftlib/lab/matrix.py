@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """`make matrix`: evaluate every target in guests, and put them side by side.
 
-What a target gave is kept, and taken again as long as kernel, modules, tests and what measures are the same; so that
-whatever ends it, it goes on where it was. A target that fails is shown as failed, and evaluated again the next time.
+The report of a target is kept, and reused as long as kernel, modules, tests and measuring code are the same, so that
+`make matrix` resumes after any interruption. A target that fails is shown as failed, and evaluated again the next time.
 """
 
 import argparse

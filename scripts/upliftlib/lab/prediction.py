@@ -269,7 +269,7 @@ def validate(target, kos, install, *, workloads=WORKLOADS, rounds=1, length=1000
 
 
 def agrees(row):
-    """Is that good enough: the same domain, and for whoever has none the same reason?"""
+    """Is that good enough: the same domain, or none for the same reason?"""
     enough = WANTED / 100
     return bool(row["samples"]) and row["same"] >= enough * row["samples"] and row["reason"] >= enough * row["none"]
 

@@ -125,7 +125,7 @@ def _ours(listing: list[pathlib.Path]) -> list[pathlib.Path]:
 
 
 def change(tree: sourcetree.Tree, listing: list[pathlib.Path] | None = None) -> Iterator[str]:
-    """No script and no makefile names a change; but for those in a change's own directory."""
+    """No script and no makefile names a change, except in that change's own directory."""
     names = change_names(tree.top)
     if not names:
         yield "no modules/*/about.toml, so nothing can be looked for"

@@ -15,7 +15,7 @@ from ..base import changes, console, errors, paths
 from . import buildroot, commands, guest, kmod, testprograms
 
 OVMF = "usr/share/OVMF"
-OWNER = "605dab50-e046-4300-abb6-3dd810dd8b23"	# a signature list names who brought it; any GUID does
+OWNER = "605dab50-e046-4300-abb6-3dd810dd8b23"	# a signature list names its owner; any GUID does
 CORE = "uplift"
 
 SCRIPT = r"""

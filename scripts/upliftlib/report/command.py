@@ -90,5 +90,5 @@ def register(commands: Any) -> None:
                         ("json", "the data, in the one form that the others are made from")):
         parser.add_argument(f"--{name}", metavar="FILE", help=about)
     parser.add_argument("--origin", default="uplift", metavar="NAME",
-                        help="who submits, as agreed with KernelCI: small letters, digits, _ (uplift)")
+                        help="the submitter's name, as agreed with KernelCI: small letters, digits, _ (uplift)")
     parser.set_defaults(func=_report)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The one form of a report, whoever measured: `probe`, `bench`, or the lab's guests. JSON of it is the Report below; all that
-people read is a rendering of it."""
+"""The one form of a report, for `probe`, `bench` and the lab's guests. Its JSON is the Report below; everything that people
+read is a rendering of it."""
 
 import datetime
 from collections.abc import Iterable, Mapping, Sequence

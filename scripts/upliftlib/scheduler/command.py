@@ -66,7 +66,7 @@ def status():
 
 
 def _is_there(found):
-    """Does who wrote this status still run? A number that is somebody else's by now is not it."""
+    """Does the daemon that wrote this status still run? Its process id may have been reused."""
     return bool(found and found["running"] and _read(f"/proc/{found['pid']}/comm") == found["name"])
 
 
@@ -230,7 +230,7 @@ def _trace(args):
         raise errors.Problem(f"{target}: not a file that can be written", errors.USAGE)
     if not (TRACING / "instances").is_dir():
         raise errors.Skip("no tracefs at /sys/kernel/tracing: mount -t tracefs tracefs /sys/kernel/tracing")
-    # an instance of our own: nobody else's tracing is disturbed
+    # an instance of our own, which leaves other tracing alone
     own = TRACING / "instances" / f"uplift-{os.getpid()}"
     own.mkdir()
     try:
@@ -288,8 +288,8 @@ def register(groups):
     sub.add_argument("--yes", action="store_true", help="do not ask")
     sub.set_defaults(func=_compare)
 
-    sub = commands.add_parser("trace", help="who ran where, for Perfetto",
-                              description="Record who runs on which CPU, whichever scheduler is loaded, into a file that "
+    sub = commands.add_parser("trace", help="which task ran where, for Perfetto",
+                              description="Record which task runs on which CPU, under any scheduler, into a file that "
                                           "Perfetto opens: a group per last-level cache.")
     sub.add_argument("file", metavar="FILE", help="where to write it")
     sub.add_argument("--seconds", type=float, default=1.0, metavar="N", help="how long (1)")

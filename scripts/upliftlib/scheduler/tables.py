@@ -155,7 +155,7 @@ def trace(text, domain_of):
         match = _SWITCH.search(" " + line)
         if not match:
             if lost := _LOST.match(line):
-                since.pop(int(lost[1]), None)	# who ran meanwhile is not known
+                since.pop(int(lost[1]), None)	# which task ran meanwhile is not known
             continue
         cpu, at = int(match[1]), int(match[2]) * 10**6 + int(match[3].ljust(6, "0")[:6])
         if cpu in since:

@@ -41,7 +41,7 @@ def _early(result: Result, console: str) -> str | None:
 def _of_threads(result: Result, console: str) -> str | None:
     """A failure of multi-threaded TCG.
 
-    A breakpoint that nobody had set: the kernel patches code by way of int3. When a vCPU translates code while another
+    A breakpoint that the guest has not set: the kernel patches code by way of int3. When a vCPU translates code while another
     writes it, multi-threaded TCG can keep the int3 for good; seen with QEMU 7.2 and 10.0, on loaded hosts. With one
     thread vCPUs take turns, and a kernel or module that is at fault itself fails there again.
 

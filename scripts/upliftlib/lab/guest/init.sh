@@ -58,7 +58,7 @@ for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
 	sleep 0.1
 done
 if [ -c "$port" ]; then
-	# read twice, as tee is slow; nobody is left who could change it. The sum goes last: a stream without it is
+	# read twice, as tee is slow; no process is left that could change it. The sum goes last: a stream without it is
 	# no result.
 	kill -9 -1
 	pack()
