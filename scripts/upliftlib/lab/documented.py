@@ -199,7 +199,8 @@ def make_modules(target):
     tree = paths.BUILD / "documented"
     paths.remove(tree)
     kmod.sync(tree)
-    shutil.copy(paths.TOP / "Makefile", tree)
+    for name in ("Makefile", "scripts/kdir"):
+        shutil.copy(paths.TOP / name, tree / name)
     compiler = kmod.compiler(target.kdir)
     code, text = buildroot.output(["make", "modules", f"KDIR={target.kdir}", *([f"CC={compiler}"] if compiler else [])],
                                   cwd=tree)
