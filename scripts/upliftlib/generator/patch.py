@@ -27,6 +27,10 @@ class DoesNotApply(Refused):
     """A hunk whose lines are not in the source."""
 
 
+class NotAPatch(Refused):
+    """A text that no patch can be read out of: whole lines are missing, or all of them."""
+
+
 class Native(Refused):
     """The source has the change already."""
 
@@ -86,15 +90,18 @@ def parse(text: str, name: str) -> Patch:
                 raise Refused(f"{name}: a binary file is changed: {lines[at]}")
             at += 1
     if not any(file.hunks for file in files):
-        raise Refused(f"{name}: no unified diff in it: git format-patch, git diff or diff -u make one")
+        raise NotAPatch(f"{name}: no unified diff in it: git format-patch, git diff or diff -u make one")
     subject = _SUBJECT.search(text)
     title = re.sub(r"\s+", " ", subject[1]).strip() if subject else pathlib.PurePath(name).stem
+    title = title.encode("utf-8", "replace").decode()	# it goes into sources and reports
     return Patch(title, list(dict.fromkeys(_COMMIT.findall(text))), files)
 
 
 def _file(lines: list[str], at: int) -> tuple[FilePatch, int]:
     old, new = _path(lines[at][4:]), _path(lines[at + 1][4:])
     file = FilePatch(new or old, [], created=not old, deleted=not new)
+    if pathlib.PurePath(file.path).is_absolute() or ".." in pathlib.PurePath(file.path).parts:
+        raise NotAPatch(f"{file.path}: a patch of a kernel's source names its files from the top of the source")
     at += 2
     while at < len(lines) and (match := _HUNK.match(lines[at])):
         hunk, at = _hunk(lines, at, match, len(file.hunks) + 1, file.path)
@@ -109,7 +116,7 @@ def _hunk(lines: list[str], at: int, match: re.Match[str], number: int, path: st
     while len(hunk.old) < want_old or len(hunk.new) < want_new:
         line = lines[at] if at < len(lines) else None
         if line is None or line[:1] not in (" ", "-", "+", "\\", ""):
-            raise Refused(f"{path}: hunk {number} is cut off")
+            raise NotAPatch(f"{path}: hunk {number} is cut off")
         if line[:1] in (" ", "-", ""):
             hunk.old.append(line[1:])
         if line[:1] in (" ", "+", ""):

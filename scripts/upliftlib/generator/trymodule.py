@@ -133,7 +133,7 @@ class Module:
         numbers = range(len(self.functions))
         declare = [f"void uplift_{self.name}_{arm}_{way}_{number}(void);" for arm in ("null", "new")
                    for number in numbers for way in ("call", "jump")]
-        words = {"NAME": self.name, "TITLE": self.title.replace("*/", ""), "DECLARE": "\n".join(declare),
+        words = {"NAME": self.name, "TITLE": self.title.replace("*", ""), "DECLARE": "\n".join(declare),
                  "NULL": "\n".join(self._entry("null", number) for number in numbers),
                  "NEW": "\n".join(self._entry("new", number) for number in numbers),
                  "FUNCTIONS": "\n".join(f'\t{{ .name = "{name}" }},' for name in self.functions),
