@@ -422,6 +422,42 @@ class BodyTest(Linked):
         for arm in (null, new):
             self.assertIn("deep", {name for _, name, _ in arm.symbols})
 
+    def across(self, one: str, two: str, one_after: str, two_after: str) -> objectbody.Arm:
+        """The changed arm of two files, of which each may use what the other adds."""
+        kernel = self.kernel(one + two)
+        units = [(self.unit(one, "one"), self.unit(one_after, "one_after")), (self.unit(two, "two"), self.unit(two_after, "two_after"))]
+        new, numbers = objectbody.Arm("t", "new", 2, self.EXPORTS), iter(range(9))
+        added = [[symbol for symbol in after.obj.symbols if symbol.defined and symbol.bind == 1 and
+                  symbol.type in (1, 2) and symbol.name not in before.obj.by_name] for before, after in units]
+        others = {symbol.name: (new.label(unit, symbol), symbol) for unit, found in enumerate(added, 1) for symbol in found}
+        for (before, after), found in zip(units, added):
+            comparison = compare.Comparison(before, after)
+            entries = {name: next(numbers) for name in compare.plan(comparison, comparison.difference()).entries}
+            placement = identity.Placement(before, kernel)
+            new.add(objectbody.New(comparison, placement, set(entries), others), entries, found)
+        return new
+
+    ONE, TWO = ("extern int outside(int);\nint pond(int i) { return outside(i); }\n",
+                "extern int keep(int (*f)(int));\nint lake(int i) { return keep((void *)0) + i; }\n")
+    ONE_AFTER = ONE + "int depth = 3;\nint deep(int i) { return outside(i) * 3; }\n"
+
+    def test_what_another_file_of_the_change_adds(self) -> None:
+        """A call leads to the module's own copy, as does a use of new data; neither is asked of the kernel."""
+        new = self.across(self.ONE, self.TWO, self.ONE_AFTER, "extern int deep(int), depth, keep(int (*f)(int));\n"
+                          "int lake(int i) { return keep((void *)0) + deep(i) + depth++; }\n")
+        self.assertEqual(sorted(new.copied), ["deep()", "depth"])
+        self.assertFalse({"deep", "depth"} & {name for _, name, _ in new.symbols})
+        made = self.assembled(new)
+        self.assertEqual(len(made.functions().keys() & {"uplift_t_new_1_deep", "uplift_t_new_2_lake"}), 2)
+        body = made.functions()["uplift_t_new_2_lake"]
+        names = {reference.name for reference in Unit(made).of_function(body)}
+        self.assertIn("uplift_t_new_1_deep", names)
+
+    def test_the_address_of_another_file_s_is_refused(self) -> None:
+        with self.assertRaisesRegex(Refused, r"the address of deep\(\) would be kept"):
+            self.across(self.ONE, self.TWO, self.ONE_AFTER, "extern int deep(int), keep(int (*f)(int));\n"
+                        "int lake(int i) { return keep(deep) + i; }\n")
+
     def test_a_plain_return_is_refused(self) -> None:
         global FLAGS
         kept = FLAGS

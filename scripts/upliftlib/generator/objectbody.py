@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+from collections.abc import Iterable, Mapping
 
 from .compare import Comparison, is_call
 from .identity import IMAGE, Kernel, Place, Placement
@@ -71,6 +72,9 @@ class Old:
     def label(self, name: str) -> str | None:
         return None
 
+    def is_function(self, name: str) -> bool:
+        return False
+
     def of_function(self, symbol: Symbol) -> Place | None:
         return self.placement.of_symbol(symbol)
 
@@ -78,13 +82,17 @@ class Old:
 class New:
     """References of the changed object: to the kernel's where the unchanged one has a counterpart, else to our own."""
 
-    def __init__(self, comparison: Comparison, placement: Placement, entries: set[str], others: dict[str, str]) -> None:
+    def __init__(self, comparison: Comparison, placement: Placement, entries: set[str],
+                 others: Mapping[str, tuple[str, Symbol]]) -> None:
         self.unit, self.placement, self._pairs = comparison.new, placement, comparison
         self._entries, self._others = entries, others
 
     def label(self, name: str) -> str | None:
-        """Of a function that the same change adds in another file."""
-        return self._others.get(name)
+        """Of what the same change adds in another file."""
+        return self._others[name][0] if name in self._others else None
+
+    def is_function(self, name: str) -> bool:
+        return name in self._others and self._others[name][1].type == FUNC
 
     def place(self, reference: Reference) -> Place | None:
         if reference.kind is Kind.EXTERN:
@@ -138,10 +146,14 @@ class Arm:
         self._bodies: list[tuple[int, str]] = []
         self._units = 0
 
-    def add(self, resolver: Resolver, entries: dict[str, int]) -> None:
-        """The functions of one object; numbered as the change's functions are."""
+    def add(self, resolver: Resolver, entries: dict[str, int], wanted: Iterable[Symbol] = ()) -> None:
+        """The functions of one object, numbered as the change's functions are, and what other objects want of it."""
         self._units += 1
-        _Body(self, resolver, entries, f"{self.prefix}_{self._units}").make()
+        _Body(self, resolver, entries, f"{self.prefix}_{self._units}").make(wanted)
+
+    def label(self, unit: int, symbol: Symbol) -> str:
+        """What the unit that is added as the first, second ... has for something of its own."""
+        return f".L{self.prefix}_{unit}_{symbol.section}_{symbol.value:x}"
 
     def symbol(self, place: Place, kernel: Kernel) -> int:
         """The number of a symbol in the table."""
@@ -253,9 +265,14 @@ class _Body:
         if symbol.name not in self.entries and parent(symbol.name) == symbol.name:
             self.arm.copied.append(f"{symbol.name}()")
 
-    def make(self) -> None:
+    def make(self, wanted: Iterable[Symbol]) -> None:
         for name in self.entries:
             self.keep(self.unit.functions[name])
+        for symbol in wanted:
+            if symbol.type == FUNC:
+                self.keep(symbol)
+            else:
+                self._own_datum(symbol)
         done = 0
         while done < len(self.kept):
             self._function(self.kept[done])
@@ -368,7 +385,7 @@ class _Body:
             return self._own_function(reference, symbol, function)
         other = self.resolver.label(reference.name) if reference.kind is Kind.EXTERN else None
         if other:
-            return other, reference.delta
+            return self._of_another(other, reference, function)
         if self.resolver.place(reference) is not None:
             self._no_table_of_jumps(reference)
             return None
@@ -409,7 +426,17 @@ class _Body:
             raise Refused(f"the address of {symbol.name}() would be kept, and could outlive the module")
         return self._label(symbol.section, symbol.value), delta
 
+    def _of_another(self, label: str, reference: Reference, function: Symbol | None) -> tuple[str, int]:
+        """Something that another file of the change adds: data, or a function, which may only be called."""
+        called = self._in_code(reference, function) and function is not None and is_call(self.unit, function, reference)
+        if not called and self.resolver.is_function(reference.name):
+            raise Refused(f"the address of {reference.name}() would be kept, and could outlive the module")
+        return label, reference.delta
+
     def _own_object(self, reference: Reference, symbol: Symbol) -> tuple[str, int]:
+        return self._own_datum(symbol), reference.delta
+
+    def _own_datum(self, symbol: Symbol) -> str:
         section = self.unit.obj.sections[symbol.section]
         if not section.name.startswith(_OWN_DATA) or not symbol.size:
             raise Refused(f"it adds {symbol.name} to {section.name or 'no section'}, which a module cannot bring")
@@ -417,7 +444,7 @@ class _Body:
         if key not in self.data:
             self.data[key] = symbol.size
             self.arm.copied.append(symbol.name)
-        return self._label(*key), reference.delta
+        return self._label(*key)
 
     def _own_constant(self, reference: Reference) -> tuple[str, int]:
         """A constant that the kernel's code does not have, or data or code without a name."""
