@@ -18,8 +18,8 @@ from ..base import console, errors, paths
 from ..generator.identity import Kernel, read_symbols
 from ..generator.modulecode import ModuleCode, read_exporters
 from ..generator.objectbody import Exports, read_exports
-from ..generator.objects import Refused
-from ..kernel import elf
+from ..generator.objects import Object, Refused
+from ..kernel import elf, kallsyms
 from . import buildroot, guest, imagecheck, kernels, kmod
 
 # One section for each object (the code stays as it is), and the types for a look at layouts.
@@ -51,23 +51,32 @@ class KernelCode:
     # ------------------------------------------------------------------ image and symbols
 
     def kernel(self) -> Kernel:
-        """The image and its symbols, which a guest of it tells once."""
-        vmlinuz = guest.image_of(self.target)
+        """The image and its symbols."""
         image, symbols = self.directory / "vmlinux", self.directory / "kallsyms"
+        vmlinuz = guest.image_of(self.target)
         stamp, stat = self.directory / "image.of", vmlinuz.stat()
         now = f"{self.target.version} {stat.st_size} {stat.st_mtime_ns}\n"
         with paths.lock(f"try-{self.release}"):
             if not stamp.exists() or stamp.read_text() != now:
+                stamp.unlink(missing_ok=True)
                 image.write_bytes(imagecheck.vmlinux_of(vmlinuz))
-                with console.doing(f"asking a guest of {self.target.name} for its symbols"):
-                    result = guest.boot(self.target, _SYMBOLS, append="nokaslr", name=f"{self.target.name}-symbols",
-                                        quiet=True)
-                if not result.ok:
-                    raise errors.Problem(f"a guest of {self.target.name} failed: {result.problem()} ({result.console})")
-                shutil.copy(result.outdir / "kallsyms", symbols)
+                self._write_symbols(image, symbols)
                 paths.write(stamp, now)
         with open(symbols, encoding="ascii") as lines:
             return Kernel(image, read_symbols(line for line in lines if "[" not in line))
+
+    def _write_symbols(self, image: pathlib.Path, symbols: pathlib.Path) -> None:
+        """The image's own list; where its form is not known, as in 6.1, a guest is asked."""
+        try:
+            symbols.write_text(_listed(image), encoding="ascii")
+            return
+        except kallsyms.NotFound as why:
+            console.note(f"{self.target.name}: the list of symbols cannot be read out of the image ({why})")
+        with console.doing(f"asking a guest of {self.target.name} for its symbols"):
+            result = guest.boot(self.target, _SYMBOLS, append="nokaslr", name=f"{self.target.name}-symbols", quiet=True)
+        if not result.ok:
+            raise errors.Problem(f"a guest of {self.target.name} failed: {result.problem()} ({result.console})")
+        shutil.copy(result.outdir / "kallsyms", symbols)
 
     def module_of(self, path: str) -> str:
         """The module that an unchanged file is a part of, as it was compiled; "" for one of the image."""
@@ -85,7 +94,7 @@ class KernelCode:
         if not found:
             raise Refused(f"{path} is of the module {name}, which this kernel does not come with")
         ko = paths.ensure(self.directory / "kos") / f"{name}.ko"
-        ko.write_bytes(elf.module(found[0]))
+        _replace(ko, elf.module(found[0]))
         return ModuleCode(self.kernel(), ko, name, read_exporters((self.kdir / "Module.symvers").read_text()))
 
     def exports(self) -> Exports:
@@ -184,7 +193,7 @@ class KernelCode:
 
     def _kept(self, path: str) -> pathlib.Path:
         """Where the object of an unchanged file is kept."""
-        key = f"{_FLAGS} {self._sources()} {self.kdir} {self.ksrc} {kmod.compiler(self.kdir)}"
+        key = f"{_FLAGS} {self.target.version} {self._sources()} {self.kdir} {self.ksrc} {kmod.compiler(self.kdir)}"
         kept = paths.ensure(self.directory / "objects" / hashlib.sha256(key.encode()).hexdigest()[:16])
         return kept / path.replace("/", "+").replace(".c", ".o")
 
@@ -209,26 +218,19 @@ class KernelCode:
     def core(self) -> pathlib.Path:
         """The tree that uplift.ko was built in, and nothing else of ours: no other change can stand in the way."""
         tree = self.directory / "uplift"
+        stamp = tree / "built"
+        sources = [path for part in ("core", "compat") for path in sorted((paths.TOP / "modules" / part).iterdir())
+                   if _is_source(path)]
+        now = hashlib.sha256(b"\0".join([str(self.kdir).encode(), *(path.read_bytes() for path in sources)])).hexdigest()
         with paths.lock(f"try-{self.release}"):
-            for part in ("core", "compat"):
-                for source in sorted((paths.TOP / "modules" / part).iterdir()):
-                    copy = paths.ensure(tree / "modules" / part) / source.name
-                    if source.suffix in (".c", ".h", ".sh", ".mk") and not source.name.endswith(".mod.c") or \
-                       source.name == "Kbuild":
-                        if not copy.exists() or copy.read_bytes() != source.read_bytes():
-                            shutil.copy(source, copy)
-            self._once(tree / "modules/core")
+            if not stamp.exists() or stamp.read_text() != now:
+                # anew: an object that was half written when a build was killed is taken for whole by make
+                paths.remove(tree)
+                for source in sources:
+                    shutil.copy(source, paths.ensure(tree / "modules" / source.parent.name))
+                self._modules(tree / "modules/core", [])
+                paths.write(stamp, now)
         return tree
-
-    def _once(self, directory: pathlib.Path) -> None:
-        """Build uplift.ko, unless it was built from these sources for these headers."""
-        stamp = directory / ".built"
-        parts = [path.read_bytes() for part in ("core", "compat") for path in sorted((directory.parent / part).iterdir())
-                 if path.suffix in (".c", ".h", ".sh", ".mk") and not path.name.endswith(".mod.c") or path.name == "Kbuild"]
-        now = hashlib.sha256(b"\0".join([str(self.kdir).encode(), *parts])).hexdigest()
-        if not (directory / "uplift.ko").exists() or not stamp.exists() or stamp.read_text() != now:
-            self._modules(directory, [])
-            stamp.write_text(now)
 
     def module(self, directory: pathlib.Path, tree: pathlib.Path) -> pathlib.Path:
         """The .ko of sources that stand upon uplift.ko, which was built in `tree`."""
@@ -246,6 +248,28 @@ class KernelCode:
         if code or said:
             tail = "\n".join("    " + line for line in (said or text.splitlines())[-12:])
             raise errors.Problem(f"the module does not build without a warning ({directory / 'build.log'}):\n{tail}")
+
+
+def _is_source(path: pathlib.Path) -> bool:
+    """Is it a source of ours, not something that a build has left beside it?"""
+    return path.suffix in (".c", ".h", ".sh", ".mk") and not path.name.endswith(".mod.c") or path.name == "Kbuild"
+
+
+def _listed(image: pathlib.Path) -> str:
+    """The symbols that an image lists, as /proc/kallsyms has them."""
+    elf_file = Object(image)
+    data, code = elf_file.section(".rodata"), elf_file.section(".text")
+    if not data or not code:
+        raise kallsyms.NotFound("no .rodata or no .text")
+    return "".join(f"{address:016x} {kind} {name}\n" for address, kind, name in
+                   kallsyms.symbols(elf_file.bytes(data), data.address, code.address))
+
+
+def _replace(path: pathlib.Path, data: bytes) -> None:
+    """Write a file in one go: another that reads it has the old one or the new one."""
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    new.write_bytes(data)
+    os.replace(new, path)
 
 
 def _module_name(obj: pathlib.Path) -> str:

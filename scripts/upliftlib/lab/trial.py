@@ -14,7 +14,9 @@ import contextlib
 import dataclasses
 import json
 import pathlib
+import re
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -26,7 +28,7 @@ from ..generator import headers, layouts
 from ..generator.compare import Comparison, Difference, Plan, plan
 from ..generator.identity import Placement
 from ..generator.objectbody import Arm, New, Old
-from ..generator.objects import Object, Refused
+from ..generator.objects import FUNC, GLOBAL, OBJECT, UNDEF, Object, Refused, Symbol
 from ..generator.references import Unit
 from ..generator.trymodule import Module, name_of
 from ..report import dossier, record
@@ -35,6 +37,9 @@ from .kernelcode import KernelCode
 
 STEPS = ("apply", "build", "load", "measure")
 ARMED, REFUSED, NATIVE = "armed", "refused", "native"
+MOST_BYTES = 64 << 20	# of a patch
+_PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
+_OTHERS = re.compile(r"arch/(?!x86/)[^/]+/")	# code of other machines
 MOST_FILES = 48		# that are compiled for one patch
 REACHED = 4		# calls in eight runs of an operation: it comes to the change
 
@@ -109,12 +114,52 @@ class Piece:
     plan: Plan
 
 
+def given_to_others(piece: Piece, pieces: list[Piece]) -> list[Symbol]:
+    """What a file of the change adds and another of its files uses."""
+    wanted = {symbol.name for other in pieces if other is not piece for symbol in other.new.obj.symbols
+              if symbol.section == UNDEF}
+    added = {symbol.name: symbol for symbol in piece.new.obj.symbols
+             if symbol.defined and symbol.bind == GLOBAL and symbol.type in (FUNC, OBJECT) and symbol.name in wanted and
+             symbol.name not in piece.old.obj.by_name}
+    return list(added.values())
+
+
+@dataclasses.dataclass(frozen=True)
+class Given:
+    """A patch as it was given: read once, as it may come out of a pipe."""
+    path: pathlib.Path
+    text: str
+
+    @property
+    def name(self) -> str:
+        return name_of(self.path.name.removesuffix(".patch").removesuffix(".diff"))
+
+
+def is_kept(name: str) -> bool:
+    """Does a file of the module's directory go to --keep?"""
+    return name.endswith((".c", ".S", ".ko")) and not name.endswith(".mod.c") or name == "Kbuild"
+
+
+def keep_in(option: str, name: str) -> pathlib.Path:
+    """The directory that --keep means. A Problem if files of somebody else's would go with what is replaced there."""
+    keep = pathlib.Path(option) / name
+    try:
+        paths.writable(keep.with_name(f".{name}.probe"))
+        strange = sorted(path.name for path in keep.iterdir() if not is_kept(path.name)) if keep.exists() else []
+    except OSError as problem:
+        raise errors.Problem(f"--keep {option}: {problem.strerror}", errors.USAGE) from None
+    if strange:
+        raise errors.Problem(f"--keep: {keep} has files that are not of a former try ({strange[0]}): name another directory",
+                             errors.USAGE)
+    return keep
+
+
 class Trial:
     """One patch on one target."""
 
-    def __init__(self, code: KernelCode, path: pathlib.Path, options: argparse.Namespace) -> None:
-        self.code, self.path, self.options = code, path, options
-        self.outcome = Outcome(str(path), target=code.target.name)
+    def __init__(self, code: KernelCode, given: Given, options: argparse.Namespace) -> None:
+        self.code, self.path, self.text, self.options = code, given.path, given.text, options
+        self.outcome = Outcome(str(given.path), target=code.target.name, name=given.name)
         self.report: record.Report | None = None
 
     @contextlib.contextmanager
@@ -127,7 +172,9 @@ class Trial:
     def run(self) -> Outcome:
         start = time.monotonic()
         try:
-            self._run()
+            # what is made for it has its name
+            with paths.lock(f"try-{self.code.target.name}-{self.outcome.name}"):
+                self._run()
         except patches.Native as why:
             self.outcome.outcome, self.outcome.reason = NATIVE, str(why)
         except Refused as why:
@@ -151,14 +198,10 @@ class Trial:
     # ------------------------------------------------------------------ the patch
 
     def _apply(self) -> tuple[patches.Patch, dict[str, str]]:
-        try:
-            text = self.path.read_text(errors="surrogateescape")
-        except OSError as problem:
-            raise errors.Problem(errors.of_os(problem), errors.USAGE) from None
         with self._step("apply", "applying it"):
-            patch = patches.parse(text, self.path.name)
+            patch = patches.parse(self.text, self.path.name)
             self.outcome.title, self.outcome.commits = patch.title, patch.commits
-            self.outcome.name = name_of(self.path.name.removesuffix(".patch").removesuffix(".diff"))
+            patch.files = [file for file in patch.files if not _OTHERS.match(file.path)]
             return patch, patches.apply(patch, self.code.read)
 
     # ------------------------------------------------------------------ before and after
@@ -210,11 +253,10 @@ class Trial:
         with self._step("compare", "comparing"):
             pieces = [self._piece(path, old, after[path]) for path, old in zip(files, before)]
         if not any(piece.difference.changed or piece.difference.added or piece.difference.values for piece in pieces):
-            raise Refused("it changes no code of this kernel")
-        pieces = [piece for piece in pieces if piece.plan.entries]
-        if not pieces:
+            raise Refused("it changes nothing here: the compiler makes the same code of it")
+        if not any(piece.plan.entries for piece in pieces):
             raise Refused("it only adds functions that nothing in this kernel calls")
-        return pieces
+        return [piece for piece in pieces if piece.plan.entries or given_to_others(piece, pieces)]
 
     def _piece(self, path: str, before: pathlib.Path, after: pathlib.Path) -> Piece:
         old, new = Object(before), Object(after)
@@ -234,7 +276,9 @@ class Trial:
         with self._step("build", "building the module"):
             null, new, functions = self._arms(pieces, placements)
             self.stock = sorted({name for piece in pieces if (name := self.code.module_of(piece.path))})
-            directory = paths.ensure(self.code.directory / "modules" / self.outcome.name)
+            directory = self.code.directory / "modules" / self.outcome.name
+            paths.remove(directory)	# an object that is half written is taken for whole by make
+            paths.ensure(directory)
             self.outcome.copied = sorted(set(new.copied))
             Module(self.outcome.name, patch.title, functions, self.outcome.identical, kernel.build_id()).write(
                 directory, null, new)
@@ -249,6 +293,8 @@ class Trial:
         same = count = 0
         for piece in pieces:
             placement = placements[piece.path]
+            if piece.plan.entries and not any(name in placement.kernel.symbols for name in piece.old.functions):
+                raise Refused(f"this kernel is configured without {piece.path}: it has none of its functions")
             for name, why in piece.plan.entries.items():
                 self.outcome.functions[name] = f"{piece.path}: {why}"
                 for part in (name, f"{name}.cold"):
@@ -264,21 +310,22 @@ class Trial:
         exports, name = self.code.exports(), self.outcome.name
         null, new = Arm(name, "null", 1, exports), Arm(name, "new", 2, exports)
         functions: list[str] = []
+        others = {symbol.name: (new.label(number, symbol), symbol) for number, piece in enumerate(pieces, 1)
+                  for symbol in given_to_others(piece, pieces)}
         for piece in pieces:
             numbers = {entry: len(functions) + at for at, entry in enumerate(piece.plan.entries)}
             placement = placements[piece.path]
             module = f"{placement.kernel.name}:" if placement.kernel.name else ""
             functions += [f"{module}{entry}" for entry in numbers]
             null.add(Old(placement), numbers)
-            new.add(New(piece.comparison, placement, set(numbers), {}), numbers)
+            new.add(New(piece.comparison, placement, set(numbers), others), numbers, given_to_others(piece, pieces))
         return null, new, functions
 
     def _keep(self, directory: pathlib.Path) -> None:
-        keep = pathlib.Path(self.options.keep) / self.outcome.name
-        paths.ensure(keep)
-        for path in directory.iterdir():
-            if path.suffix in (".c", ".S", ".ko") and not path.name.endswith(".mod.c") or path.name == "Kbuild":
-                shutil.copy2(path, keep / path.name)
+        with paths.fresh_dir(keep_in(self.options.keep, self.outcome.name)) as keep:
+            for path in directory.iterdir():
+                if is_kept(path.name):
+                    shutil.copy2(path, keep / path.name)
 
     # ------------------------------------------------------------------ the guest
 
@@ -380,29 +427,68 @@ def _target(args: argparse.Namespace) -> kernels.Target:
     return commands.chosen(args, want)
 
 
-def _check(args: argparse.Namespace) -> None:
+def _text(path: pathlib.Path) -> str:
+    """The text of a patch. What is none is a mistake in the words, told before anything is downloaded or built."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except OSError as problem:
+        raise errors.Problem(f"{path}: {problem.strerror}", errors.USAGE) from None
+    for magic, program in _PACKED.items():
+        if data.startswith(magic):
+            raise errors.Problem(f"{path}: compressed: unpack it first ({program} -d)", errors.USAGE)
+    if not data.strip():
+        raise errors.Problem(f"{path}: empty", errors.USAGE)
+    if len(data) > MOST_BYTES or b"\0" in data:
+        raise errors.Problem(f"{path}: no text, so no patch", errors.USAGE)
+    text = data.decode(errors="surrogateescape")
+    try:
+        patches.parse(text, path.name)
+    except patches.NotAPatch as why:
+        raise errors.Problem(str(why), errors.USAGE) from None
+    except Refused:
+        pass		# its outcome
+    return text
+
+
+def _given(args: argparse.Namespace) -> list[Given]:
+    found = [Given(pathlib.Path(path), _text(pathlib.Path(path))) for path in args.patch]
+    by_name: dict[str, Given] = {}
+    for one in found:
+        other = by_name.setdefault(one.name, one)
+        if other is not one:
+            raise errors.Problem(f"{other.path} and {one.path} would both be called {one.name}: give one of them another name",
+                                 errors.USAGE)
+    return found
+
+
+def _check(args: argparse.Namespace) -> list[Given]:
     """What is wrong with the words, before anything is downloaded or built."""
-    for path in args.patch:
-        try:
-            patches.parse(pathlib.Path(path).read_text(errors="surrogateescape"), pathlib.Path(path).name)
-        except OSError as problem:
-            raise errors.Problem(errors.of_os(problem), errors.USAGE) from None
-        except Refused as why:
-            raise errors.Problem(str(why), errors.USAGE) from None
+    given = _given(args)
     if args.rounds < 2:
         raise errors.Problem("--rounds: two at least, as a second one has to confirm the first", errors.USAGE)
+    for option, path in (("--kdir", args.kdir), ("--ksrc", args.ksrc)):
+        if path and not re.fullmatch(r"[A-Za-z0-9_./+,@-]+", str(pathlib.Path(path).resolve())):
+            raise errors.Problem(f"{option} {path}: the path has characters that the kernel's build system cannot take",
+                                 errors.USAGE)
+    if args.workload and subprocess.run(["sh", "-n", "-c", f"( {args.workload}\n)"], capture_output=True).returncode:
+        raise errors.Problem(f"--workload: no command of a shell: {args.workload}", errors.USAGE)
+    if args.keep:
+        for one in given:
+            keep_in(args.keep, one.name)
+    return given
 
 
 def _try(args: argparse.Namespace) -> int:
-    _check(args)
+    given = _check(args)
     code = KernelCode(_target(args))
     results, status = [], errors.OK
-    for path in args.patch:
-        trial = Trial(code, pathlib.Path(path), args)
+    for one in given:
+        trial = Trial(code, one, args)
         try:
             out = trial.run()
         except errors.Problem as problem:
-            if problem.code == errors.USAGE or len(args.patch) == 1:
+            if len(given) == 1:
                 raise
             console.error(str(problem))
             trial.outcome.outcome, trial.outcome.reason = "failed", str(problem).splitlines()[0]
