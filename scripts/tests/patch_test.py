@@ -15,7 +15,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 from upliftlib.generator import headers, patch	# noqa: E402
 from upliftlib.generator.objects import Refused	# noqa: E402
-from tests import functiondiff	# noqa: E402
+from upliftlib.lab import functiondiff	# noqa: E402
 
 SOURCE = "".join(f"line {number}\n" for number in range(1, 60))
 

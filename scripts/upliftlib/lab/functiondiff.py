@@ -3,8 +3,8 @@
 """functiondiff.py OLDER NEWER FILE NAME...: a patch that gives functions of an older kernel's file the newer one's text
 
 The trees are sources of two kernels (build/src/6.18, build/src/7.1). A NAME is a function's, or a struct's as
-"struct NAME", or a macro's as "define NAME"; what only the newer file has goes in front of the next of the others. What is printed is a unified diff, as `uplift try` takes it: patches to try, without a copy of the
-kernel's code in this tree.
+"struct NAME", or a macro's as "define NAME"; what only the newer file has goes in front of the next of the others. What is
+printed is a unified diff, as `uplift try` takes it: patches to try, without a copy of the kernel's code in this tree.
 """
 
 from __future__ import annotations
