@@ -209,8 +209,10 @@ class Trial:
     def _files(self, texts: dict[str, str]) -> list[str]:
         """The files to compile: those that are changed, and those that include a changed header."""
         found = [self.code.whole(path) for path in texts if path.endswith(".c")]
-        for header in (path for path in texts if path.endswith(".h")):
-            found += self._users(header, texts[header])
+        if any(path.endswith(".h") for path in texts):
+            with self._step("users", "finding the files that use what changes in headers"):
+                for header in (path for path in texts if path.endswith(".h")):
+                    found += self._users(header, texts[header])
         found = list(dict.fromkeys(found))
         if len(found) > MOST_FILES:
             raise Refused(f"{len(found)} files would have to be compiled for its headers, more than {MOST_FILES}")
