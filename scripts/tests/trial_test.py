@@ -409,6 +409,12 @@ class LeftTest(Scratch):
             with mock.patch.object(code, "compile", side_effect=AssertionError("compiled again")):
                 self.assertEqual(code.unchanged(["fs/pond.c"]), [found])
 
+    def test_paths_in_what_the_compiler_said(self) -> None:
+        code = self.code()
+        with mock.patch.object(code, "_sources", return_value=[pathlib.Path("/usr/src/common"), pathlib.Path("/src")]):
+            self.assertEqual(code.shown("/tmp/tree/fs/a.c:1:2: error: x (/usr/src/common/include/b.h, /src/c.h)",
+                                        pathlib.Path("/tmp/tree")), "fs/a.c:1:2: error: x (include/b.h, c.h)")
+
     def test_symbols(self) -> None:
         code = self.code()
         self.file("one", "vmlinuz")
@@ -473,6 +479,9 @@ class Compiled(Code):
         for path, text in (self.SOURCES | changed).items():
             paths.ensure((root / path).parent)
             (root / path).write_text(text)
+
+    def shown(self, text: str, tree: pathlib.Path) -> str:
+        return text.replace(f"{tree}/", "")
 
     def compile(self, root: pathlib.Path, files: list[str], includes: bool = False) -> list[kernelcode.Built]:
         found = []

@@ -169,6 +169,12 @@ class KernelCode:
         common = self.kdir.parent / found[1] if found else self.kdir
         return [common if common.is_dir() else self.kdir, self.ksrc]
 
+    def shown(self, text: str, tree: pathlib.Path) -> str:
+        """What the compiler said, with paths from the top of the source."""
+        for path in (tree, *self._sources()):
+            text = text.replace(f"{path}/", "")
+        return text
+
     def _make(self, root: pathlib.Path, directory: pathlib.Path, files: list[str], includes: bool) -> list[Built]:
         objects = [str(pathlib.Path(path).relative_to(directory).with_suffix(".o")) for path in files]
         names = " ".join(f"-fmacro-prefix-map={path}/=" for path in self._sources())

@@ -250,7 +250,7 @@ class Trial:
             built = self.code.compile(tree, files, includes)
         for one in built:
             if one.error:
-                raise Refused(f"{one.path} does not compile with the patch: {one.error.replace(str(tree) + '/', '')}")
+                raise Refused(f"{one.path} does not compile with the patch: {self.code.shown(one.error, tree)}")
         after = {one.path: one.obj for one in built}
         with self._step("compare", "comparing"):
             pieces = [self._piece(path, old, after[path]) for path, old in zip(files, before)]
