@@ -98,7 +98,7 @@ class ReadingTest(unittest.TestCase):
     def test_what_is_not_known(self) -> None:
         good = tables(symbols(random.Random(5), 400), "from base", b"")
         for data, why in ((b"", "no table of tokens"), (bytes(5000), "no table of tokens"),
-                          (good.replace(b"first\0", b"frist\0\0"), "no table of tokens"),
+                          (good.replace(b"first\0", b"other\0\0"), "no table of tokens"),
                           (bytes(100) + good[1200:], "no (markers|names) in front"),
                           (good[:-600] + bytes(600), "offsets in a form")):
             with self.subTest(why), self.assertRaisesRegex(kallsyms.NotFound, why):
