@@ -92,7 +92,7 @@ static bool livepatch_in_transition(const struct uplift_livepatch *livepatch)
 
 /*
  * Does the kernel still work on the patch, or with @gone, know it? It takes it
- * out of sysfs last, when nobody is in a body any more that it knows of.
+ * out of sysfs last, when it knows of no task that is still in a body.
  */
 static bool livepatch_pending(const struct uplift_livepatch *livepatch, bool gone)
 {
