@@ -39,6 +39,7 @@
 #include "../modules/core/redirect.h"
 #include "../modules/core/trampoline.h"
 #include "../modules/core/uplift.h"
+#include "rounds.h"
 #include "epoll_gen.h"
 
 static ulong seed;
@@ -462,9 +463,6 @@ static void each_mode_by_itself(struct kunit *test)
 	}
 }
 
-/* Sanitizers take their time. */
-#define SLOW_KERNEL	IS_ENABLED(CONFIG_KASAN)
-
 static void maxevents_of_every_size(struct kunit *test)
 {
 	struct world *world = test->priv;
@@ -474,7 +472,7 @@ static void maxevents_of_every_size(struct kunit *test)
 	open_items(world, 40);
 	for (body = bodies; body < BODIES_END; body++) {
 		for (ready = 1; ready <= 40; ready += ready < 18 ? 1 : 7) {
-			for (max = 1; max <= ready + 1; max += SLOW_KERNEL && ready > 4 ? 3 : 1) {
+			for (max = 1; max <= ready + 1; max += ready > 4 ? ROUNDS(1, 3) : 1) {
 				watch_mixed(world, ready);
 				KUNIT_ASSERT_EQ(test, wait_for(world, body, max), min(max, ready));
 				drain(world, body);
@@ -492,7 +490,7 @@ static void unready_among_ready(struct kunit *test)
 
 	open_items(world, 40);
 	for (body = bodies; body < BODIES_END; body++) {
-		for (every = 2; every < 20; every++) {
+		for (every = 2; every < 20; every += ROUNDS(1, 3)) {
 			for (from = 0; from < every; from += 3) {
 				watch_mixed(world, 40);
 				for (i = from; i < 40; i += every)
@@ -519,9 +517,9 @@ static void fault_at_every_byte(struct kunit *test)
 	for (body = bodies; body < BODIES_END; body++) {
 		for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 			n = sizes[i];
-			/* A stride of 5 comes to every offset within an event as well. */
+			/* Strides of 5 and 17 come to every offset within an event as well. */
 			for (bytes = 0; bytes < n * EVENT_SIZE;
-			     bytes += SLOW_KERNEL && n > 3 ? 5 : 1) {
+			     bytes += n > 3 ? ROUNDS(1, n > 20 ? 17 : 5) : 1) {
 				unsigned int whole = bytes / EVENT_SIZE;
 
 				watch_mixed(world, n);
@@ -609,7 +607,7 @@ static void page_goes_while_polling(struct kunit *test)
 	}
 }
 
-#define STEPS		(SLOW_KERNEL ? 4000 : 20000)
+#define STEPS		ROUNDS(20000, 4000)
 #define SCRIPT_ITEMS	48
 
 static u32 random_mask(struct rnd_state *rnd)

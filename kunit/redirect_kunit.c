@@ -40,9 +40,9 @@
 #include "../modules/core/redirect.h"
 #include "../modules/core/trampoline.h"
 #include "../modules/core/uplift.h"
+#include "rounds.h"
 
-/* Sanitizers take their time. */
-#define SWITCHES	(IS_ENABLED(CONFIG_KASAN) ? 200 : 1000)
+#define SWITCHES	ROUNDS(1000, 60)
 
 /* --- a function, and bodies for it --- */
 

@@ -210,6 +210,8 @@ def kunit_argv(verb, args, objdir, tree):
     smp_uml = args.arch == "um" and version_of(tree) >= (7, 2)
     if smp_uml and not args.coverage:	# CPUs that count at once would lose counts
         argv.append("--kconfig_add=CONFIG_SMP=y")
+    if args.long:
+        argv.append("--kconfig_add=CONFIG_UPLIFT_KUNIT_LONG=y")
     if args.coverage:
         # What UML's last link takes over, and nothing else has without LTO. libgcov and fs/seq_file.c both have a
         # mangle_path(), which in the former nobody calls.
@@ -401,6 +403,8 @@ def parse_args(argv):
     parser.add_argument("--coverage", action="store_true",
                         help="count which lines and branches ran, on um; fails where it is too "
                         f"few of a *_core.c: {LEAST[0]}%% of lines, {LEAST[1]}%% of branches")
+    parser.add_argument("--long", action="store_true",
+                        help="with --debug: repeat as often as without the checks; minutes more")
     parser.add_argument("--filter", metavar="GLOB", help="only these, as suite.case")
     parser.add_argument("--seed", type=int, metavar="N",
                         help="repeat the random script that printed this")
@@ -412,6 +416,8 @@ def parse_args(argv):
     parser.add_argument("--timeout", type=int, default=540, metavar="SECONDS",
                         help="for the kernel under test (default: %(default)s)")
     args = parser.parse_args(argv)
+    if args.long and not args.debug:
+        parser.error("--long is of a kernel with --debug; others repeat all")
     if args.debug and args.coverage:
         parser.error("--debug and --coverage are kernels of their own")
     if args.coverage and args.arch != "um":
