@@ -245,9 +245,10 @@ trace()
 # fio with verify, again and again, while the arm changes
 switching()
 {
-	mounted "$1" || return
 	command -v fio >/dev/null || skip "no fio" || return
+	need_module || return
 	into_arm off
+	mounted "$1" || return
 	fio_jobs >"$TMP/jobs"
 	rm -f "$TMP/enough"
 	(
@@ -258,7 +259,7 @@ switching()
 	) &
 	FIO=$!
 	done=0 ret=0
-	while [ -e "$UPLIFT/arm" ] && [ $done -lt "$SWITCHES" ] && kill -0 $FIO 2>/dev/null; do
+	while [ $done -lt "$SWITCHES" ] && kill -0 $FIO 2>/dev/null; do
 		for arm in null new off; do
 			echo $arm >"$UPLIFT/arm" || { ret=1; break 2; }
 			done=$((done + 1))
