@@ -460,6 +460,16 @@ class Difference(Directory):
         self.assertEqual({new.name: (old.place(), new.place()) for old, new in moved.fields}, {"a": ("0 1", "1 1"), "b": ("1 1", "0 1")})
         self.assertEqual([new.name for _, new in outer.fields], ["w", "x", "y", "z", "end"])
 
+    def test_types_without_a_name(self):
+        """What moves inside of a member is found though nothing can be asked for by that type's name."""
+        text = "typedef struct { int c; } count; struct pond { int a; struct { int x; int y; } at; count c; struct { char d, e; } s[2]; } *p;"
+        old = layout.load(self.types(text, "one.o")).types
+        new = layout.load(self.types(text.replace("int x; int y", "int y; int x").replace("d, e", "e, d"), "two.o")).types
+        change, = layout.diff(old, new).changes
+        self.assertEqual({new.name: (old.place(), new.place()) for old, new in change.fields},
+                         {"at.y": ("8 4", "4 4"), "at.x": ("4 4", "8 4"), "s[].e": ("17 1", "16 1"), "s[].d": ("16 1", "17 1")})
+        self.assertFalse(layout.diff(old, layout.load(self.types(text.replace("int a;", "float a;"), "three.o")).types))
+
     def test_names(self):
         old, new = layout.load(self.old).types, layout.load(self.new).types
         self.assertFalse(layout.diff(old, new, ["same"]))

@@ -12,7 +12,7 @@ import unittest
 SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCRIPTS))
 
-from upliftlib.generator import compare, identity, layouts, objectbody	# noqa: E402
+from upliftlib.generator import compare, identity, objectbody	# noqa: E402
 from upliftlib.generator.objects import Object, Refused	# noqa: E402
 from upliftlib.generator.references import Kind, Unit, base_name, is_clone, parent	# noqa: E402
 
@@ -232,46 +232,6 @@ class ComparingTest(Made):
         if not any(is_clone(name) for name in changed):
             self.skipTest(f"this compiler makes no clone here: {changed}")
         self.assertEqual(sorted(compare.plan(comparison, comparison.difference()).entries), ["one", "two"])
-
-
-class LayoutsTest(Made):
-    TEXT = ("struct in { int a; char b; }; union either { long l; int i; };\n"
-            "struct pond { int depth; unsigned wide : 3, deep : 5; char *name; struct in in; union either e; long more[3]; };\n"
-            "long use(struct pond *p) { return p->depth + p->wide + p->in.a + p->e.l + p->more[1]; }\n")
-
-    def types(self, text: str, name: str) -> Object:
-        return Object(self.obj(text, name, "-gbtf"))
-
-    def test_offsets_as_the_compiler_has_them(self) -> None:
-        layout = layouts.Types(self.types(self.TEXT, "a")).layouts["struct pond"]
-        source = self.TEXT + "".join(f"unsigned long at_{member} = __builtin_offsetof(struct pond, {member});\n"
-                                     for member in ("depth", "name", "in", "e", "more"))
-        obj = Object(self.obj(source + "unsigned long size = sizeof(struct pond);\n", "b"))
-
-        def value(name: str) -> int:
-            symbol = obj.by_name[name][0]
-            return int.from_bytes(obj.bytes(obj.sections[symbol.section])[symbol.value:symbol.value + 8], "little")
-
-        self.assertEqual(layout[0], value("size"))
-        for member, bit, _ in layout[1]:
-            if member not in ("wide", "deep"):
-                self.assertEqual(bit, 8 * value(f"at_{member}"), member)
-
-    def refused(self, before: str, after: str) -> str:
-        with self.assertRaises(Refused) as caught:
-            layouts.check(self.types(self.TEXT, "a"), self.types(self.TEXT.replace(before, after), "b"))
-        return str(caught.exception)
-
-    def test_what_changes_is_named(self) -> None:
-        self.assertIn("struct pond changes (member extra)", self.refused("char *name;", "char *name; int extra;"))
-        self.assertIn("struct pond changes (member wide)", self.refused("wide : 3", "wide : 4"))
-        self.assertIn("struct in changes (member b)", self.refused("char b;", "short b;"))
-        self.assertIn("struct in changes (member c)", self.refused("char b;", "char b, c;"))	# in a hole
-        self.assertIn("union either changes", self.refused("union either { long l; int i; }", "union either { long l; short i; }"))
-
-    def test_a_new_name_and_another_pointer_are_no_change(self) -> None:
-        after = self.TEXT.replace("char *name", "void *title").replace("->depth", "->depth * 2")
-        layouts.check(self.types(self.TEXT, "a"), self.types(after, "b"))
 
 
 class Linked(Made):

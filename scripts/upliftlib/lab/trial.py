@@ -24,7 +24,7 @@ from typing import Any
 
 from ..base import console, errors, paths, targets
 from ..generator import patch as patches
-from ..generator import headers, layouts
+from ..generator import headers
 from ..generator.compare import Comparison, Difference, Plan, plan
 from ..generator.identity import Placement
 from ..generator.objectbody import Arm, New, Old
@@ -32,7 +32,7 @@ from ..generator.objects import FUNC, GLOBAL, OBJECT, UNDEF, Object, Refused, Sy
 from ..generator.references import Unit
 from ..generator.trymodule import Module, name_of
 from ..report import dossier, record
-from . import buildroot, commands, fetch, guest, kernels, kmod, testprograms
+from . import buildroot, commands, fetch, guest, kernels, kmod, sharedstructs, testprograms
 from .kernelcode import KernelCode
 
 STEPS = ("apply", "build", "load", "measure")
@@ -95,6 +95,7 @@ class Outcome:
     functions: dict[str, str] = dataclasses.field(default_factory=dict)
     identical: str = ""
     copied: list[str] = dataclasses.field(default_factory=list)
+    unmoved: dict[str, int] = dataclasses.field(default_factory=dict)	# structs of a file that stay as they are
     reached: dict[str, int] = dataclasses.field(default_factory=dict)
     notes: list[str] = dataclasses.field(default_factory=list)
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)
@@ -261,9 +262,8 @@ class Trial:
         return [piece for piece in pieces if piece.plan.entries or given_to_others(piece, pieces)]
 
     def _piece(self, path: str, before: pathlib.Path, after: pathlib.Path) -> Piece:
-        old, new = Object(before), Object(after)
-        layouts.check(old, new)
-        one, two = Unit(old), Unit(new)
+        self.outcome.unmoved[path] = sharedstructs.unmoved(before, after)
+        one, two = Unit(Object(before)), Unit(Object(after))
         comparison = Comparison(one, two)
         difference = comparison.difference()
         return Piece(path, one, two, comparison, difference, plan(comparison, difference))
@@ -388,7 +388,8 @@ class Trial:
                    "config": kernels.config_of(target), "taint": 0, "taint_after": result.taint,
                    "hypervisor": f"QEMU {result.qemu}; {result.accel}", "packages": target.provenance}
         report = record.new(machine, f"uplift try {self.path} --target {target.name}")
-        evidence = [f"functions: {', '.join(out.functions)}", f"identical with the kernel's own code: {out.identical}"]
+        evidence = [f"functions: {', '.join(out.functions)}", f"identical with the kernel's own code: {out.identical}",
+                    f"structs that it moves: none of {', '.join(f'{count} in {path}' for path, count in out.unmoved.items())}"]
         if out.copied:
             evidence.append(f"the module brings: {', '.join(out.copied)}")
         ok: record.Correctness = {"ok": True, "summary": "a random program sees null do what off does", "problems": [],

@@ -17,6 +17,12 @@ class Field:
     bit: int
     bits: int
     type: str
+    holds: str = ""		# a word for its contents, where diff() was asked to compare them
+
+    @property
+    def memory(self) -> tuple[int, int, str]:
+        """All that code which knows no names depends on."""
+        return self.bit, self.bits, self.holds
 
     def place(self) -> str:
         """Offset and size: "12 4", of a bit-field "12:3 2 bits"."""
@@ -60,35 +66,67 @@ class _Layout:
 
     def same(self, other: "_Layout") -> bool:
         """Is everything where it was? A type of another name and the same size moves nothing."""
-        return self.size == other.size and [(field.name, field.bit, field.bits) for field in self.fields] == \
-            [(field.name, field.bit, field.bits) for field in other.fields]
+        return self.size == other.size and [(field.name, field.memory) for field in self.fields] == \
+            [(field.name, field.memory) for field in other.fields]
 
     def distance(self, other: "_Layout") -> int:
         """Fields that one has and the other has not, to tell which of several definitions it became."""
         return len({(field.name, field.bits) for field in self.fields} ^ {(field.name, field.bits) for field in other.fields})
 
 
-def fields(types: Types, index: int, bit: int = 0, depth: int = 0) -> Iterator[Field]:
-    """The members of a struct; of one without a name, its members."""
+def fields(types: Types, index: int, contents: bool = False) -> Iterator[Field]:
+    """The members of a struct; of a member whose type has no name of its own, the members of that. contents: see diff()."""
+    return _fields(types, index, 0, "", contents, 0)
+
+
+def _fields(types: Types, index: int, bit: int, prefix: str, contents: bool, depth: int) -> Iterator[Field]:
     if depth > _DEEPEST:
         raise Problem(f"{types.where}: BTF that contradicts itself: {types.spell(index)} is made of itself")
     for member in types.members(index):
-        inner = types.strip(member.type)[0]
-        if not member.name and types.kind(inner) in (Kind.STRUCT, Kind.UNION):
-            yield from fields(types, inner, bit + member.bit, depth + 1)
-        else:
-            yield Field(member.name, bit + member.bit, member.bits or 8 * types.size(member.type), types.spell(member.type))
+        bits = member.bits or 8 * types.size(member.type)
+        inner, typedefs, brackets = _element(types, member.type)
+        is_struct, named = types.kind(inner) in (Kind.STRUCT, Kind.UNION), types.name(inner) or typedefs
+        name = prefix + member.name
+        if member.name or not is_struct:
+            yield Field(name, bit + member.bit, bits, types.spell(member.type), _holds(types, member.type) if contents else "")
+        if is_struct and not (member.name and named):
+            yield from _fields(types, inner, bit + member.bit, f"{name}{brackets}." if member.name else prefix, contents, depth + 1)
 
 
-def diff(old: Types, new: Types, names: Iterable[str] | None = None) -> Diff:
-    """What changed between two kernels: of all named structs and unions, or those of `names` ("struct foo" or "foo")."""
+def _element(types: Types, index: int) -> tuple[int, tuple[str, ...], str]:
+    """What an array is of, its typedefs, and "[]" for each dimension; the same of a type that is no array."""
+    brackets = ""
+    inner, typedefs = types.strip(index)
+    while types.kind(inner) == Kind.ARRAY:
+        inner, typedefs = types.strip(types.array(inner)[0])
+        brackets += "[]"
+    return inner, typedefs, brackets
+
+
+def _holds(types: Types, index: int) -> str:
+    """A type as far as memory shows it: integers of a size are alike, and so are pointers."""
+    inner, typedefs = types.strip(index)
+    kind = types.kind(inner)
+    if kind == Kind.ARRAY:
+        element, count = types.array(inner)
+        return f"{_holds(types, element)}[{count}]"
+    if kind in (Kind.STRUCT, Kind.UNION):
+        return types.tag(inner) or (typedefs[-1] if typedefs else types.spell(inner))
+    return {Kind.PTR: "pointer", Kind.FLOAT: "float"}.get(Kind(kind), "integer")
+
+
+def diff(old: Types, new: Types, names: Iterable[str] | None = None, *, contents: bool = False) -> Diff:
+    """What changed between two kernels: of all named structs and unions, or those of `names` ("struct foo" or "foo").
+
+    contents: a field of the same place and size that holds something else, as a pointer for a number, is a change, too.
+    """
     before, after = old.structs(), new.structs()
     missing: list[str] = []
     wanted = sorted(before.keys() | after.keys()) if names is None else list(_spelled(names, before.keys() | after.keys(), missing))
     changes, same = [], 0
     for name in wanted:
         if name in before and name in after:
-            change = _compare(name, _layouts(old, before[name]), _layouts(new, after[name]))
+            change = _compare(name, _layouts(old, before[name], contents), _layouts(new, after[name], contents))
             changes += [change] if change else []
             same += not change
     return Diff(tuple(changes), tuple(name for name in wanted if name not in after),
@@ -103,11 +141,11 @@ def _spelled(names: Iterable[str], known: set[str], missing: list[str]) -> Itera
         yield from found
 
 
-def _layouts(types: Types, indexes: list[int]) -> list[_Layout]:
+def _layouts(types: Types, indexes: list[int], contents: bool) -> list[_Layout]:
     """The different ones of a name."""
     found: list[_Layout] = []
     for index in dict.fromkeys(indexes):
-        layout = _Layout(types.size(index), tuple(fields(types, index)))
+        layout = _Layout(types.size(index), tuple(fields(types, index, contents=contents)))
         if not any(layout.same(other) for other in found):
             found.append(layout)
     return found
@@ -129,7 +167,7 @@ def _moved(one: _Layout, other: _Layout) -> Iterator[tuple[Field | None, Field |
     now = _named(other.fields)
     for key, field in now.items():
         was = by_name.get(key)
-        if was is None or (was.bit, was.bits) != (field.bit, field.bits):
+        if was is None or was.memory != field.memory:
             yield was, field
     for key, field in by_name.items():
         if key not in now:
