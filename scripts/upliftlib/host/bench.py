@@ -16,6 +16,7 @@ about.toml's [bench] says how a change is measured:
     operations  with such files: { the program's --op = the operation's name }
 """
 
+import argparse
 import functools
 import json
 import os
@@ -23,6 +24,8 @@ import pathlib
 import random
 import shlex
 import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from ..base import changes, console, errors, paths, prompt
 from ..report import dossier, record, stats
@@ -30,9 +33,10 @@ from . import loader, machine, probe, programs, selftest, testfiles, undo, workl
 
 
 OFFS = ("off", "off_again")
+Found = dict[str, dict[str, list[float]]]	# {operation: {arm: [a figure per round]}}
 
 
-def pick_cpu(wanted=None):
+def pick_cpu(wanted: int | None = None) -> int:
     """The CPU to measure on: the last one that we may use, as the first has most of the interrupts."""
     there = sorted(os.sched_getaffinity(0))
     if wanted is None:
@@ -42,7 +46,7 @@ def pick_cpu(wanted=None):
     return wanted
 
 
-def order(arms, round_, counting):
+def order(arms: Iterable[str], round_: int, counting: bool) -> list[str]:
     """The arms of a round, in an order of its own: what comes first may pay for what the others find ready.
 
     Where instructions are counted the order is always the same, as another one would be another experiment.
@@ -53,25 +57,25 @@ def order(arms, round_, counting):
     return arms
 
 
-def figure(sample, counting):
+def figure(sample: Mapping[str, Any], counting: bool) -> float:
     """One number of a sample: of a batch of batches the median; the least when instructions are counted."""
-    return sample["best"] if counting else sample["median"]
+    return float(sample["best" if counting else "median"])
 
 
-def _collect(found, name, arm, value):
+def _collect(found: Found, name: str, arm: str, value: float) -> None:
     found.setdefault(name, {}).setdefault(arm, []).append(value)
 
 
-def _arms(how, options):
+def _arms(how: Mapping[str, Any], options: argparse.Namespace) -> list[str]:
     """A change's arms; of a placebo, what "new" stands for is null once more."""
-    beside = ("null", "new") if options.placebo else how.get("arms", ("null", "new"))
+    beside: Iterable[str] = ("null", "new") if options.placebo else how.get("arms", ("null", "new"))
     return [*OFFS, *beside]
 
 
-def _by_arm(change, how, options, extra):
+def _by_arm(change: changes.Change, how: Mapping[str, Any], options: argparse.Namespace, extra: Sequence[object]) -> Found:
     """Samples of a change whose program sets the arms: {operation: {arm: [figure per round]}}."""
     program = programs.find(how["program"])
-    found = {}
+    found: Found = {}
     progress = console.Progress(change.name)
     for round_ in range(options.rounds):
         progress.show(f"round {round_ + 1} of {options.rounds}")
@@ -79,7 +83,7 @@ def _by_arm(change, how, options, extra):
         words = ["null" if arm == "new" and options.placebo else arm for arm in arms]
         argv = [program, *how.get("arguments", ()), "--rounds", 1, "--batches", options.batches,
                 "--batch-size", options.batch_size, "--arms", " ".join(words), *extra]
-        seen = {}
+        seen: dict[str, int] = {}
         for sample in programs.samples(argv, options.cpu, options.warnings):
             name, arm = how["operation"].format(**sample), sample["arm"]
             if options.placebo:
@@ -89,10 +93,10 @@ def _by_arm(change, how, options, extra):
     return found
 
 
-def _by_file(change, how, options):
+def _by_file(change: changes.Change, how: Mapping[str, Any], options: argparse.Namespace) -> Found:
     """Samples of a change whose arms are files."""
     program = programs.find(how["program"])
-    found = {}
+    found: Found = {}
     progress = console.Progress(change.name)
     for round_ in range(options.rounds):
         progress.show(f"round {round_ + 1} of {options.rounds}")
@@ -106,9 +110,11 @@ def _by_file(change, how, options):
     return found
 
 
-def _by_workload(change, options, direct, notes):
+def _by_workload(change: changes.Change, options: argparse.Namespace, direct: Callable[[], list[pathlib.Path]],
+                 notes: list[str]) -> Found:
     """Samples of what a change's workloads give in every arm, which are set here, or mounted."""
-    found, nodes = {}, change.about["bench"].get("files")
+    found: Found = {}
+    nodes = change.about["bench"].get("files")
     nodes = nodes if isinstance(nodes, dict) else None
     arms = list(nodes) if nodes else _arms(change.about["bench"], options)
     offered = loader.stats(change.name)
@@ -138,7 +144,7 @@ def _by_workload(change, options, direct, notes):
     return found
 
 
-def _direct(part, options, back):
+def _direct(part: record.Part, options: argparse.Namespace, back: undo.Undo) -> list[pathlib.Path]:
     """Files for direct reads."""
     if options.dir:
         return testfiles.in_directory(options.dir, back)
@@ -148,7 +154,7 @@ def _direct(part, options, back):
     return testfiles.on_ramdisks(back)
 
 
-def _shown(part, change, arms, before):
+def _shown(part: record.Part, change: changes.Change, arms: Iterable[str], before: Mapping[str, str]) -> list[str]:
     """Did the calls go where they were meant to? Else the arms were all the same thing."""
     after = loader.stats(change.name)
     part["redirect"] = {key: after[key] for key in ("function", "method") if key in after}
@@ -157,7 +163,7 @@ def _shown(part, change, arms, before):
     return [f"{change.name}: no call went to the arm {arm}: {after.get('state', 'state unknown')}" for arm in silent]
 
 
-def measure(change, part, options):
+def measure(change: changes.Change, part: record.Part, options: argparse.Namespace) -> list[str]:
     """Fill a change's part of the report; returns problems."""
     how = change.about["bench"]
     problems = []
@@ -199,14 +205,14 @@ def measure(change, part, options):
     return problems
 
 
-def void(options):
+def void(options: argparse.Namespace) -> str:
     """Why no figure of this machine may be claimed; '' if there is no reason."""
     if not options.counting and (os.environ.get("UPLIFT_EMULATED") == "1" or machine.emulated()):
         return "emulated: time means nothing here"
     return ""
 
 
-def _out(wanted, release):
+def _out(wanted: str | None, release: str) -> pathlib.Path:
     """Where the measurements are written: checked before measuring takes minutes."""
     out = pathlib.Path(wanted) if wanted else paths.REPORT / f"bench-{release}.json"
     try:
@@ -220,7 +226,7 @@ def _out(wanted, release):
         return out
 
 
-def _plan(wanted, options):
+def _plan(wanted: Sequence[changes.Change], options: argparse.Namespace) -> list[str]:
     """What will be done to this machine."""
     lines, _ = probe.plan(wanted)
     lines = [line.replace(", and unloads them again", ", switches arms, and unloads them again") for line in lines]
@@ -241,7 +247,7 @@ def _plan(wanted, options):
     return lines
 
 
-def run(wanted, options, data):
+def run(wanted: Sequence[changes.Change], options: argparse.Namespace, data: record.Report) -> None:
     """Fill a report."""
     if void(options):
         data["machine"]["emulated"] = True
@@ -280,12 +286,12 @@ def run(wanted, options, data):
     data["ok"] = not data["problems"]
 
 
-def _can(change, verdict):
+def _can(change: changes.Change, verdict: record.Verdict) -> bool:
     """Does the module load here? Where the kernel has the change some refuse, and some have more to offer."""
     return verdict["kind"] == "applicable" or (verdict["kind"] == "native" and "errno" not in verdict)
 
 
-def _bench(args):
+def _bench(args: argparse.Namespace) -> int:
     args.counting = args.counting or os.environ.get("UPLIFT_COUNTING") == "1"
     wanted = changes.chosen(args.changes)
     if args.rounds is None:
@@ -327,7 +333,7 @@ def _bench(args):
     return errors.OK if data["ok"] else errors.FAIL
 
 
-def register(commands):
+def register(commands: Any) -> None:
     """Add `uplift bench`."""
     parser = commands.add_parser(
         "bench", help="what each change gains on the running kernel, beyond noise",

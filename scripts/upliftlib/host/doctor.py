@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """`uplift doctor`: what is missing on this machine, and what to type for it."""
 
+import argparse
 import json
 import os
 import pathlib
 import re
 import shutil
+from typing import Any
 
 from ..base import changes, errors, prompt
 from ..kernel import taint
@@ -13,15 +15,15 @@ from . import loader, machine, programs, testfiles
 
 
 OK, NOTE, MISSING = "ok", "note", "missing"
+Found = tuple[str, str, str]	# state, what there is, what to type
 
 
-
-def check_root():
+def check_root() -> Found:
     """loading modules takes root"""
     return OK if not os.geteuid() else MISSING, f"uid {os.geteuid()}", "sudo uplift doctor"
 
 
-def check_config():
+def check_config() -> Found:
     """options of the kernel's configuration that every module takes"""
     values, where = machine.config()
     if not values:
@@ -31,7 +33,7 @@ def check_config():
         if lacks else (OK, f"{where}: {', '.join(name.removeprefix('CONFIG_') for name in changes.REQUIRED)}", "")
 
 
-def check_changes():
+def check_changes() -> Found:
     """options that a change takes"""
     values, _ = machine.config()
     found = [f"{change.name}: {', '.join(change.lacks(values))}" for change in changes.load().values()
@@ -39,12 +41,13 @@ def check_changes():
     return (NOTE, "; ".join(found), "uplift probe: the others can be tried") if found else (OK, "all that they take", "")
 
 
-def check_modules():
+def check_modules() -> Found:
     """our modules, built for this kernel"""
     missing = [name for name in (loader.CORE, *(change.module for change in changes.load().values()))
                if not loader.find(name)[0]]
-    if not missing:
-        return OK, str(loader.find(loader.CORE)[0].parent), ""
+    core = loader.find(loader.CORE)[0]
+    if core and not missing:
+        return OK, str(core.parent), ""
     source = any(change.patches() and change.module in missing for change in changes.load().values())
     if not machine.takes_modules():
         return MISSING, f"not there: {', '.join(missing)}", "another kernel"
@@ -52,7 +55,7 @@ def check_modules():
                                                                           if source else "")
 
 
-def check_headers():
+def check_headers() -> Found:
     """the kernel's headers, to build modules with"""
     release = os.uname().release
     where = pathlib.Path("/lib/modules") / release / "build"
@@ -61,16 +64,17 @@ def check_headers():
     return _unless_built(f"no {where}", f"apt-get install linux-headers-{release}")
 
 
-def check_compiler():
+def check_compiler() -> Found:
     """make and a compiler"""
     missing = [name for name in ("make", "gcc") if not shutil.which(name)]
     return (OK, "make, gcc", "") if not missing else _unless_built(
         f"not there: {', '.join(missing)}", "apt-get install make gcc libc6-dev")
 
 
-def check_source():
+def check_source() -> Found:
     """the kernel's source, from which bodies of redirected functions are made"""
-    series = re.match(r"\d+\.\d+", os.uname().release)[0]
+    match = re.match(r"\d+\.\d+", os.uname().release)
+    series = match[0] if match else os.uname().release
     found = [path for path in (*pathlib.Path("/usr/src").glob(f"linux-source-{series}*"),
                                pathlib.Path(f"/lib/modules/{os.uname().release}/source"))
              if (path / "Makefile").exists() or path.name.endswith((".tar.xz", ".tar.gz"))]
@@ -80,13 +84,13 @@ def check_source():
                          "make modules KSRC=...", bodies=True)
 
 
-def check_coccinelle():
+def check_coccinelle() -> Found:
     """spatch, which makes the changed bodies"""
-    return (OK, shutil.which("spatch"), "") if shutil.which("spatch") else _unless_built(
-        "no spatch", "apt-get install coccinelle", bodies=True)
+    found = shutil.which("spatch")
+    return (OK, found, "") if found else _unless_built("no spatch", "apt-get install coccinelle", bodies=True)
 
 
-def _unless_built(says, type_, bodies=False):
+def _unless_built(says: str, type_: str, bodies: bool = False) -> Found:
     """What is only needed to build is no fault where everything is built."""
     if not machine.takes_modules():
         return MISSING, says, "another kernel"
@@ -95,14 +99,14 @@ def _unless_built(says, type_, bodies=False):
     return (OK, f"{says}; not needed, the modules are built", "") if built else (MISSING, says, type_)
 
 
-def check_btf():
+def check_btf() -> Found:
     """the kernel's type information, against which layouts are checked"""
     path = pathlib.Path("/sys/kernel/btf/vmlinux")
     return (OK, str(path), "") if os.access(path, os.R_OK) else \
         (MISSING, f"no {path}", "a kernel with CONFIG_DEBUG_INFO_BTF=y")
 
 
-def check_debugfs():
+def check_debugfs() -> Found:
     """debugfs, where verdicts and arms are"""
     if re.search(r" debugfs (?:\S*,)?rw", loader.read("/proc/self/mounts")):
         return OK, "mounted", ""
@@ -111,14 +115,14 @@ def check_debugfs():
     return NOTE, "not mounted; probe and bench mount it for their time", "mount -t debugfs debugfs /sys/kernel/debug"
 
 
-def check_tracefs():
+def check_tracefs() -> Found:
     """tracefs, to see which user hooks which function"""
     there = "tracefs" in loader.read("/proc/self/mounts") or pathlib.Path("/sys/kernel/debug/tracing").exists()
     return (OK, "mounted", "") if there else (NOTE, "not mounted; only for looking at conflicts",
                                               "mount -t tracefs tracefs /sys/kernel/tracing")
 
 
-def check_ftrace():
+def check_ftrace() -> Found:
     """ftrace, through which functions are redirected and watched"""
     value = loader.read("/proc/sys/kernel/ftrace_enabled")
     if not value:
@@ -126,14 +130,14 @@ def check_ftrace():
     return (OK, "enabled", "") if value == "1" else (MISSING, "switched off", "sysctl kernel.ftrace_enabled=1")
 
 
-def check_kprobes():
+def check_kprobes() -> Found:
     """kprobes, by which symbols are found"""
     value = loader.read("/sys/kernel/debug/kprobes/enabled")
     return (OK, "not switched off", "") if value != "0" else \
         (NOTE, "switched off: modules wait out what return probes would show them", "echo 1 >/sys/kernel/debug/kprobes/enabled")
 
 
-def check_rt():
+def check_rt() -> Found:
     """PREEMPT_RT, on which some modules refuse to load"""
     if loader.read("/sys/kernel/realtime") != "1":
         return OK, "not PREEMPT_RT", ""
@@ -143,7 +147,7 @@ def check_rt():
             " ".join(["uplift probe", *(change.name for change in known if change.name not in refuse)]))
 
 
-def check_loading():
+def check_loading() -> Found:
     """may modules be loaded at all?"""
     if not machine.takes_modules():
         return MISSING, "this kernel takes no modules (CONFIG_MODULES)", "another kernel"
@@ -154,7 +158,7 @@ def check_loading():
     return OK, "modules can be loaded", ""
 
 
-def check_lockdown():
+def check_lockdown() -> Found:
     """lockdown, which forbids unsigned modules, and kprobes"""
     mode = machine.lockdown()
     if mode in ("", "none"):
@@ -163,7 +167,7 @@ def check_lockdown():
         "boot with Secure Boot off, or without lockdown= (a locked-down kernel has no debugfs to set arms in)"
 
 
-def check_signatures():
+def check_signatures() -> Found:
     """Secure Boot and enforced signatures"""
     enforced = loader.read("/sys/module/module/parameters/sig_enforce") == "Y"
     boot = machine.secure_boot()
@@ -172,7 +176,7 @@ def check_signatures():
     return OK, "signatures are not enforced" + ("; Secure Boot is on" if boot else ""), ""
 
 
-def check_taint():
+def check_taint() -> Found:
     """what the kernel is tainted by already"""
     value = machine.tainted()
     odd = value & ~(1 << 12 | 1 << 13 | 1 << 0)
@@ -180,7 +184,7 @@ def check_taint():
         (OK, taint.words(value), "")
 
 
-def check_programs():
+def check_programs() -> Found:
     """the measuring programs, or a compiler for them"""
     names = {change.about["bench"]["program"] for change in changes.load().values() if "bench" in change.about}
     try:
@@ -190,13 +194,13 @@ def check_programs():
             if ": " in str(problem) else ""
 
 
-def check_files():
+def check_files() -> Found:
     """file systems to read directly"""
     why = testfiles.ramdisk_lacks()
     return (NOTE, why, "uplift bench --dir DIR, on XFS or ext4") if why else (OK, "RAM disks can be made", "")
 
 
-def check_noise():
+def check_noise() -> Found:
     """does the clock stay where it is?"""
     cpu = sorted(os.sched_getaffinity(0))[-1]
     says = (f"CPU {cpu}: governor {machine.governor(cpu)}, turbo {machine.turbo()}, "
@@ -212,7 +216,7 @@ CHECKS = (check_root, check_loading, check_config, check_changes, check_lockdown
           check_compiler, check_source, check_coccinelle, check_programs, check_files, check_noise, check_taint)
 
 
-def rows():
+def rows() -> list[dict[str, str]]:
     """What every check found."""
     found = []
     for check in CHECKS:
@@ -220,12 +224,12 @@ def rows():
             state, says, type_ = check()
         except (OSError, errors.Problem) as problem:
             state, says, type_ = MISSING, str(problem), ""
-        found.append({"check": check.__name__.removeprefix("check_"), "about": check.__doc__, "state": state,
+        found.append({"check": check.__name__.removeprefix("check_"), "about": check.__doc__ or "", "state": state,
                       "says": says, "type": type_ if state != OK else ""})
     return found
 
 
-def _doctor(args):
+def _doctor(args: argparse.Namespace) -> int:
     found = rows()
     missing = [row for row in found if row["state"] == MISSING]
     if args.json:
@@ -239,7 +243,7 @@ def _doctor(args):
     return errors.FAIL if missing else errors.OK
 
 
-def register(commands):
+def register(commands: Any) -> None:
     """Add `uplift doctor`."""
     parser = commands.add_parser(
         "doctor", help="what is missing on this machine, and what to type",

@@ -7,9 +7,11 @@ import errno
 import os
 import pathlib
 import re
+from collections.abc import Callable, Iterator
 
 from ..base import console, errors, paths
 from ..kernel import elf
+from ..report import record
 from . import undo
 
 
@@ -23,7 +25,7 @@ KINDS = {errno.EEXIST: "native", errno.ENODEV: "unaffected"}
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def read(path, default=""):
+def read(path: pathlib.Path | str, default: str = "") -> str:
     """A small file's text, stripped; the default where it cannot be read."""
     try:
         return pathlib.Path(path).read_text(errors="replace").strip()
@@ -34,12 +36,12 @@ def read(path, default=""):
 class Refused(Exception):
     """The kernel did not take a module: errno, and what the module said in the log."""
 
-    def __init__(self, number, lines):
+    def __init__(self, number: int, lines: list[str]) -> None:
         self.number, self.lines = number, lines
         super().__init__(f"{errno.errorcode.get(number, number)}: {lines[-1] if lines else os.strerror(number)}")
 
 
-def places(release):
+def places(release: str) -> list[pathlib.Path]:
     """Where a module may be: what was built, then what was installed; a guest of the lab has them in /modules."""
     own = os.environ.get("UPLIFT_KO_DIR")
     found = [pathlib.Path(own)] if own else []
@@ -50,10 +52,10 @@ def places(release):
     return [*found, pathlib.Path("/modules")]
 
 
-def find(module, release=None):
+def find(module: str, release: str | None = None) -> tuple[pathlib.Path | None, list[str]]:
     """(path of the module built for this kernel or None, [those that are there and built for another])."""
     release = release or os.uname().release
-    others = []
+    others: list[str] = []
     for place in places(release):
         for path in sorted(place.glob(f"{module}.ko*")):
             if not re.fullmatch(rf"{module}\.ko(\.(xz|gz|zst))?", path.name):
@@ -65,12 +67,12 @@ def find(module, release=None):
     return None, others
 
 
-def loaded(module):
+def loaded(module: str) -> bool:
     """Is it?"""
     return re.search(rf"(?m)^{module} ", read("/proc/modules")) is not None
 
 
-def load(path, parameters=""):
+def load(path: pathlib.Path, parameters: str = "") -> None:
     """Load a module file; Refused with its words if the kernel does not take it."""
     machine = os.uname().machine
     if machine not in _INIT_MODULE:
@@ -91,7 +93,7 @@ def load(path, parameters=""):
 
 
 @contextlib.contextmanager
-def _log():
+def _log() -> Iterator[Callable[[str], list[str]]]:
     """Yields a function: what a module has logged since."""
     try:
         fd = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
@@ -100,16 +102,16 @@ def _log():
         return
     os.lseek(fd, 0, os.SEEK_END)
 
-    def said(name):
-        lines = []
+    def said(name: str) -> list[str]:
+        lines: list[str] = []
         while True:
             try:
-                record = os.read(fd, 8192).decode(errors="replace")
+                entry = os.read(fd, 8192).decode(errors="replace")
             except BlockingIOError:
                 return lines
             except BrokenPipeError:
                 continue	# the log has overtaken us
-            text = record.partition(";")[2].partition("\n")[0]
+            text = entry.partition(";")[2].partition("\n")[0]
             if text.startswith(f"{name}: "):
                 lines.append(text.removeprefix(f"{name}: "))
 
@@ -119,7 +121,7 @@ def _log():
         os.close(fd)
 
 
-def debugfs(back):
+def debugfs(back: undo.Undo) -> None:
     """Mount debugfs for the time being if it is not."""
     if re.search(r"(?m)^\S+ /sys/kernel/debug debugfs ", read("/proc/self/mounts")):
         return
@@ -128,7 +130,7 @@ def debugfs(back):
         console.warn(f"debugfs cannot be mounted: {os.strerror(ctypes.get_errno())}")
 
 
-def ensure(module, back, parameters="", release=None):
+def ensure(module: str, back: undo.Undo, parameters: str = "", release: str | None = None) -> None:
     """Load a module if it is not; unloaded when `back` ends. Raises Refused, or FileNotFoundError without one."""
     if loaded(module):
         return
@@ -140,7 +142,7 @@ def ensure(module, back, parameters="", release=None):
     load(path, parameters)
 
 
-def stats(change):
+def stats(change: str) -> dict[str, str]:
     """{key: value} of a redirected change's file stats."""
     found = {}
     for line in read(UPLIFT / change / "stats").splitlines():
@@ -150,29 +152,29 @@ def stats(change):
     return found
 
 
-def verdict(change):
+def verdict(change: str) -> record.Verdict | None:
     """{"kind", "evidence"} as a loaded module says it; None where it says nothing."""
     lines = read(UPLIFT / change / "verdict").splitlines()
-    return {"kind": lines[0], "evidence": lines[1:]} if lines else None
+    return {"kind": lines[0], "evidence": lines[1:], "from": "module"} if lines else None
 
 
-def of_refusal(refused):
+def of_refusal(refused: Refused) -> record.Verdict:
     """The verdict that a refusal to load is."""
     said = refused.lines[-1] if refused.lines else ""
     word, colon, rest = said.partition(": ")
     name = errno.errorcode.get(refused.number, str(refused.number))
     if colon and word in ("native", "unaffected", "unsupported"):
-        return {"kind": word, "evidence": [rest], "errno": name}
+        return {"kind": word, "evidence": [rest], "from": "module", "errno": name}
     return {"kind": KINDS.get(refused.number, "unsupported"),
-            "evidence": [said or os.strerror(refused.number)], "errno": name}
+            "evidence": [said or os.strerror(refused.number)], "from": "module", "errno": name}
 
 
-def could_not(names):
+def could_not(names: str) -> bool:
     """Refusals that are not a verdict of ours: signatures, lockdown, another kernel's module."""
     return names in ("EKEYREJECTED", "EPERM", "ENOKEY", "EBADMSG", "EACCES")
 
 
-def unload(*names):
+def unload(*names: str) -> None:
     """At once, for callers that need to know that it worked."""
     for name in names:
         undo.unload(name)

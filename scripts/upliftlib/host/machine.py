@@ -5,6 +5,8 @@ import gzip
 import os
 import pathlib
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from .loader import read
 
@@ -17,7 +19,7 @@ CONFIG = ("CONFIG_MODULES", "CONFIG_KPROBES", "CONFIG_KALLSYMS_ALL", "CONFIG_DYN
 CPU = pathlib.Path("/sys/devices/system/cpu")
 
 
-def config(release=None):
+def config(release: str | None = None) -> tuple[dict[str, str], str]:
     """{"CONFIG_X": "y", ...} of the running kernel, and where it was found; ({}, "") where it is not to be had."""
     release = release or os.uname().release
     for path in ("/proc/config.gz", f"/boot/config-{release}", f"/lib/modules/{release}/config",
@@ -31,12 +33,12 @@ def config(release=None):
     return {}, ""
 
 
-def takes_modules():
+def takes_modules() -> bool:
     """Was the kernel built with loadable modules (CONFIG_MODULES)?"""
     return os.path.exists("/proc/modules") or not os.path.exists("/proc/version")
 
 
-def that_matters(values):
+def that_matters(values: Mapping[str, str]) -> dict[str, str]:
     """CONFIG's lines of a configuration."""
     if not values:
         return {}
@@ -46,12 +48,12 @@ def that_matters(values):
     return found
 
 
-def tainted():
+def tainted() -> int:
     """The number in /proc/sys/kernel/tainted."""
     return int(read("/proc/sys/kernel/tainted", "0") or 0)
 
 
-def turbo():
+def turbo() -> str:
     """on, off, or unknown: may the clock exceed its nominal rate?"""
     no_turbo = read(CPU / "intel_pstate/no_turbo")
     if no_turbo:
@@ -60,12 +62,12 @@ def turbo():
     return {"0": "off", "1": "on"}.get(boost, "unknown")
 
 
-def governor(cpu):
+def governor(cpu: int) -> str:
     """The frequency governor of a CPU; what hides it from a guest is its host's."""
     return read(CPU / f"cpu{cpu}/cpufreq/scaling_governor", "none visible")
 
 
-def mitigations():
+def mitigations() -> dict[str, str]:
     """{vulnerability: how it is mitigated}, without what this CPU is not affected by."""
     found = {}
     try:
@@ -77,7 +79,7 @@ def mitigations():
     return found
 
 
-def hypervisor():
+def hypervisor() -> str:
     """Whose guest this is; '' on hardware."""
     if "hypervisor" not in read("/proc/cpuinfo"):
         return ""
@@ -86,19 +88,19 @@ def hypervisor():
     return name or "a virtual machine"
 
 
-def emulated():
+def emulated() -> bool:
     """Is this a guest without hardware's help? QEMU says who it is; under KVM there is a clock of KVM's."""
     clocks = read("/sys/devices/system/clocksource/clocksource0/available_clocksource").split()
     return hypervisor().startswith("QEMU") and "kvm-clock" not in clocks
 
 
-def lockdown():
+def lockdown() -> str:
     """none, integrity, confidentiality; '' where the kernel has no lockdown."""
     match = re.search(r"\[(\w+)\]", read("/sys/kernel/security/lockdown"))
     return match[1] if match else ""
 
 
-def secure_boot():
+def secure_boot() -> bool | None:
     """True, False, or None where there is no EFI to ask."""
     try:
         path, = pathlib.Path("/sys/firmware/efi/efivars").glob("SecureBoot-*")
@@ -107,7 +109,7 @@ def secure_boot():
         return None
 
 
-def package(release):
+def package(release: str) -> str:
     """The version of the distribution's kernel, as it puts it into the kernel's banner or its package list."""
     status = read("/var/lib/dpkg/status")
     match = re.search(rf"(?m)^Package: linux-(?:image|binary)-{re.escape(release)}\n(?:.+\n)*?Version: (.+)$", status)
@@ -124,12 +126,12 @@ ARGUMENTS = re.compile(r"(?:mitigations|nosm[a-z]+|nosmt|nopti|pti|spectre\w*|sp
                        r"|threadirqs|transparent_hugepage|init_on_\w+|slab_\w+|nokaslr|cryptomgr\.notests)(?:=\S*)?")
 
 
-def arguments(line):
+def arguments(line: str) -> str:
     """The kernel's arguments that may move a figure."""
     return " ".join(word for word in line.split() if ARGUMENTS.fullmatch(word))
 
 
-def describe(cpu=None):
+def describe(cpu: int | None = None) -> dict[str, Any]:
     """Everything above, as the part "machine" of a report."""
     release = os.uname().release
     info = read("/proc/cpuinfo")

@@ -5,10 +5,13 @@ The modules answer, as they ask the kernel itself. Without them, or without root
 kernel's type information.
 """
 
+import argparse
 import errno
 import json
 import os
 import pathlib
+from collections.abc import Sequence
+from typing import Any
 
 from ..base import changes, errors, prompt
 from ..kernel import btf
@@ -22,10 +25,11 @@ BTF = pathlib.Path("/sys/kernel/btf/vmlinux")
 class Types:
     """What is asked of a kernel's BTF: "struct X", "struct X.member", "function f"; read when first asked."""
 
-    def __init__(self, path=BTF):
-        self.path, self._btf, self.why = path, None, ""
+    def __init__(self, path: pathlib.Path = BTF) -> None:
+        self.path, self.why = path, ""
+        self._btf: btf.Btf | None = None
 
-    def _read(self):
+    def _read(self) -> btf.Btf | None:
         if self._btf is None and not self.why:
             try:
                 self._btf = btf.Btf(self.path)
@@ -37,7 +41,7 @@ class Types:
                 self.why = str(problem)
         return self._btf
 
-    def has(self, what):
+    def has(self, what: str) -> bool | None:
         """True or False; None where there is no BTF."""
         types = self._read()
         if types is None:
@@ -48,7 +52,7 @@ class Types:
             raise errors.Problem(f"about.toml: {problem}") from None
 
 
-def static(change, types, why):
+def static(change: changes.Change, types: Types, why: str) -> record.Verdict:
     """A verdict without the module, and what to type for one with it."""
     evidence = [f"not asked: {why}"]
     kind = "unknown"
@@ -72,7 +76,7 @@ def static(change, types, why):
     return {"kind": kind, "evidence": evidence, "from": "btf"}
 
 
-def what_to_type(change, problem):
+def what_to_type(change: changes.Change | None, problem: OSError) -> str:
     """The command that gets further."""
     release = os.uname().release
     if not machine.takes_modules():
@@ -84,7 +88,7 @@ def what_to_type(change, problem):
     return "uplift doctor"
 
 
-def ask_module(change, types, parameters=""):
+def ask_module(change: changes.Change, types: Types, parameters: str = "") -> record.Verdict:
     """The verdict of a change's module, which is loaded for it if need be and unloaded again."""
     with undo.Undo() as back:
         try:
@@ -94,7 +98,7 @@ def ask_module(change, types, parameters=""):
             found = loader.verdict(change.name)
             if found is None:
                 return static(change, types, "the module is loaded, but debugfs does not show its verdict")
-            verdict = found | {"from": "module"}
+            verdict = found
             more = loader.stats(change.name)
             if more.get("method"):
                 verdict["evidence"].append(f"method: {more['method']}")
@@ -102,7 +106,7 @@ def ask_module(change, types, parameters=""):
             name = errno.errorcode.get(refused.number, "")
             if loader.could_not(name):
                 return static(change, types, f"the kernel does not take the module ({name}); type: uplift doctor")
-            verdict = loader.of_refusal(refused) | {"from": "module"}
+            verdict = loader.of_refusal(refused)
         except FileNotFoundError as problem:
             return static(change, types, f"{problem.strerror}; type: {what_to_type(change, problem)}")
     if not back.ok:
@@ -110,7 +114,7 @@ def ask_module(change, types, parameters=""):
     return verdict
 
 
-def plan(wanted):
+def plan(wanted: Sequence[changes.Change]) -> tuple[list[str], list[str]]:
     """What asking the modules would load, as lines for a person."""
     names = [name for name in (loader.CORE, *(change.module for change in wanted)) if not loader.loaded(name)]
     there = [name for name in names if loader.find(name)[0]]
@@ -126,7 +130,7 @@ def plan(wanted):
     return lines, there
 
 
-def verdicts(wanted, yes):
+def verdicts(wanted: Sequence[changes.Change], yes: bool) -> dict[str, record.Verdict]:
     """{name: verdict} of the changes, from the modules where that may be."""
     types = Types()
     if os.geteuid():
@@ -138,7 +142,7 @@ def verdicts(wanted, yes):
     return {change.name: ask_module(change, types) for change in wanted}
 
 
-def text(data):
+def text(data: record.Report) -> str:
     """For people, short."""
     lines = [f"uplift: {data['machine']['release']}" + (f" ({data['machine']['version']})"
                                                         if data["machine"]["version"] else "")]
@@ -150,7 +154,7 @@ def text(data):
     return "\n".join(lines)
 
 
-def _probe(args):
+def _probe(args: argparse.Namespace) -> int:
     wanted = changes.chosen(args.changes)
     before = machine.tainted()
     found = verdicts(wanted, args.yes)
@@ -161,7 +165,7 @@ def _probe(args):
     return errors.SKIP if all(verdict["kind"] == "unknown" for verdict in found.values()) else errors.OK
 
 
-def register(commands):
+def register(commands: Any) -> None:
     """Add `uplift probe`."""
     parser = commands.add_parser(
         "probe", help="which changes apply to the running kernel, and why",

@@ -8,6 +8,8 @@ import pathlib
 import shutil
 import signal
 import subprocess
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from ..base import errors, paths
 
@@ -29,7 +31,7 @@ KSELFTEST = """/* made by uplift bench: what selftests/bench takes of the kernel
 """
 
 
-def find(name):
+def find(name: str) -> pathlib.Path:
     """The program, built if there is a compiler and it is not there; Problem says what to type."""
     own = os.environ.get("UPLIFT_BENCH_DIR")
     for place in ([pathlib.Path(own)] if own else []) + [paths.TOP / "libexec", pathlib.Path("/usr/libexec/uplift"),
@@ -59,22 +61,22 @@ def find(name):
     return program
 
 
-def _child(cpu):
+def _child(cpu: int | None) -> Callable[[], None]:
     """Before it starts: on its CPU, and not outliving us."""
-    def prepare():
+    def prepare() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)	# PR_SET_PDEATHSIG
         if cpu is not None:
             os.sched_setaffinity(0, {cpu})
     return prepare
 
 
-def samples(argv, cpu=None, warnings=None):
+def samples(argv: Sequence[object], cpu: int | None = None, warnings: set[str] | None = None) -> list[dict[str, Any]]:
     """Run a program on a CPU; the JSON lines that it printed. What else it said goes to a set of warnings."""
     done = subprocess.run([str(word) for word in argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True, preexec_fn=_child(cpu))
     if done.returncode:
         said = done.stderr.strip().splitlines()
-        raise errors.Problem(f"{pathlib.Path(argv[0]).name} ended with status {done.returncode}"
+        raise errors.Problem(f"{pathlib.Path(str(argv[0])).name} ended with status {done.returncode}"
                           + (f": {said[-1]}" if said else ""))
     if warnings is not None:
         warnings.update(line.strip() for line in done.stderr.splitlines() if line.strip())

@@ -5,12 +5,13 @@ import os
 import pathlib
 import subprocess
 
-from ..base import console, ktap
+from ..base import changes, console, ktap
+from ..report import record
 from . import loader
 
 
 
-def judge(text, status):
+def judge(text: str, status: int) -> record.Correctness:
     """What a script's KTAP and its exit status are worth, as a report has it."""
     found = ktap.parse(text)
     problems = list(found.problems)
@@ -22,7 +23,7 @@ def judge(text, status):
                       for test in found.tests]}
 
 
-def run(change, directory):
+def run(change: changes.Change, directory: str) -> record.Correctness | None:
     """Run a change's script; None if it has none."""
     script = pathlib.Path(directory) / f"{change.name}.sh"
     if not script.exists():

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 
 from ..base import errors
-from . import loader
+from . import loader, undo
 
 
 SIZE = 32 << 20
@@ -20,15 +20,15 @@ PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def _tool(name):
+def _tool(name: str) -> str | None:
     return shutil.which(name, path=os.environ.get("PATH", "") + ":" + PATH)
 
 
-def _names():
+def _names() -> list[str]:
     return re.findall(r"(?m)^(\S+) ", loader.read("/proc/modules"))
 
 
-def ramdisk_lacks():
+def ramdisk_lacks() -> str:
     """Why there can be no RAM disks of ours; '' if there can."""
     if not pathlib.Path("/proc/modules").exists():
         return "modules cannot be loaded"
@@ -41,15 +41,15 @@ def ramdisk_lacks():
     return ""
 
 
-def _run(*argv):
+def _run(*argv: object) -> None:
     done = subprocess.run([str(word) for word in argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True)
     if done.returncode:
         said = done.stdout.strip().splitlines()
-        raise errors.Problem(f"{pathlib.Path(argv[0]).name} failed: {said[-1] if said else done.returncode}")
+        raise errors.Problem(f"{pathlib.Path(str(argv[0])).name} failed: {said[-1] if said else done.returncode}")
 
 
-def _fill(path):
+def _fill(path: pathlib.Path) -> None:
     """Written through, and out of the page cache: a direct read of what is cached looks for dirty pages first."""
     with open(path, "wb", buffering=0) as file:
         for _ in range(SIZE >> 20):
@@ -58,14 +58,14 @@ def _fill(path):
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def on_ramdisks(back):
+def on_ramdisks(back: undo.Undo) -> list[pathlib.Path]:
     """A file on each of ext4 and xfs that can be made, on RAM disks."""
     before = _names()
     wanted = [name for name in ("ext4", "xfs") if _tool(f"mkfs.{name}")]
     back.add("unload", "brd")
     _run(_tool("modprobe"), "brd", f"rd_nr={len(wanted)}", f"rd_size={RAMDISK_KB}")
     for name in wanted:
-        subprocess.run([_tool("modprobe"), "-q", name], check=False)
+        subprocess.run([_tool("modprobe") or "modprobe", "-q", name], check=False)
     # the file systems' own modules, as far as they have come now; the last comes first
     for name in reversed(_names()):
         if name not in before and name != "brd":
@@ -86,10 +86,10 @@ def on_ramdisks(back):
     return found
 
 
-def in_directory(directory, back):
+def in_directory(directory: str, back: undo.Undo) -> list[pathlib.Path]:
     """A file in a directory of the user's."""
     handle, path = tempfile.mkstemp(prefix=".uplift-", dir=directory)
     os.close(handle)
     back.add("remove", path)
-    _fill(path)
+    _fill(pathlib.Path(path))
     return [pathlib.Path(path)]

@@ -12,9 +12,12 @@ process is killed.
 import ctypes
 import json
 import os
+import pathlib
 import signal
 import sys
 import time
+from collections.abc import Callable
+from typing import Self
 
 _libc = ctypes.CDLL(None, use_errno=True)
 O_NONBLOCK = os.O_NONBLOCK
@@ -25,13 +28,13 @@ class Failed(Exception):
     """Something could not be undone; the text says what."""
 
 
-def _call(function, *args):
+def _call(function: Callable[..., int], *args: object) -> None:
     if function(*args):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
 
 
-def _patiently(act, seconds, gone=(FileNotFoundError,)):
+def _patiently(act: Callable[[], object], seconds: float, gone: tuple[type[OSError], ...] = (FileNotFoundError,)) -> None:
     """Until it works, or is there no more."""
     end = time.monotonic() + seconds
     while True:
@@ -46,7 +49,7 @@ def _patiently(act, seconds, gone=(FileNotFoundError,)):
             time.sleep(0.05)
 
 
-def unload(name, seconds=30):
+def unload(name: str, seconds: float = 30) -> None:
     """Unload a module; waits until its last user has left."""
     number = _DELETE_MODULE.get(os.uname().machine)
     if number is None:
@@ -54,12 +57,12 @@ def unload(name, seconds=30):
     _patiently(lambda: _call(_libc.syscall, number, name.encode(), O_NONBLOCK), seconds)
 
 
-def umount(path, seconds=10):
+def umount(path: str, seconds: float = 10) -> None:
     """Unmount."""
     _patiently(lambda: _call(_libc.umount2, os.fsencode(path), 0), seconds)
 
 
-def write(path, text):
+def write(path: pathlib.Path | str, text: str) -> None:
     """Write a file of the kernel's, if it is there."""
     try:
         fd = os.open(path, os.O_WRONLY | os.O_TRUNC)
@@ -71,14 +74,14 @@ def write(path, text):
         pass
 
 
-def _remove(path):
+def _remove(path: str) -> None:
     _patiently(lambda: os.rmdir(path) if os.path.isdir(path) else os.unlink(path), 1)
 
 
-ACTIONS = {"unload": unload, "umount": umount, "write": write, "remove": _remove}
+ACTIONS: dict[str, Callable[..., None]] = {"unload": unload, "umount": umount, "write": write, "remove": _remove}
 
 
-def _watch(pipe):
+def _watch(pipe: int) -> None:
     """The child: collect until the pipe closes, then undo."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)
@@ -98,10 +101,10 @@ def _watch(pipe):
 class Undo:
     """A block at whose end everything added is undone."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.ok = True
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         read, self._pipe = os.pipe()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -120,17 +123,17 @@ class Undo:
         os.close(read)
         return self
 
-    def add(self, kind, *words):
+    def add(self, kind: str, *words: object) -> None:
         """Undo this at the end: a word of ACTIONS and what it takes."""
         if kind not in ACTIONS:
             raise ValueError(kind)
         os.write(self._pipe, (json.dumps([kind, *map(str, words)]) + "\n").encode())
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         os.close(self._pipe)
         while True:
             try:
-                _, status = os.waitpid(self._child, 0)
+                status = os.waitpid(self._child, 0)[1]
                 break
             except KeyboardInterrupt:
                 continue	# what is being undone is soon undone
