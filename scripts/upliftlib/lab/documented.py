@@ -6,12 +6,15 @@ says what runs it: a step of make test, a unit test, or this command on the host
 over, and that what is named there exists and runs that command.
 """
 
+import argparse
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
+from typing import Any
 
 from ..base import changes, console, errors, paths, targets
-from . import buildroot, commands, hostcommands, kmod, testprograms
+from . import buildroot, commands, hostcommands, kernels, kmod, testprograms
 
 INSPECTOR = changes.inspector().name
 
@@ -128,7 +131,7 @@ nobody 2 scripts/uplift bench --yes
 """
 
 
-def found(name):
+def found(name: str) -> list[tuple[int, str, bool]]:
     """[(line, command, whether it stands in a block)] of a document."""
     text, out, fence = (paths.TOP / name).read_text(), [], False
     for number, line in enumerate(text.splitlines(), 1):
@@ -145,7 +148,7 @@ def found(name):
     return out
 
 
-def typed(command):
+def typed(command: str) -> bool:
     """Is it typed in a guest? In words that stand for others, as "rmmod" alone, there is nothing to type."""
     return bool(TYPED.match(command))
 
@@ -155,7 +158,7 @@ def redirecting() -> str:
     return next(change.name for change in changes.load().values() if "arms" in change.about.get("bench", {}))
 
 
-def script():
+def script() -> str:
     """What is typed, as a script that says what failed."""
     known = changes.load().values()
     places = " ".join(sorted({"core", "backports", *(change.name for change in known if not change.backport)}))
@@ -168,7 +171,7 @@ def script():
         "export PATH=$PATH:/usr/sbin:/sbin", "ln -s /out build"]
     last = 0
     for name in DOCUMENTS:
-        after = ()
+        after: Sequence[str] = ()
         for number, command, block in found(name):
             if not block or not typed(command):
                 continue
@@ -194,25 +197,26 @@ def script():
     return "\n".join(["cd " + hostcommands.TREE, *lines, NOBODY, KILLED.replace("@CHANGE@", redirecting()), "cat /proc/version", "exit $failed", ""])
 
 
-def make_modules(target):
+def make_modules(target: kernels.Target) -> None:
     """`make modules` for a target's headers, in a copy of the tree; a Problem where it does not work."""
     tree = paths.BUILD / "documented"
     paths.remove(tree)
     kmod.sync(tree)
     for name in ("Makefile", "scripts/kdir"):
         shutil.copy(paths.TOP / name, tree / name)
-    compiler = kmod.compiler(target.kdir)
-    code, text = buildroot.output(["make", "modules", f"KDIR={target.kdir}", *([f"CC={compiler}"] if compiler else [])],
+    kdir = target.part("kdir")
+    compiler = kmod.compiler(kdir)
+    code, text = buildroot.output(["make", "modules", f"KDIR={kdir}", *([f"CC={compiler}"] if compiler else [])],
                                   cwd=tree)
     made = all((tree / "modules" / change.name / f"{change.module}.ko").exists()
                for change in changes.load().values() if not change.generated)
     if code or not made:
         tail = "\n".join("    " + line for line in text.splitlines()[-15:])
-        raise errors.Problem(f"make modules KDIR={target.kdir}: status {code}\n{tail}")
+        raise errors.Problem(f"make modules KDIR={kdir}: status {code}\n{tail}")
     paths.remove(tree)
 
 
-def _documented(args):
+def _documented(args: argparse.Namespace) -> int:
     target = commands.chosen(args)
     kos = list(kmod.build(target).values())
     with console.doing(f"typing what the documents say, on {target.release}"):
@@ -238,7 +242,7 @@ def _documented(args):
     return errors.FAIL if bad else errors.OK
 
 
-def register(commands_):
+def register(commands_: Any) -> None:
     """Add `uplift lab documented`."""
     parser = commands_.add_parser("documented", help="type what the documents say, in a guest",
                                   description="Type the commands that README, guide and manual give for a machine of "

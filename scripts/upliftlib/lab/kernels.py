@@ -7,7 +7,9 @@ import pathlib
 import re
 from typing import Any
 
-_PATHS = ("vmlinuz", "moddir", "kdir", "ksrc", "config")
+from ..base import errors
+
+_PATHS = {"vmlinuz": "image", "moddir": "modules", "kdir": "headers", "ksrc": "source", "config": "configuration"}
 
 
 @dataclasses.dataclass
@@ -22,6 +24,13 @@ class Target:
     ksrc: pathlib.Path | None = None	# pristine source tree
     config: pathlib.Path | None = None
     provenance: list[dict[str, Any]] = dataclasses.field(default_factory=list)	# a dict per package
+
+    def part(self, name: str) -> pathlib.Path:
+        """One of the paths, for what cannot do without; a Problem where it is not there."""
+        found: pathlib.Path | None = getattr(self, name)
+        if found is None:
+            raise errors.Problem(f"{self.name}: no {_PATHS[name]} of {self.release}")
+        return found
 
     def to_json(self) -> dict[str, Any]:
         """As json.dumps() takes it."""

@@ -7,15 +7,20 @@ more, which shows the tests that give now this and now that; every module loaded
 a test but that it says the same.
 """
 
+import argparse
 import collections
 import pathlib
 import re
 import shlex
 import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from ..base import changes, console, errors, paths, targets
-from . import buildroot, fetch, guest, kmod
+from . import buildroot, fetch, guest, kernels, kmod
 
+Turn = dict[str, str]				# {test: outcome}
+Row = tuple[str, str, str, str]			# test; untouched, again, new
 SELFTESTS = "tools/testing/selftests"
 PROC = ("fd-001-lookup fd-002-posix-eq fd-003-kthread proc-2-is-kthread proc-loadavg-001 proc-maps-race proc-net-dev-lseek "
         "proc-empty-vm proc-pid-vm proc-self-map-files-001 proc-self-map-files-002 proc-self-isnt-kthread proc-self-syscall "
@@ -107,7 +112,7 @@ FIO = ("fio --directory=/mnt/{fs} --size=4m --verify=crc32c --verify_fatal=1 --d
        "--bs_unaligned=1 --fsync=32")
 
 
-def meant(name, only):
+def meant(name: str, only: Iterable[str] | None) -> bool:
     """Is a test one of those: "proc" are all whose name begins with "proc."; None are all?"""
     return not only or any(name == word or name.startswith(f"{word}.") for word in only)
 
@@ -130,7 +135,7 @@ def guest_script(lines: str) -> str:
             .replace("@MODULES_BACKWARDS@", " ".join(reversed(modules))))
 
 
-def names():
+def names() -> list[str]:
     """All the tests' names, wherever they can be had."""
     return ([f"proc.{name}" for name in PROC] + [f"timers.{name}" for name in TIMERS]
             + [f"{directory.name}.{name}" for directory, name in of_changes()]
@@ -138,7 +143,7 @@ def names():
             + list(commands()))
 
 
-def words_of(only):
+def words_of(only: str | None) -> list[str] | None:
     """--only's words; None if it has none."""
     words = (only or "").split()
     for word in words:
@@ -148,9 +153,10 @@ def words_of(only):
     return words or None
 
 
-def programs(target, out, only=None):
+def programs(target: kernels.Target, out: pathlib.Path,
+             only: Sequence[str] | None = None) -> tuple[dict[str, str], dict[str, str]]:
     """Build the kernel's own programs and modules into out; {name: command in the guest}, {name: why it is left out}."""
-    tree = target.ksrc.resolve()
+    tree, kdir = target.part("ksrc").resolve(), target.part("kdir")
     tests, without = {}, {}
     wanted = [("proc", name) for name in PROC] + [("timers", name) for name in TIMERS]
     wanted += [(str(directory), name) for directory, name in of_changes()]
@@ -185,8 +191,7 @@ def programs(target, out, only=None):
     if not chosen:
         return tests, without
     if modules.is_dir():
-        code, text = buildroot.output(["make", "-C", target.kdir, f"M={modules}", "modules"],
-                                      binds=kmod._binds(target.kdir))
+        code, text = buildroot.output(["make", "-C", kdir, f"M={modules}", "modules"], binds=kmod._binds(kdir))
         failed = code and "the test modules do not build: " + text.strip().splitlines()[-1]
     else:
         failed = "this kernel's test modules are part of its build"
@@ -199,7 +204,7 @@ def programs(target, out, only=None):
     return tests, without
 
 
-def commands():
+def commands() -> dict[str, str]:
     """{name: command} of the packaged ones."""
     found = {f"stress-ng.{name}": f"stress-ng --{name} {count} --timeout {STRESS_SECONDS} --verify --temp-path /mnt/"
              f"{('ext4', 'xfs')[number % 2]}"
@@ -208,9 +213,9 @@ def commands():
     return found | {f"fio.{fs}": FIO.format(fs=fs) for fs in ("ext4", "xfs")}
 
 
-def results(text):
+def results(text: str) -> list[Turn]:
     """[{test: outcome}] of the three turns, from what the guest wrote: statuses, and what tests told of their own."""
-    turns = [collections.OrderedDict() for _ in range(3)]
+    turns: list[Turn] = [{} for _ in range(3)]
     for line in text.splitlines():
         number, kind, name, rest = line.split(" ", 3)
         turn = turns[int(number)]
@@ -227,25 +232,28 @@ def results(text):
     return turns
 
 
-def compare(turns):
+def compare(turns: Sequence[Turn]) -> tuple[list[Row], list[Row], list[str]]:
     """Rows (test, untouched, again, new) of what differs, and of what wavers; names of what is the same, or meant to differ.
 
     What wavers differs between the untouched turns, or measures how late it is woken.
     """
-    names = list(collections.OrderedDict.fromkeys(name for turn in turns for name in turn))
-    differ, wavering, same = [], [], []
+    names = list(dict.fromkeys(name for turn in turns for name in turn))
+    differ: list[Row] = []
+    wavering: list[Row] = []
+    same: list[str] = []
     for name in names:
-        row = [turn.get(name, "absent") for turn in turns]
-        if row[0] == row[1] and row[2] in (row[0], MEANT_TO_DIFFER.get(name, row)[0]):
+        untouched, again, new = (turn.get(name, "absent") for turn in turns)
+        row = name, untouched, again, new
+        if untouched == again and new in (untouched, MEANT_TO_DIFFER.get(name, (untouched, ""))[0]):
             same.append(name)
-        elif row[2] in row[:2] or name.partition(": ")[0] in TIMED:
-            wavering.append((name, *row))
+        elif new in (untouched, again) or name.partition(": ")[0] in TIMED:
+            wavering.append(row)
         else:
-            differ.append((name, *row))
+            differ.append(row)
     return differ, wavering, same
 
 
-def run(target, only=None):
+def run(target: kernels.Target, only: Sequence[str] | None = None) -> dict[str, Any]:
     """What other people's tests say on a target; @only: names of tests or of their groups."""
     kos = list(kmod.build(target).values())
     buildroot.ensure("test")
@@ -256,14 +264,14 @@ def run(target, only=None):
         tests, without = programs(target, out, only)
     tests |= {name: command for name, command in commands().items() if meant(name, only)}
     if not tests:
-        raise errors.Problem(f"no test of others is meant by '{' '.join(only)}'", errors.USAGE)
+        raise errors.Problem(f"no test of others is meant by '{' '.join(only or ())}'", errors.USAGE)
     lines = "".join(f"\tone {shlex.quote(name)} {command}\n" for name, command in tests.items())
     with console.doing(f"{len(tests)} tests of others on {target.release}, three times each"):
         result = guest.boot(target, guest_script(lines), files={"/others": out}, kos=kos, smp=2, mem="3G",
                             modules=["brd", "ext4", "xfs"], timeout=4 * 3600, name=f"{target.name}-others", quiet=True,
                             programs=PROGRAMS)
 
-    def left(name):
+    def left(name: str) -> str:
         path = result.outdir / name
         return path.read_text(errors="replace") if path.exists() else ""
 
@@ -278,7 +286,7 @@ def run(target, only=None):
             "stats": left("stats").splitlines(), "console": str(result.console)}
 
 
-def table(found):
+def table(found: Mapping[str, Any]) -> str:
     """The comparison, as text."""
     tally = [collections.Counter(turn.values()) for turn in found["turns"]]
     outcomes = sorted(set().union(*tally), key=lambda word: (word != "pass", word))
@@ -293,14 +301,14 @@ def table(found):
     return "\n".join(lines)
 
 
-def sums(found):
+def sums(found: Mapping[str, Any]) -> tuple[int, int, int]:
     """(passed, failed, skipped); what skips in every turn told nothing."""
     skipped = sum(found["turns"][0][name] == "skip" for name in found["same"])
     return (len(found["same"]) + len(found["wavering"]) - skipped, len(found["problems"]),
             len(found["without"]) + skipped)
 
 
-def _others(args):
+def _others(args: argparse.Namespace) -> int:
     only = words_of(args.only)	# before minutes of unpacking
     target = fetch.fetch(args.target, {*fetch.USUAL, "source"})
     if not target.ksrc:
@@ -313,7 +321,7 @@ def _others(args):
     return errors.OK if found["ok"] else errors.FAIL
 
 
-def register(commands_):
+def register(commands_: Any) -> None:
     """Add `uplift lab others`."""
     parser = commands_.add_parser("others", help="other people's tests, without and with the arms on",
                                   description="Run the kernel's own selftests, stress-ng and fio on a stock kernel, twice "

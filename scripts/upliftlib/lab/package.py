@@ -6,6 +6,7 @@ installed into it for a run is what a machine would have: the target's headers, 
 built from this tree. What is left when they are purged is compared with what was there before.
 """
 
+import argparse
 import hashlib
 import json
 import os
@@ -14,16 +15,20 @@ import re
 import shutil
 import stat
 import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from ..base import changes, console, errors, paths, targets
 from ..kernel import elf
-from . import buildroot, fetch, guest, kmod, schedulers, testprograms
+from . import buildroot, fetch, guest, kernels, kmod, schedulers, testprograms
 
 PACKAGES = """
     dpkg-dev debhelper dh-dkms dkms lintian fakeroot man-db mandoc bash-completion autopkgtest
     build-essential gcc-12 gcc-14 gcc-14-for-host libc6-dev linux-base pahole kmod xz-utils zstd
     python3 coccinelle libpython3-dev openssl rsync make
     """.split()
+
+Snapshot = dict[str, list[object]]	# {path: mode, owner, and what it holds or leads to}
 
 BASE = paths.BUILD / "package"
 ROOT = BASE / "root"
@@ -35,7 +40,7 @@ _NOISE = re.compile(r"(var/(lib/(dpkg|apt|dkms/mok\.(key|pub))|log|cache/(apt|de
                     r"root/\.\w+|etc/ld\.so\.cache)(/|$)")
 
 
-def ensure():
+def ensure() -> pathlib.Path:
     """The root's path."""
     with paths.lock("package"):
         listing = ROOT / "etc/uplift-packages"
@@ -46,7 +51,8 @@ def ensure():
     return ROOT
 
 
-def inside(argv, what, *, cwd="/", env=None, codes=(0,), binds=()):
+def inside(argv: Sequence[buildroot.Word], what: str, *, cwd: pathlib.Path | str = "/", env: Mapping[str, str] | None = None,
+           codes: Sequence[int] = (0,), binds: Iterable[pathlib.Path] = ()) -> str:
     """The output of a command in the root; a failure is a Problem with its last lines."""
     code, text = buildroot.output(argv, cwd=cwd, root=ROOT, binds=binds,
                                   env={"DEBIAN_FRONTEND": "noninteractive"} | (env or {}))
@@ -58,7 +64,7 @@ def inside(argv, what, *, cwd="/", env=None, codes=(0,), binds=()):
     return text
 
 
-def copy_tree(directory):
+def copy_tree(directory: pathlib.Path) -> pathlib.Path:
     """The tracked files, as they are here: what a source package is made of."""
     paths.remove(directory)
     names = subprocess.run(["git", "-C", paths.TOP, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -72,7 +78,7 @@ def copy_tree(directory):
     return directory
 
 
-def build():
+def build() -> tuple[dict[str, pathlib.Path], list[str]]:
     """{package: path of its .deb}, built from this tree by dpkg-buildpackage, and free of lintian's errors."""
     version = (paths.TOP / "VERSION").read_text().strip()
     source = copy_tree(SOURCE / f"uplift-{version}")
@@ -90,7 +96,7 @@ def build():
     return debs, bad
 
 
-def snapshot():
+def snapshot() -> Snapshot:
     """{path: what it is} of everything in the root but _NOISE."""
     found = {}
     for directory, names, files in os.walk(ROOT):
@@ -110,43 +116,43 @@ def snapshot():
     return found
 
 
-def differences(before, after):
+def differences(before: Snapshot, after: Snapshot) -> list[str]:
     """Lines that say what of two snapshots is not the same."""
     return ([f"left behind: {path}" for path in sorted(set(after) - set(before))]
             + [f"gone: {path}" for path in sorted(set(before) - set(after))]
             + [f"changed: {path}" for path in sorted(set(before) & set(after)) if before[path] != after[path]])
 
 
-def install_kernel(target):
+def install_kernel(target: kernels.Target) -> list[str]:
     """The target's headers and image in the root, as its packages put them there."""
     headers = [entry for entry in target.provenance if entry["part"] == "headers"]
     debs = [paths.CACHE.resolve() / entry["uri"].rsplit("/", 1)[1] for entry in headers]
     inside(["dpkg", "--force-depends", "-i", *debs], "installing the kernel's headers", binds=[paths.CACHE.resolve()])
     modules = ROOT / "lib/modules" / target.release
     paths.ensure(modules / "kernel")
-    shutil.copy2(target.vmlinuz, ROOT / "boot" / f"vmlinuz-{target.release}")
-    shutil.copy2(target.config, ROOT / "boot" / f"config-{target.release}")
+    shutil.copy2(target.part("vmlinuz"), ROOT / "boot" / f"vmlinuz-{target.release}")
+    shutil.copy2(target.part("config"), ROOT / "boot" / f"config-{target.release}")
     # which modules a distribution compresses is seen by one of its own
-    one = next((target.moddir / "lib/modules" / target.release / "kernel/fs").rglob("minix.ko*"))
+    one = next((target.part("moddir") / "lib/modules" / target.release / "kernel/fs").rglob("minix.ko*"))
     shutil.copy2(one, modules / "kernel" / one.name)
     inside(["depmod", target.release], "depmod")
     return [entry["package"] for entry in headers]
 
 
-def remove_kernel(target, packages):
+def remove_kernel(target: kernels.Target, packages: Iterable[str]) -> None:
     inside(["dpkg", "--force-depends", "-P", *packages], "removing the kernel's headers")
     for path in ROOT.glob(f"boot/*-{target.release}"):
         path.unlink()
     paths.remove(ROOT / "lib/modules" / target.release)
 
 
-def modules_of(target):
+def modules_of(target: kernels.Target) -> dict[str, pathlib.Path]:
     """{name: path} of the modules that DKMS has installed for a target."""
     directory = ROOT / "lib/modules" / target.release / "updates/dkms"
     return {path.name.split(".")[0]: path for path in sorted(directory.glob("uplift*.ko*"))}
 
 
-def status():
+def status() -> list[str]:
     """What `dkms status` says, as lines."""
     return inside(["dkms", "status"], "dkms status").splitlines()
 
@@ -163,7 +169,7 @@ BASE_MODULES, BODIES = modules_built(False), modules_built(True)
 _counts = {"passed": 0, "skipped": 0}
 
 
-def check(condition, text, why=()):
+def check(condition: object, text: str, why: Iterable[str] = ()) -> None:
     """A step's outcome, in one line; a Problem with the reasons if it is not so."""
     if not condition:
         raise errors.Problem("\n    ".join([f"not so: {text}", *list(why)[:20]]))
@@ -171,13 +177,13 @@ def check(condition, text, why=()):
     print(f"ok {text}", flush=True)
 
 
-def skip(text):
+def skip(text: str) -> None:
     """A step that cannot be taken here."""
     _counts["skipped"] += 1
     print(f"skip {text}", flush=True)
 
 
-def cycle(target, debs, boot=True):
+def cycle(target: kernels.Target, debs: Mapping[str, pathlib.Path], boot: bool = True) -> None:
     """Install, use, purge; install again, purge: nothing stays."""
     kernel = install_kernel(target)
     try:
@@ -202,7 +208,7 @@ def cycle(target, debs, boot=True):
         remove_kernel(target, kernel)
 
 
-def bodies(target):
+def bodies(target: kernels.Target) -> None:
     """Where uplift.conf names the source, DKMS builds the rest, and removes it when the source is gone again."""
     version = (paths.TOP / "VERSION").read_text().strip()
     if not target.ksrc:
@@ -224,7 +230,7 @@ def bodies(target):
     inside(["dkms", "add", f"uplift-bodies/{version}"], "dkms add")
 
 
-def run_installed():
+def run_installed() -> None:
     """The command and its page, where they were installed."""
     said = inside(["uplift", "lab", "list", "--json"], "the installed command", env={"UPLIFT_BUILD": ""})
     check(len(json.loads(said[said.index("["):])) == len(targets.TABLE), "the installed command lists the targets")
@@ -235,7 +241,7 @@ def run_installed():
     check("_uplift" in said, "bash-completion loads uplift's")
 
 
-def scheduler(target):
+def scheduler(target: kernels.Target) -> None:
     """uplift_land is built from what was installed, by the build root's compiler: the root has the files only."""
     try:
         schedulers.supported(target)
@@ -251,7 +257,7 @@ def scheduler(target):
     paths.remove(out)
 
 
-def autopkgtest(debs):
+def autopkgtest(debs: Mapping[str, pathlib.Path]) -> None:
     """The package's test that needs no kernel, as the engine runs it. It may use apt: before headers are forced in."""
     source = SOURCE / f"uplift-{(paths.TOP / 'VERSION').read_text().strip()}"
     inside(["dpkg", "-i", debs["uplift"]], "installing")
@@ -264,14 +270,14 @@ def autopkgtest(debs):
         inside(["dpkg", "-P", "uplift"], "purging")
 
 
-def modules_test():
+def modules_test() -> None:
     """The package's test that wants headers, by hand: the engine's apt would remove what is forced in."""
     source = SOURCE / f"uplift-{(paths.TOP / 'VERSION').read_text().strip()}"
     inside([source / "debian/tests/modules"], "debian/tests/modules")
     check(True, "debian/tests/modules")
 
 
-def in_guest(target):
+def in_guest(target: kernels.Target) -> None:
     """The very modules that DKMS built do what they should on the target."""
     kos = []
     save = BASE / "modules" / target.name
@@ -287,7 +293,7 @@ def in_guest(target):
           f"{target.name}: DKMS's modules in a guest: status {result.rc}, {result.output}")
 
 
-def tidy():
+def tidy() -> None:
     """What a run that was cut short has left in the root."""
     said = inside(["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\\n"], "dpkg-query")
     left = [line.split()[0] for line in said.splitlines()
@@ -300,7 +306,7 @@ def tidy():
         paths.remove(path)
 
 
-def _package(args):
+def _package(args: argparse.Namespace) -> int:
     names = args.targets or list(targets.use("package"))
     for name in names:
         targets.spec(name)
@@ -327,7 +333,7 @@ def _package(args):
     return errors.FAIL if failed else errors.OK
 
 
-def register(commands):
+def register(commands: Any) -> None:
     """Add `uplift lab package`."""
     parser = commands.add_parser(
         "package", help="build the Debian package; install, use and purge it in a root of its own",

@@ -2,11 +2,13 @@
 """The inspector in guests. Is what it predicts what the scheduler does, where that has cache-aware scheduling? And snapshots
 of guests. The command has the name of the change that the inspector shows, as `uplift lab` has it."""
 
+import argparse
 import collections
 import dataclasses
 import functools
 import json
 import pathlib
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..base import changes, console, errors, parallel, paths, targets
@@ -14,6 +16,8 @@ from ..inspector import model, source
 from ..kernel import log
 from . import buildroot, fetch, guest, kernels, kmod, testprograms, verify
 
+Sample = tuple[float, model.Processes]		# at which ms, and what the module said then
+Switches = dict[str, dict[str, list[float]]]	# "processes" or "threads", {arm: [instructions per switch, of each round]}
 NAME = changes.inspector().name
 MODULE = changes.inspector().module
 
@@ -32,7 +36,7 @@ echo "$(uname -s) $(uname -r) $(uname -v) $(uname -m)" >/out/uname
 LOAD = f"insmod /modules/uplift.ko && insmod /modules/{MODULE}.ko || exit\n"
 
 
-def snapshot(result, directory):
+def snapshot(result: guest.Result, directory: pathlib.Path | str) -> None:
     """Make a snapshot of what a guest that ran CAPTURE sent."""
     out = result.outdir
     with paths.fresh_dir(pathlib.Path(directory).absolute()) as temp:
@@ -44,13 +48,14 @@ def snapshot(result, directory):
             path = temp / "sys/devices/system" / name
             if any(path.match(f"system/{pattern}") for pattern in source.SYSTEM):
                 paths.write(path, (path.read_text() if path.exists() else "") + text + "\n")
-        names = {}
+        names: dict[str, str] = {}
         for name in source.FILES:
             if (out / NAME / name).is_file():
                 paths.write(temp / NAME / name, source.anonymous(name, (out / NAME / name).read_text(), names))
 
 
-def capture(target, kos, topology, where, *, before="", smp=None, module=True, append="", timeout=300):
+def capture(target: kernels.Target, kos: Sequence[pathlib.Path], topology: str, where: pathlib.Path | str, *,
+            before: str = "", smp: int | None = None, module: bool = True, append: str = "", timeout: float = 300) -> None:
     """Boot a layout, and make a snapshot of it."""
     script = (LOAD if module else "") + before + CAPTURE
     result = guest.boot(target, script, kos=kos if module else (), programs=["/usr/bin/lscpu"], smp=smp,
@@ -77,27 +82,32 @@ EVERYWHERE = ["load", "domains", "lscpu", "unloaded", "kernel_log"]
 AT_ONCE = 2	# guests, of one emulation thread each
 
 
-def complained_by_itself(console):
+def complained_by_itself(console: str) -> bool:
     """Did the kernel complain before any module of ours was there?"""
     return bool(log.complaints(console.partition("uplift: loading out-of-tree")[0]))
 
 
-def layout_test(target, kos, install, layout, form, env, only, append="", slow=1):
+def layout_test(target: kernels.Target, kos: Sequence[pathlib.Path], install: pathlib.Path, layout: str, form: str,
+                env: Mapping[str, str], only: Sequence[str] | None, append: str = "", slow: int = 1) -> dict[str, Any]:
     """What the script found in a guest of a layout."""
     smp, disagree = LAYOUTS[layout]
     _, cpus = guest.topology_args(layout, smp)
     topology = guest.TOPOLOGIES[layout]
     environment = {"DISAGREE": disagree, "DOMAINS": str(topology.domains)} | env
     environment |= {"ONLY": " ".join(only)} if only else {}
-    for attempt in (1, 2):
-        result = guest.boot(target, f"exec /selftests/{NAME}.sh {form}", files={"/selftests": install}, kos=kos, smp=smp,
-                            topology=layout, env=environment, programs=["/usr/bin/lscpu"], thread="single",
-                            timeout=(300 if form == "short" else 1800) * slow, append=append,
-                            name=f"{target.name}-{NAME}-{layout}", quiet=True)
-        # On a busy host an emulated guest may get the speed of its clock wrong by a factor, and stall or warn then.
-        if attempt == 2 or not result.oops or not complained_by_itself(result.console.read_text(errors="replace")):
-            return verify.judge(result, cpus)
+
+    def once() -> guest.Result:
+        return guest.boot(target, f"exec /selftests/{NAME}.sh {form}", files={"/selftests": install}, kos=kos, smp=smp,
+                          topology=layout, env=environment, programs=["/usr/bin/lscpu"], thread="single",
+                          timeout=(300 if form == "short" else 1800) * slow, append=append,
+                          name=f"{target.name}-{NAME}-{layout}", quiet=True)
+
+    result = once()
+    # On a busy host an emulated guest may get the speed of its clock wrong by a factor, and stall or warn then.
+    if result.oops and complained_by_itself(result.console.read_text(errors="replace")):
         console.warn(f"{target.name}, {layout}: the kernel complained before a module was loaded; once more")
+        result = once()
+    return verify.judge(result, cpus)
 
 
 # Where there is no debugfs the module says so, instead of showing nothing.
@@ -107,7 +117,7 @@ insmod /modules/uplift.ko || exit
 """
 
 
-def no_debugfs_test(target, kos):
+def no_debugfs_test(target: kernels.Target, kos: Sequence[pathlib.Path]) -> dict[str, Any]:
     """That the module refuses a kernel whose debugfs is off."""
     result = guest.boot(target, NO_DEBUGFS, kos=kos, smp=2, append="debugfs=off", thread="single",
                         name=f"{target.name}-{NAME}-no-debugfs", quiet=True)
@@ -184,7 +194,7 @@ run()
 """
 
 
-def samples(data):
+def samples(data: bytes) -> list[Sample]:
     """[(ms, Processes)] of what llc_load wrote."""
     found, at = [], 0
     while at < len(data):
@@ -198,10 +208,11 @@ def samples(data):
     return found
 
 
-def compared(runs):
+def compared(runs: Iterable[tuple[Sequence[Sample], Iterable[int]]]) -> dict[str, Any]:
     """What the samples of a workload say, from [(samples, {pid})]: shares in percent, and what differed."""
-    count = collections.Counter()
-    reasons, differ = collections.Counter(), []
+    count: collections.Counter[str] = collections.Counter()
+    reasons: collections.Counter[tuple[str, str]] = collections.Counter()
+    differ: list[str] = []
     for number, (looks, pids) in enumerate(runs, 1):
         for ms, processes in looks:
             if ms < SETTLED:
@@ -234,13 +245,15 @@ def compared(runs):
             "differ": differ}
 
 
-def _word(verdict):
+def _word(verdict: model.Verdict) -> str | None:
     return f"domain {verdict.preferred}" if verdict.preferred is not None else verdict.reason
 
 
-def validate(target, kos, install, *, workloads=WORKLOADS, rounds=1, length=1000, interval=20, timeout=580):
+def validate(target: kernels.Target, kos: Sequence[pathlib.Path], install: pathlib.Path, *,
+             workloads: Sequence[Workload] = WORKLOADS, rounds: int = 1, length: int = 1000, interval: int = 20,
+             timeout: float = 580) -> dict[str, dict[str, Any]]:
     """{workload: what compared() says}; the layouts' guests run at once."""
-    def one(layout):
+    def one(layout: str) -> dict[str, dict[str, Any]]:
         mine = [load for load in workloads if load.layout == layout]
         script = LOAD + VALIDATE + "".join(f"run {load.name} {load.tolerance} '{load.words}'\n" for load in mine)
         for key, value in (("NAME", NAME), ("ROUNDS", rounds), ("LENGTH", length), ("INTERVAL", interval)):
@@ -268,13 +281,13 @@ def validate(target, kos, install, *, workloads=WORKLOADS, rounds=1, length=1000
     return {load.name: merged[load.name] for load in workloads}
 
 
-def agrees(row):
+def agrees(row: Mapping[str, Any]) -> bool:
     """Is that good enough: the same domain, or none for the same reason?"""
     enough = WANTED / 100
     return bool(row["samples"]) and row["same"] >= enough * row["samples"] and row["reason"] >= enough * row["none"]
 
 
-def table(found, workloads=WORKLOADS):
+def table(found: Mapping[str, Mapping[str, Any]], workloads: Sequence[Workload] = WORKLOADS) -> str:
     """Text for people."""
     out = [f"{'workload':34}{'tolerance':>10}{'samples':>9}{'same':>8}{'gathered':>10}{'none':>8}"
            "  reasons (scheduler / predicted)"]
@@ -300,7 +313,8 @@ sleep 10
 """
 
 
-def switches(target, kos, install, rounds=5, event=True, timeout=420):
+def switches(target: kernels.Target, kos: Sequence[pathlib.Path], install: pathlib.Path, rounds: int = 5, event: bool = True,
+             timeout: float = 420) -> Switches:
     """{"processes" or "threads": {arm: [instructions per switch, of each round]}}; with what the event of tracefs costs"""
     script = COST.replace("@ROUNDS@", str(rounds)).replace("@EVENT@", "" if event else "--no-event")
     result = guest.boot(target, script, files={"/selftests": install}, kos=kos,
@@ -310,9 +324,9 @@ def switches(target, kos, install, rounds=5, event=True, timeout=420):
     return by_arm([json.loads(line) for line in (result.outdir / "bench").read_text().splitlines()])
 
 
-def by_arm(samples):
+def by_arm(samples: Iterable[Mapping[str, Any]]) -> Switches:
     """What llc_bench wrote, by operation and arm: the batch in the middle, as now and then a switch takes a cheaper way."""
-    table = {}
+    table: Switches = {}
     for sample in samples:
         table.setdefault(sample["op"], {}).setdefault(sample["arm"], []).append(sample["median"] / SWITCHES)
     if not table or any({"off", "track", "off_again"} - set(row) for row in table.values()):
@@ -320,17 +334,17 @@ def by_arm(samples):
     return table
 
 
-def costs(by_arm_):
+def costs(by_arm_: Switches) -> dict[str, dict[str, float]]:
     """{"processes" or "threads": {arm: instructions per switch}}; the least of the rounds."""
     return {name: {arm: min(values) for arm, values in row.items()} for name, row in by_arm_.items()}
 
 
-def cheap(row):
+def cheap(row: Mapping[str, float]) -> bool:
     """Does tracking cost no more than it may, and nothing once it is off?"""
     return row["track"] - row["off"] <= ALLOWED and abs(row["off_again"] - row["off"]) <= NOISE
 
 
-def cost_table(table):
+def cost_table(table: Mapping[str, Mapping[str, float]]) -> str:
     """Text for people."""
     out = [f"{'instructions per switch':26}{'off':>10}{'tracking':>10}{'off again':>11}{'tracking costs':>16}"
            f"{'the event costs':>17}"]
@@ -341,7 +355,7 @@ def cost_table(table):
     return "\n".join(out)
 
 
-def _cost(args):
+def _cost(args: argparse.Namespace) -> int:
     names = [args.target or targets.use("cost")[0]]
     targets.spec(names[0])
     target = fetch.fetch(names[0])
@@ -356,7 +370,7 @@ def _cost(args):
     return errors.OK if all(cheap(row) for row in table.values()) else errors.FAIL
 
 
-def _llc(args):
+def _llc(args: argparse.Namespace) -> int:
     if args.cost:
         if args.topology or args.capture or args.only:
             raise errors.Problem("--cost takes a target, --rounds and --json only", errors.USAGE)
@@ -403,7 +417,7 @@ def _llc(args):
     return code if done else errors.SKIP
 
 
-def _capture(args):
+def _capture(args: argparse.Namespace) -> int:
     path = pathlib.Path(args.capture)
     if not path.name.endswith(".tar.xz") or not path.absolute().parent.is_dir():
         raise errors.Problem(f"--capture takes the name of a file NAME.tar.xz, not '{path}'", errors.USAGE)
@@ -419,7 +433,7 @@ def _capture(args):
     return errors.OK
 
 
-def register(commands_parser):
+def register(commands_parser: Any) -> None:
     """Add `uplift lab NAME`."""
     parser = commands_parser.add_parser(
         NAME, help="the inspector: is what it predicts what the scheduler does?",

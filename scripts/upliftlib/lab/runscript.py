@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """`uplift lab run`: a script, a command or a shell in a guest of a target."""
 
+import argparse
 import pathlib
 import shlex
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from ..base import console, errors
 from . import buildroot, commands, guest, kmod
 
 
-def _pairs(values):
+def _pairs(values: Iterable[str]) -> dict[str, str]:
     """--file SRC:DST"""
     files = {}
     for value in values:
@@ -21,13 +24,21 @@ def _pairs(values):
     return files
 
 
-def check_script(name):
+def check_script(name: str | None) -> None:
     """A Problem if --script names no file; None is fine."""
     if name and not pathlib.Path(name).is_file():
         raise errors.Problem(f"no script '{name}'", errors.USAGE)
 
 
-def _run(args):
+def _script(name: str | None, words: Sequence[str]) -> pathlib.Path | str:
+    """What the guest runs: a program, or a script's text."""
+    if not name:
+        return "exec " + shlex.join(words) if words else "true"
+    path = pathlib.Path(name)
+    return path if path.read_bytes().startswith(b"#!") else path.read_text()
+
+
+def _run(args: argparse.Namespace) -> int:
     words = args.words
     if bool(words) + bool(args.script) + args.shell != 1:
         raise errors.Problem("one of these is wanted: --script FILE, --shell, or -- COMMAND...", errors.USAGE)
@@ -46,18 +57,14 @@ def _run(args):
     commands.check(args)
     buildroot.ensure()
     target = commands.chosen(args, want)
-    kos = []
+    kos: list[pathlib.Path] = []
     if not args.no_kos:
         if not target.kdir:
             raise errors.Problem(f"no headers for {target.release}, so our modules cannot be built: give --kdir, "
                               "or --no-kos to go without them", errors.USAGE)
         kos = list(kmod.build(target).values())
-    script = pathlib.Path(args.script) if args.script else "exec " + shlex.join(words) if words else "true"
-    if isinstance(script, pathlib.Path):
-        if not script.read_bytes().startswith(b"#!"):
-            script = script.read_text()
     result = guest.boot(
-        target, script, files=files, kos=kos, modules=args.module, programs=args.program, smp=args.smp,
+        target, _script(args.script, words), files=files, kos=kos, modules=args.module, programs=args.program, smp=args.smp,
         icount=args.icount, topology=args.topology, append=args.append, timeout=args.timeout, thread=args.thread,
         mem=args.mem, plugins=args.plugin, accel=args.accel, qemu=args.qemu, name=args.name, interactive=args.shell,
         warn_panic=args.panic_on_warn, keep=args.keep, echo=None if args.quiet or args.shell else print)
@@ -72,21 +79,22 @@ def _run(args):
     return result.rc
 
 
-def split_at_dashes(parser):
+def split_at_dashes(parser: argparse.ArgumentParser) -> None:
     """Keep what follows "--" out of argparse, which mixes it up with an optional TARGET; it goes to args.words."""
     inner = parser.parse_known_args
 
-    def outer(args=None, namespace=None):
-        args = list(args)
-        at = args.index("--") if "--" in args else len(args)
-        namespace, extra = inner(args[:at], namespace)
-        namespace.words = args[at + 1:]
-        return namespace, extra
+    def outer(args: Sequence[str] | None = None,
+              namespace: argparse.Namespace | None = None) -> tuple[argparse.Namespace, list[str]]:
+        words = list(args or ())
+        at = words.index("--") if "--" in words else len(words)
+        found, extra = inner(words[:at], namespace)
+        found.words = words[at + 1:]
+        return found, extra
 
-    parser.parse_known_args = outer
+    setattr(parser, "parse_known_args", outer)
 
 
-def register(commands_parser):
+def register(commands_parser: Any) -> None:
     """Add `uplift lab run`."""
     parser = commands_parser.add_parser(
         "run", help="run a script, a command or a shell in a guest",

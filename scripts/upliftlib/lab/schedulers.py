@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """uplift_land in guests: build sched/ against a target's type information, carry it, compare schedulers."""
 
+import argparse
 import functools
 import json
 import os
 import pathlib
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from ..base import builds, console, errors, paths, targets
@@ -16,20 +18,20 @@ SCHED = paths.TOP / "sched"
 PROGRAMS = ("uplift_land", "example_fifo", "example_llc")
 
 
-def supported(target):
+def supported(target: kernels.Target) -> None:
     """Has the kernel sched_ext? Else a Skip with the reason."""
     if kernels.config_of(target).get("CONFIG_SCHED_CLASS_EXT") != "y":
         raise errors.Skip(f"{target.name}: this kernel has no sched_ext (CONFIG_SCHED_CLASS_EXT)")
 
 
-def build(target):
+def build(target: kernels.Target) -> pathlib.Path:
     """The directory with uplift_land and the examples for a target."""
     supported(target)
     buildroot.ensure("sched")
     out = paths.ensure(paths.BUILD / "sched" / target.release)
     with paths.lock(f"sched-{target.release}"), console.doing(f"building sched/ for {target.release}"), builds.unbroken(out):
         btf = kmod.btf_of(target)
-        argv = ["make", "-C", SCHED, f"BTF={btf}", f"O={out}", f"-j{os.cpu_count() or 1}", "all"]
+        argv = ["make", "-C", str(SCHED), f"BTF={btf}", f"O={out}", f"-j{os.cpu_count() or 1}", "all"]
         code, text = buildroot.output(argv)
         paths.write(out / "build.log", text)
         if code or "warning:" in text:
@@ -38,7 +40,7 @@ def build(target):
     return out
 
 
-def carried(directory, where="/sched"):
+def carried(directory: pathlib.Path, where: str = "/sched") -> dict[str, pathlib.Path]:
     """{path in the guest: file here}: the programs, and the libraries of the build root that they need."""
     ours = [directory / name for name in PROGRAMS]
     return {f"{where}/{path.name}": path for path in ours} | programs.libraries(ours)
@@ -86,9 +88,11 @@ $UPLIFT sched compare --yes --length 100 --json 2x2 >/out/compare.json
 """
 
 
-def trace_problems(trace):
+def trace_problems(trace: Any) -> list[str]:
     """What of it is not Chrome's trace event format, as its document has it for the events that we write."""
-    problems, named, ends = [], set(), {}
+    problems: list[str] = []
+    named: set[object] = set()
+    ends: dict[tuple[Any, Any], int] = {}
     if not isinstance(trace, dict) or not isinstance(trace.get("traceEvents"), list):
         return ["no object with a list of traceEvents"]
     if trace.get("displayTimeUnit") not in ("ms", "ns"):
@@ -115,7 +119,7 @@ def trace_problems(trace):
     return problems[:5]
 
 
-def commands_test(target, install):
+def commands_test(target: kernels.Target, install: pathlib.Path) -> dict[str, Any]:
     """That `uplift sched` does what it says."""
     result = hostcommands.boot(target, [], tests=install, topology="llc2", script=COMMANDS, more=carried(build(target)),
                        thread="single", name=f"{target.name}-sched-commands")
@@ -201,7 +205,9 @@ done
 """
 
 
-def compare(target, install, loads, arms, *, length=500, topology="llc4", tolerance=1, timeout=580):
+def compare(target: kernels.Target, install: pathlib.Path, loads: Sequence[str], arms: Sequence[str], *, length: int = 500,
+            topology: str = "llc4", tolerance: int = 1,
+            timeout: float = 580) -> tuple[list[dict[str, Any]], dict[str, tables.Status]]:
     """([{"arm", "load", ...} of sched_load], {arm: status of uplift_land}) of a guest."""
     script = COMPARE
     for key, value in (("LOADS", " ".join(loads)), ("ARMS", " ".join(arms)), ("LENGTH", length),
@@ -219,14 +225,14 @@ def compare(target, install, loads, arms, *, length=500, topology="llc4", tolera
                      for arm in arms if (result.outdir / f"{arm}.status").exists()}
 
 
-def gaps(states):
+def gaps(states: Mapping[str, tables.Status]) -> str:
     """A line about the time that CPUs were idle while tasks were ready: those that went up to user space, and all."""
     return "".join(f"{tables.ARMS.get(arm, arm)}: CPUs idle while tasks waited that went up: {state['gap_ns']:,} "
                    f"instructions, any task: {state['gap_any_ns']:,}; {state['stats']['passed_up']:,} tasks passed up, "
                    f"{state['stats']['wakes']:,} wakeups\n" for arm, state in states.items())
 
 
-def _sched(args):
+def _sched(args: argparse.Namespace) -> int:
     names = args.targets or list(targets.use("schedulers"))
     for name in names:
         targets.spec(name)
@@ -259,7 +265,7 @@ def _sched(args):
     return errors.OK if done else errors.SKIP
 
 
-def register(commands):
+def register(commands: Any) -> None:
     """Add `uplift lab sched`."""
     parser = commands.add_parser(
         "sched", help="uplift_land, EEVDF and cache-aware scheduling in guests: where loads run",

@@ -6,13 +6,16 @@ itself, and the one that `make sign NEW=1` makes. So the firmware boots the imag
 others, as on a machine whose owner has enrolled the key.
 """
 
+import argparse
 import pathlib
 import re
 import shutil
 import struct
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from ..base import changes, console, errors, paths
-from . import buildroot, commands, guest, kmod, testprograms
+from . import buildroot, commands, guest, kernels, kmod, testprograms
 
 OVMF = "usr/share/OVMF"
 OWNER = "605dab50-e046-4300-abb6-3dd810dd8b23"	# a signature list names its owner; any GUID does
@@ -74,7 +77,7 @@ exit $failed
 """
 
 
-def signature(image):
+def signature(image: bytes) -> bytes | None:
     """The PKCS#7 message that a PE image is signed with; None where it is not."""
     try:
         pe, = struct.unpack_from("<I", image, 0x3c)
@@ -90,39 +93,41 @@ def signature(image):
         raise errors.Problem("the kernel's image is no PE file: built without CONFIG_EFI_STUB?") from None
 
 
-def _inside(argv, what, env=None):
+def _inside(argv: Sequence[buildroot.Word], what: str, env: Mapping[str, str] | None = None) -> str:
     code, text = buildroot.output(argv, env=env)
     if code:
         raise errors.Problem(f"{what}: status {code}: {text.strip()[-300:]}")
     return text
 
 
-def _signed(target, kos, where, keys):
+def _signed(target: kernels.Target, kos: Iterable[pathlib.Path], where: pathlib.Path, keys: pathlib.Path) -> list[pathlib.Path]:
     """Copies of modules, signed as `make sign NEW=1` does it."""
     copies = [shutil.copy(ko, paths.ensure(where)) for ko in kos]
-    _inside([paths.TOP / "scripts/sign", "--new", "--kdir", target.kdir, *copies], "scripts/sign",
+    _inside([paths.TOP / "scripts/sign", "--new", "--kdir", target.part("kdir"), *copies], "scripts/sign",
             env={"UPLIFT_KEYS": str(keys)})
     return [pathlib.Path(copy) for copy in copies]
 
 
-def firmware(target, keys, where):
+def firmware(target: kernels.Target, keys: pathlib.Path, where: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
     """(code, variables) of a firmware with Secure Boot on, that knows the image's signer and ours."""
-    message = signature(target.vmlinuz.read_bytes())
+    message = signature(target.part("vmlinuz").read_bytes())
     if message is None:
         raise errors.Skip(f"{target.name}: its image is not signed")
     (where / "image.p7").write_bytes(message)
     text = _inside(["openssl", "pkcs7", "-inform", "DER", "-in", where / "image.p7", "-print_certs"], "the image's signature")
     signer = re.search(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n", text, re.DOTALL)
+    if signer is None:
+        raise errors.Problem(f"{target.name}: no certificate in its image's signature")
     paths.write(where / "signer.pem", signer[0])
     _inside(["openssl", "x509", "-inform", "DER", "-in", keys / "signing.der", "-out", where / "ours.pem"], "our certificate")
     variables = where / "vars.fd"
-    ours = [OWNER, where / "ours.pem"]
+    ours: tuple[str, pathlib.Path] = (OWNER, where / "ours.pem")
     _inside(["virt-fw-vars", "--input", f"/{OVMF}/OVMF_VARS_4M.fd", "--output", variables, "--set-pk", *ours, "--add-kek",
              *ours, "--add-db", *ours, "--add-db", OWNER, where / "signer.pem", "--secure-boot"], "virt-fw-vars")
     return paths.ROOT / OVMF / "OVMF_CODE_4M.secboot.fd", variables
 
 
-def _test(args):
+def _test(args: argparse.Namespace) -> int:
     commands.check(args)
     buildroot.ensure("efi")
     target = commands.chosen(args, {"image", "modules", "headers", "slice"})
@@ -155,7 +160,7 @@ def _test(args):
     return errors.FAIL if failed else errors.OK
 
 
-def register(commands_):
+def register(commands_: Any) -> None:
     """Add `uplift lab signed`."""
     parser = commands_.add_parser("signed", help="signed modules under Secure Boot, in a guest",
                                   description="Sign modules as `make sign` does, enrol the key in a guest's firmware, and "

@@ -21,7 +21,7 @@ KSFT = paths.BUILD / "kselftest"
 INSTALLED = paths.BUILD / "selftests" / "install"
 
 
-def _slice(package):
+def _slice(package: archive.File) -> None:
     """Unpack the slice from a linux-source package."""
     name = package.name.split("_")[0]
     with paths.fresh_dir(KSFT) as temp:
@@ -32,7 +32,8 @@ def _slice(package):
                                  "--wildcards", *(f"*/{pattern}" for pattern in SLICE)],
                                 stdin=three.stdout, stderr=subprocess.PIPE)
         for process in (one, two, three):
-            process.stdout.close()
+            if process.stdout:
+                process.stdout.close()
         try:
             four.communicate()
         finally:
@@ -46,7 +47,7 @@ def _slice(package):
         paths.write(temp / ".from", f"{package.name}\n")
 
 
-def kselftest():
+def kselftest() -> pathlib.Path:
     """The path of tools/testing/selftests of a recent kernel, as far as it is needed."""
     path = KSFT / "tools/testing/selftests"
     if path.exists():

@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """`uplift lab verdicts`: does `uplift probe` give the right verdict for each change on each target?"""
 
+import argparse
 import functools
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from ..base import changes, console, errors, parallel, paths, targets
-from . import commands, hostcommands, kmod
+from . import fetch, hostcommands, kmod
+
+
+Asked = dict[str, Any] | errors.Problem		# what probe said of a target, or why it said nothing
 
 
 def expected(target: str, change: str) -> str | None:
@@ -14,7 +20,7 @@ def expected(target: str, change: str) -> str | None:
     return found.expect.get(target) if found else None
 
 
-def judge(target, data):
+def judge(target: str, data: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """[(change, verdict, problem or '')] of what probe said."""
     found = []
     for part in data["changes"]:
@@ -32,41 +38,41 @@ def judge(target, data):
     return found
 
 
-def probe(name, accel=None):
+def probe(name: str, accel: str | None = None) -> dict[str, Any]:
     """What `uplift probe --json` says in a guest of a target."""
-    target = commands.fetch.fetch(name, {"image", "modules", "headers", "slice"})
+    target = fetch.fetch(name, {"image", "modules", "headers", "slice"})
     result = hostcommands.boot(target, ["probe", "--yes", "--json"], kos=list(kmod.build(target).values()), accel=accel,
                        name=f"{name}-probe")
     text = result.output.read_text(errors="replace") if result.output.exists() else ""
     if not result.ok or "{" not in text:
         raise errors.Problem(f"probe on {name}: {result.problem() or 'no JSON'} ({result.console})")
-    return json.loads(text[text.index("{\n"):])
+    found: dict[str, Any] = json.loads(text[text.index("{\n"):])
+    return found
 
 
-def _verdicts(args):
+def _verdicts(args: argparse.Namespace) -> int:
     passed = failed = skipped = 0
     report = {}
     for name in args.targets or list(targets.TABLE):
         targets.listed(name)
 
-    def one(name):
+    def one(name: str) -> Asked:
         try:
-            return probe(name, args.accel), None
+            return probe(name, args.accel)
         except errors.Problem as problem:
-            return None, problem
+            return problem
 
-    def ended(name, result):
+    def ended(name: str, result: Asked) -> None:
         nonlocal passed, failed, skipped
-        data, problem = result
-        if isinstance(problem, errors.Skip):
-            console.warn(f"skipped: {problem}")
+        if isinstance(result, errors.Skip):
+            console.warn(f"skipped: {result}")
             skipped += 1
-        elif problem:
-            print(f"FAIL {name}: {problem}", flush=True)
+        elif isinstance(result, errors.Problem):
+            print(f"FAIL {name}: {result}", flush=True)
             failed += 1
         else:
-            report[name] = data
-            for change, kind, wrong in judge(name, data):
+            report[name] = result
+            for change, kind, wrong in judge(name, result):
                 print(f"{'FAIL' if wrong else 'ok  '} {name:5} {change:8} {kind}" + (f": {wrong}" if wrong else ""),
                       flush=True)
                 passed, failed = passed + (not wrong), failed + bool(wrong)
@@ -79,7 +85,7 @@ def _verdicts(args):
     return errors.FAIL if failed else errors.OK if passed else errors.SKIP
 
 
-def register(commands_):
+def register(commands_: Any) -> None:
     """Add `uplift lab verdicts`."""
     parser = commands_.add_parser("verdicts", help="is what uplift probe says of every target right?",
                                   description="Run `uplift probe` in a guest of every target, and hold the verdicts "

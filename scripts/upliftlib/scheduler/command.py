@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """`uplift sched`: load uplift_land on this machine, watch it, unload it, compare it with the kernel's own scheduler."""
 
+import argparse
 import contextlib
 import json
 import os
@@ -9,6 +10,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from ..base import errors, paths, prompt
 from ..host import programs
@@ -23,26 +26,26 @@ CAS = pathlib.Path("/sys/kernel/debug/sched/llc_balancing/enabled")
 TRACING = pathlib.Path("/sys/kernel/tracing")
 
 
-def _read(path):
+def _read(path: pathlib.Path | str) -> str:
     try:
         return pathlib.Path(path).read_text().strip()
     except OSError:
         return ""
 
 
-def loaded():
+def loaded() -> str:
     """The name of the sched_ext scheduler that is loaded, or ""."""
     return _read(SCX / "root/ops") if _read(SCX / "state") in ("enabled", "enabling") else ""
 
 
-def _need(root=True):
+def _need(root: bool = True) -> None:
     if not SCX.is_dir():
         raise errors.Skip("this kernel has no sched_ext (CONFIG_SCHED_CLASS_EXT): Debian's have it from 6.18 on")
     if root and os.geteuid():
         raise errors.Problem("that takes root", errors.USAGE)
 
 
-def program():
+def program() -> pathlib.Path:
     """uplift_land, built for the running kernel."""
     own = os.environ.get("UPLIFT_SCHED_DIR")
     release = os.uname().release
@@ -55,7 +58,7 @@ def program():
                       "libbpf-dev, libelf-dev and zlib1g-dev), or set UPLIFT_SCHED_DIR to where it is")
 
 
-def status():
+def status() -> tables.Status | None:
     """What uplift_land says of itself; None where it does not run and left nothing."""
     try:
         return tables.checked(json.loads(STATUS.read_text()), STATUS)
@@ -65,12 +68,12 @@ def status():
         raise errors.Problem(f"{STATUS} cannot be read: {problem}") from None
 
 
-def _is_there(found):
+def _is_there(found: tables.Status | None) -> bool:
     """Does the daemon that wrote this status still run? Its process id may have been reused."""
     return bool(found and found["running"] and _read(f"/proc/{found['pid']}/comm") == found["name"])
 
 
-def start(words):
+def start(words: Sequence[str]) -> subprocess.Popen[bytes]:
     """Start uplift_land; it is loaded when this returns."""
     if name := loaded():
         raise errors.Problem(f"a scheduler is loaded already: {name}")
@@ -101,7 +104,7 @@ def start(words):
         raise
 
 
-def stop():
+def stop() -> None:
     """End it; the kernel's scheduler is back when this returns."""
     found = status()
     if not found or not loaded():
@@ -116,7 +119,7 @@ def stop():
     raise errors.Problem(f"process {found['pid']} does not end: kill -9 it, and the kernel takes over")
 
 
-def _load(args):
+def _load(args: argparse.Namespace) -> int:
     if {"-h", "--help"} & set(args.options):
         return subprocess.run([program(), "--help"]).returncode
     _need()
@@ -128,19 +131,19 @@ def _load(args):
     return errors.OK
 
 
-def _unload(args):
+def _unload(args: argparse.Namespace) -> int:
     _need()
     stop()
     print("unloaded: the kernel's own scheduler is back")
     return errors.OK
 
 
-def _show(args):
+def _show(args: argparse.Namespace) -> int:
     _need(root=False)
     if args.every is not None and not 0.1 <= args.every <= 3600:
         raise errors.Problem(f"--every takes seconds, 0.1 to 3600, not {args.every:g}", errors.USAGE)
     now, before = status(), None
-    if not loaded() or not _is_there(now):
+    if now is None or not loaded() or not _is_there(now):
         print("not loaded" if not loaded() else f"{loaded()} is loaded, not by this command")
         return errors.FAIL
     while True:
@@ -162,7 +165,7 @@ def _show(args):
 
 
 @contextlib.contextmanager
-def _arm(name, words):
+def _arm(name: str, words: Sequence[str]) -> Iterator[None]:
     """The machine with one of the schedulers; as it was afterwards."""
     was = _read(CAS)
     daemon = None
@@ -180,7 +183,7 @@ def _arm(name, words):
             CAS.write_text("1" if was in ("1", "Y", "enabled") else "0")
 
 
-def _compare(args):
+def _compare(args: argparse.Namespace) -> int:
     _need()
     if name := loaded():
         raise errors.Problem(f"a scheduler is loaded: {name}; unload it first")
@@ -210,17 +213,17 @@ def _compare(args):
     return errors.OK
 
 
-def _domains():
+def _domains() -> dict[int, int]:
     """{cpu: domain} as sysfs has it, numbered in the order of their first CPUs."""
     masks = {}
     for cpu in pathlib.Path("/sys/devices/system/cpu").glob("cpu[0-9]*"):
         leaves = sorted(cpu.glob("cache/index*/shared_cpu_list"))
         masks[int(cpu.name[3:])] = _read(leaves[-1]) if leaves else ""
-    numbers = {}
+    numbers: dict[str, int] = {}
     return {cpu: numbers.setdefault(mask, len(numbers)) for cpu, mask in sorted(masks.items())}
 
 
-def _trace(args):
+def _trace(args: argparse.Namespace) -> int:
     if os.geteuid():
         raise errors.Problem("that takes root", errors.USAGE)
     if not 0.1 <= args.seconds <= 60:
@@ -249,7 +252,7 @@ def _trace(args):
     return errors.OK if turns else errors.FAIL
 
 
-def register(groups):
+def register(groups: Any) -> None:
     """Add `uplift sched`."""
     parser = groups.add_parser(
         "sched", help="schedule this machine with uplift_land: a queue per cache",

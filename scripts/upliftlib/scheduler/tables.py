@@ -2,11 +2,14 @@
 """What `uplift sched` shows: the live table, the comparison of schedulers, a trace. No side effects."""
 
 import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from ..base import errors
 from ..inspector import model
 
 FORMAT = 1
+Status = dict[str, Any]		# as sched/uplift_land.c writes it, see checked()
 
 # Loads for selftests/sched_load. The first are those that cache-aware scheduling takes (docs/sched.md).
 PLACEMENT = {
@@ -23,7 +26,7 @@ LOADS = PLACEMENT | {
 ARMS = {"eevdf": "EEVDF", "cas": "EEVDF + CAS", "land": "uplift_land"}
 
 
-def percentile(counts, share):
+def percentile(counts: Sequence[int], share: float) -> int | None:
     """Of a histogram by powers of two: the upper end of the bucket in which that share is reached; None if empty."""
     total, below = sum(counts), 0
     if not total:
@@ -35,7 +38,7 @@ def percentile(counts, share):
     return None
 
 
-def of_ns(ns):
+def of_ns(ns: int | None) -> str:
     """1234567 -> "1.2 ms"; "-" for None."""
     if ns is None:
         return "-"
@@ -45,11 +48,11 @@ def of_ns(ns):
     return f"{ns} ns"
 
 
-def _number(value):
+def _number(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2 ** 64
 
 
-def checked(data, where):
+def checked(data: Any, where: object) -> Status:
     """A status file's contents, if it is one."""
     try:
         ok = data["format"] == FORMAT and all(map(_number, (data["pid"], data["pending"]))) \
@@ -64,22 +67,23 @@ def checked(data, where):
         ok = False
     if not ok:
         raise errors.Problem(f"{where} is no status of uplift_land, or of another version")
-    return data
+    status: Status = data
+    return status
 
 
-def columns(rows):
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
     """Rows of cells, in columns; the first to the left."""
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
     return ["  ".join(cell.ljust(width) if not at else cell.rjust(width)
                       for at, (cell, width) in enumerate(zip(row, widths))).rstrip() for row in rows]
 
 
-def live(now, before=None):
+def live(now: Status, before: Status | None = None) -> str:
     """The table of a status; with an earlier one, what happened between the two."""
     if before and (before["pid"] != now["pid"] or len(before["domains"]) != len(now["domains"])):
         before = None
 
-    def since(domain, key, at):
+    def since(domain: Status, key: str, at: int) -> Any:
         old = before["domains"][at][key] if before else \
             [0] * len(domain[key]) if isinstance(domain[key], list) else 0
         return [new - was for new, was in zip(domain[key], old)] if isinstance(old, list) else domain[key] - old
@@ -105,7 +109,7 @@ def live(now, before=None):
     return "\n".join(out) + "\n"
 
 
-def placement(sample):
+def placement(sample: Mapping[str, Any]) -> dict[str, float] | None:
     """Of one run of sched_load: the share of its work that each process did in its top domain, in percent (all
     processes together, and the least of any), and how often threads changed their domain."""
     works = [process["work"] for process in sample["processes"] if sum(process["work"])]
@@ -116,7 +120,7 @@ def placement(sample):
             "moves": sum(process["moves"] for process in sample["processes"])}
 
 
-def comparison(samples, unit):
+def comparison(samples: Sequence[Mapping[str, Any]], unit: str) -> str:
     """Text: a line per load and arm of [{"arm", "load", ...}]; @unit: of the times, "ns" or "instructions"."""
     rows = [("load", "scheduler", "in top domain", "least", "moves", "operations", "p50", "p99", "longest")]
     for load in dict.fromkeys(sample["load"] for sample in samples):
@@ -143,9 +147,10 @@ _SWITCH = re.compile(r"\s(?:\S.*)-\d+\s+\[(\d+)\]\s.*?\s(\d+)\.(\d+): sched_swit
 _LOST = re.compile(r"CPU:(\d+) \[LOST \d+ EVENTS\]")
 
 
-def trace(text, domain_of):
+def trace(text: str, domain_of: Mapping[int, int]) -> dict[str, Any]:
     """Chrome's trace events of tracefs' text with sched_switch in it; @domain_of: {cpu: domain}."""
-    events, since = [], {}
+    events: list[dict[str, Any]] = []
+    since: dict[int, tuple[int, str, int]] = {}	# {CPU: when, task, its number}
     for cpu in sorted(domain_of):
         events.append({"ph": "M", "name": "thread_name", "pid": domain_of[cpu] + 1, "tid": cpu + 1,
                        "args": {"name": f"CPU {cpu}"}})
