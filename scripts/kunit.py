@@ -24,7 +24,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
@@ -32,13 +34,14 @@ from upliftlib.base import builds, changes, console, errors, ktap, paths, signal
 from upliftlib.kernel import log as kernel_log	# noqa: E402
 from upliftlib.lab import buildroot, fetch	# noqa: E402
 
+Cases = dict[str, list[str]]	# {suite: cases}
 ARCHES = ("um", "x86_64")
 LEAST = 90, 80	# per cent of a *_core.c's lines and branches, with --coverage
 
 
 # --- what the sources declare -------------------------------------------------
 
-def declared_cases(files):
+def declared_cases(files: Iterable[Path]) -> Cases:
     """{suite: [case, ...]} of *_kunit.c files."""
     suites = {}
     for path in sorted(files):
@@ -55,20 +58,20 @@ def declared_cases(files):
     return suites
 
 
-def configs(arch, debug=False, coverage=False):
+def configs(arch: str, debug: bool = False, coverage: bool = False) -> list[str]:
     """The configurations that make up a kernel, in the order in which they count."""
     return ([".kunitconfig", f"{arch}.config"] + (["debug.config"] if debug else [])
             + (["coverage.config"] if coverage else []))
 
 
-def enabled(kunit_dir, arch):
+def enabled(kunit_dir: Path | str, arch: str) -> list[Path]:
     """The *_kunit.c files that a kernel for arch is configured with."""
     text = "\n".join((Path(kunit_dir) / name).read_text() for name in configs(arch))
     names = re.findall(r"^CONFIG_UPLIFT_(\w+)_KUNIT_TEST=y$", text, re.M)
     return [Path(kunit_dir) / f"{name.lower()}_kunit.c" for name in names]
 
 
-def filtered(suites, pattern):
+def filtered(suites: Cases, pattern: str | None) -> Cases:
     """The part of suites that kunit.filter_glob=pattern runs."""
     if not pattern:
         return suites
@@ -84,20 +87,20 @@ def filtered(suites, pattern):
     return chosen
 
 
-def seeded(kunit_dir):
+def seeded(kunit_dir: Path | str) -> list[str]:
     """Names of the suites that take a seed."""
     return [path.name.removesuffix("_kunit.c") for path in sorted(Path(kunit_dir).glob("*_kunit.c"))
             if re.search(r"^module_param\(seed\b", path.read_text(), re.M)]
 
 
-def bodies():
+def bodies() -> dict[str, str]:
     """{change whose bodies its suite has linked in: the function that is lifted}, from [kunit] of about.toml."""
     return {change.name: change.about["kunit"]["function"] for change in changes.load().values() if "kunit" in change.about}
 
 
 # --- the tree ------------------------------------------------------------------
 
-def fingerprint(tree):
+def fingerprint(tree: Path | str) -> tuple[int, str]:
     """(number of files, digest of every path, size, mode and time of change).
 
     Not of the contents: hashing 1.7 GB would take longer than the tests, and
@@ -120,14 +123,14 @@ def fingerprint(tree):
     return count, digest.hexdigest()
 
 
-def replace_text(path, edit):
+def replace_text(path: Path, edit: Callable[[str], str]) -> None:
     """Rewrite path as edit(its text), leaving other links to it alone."""
     temp = path.with_name(path.name + ".uplift-new")
     temp.write_text(edit(path.read_text()))
     os.replace(temp, path)
 
 
-def add_source_line(text):
+def add_source_line(text: str) -> str:
     end = text.rstrip().rfind("endmenu")
     if end < 0:
         raise errors.Problem("drivers/Kconfig has no endmenu: not a kernel tree that "
@@ -135,11 +138,11 @@ def add_source_line(text):
     return text[:end] + 'source "drivers/uplift/kunit/Kconfig"\n\n' + text[end:]
 
 
-def add_obj_line(text):
+def add_obj_line(text: str) -> str:
     return text.rstrip("\n") + "\nobj-$(CONFIG_KUNIT)\t\t+= uplift/kunit/\n"
 
 
-def make_tree(pristine, tree, top):
+def make_tree(pristine: Path | str, tree: Path | str, top: Path | str) -> tuple[int, str]:
     """Make tree from pristine unless it is there; returns pristine's fingerprint.
 
     The tree appears under its name only when it is complete, and carries the
@@ -176,31 +179,31 @@ def make_tree(pristine, tree, top):
 class Heartbeat:
     """Says every 20 s that a silent command still runs."""
 
-    def __init__(self, what):
+    def __init__(self, what: str) -> None:
         self.what = what
         self.over = threading.Event()
         self.thread = threading.Thread(target=self.beat, daemon=True)
 
-    def beat(self):
+    def beat(self) -> None:
         start = time.monotonic()
         while not self.over.wait(20):
             console.note(f"{self.what} goes on, {time.monotonic() - start:.0f} s")
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         self.thread.start()
 
-    def __exit__(self, *exc):
+    def __exit__(self, *exc: object) -> None:
         self.over.set()
         self.thread.join()
 
 
-def version_of(tree):
+def version_of(tree: Path | str) -> tuple[int, int]:
     fields = dict(re.findall(r"^(VERSION|PATCHLEVEL) = (\d+)$",
                              (Path(tree) / "Makefile").read_text()[:400], re.M))
     return int(fields.get("VERSION", 0)), int(fields.get("PATCHLEVEL", 0))
 
 
-def kunit_argv(verb, args, objdir, tree):
+def kunit_argv(verb: str, args: argparse.Namespace, objdir: Path, tree: Path) -> list[str]:
     argv = ["python3", "-B", "tools/testing/kunit/kunit.py", verb,
             f"--build_dir={objdir}", f"--arch={args.arch}"]
     top = Path("drivers/uplift/kunit")
@@ -232,7 +235,7 @@ def kunit_argv(verb, args, objdir, tree):
     return argv
 
 
-def make_bodies(args, objdir, tree):
+def make_bodies(args: argparse.Namespace, objdir: Path, tree: Path) -> list[str]:
     """Generate the bodies that suites link, from the tree that they are built in.
 
     Returns the changes that have none, as this kernel is not in need of them.
@@ -256,7 +259,7 @@ def make_bodies(args, objdir, tree):
     return lacking
 
 
-def run_kunit(verb, args, objdir, tree, extra=()):
+def run_kunit(verb: str, args: argparse.Namespace, objdir: Path, tree: Path, extra: Sequence[str] = ()) -> int:
     argv = kunit_argv(verb, args, objdir, tree)
     argv[4:4] = list(extra)
     # Where QEMU is looked for: in kunit/qemu, which has an accelerator of its own choice.
@@ -320,9 +323,10 @@ def judge(expected: dict[str, list[str]], report: ktap.Report, log: str) -> tupl
 
 # --- coverage -------------------------------------------------------------------
 
-def covered(reports, top):
+def covered(reports: Iterable[Mapping[str, Any]], top: Path) -> dict[str, list[int]]:
     """{source: [lines, lines run, branches, branches taken]} from gcov's JSON, of our own .c files."""
-    lines, branches = {}, {}
+    lines: dict[tuple[str, int], int] = {}
+    branches: dict[tuple[str, int, int], int] = {}
     for report in reports:
         for file in report["files"]:
             path = os.path.normpath(os.path.join(report["current_working_directory"], file["file"]))
@@ -334,16 +338,16 @@ def covered(reports, top):
                 lines[key] = lines.get(key, 0) + line["count"]
                 for number, branch in enumerate(line["branches"]):
                     branches[*key, number] = branches.get((*key, number), 0) + branch["count"]
-    found = {}
-    for counts, at in ((lines, 0), (branches, 2)):
-        for (name, *_), count in counts.items():
-            row = found.setdefault(name, [0, 0, 0, 0])
-            row[at] += 1
-            row[at + 1] += bool(count)
+    found: dict[str, list[int]] = {}
+    ran = [(name, 0, count) for (name, _), count in lines.items()]
+    for name, at, count in [*ran, *((name, 2, count) for (name, _, _), count in branches.items())]:
+        row = found.setdefault(name, [0, 0, 0, 0])
+        row[at] += 1
+        row[at + 1] += bool(count)
     return found
 
 
-def gcov(objdir, results):
+def gcov(objdir: Path, results: Path) -> list[dict[str, Any]]:
     """gcov's JSON reports of everything of ours that ran; the sources with counts go to results/coverage."""
     data = sorted((objdir / "drivers/uplift").rglob("*.gcda"))
     if not data:
@@ -364,7 +368,7 @@ def gcov(objdir, results):
     return reports
 
 
-def coverage(objdir, results):
+def coverage(objdir: Path, results: Path) -> list[str]:
     """Print how much of the pure logic ran; complaints where it is too little of a *_core.c."""
     found = covered(gcov(objdir, results), paths.TOP)
     complaints = []
@@ -385,7 +389,7 @@ def coverage(objdir, results):
 
 # --- the command -------------------------------------------------------------------
 
-def parse_args(argv):
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="kunit.py", description="Run uplift's KUnit suites under the kernel's own "
         "kunit.py, from a target's source package.")
@@ -435,7 +439,7 @@ def parse_args(argv):
     return args
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     expected = filtered(declared_cases(enabled(paths.TOP / "kunit", args.arch)), args.filter)
     if args.list:
@@ -449,7 +453,7 @@ def main(argv=None):
         name = "own"
     else:
         fetched = fetch.fetch(args.target, {"source"}) if args.target else fetch.best({"source"})
-        pristine, name = Path(fetched.ksrc), fetched.name
+        pristine, name = fetched.part("ksrc"), fetched.name
     buildroot.ensure("test")
 
     tree = paths.KUNIT / f"{name}-tree"

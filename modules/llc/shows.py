@@ -20,8 +20,9 @@ def shows(out: pathlib.Path, guest: str) -> list[dict[str, str]]:
     except model.Bad as problem:
         raise errors.Problem(f"the inspector: {problem}") from None
     tunables = dict(line.split(" ", 1) for line in (out / "cas").read_text().splitlines() if " " in line)
+    gathering = machine.cas or "absent"
     return [_domains(machine, guest), _agreement(machine),
-            {"name": "cache-aware scheduling", "short": machine.cas, "text": GATHERING[machine.cas]
+            {"name": "cache-aware scheduling", "short": gathering, "text": GATHERING[gathering]
              + "".join(f", {words} {tunables[key]}" for key, words in TUNABLES if key in tunables)}]
 
 

@@ -9,6 +9,8 @@ and the field. Fields that are not known are left alone.
 import dataclasses
 import json
 import re
+from collections.abc import Iterable
+from typing import Any, List
 
 from ..base import errors
 
@@ -27,7 +29,7 @@ REASONS = {
 }
 
 
-def plain(text):
+def plain(text: object) -> str:
     """Untrusted text (a process may call itself anything), fit for a terminal and for XML."""
     return "".join(char if char.isprintable() else "?" for char in str(text))
 
@@ -35,14 +37,14 @@ def plain(text):
 class Bad(errors.Problem):
     """What was given cannot be used, and why."""
 
-    def __init__(self, message):
+    def __init__(self, message: str) -> None:
         # it may quote what was given, and ends on a terminal
         super().__init__(plain(message), errors.USAGE)
 
 
-def cpus_of(text, where):
+def cpus_of(text: object, where: str) -> frozenset[int]:
     """The numbers of a list as the kernel prints it: "0-3,8" -> {0, 1, 2, 3, 8}."""
-    found = set()
+    found: set[int] = set()
     if not isinstance(text, str):
         raise Bad(f"{where}: a list like '0-3,8' is wanted, not {text!r:.40}")
     for part in text.strip().split(",") if text.strip() else ():
@@ -55,9 +57,9 @@ def cpus_of(text, where):
     return frozenset(found)
 
 
-def list_of(cpus):
+def list_of(cpus: Iterable[int]) -> str:
     """{0, 1, 2, 3, 8} -> "0-3,8"."""
-    out = []
+    out: list[list[int]] = []
     for cpu in sorted(cpus):
         if out and out[-1][1] == cpu - 1:
             out[-1][1] = cpu
@@ -66,7 +68,7 @@ def list_of(cpus):
     return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in out)
 
 
-def size_of(kib):
+def size_of(kib: int | None) -> str:
     """16384 -> "16 MiB"."""
     if kib is None:
         return "size unknown"
@@ -76,12 +78,12 @@ def size_of(kib):
 class Fields:
     """A JSON object whose fields are asked for by type."""
 
-    def __init__(self, data, where):
+    def __init__(self, data: Any, where: str) -> None:
         if not isinstance(data, dict):
             raise Bad(f"{where}: an object is wanted, not {data!r:.40}")
         self.data, self.where = data, where
 
-    def get(self, key, types, optional=False, default=None):
+    def get(self, key: str, types: tuple[type, ...], optional: bool = False, default: Any = None) -> Any:
         """The field; an optional one may be missing or null."""
         value = self.data.get(key)
         if value is None and (optional or (key in self.data and type(None) in types)):
@@ -93,45 +95,49 @@ class Fields:
             raise Bad(f"{self.where}: '{key}' is {value!r:.40}, which makes no sense")
         return value
 
-    def number(self, key, optional=False, least=0):
+    def number(self, key: str, optional: bool = False, least: int = 0) -> Any:
         value = self.get(key, (int,), optional)
         if value is not None and not least <= value < COUNT:
             raise Bad(f"{self.where}: '{key}' is {value if abs(value) < COUNT else 'huge'}, which makes no sense")
         return value
 
-    def measure(self, key):
+    def measure(self, key: str) -> float | None:
         """What need not be whole, and may be missing."""
-        value = self.get(key, (int, float), optional=True)
+        value: float | None = self.get(key, (int, float), optional=True)
         if value is not None and not 0 <= value < COUNT:
             raise Bad(f"{self.where}: '{key}' is not a number that makes sense")
         return value
 
-    def text(self, key, optional=False, default=""):
+    def text(self, key: str, optional: bool = False, default: Any = "") -> Any:
         return plain(self.get(key, (str,), optional, default))
 
-    def flag(self, key):
-        return self.get(key, (bool,))
+    def flag(self, key: str) -> bool:
+        return bool(self.get(key, (bool,)))
 
-    def cpus(self, key, optional=False):
+    def cpus(self, key: str, optional: bool = False) -> Any:
         value = self.get(key, (str,), optional)
         return None if value is None else cpus_of(value, f"{self.where}: '{key}'")
 
-    def objects(self, key):
+    def objects(self, key: str) -> "list[Fields]":
         return [Fields(item, f"{self.where}: {key}[{number}]")
                 for number, item in enumerate(self.get(key, (list,)))]
 
-    def texts(self, key):
+    def texts(self, key: str) -> list[str]:
         value = self.get(key, (list,))
         if not all(isinstance(item, str) for item in value):
             raise Bad(f"{self.where}: '{key}' is not a list of texts")
         return [plain(item) for item in value]
 
-    def part(self, key, optional=False):
-        value = self.get(key, (dict,), optional)
-        return None if value is None else Fields(value, f"{self.where}: {key}")
+    def part(self, key: str) -> "Fields":
+        """An object in it."""
+        return Fields(self.get(key, (dict,)), f"{self.where}: {key}")
+
+    def part_if_any(self, key: str) -> "Fields | None":
+        """The same, of one that may be missing or null."""
+        return None if self.get(key, (dict,), optional=True) is None else self.part(key)
 
 
-def document(text, where):
+def document(text: str, where: str) -> Fields:
     """The Fields of a JSON file whose format is ours."""
     try:
         data = json.loads(text)
@@ -159,19 +165,19 @@ class Domain:
     @sched_cpus: what the scheduler takes for the domain; None where that is not known
     """
     number: int
-    cpus: frozenset
-    online: frozenset
+    cpus: frozenset[int]
+    online: frozenset[int]
     level: int = 3
     type: str = "unified"
     size_kib: int | None = None
     ways: int | None = None
     line: int | None = None
-    nodes: frozenset = frozenset()
-    packages: frozenset = frozenset()
-    dies: frozenset = frozenset()
-    ids: dict = dataclasses.field(default_factory=dict)
-    sched_cpus: frozenset | None = None
-    disagreements: list = dataclasses.field(default_factory=list)
+    nodes: frozenset[int] = frozenset()
+    packages: frozenset[int] = frozenset()
+    dies: frozenset[int] = frozenset()
+    ids: dict[str, str | None] = dataclasses.field(default_factory=dict)
+    sched_cpus: frozenset[int] | None = None
+    disagreements: list[str] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass
@@ -185,24 +191,24 @@ class Machine:
     @notes: what is missing, and what to do about it
     """
     kernel: str
-    possible: frozenset
-    online: frozenset
+    possible: frozenset[int]
+    online: frozenset[int]
     smt: bool | None = None
     cas: str | None = None
-    domains: list = dataclasses.field(default_factory=list)
-    no_domain: frozenset = frozenset()
-    disagreements: list = dataclasses.field(default_factory=list)
-    cores: dict = dataclasses.field(default_factory=dict)
-    places: dict = dataclasses.field(default_factory=dict)
+    domains: list[Domain] = dataclasses.field(default_factory=list)
+    no_domain: frozenset[int] = frozenset()
+    disagreements: list[str] = dataclasses.field(default_factory=list)
+    cores: dict[int, frozenset[int]] = dataclasses.field(default_factory=dict)
+    places: dict[int, tuple[int | None, int | None]] = dataclasses.field(default_factory=dict)
     source: str = ""
-    notes: list = dataclasses.field(default_factory=list)
+    notes: list[str] = dataclasses.field(default_factory=list)
 
-    def domain_of(self, cpu):
+    def domain_of(self, cpu: int) -> Domain | None:
         """The Domain that a CPU is in, or None."""
         return next((domain for domain in self.domains if cpu in domain.cpus), None)
 
 
-def machine(text, where):
+def machine(text: str, where: str) -> Machine:
     """The Machine of a domains.json."""
     fields = document(text, where)
     found = Machine(kernel=fields.text("kernel"), possible=fields.cpus("possible"), online=fields.cpus("online"),
@@ -213,7 +219,8 @@ def machine(text, where):
         raise Bad(f"{where}: no CPU is online")
     if found.cas not in ("absent", "off", "on"):
         raise Bad(f"{where}: 'cas' is '{found.cas:.20}', not absent, off or on")
-    seen, numbers = {}, set()
+    seen: dict[int, int] = {}
+    numbers: set[int] = set()
     for item in fields.objects("domains"):
         ids = item.part("ids")
         domain = Domain(
@@ -258,14 +265,14 @@ class Process:
     comm: str
     threads: int
     runtime_ns: int = 0
-    share: dict = dataclasses.field(default_factory=dict)
+    share: dict[int, int] = dataclasses.field(default_factory=dict)
     scheduler: Verdict | None = None
     predicted: Verdict | None = None
-    wakeups: dict = dataclasses.field(default_factory=dict)
-    moves: dict = dataclasses.field(default_factory=dict)
+    wakeups: dict[str, int] = dataclasses.field(default_factory=dict)
+    moves: dict[str, int] = dataclasses.field(default_factory=dict)
 
     @property
-    def verdict(self):
+    def verdict(self) -> Verdict | None:
         """The scheduler's word where there is one, else the prediction."""
         return self.scheduler or self.predicted
 
@@ -279,10 +286,10 @@ class Processes:
     dropped: int = 0
     epoch_ms: float | None = None
     tolerance: int | None = None
-    list: list = dataclasses.field(default_factory=list)
+    list: List[Process] = dataclasses.field(default_factory=list)
 
 
-def _verdict(fields):
+def _verdict(fields: Fields | None) -> Verdict | None:
     if fields is None:
         return None
     reason = fields.get("reason", (str, type(None)))
@@ -291,7 +298,7 @@ def _verdict(fields):
                    epoch=fields.number("epoch", True))
 
 
-def processes(text, where):
+def processes(text: str, where: str) -> Processes:
     """The Processes of a processes.json."""
     fields = document(text, where)
     found = Processes(tracking=fields.flag("tracking"), source=fields.text("source"),
@@ -304,12 +311,12 @@ def processes(text, where):
             share[part.number("domain")] = part.number("permille")
         counts = {}
         for key, names in (("wakeups", ("same_cpu", "within", "across")), ("moves", ("within", "across"))):
-            of = item.part(key, True)
+            of = item.part_if_any(key)
             counts[key] = {name: of.number(name) for name in names} if of else {}
         found.list.append(Process(
             pid=item.number("pid"), comm=item.text("comm"), threads=item.number("threads"),
             runtime_ns=item.number("runtime_ns", True) or 0, share=share,
-            scheduler=_verdict(item.part("scheduler", True)), predicted=_verdict(item.part("predicted", True)),
+            scheduler=_verdict(item.part_if_any("scheduler")), predicted=_verdict(item.part_if_any("predicted")),
             **counts))
     return found
 
@@ -318,13 +325,13 @@ def processes(text, where):
 class Migrations:
     """migrations.json: @pairs[from][to] counts moves between @domains."""
     tracking: bool = False
-    wakeups: dict = dataclasses.field(default_factory=dict)
-    moves: dict = dataclasses.field(default_factory=dict)
-    domains: list = dataclasses.field(default_factory=list)
-    pairs: list = dataclasses.field(default_factory=list)
+    wakeups: dict[str, int] = dataclasses.field(default_factory=dict)
+    moves: dict[str, int] = dataclasses.field(default_factory=dict)
+    domains: list[str] = dataclasses.field(default_factory=list)
+    pairs: list[list[int]] = dataclasses.field(default_factory=list)
 
 
-def migrations(text, where):
+def migrations(text: str, where: str) -> Migrations:
     """The Migrations of a migrations.json."""
     fields = document(text, where)
     wakeups, moves = fields.part("wakeups"), fields.part("moves")

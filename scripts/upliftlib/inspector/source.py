@@ -35,7 +35,7 @@ NAMES = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUT
 MOST_NAME = 65536	# bytes of a name in a tar file, and of what else is said about a file
 
 
-def read(path):
+def read(path: pathlib.Path):
     """A file's text; Bad when it cannot be read."""
     try:
         if path.exists() and not path.is_file():
@@ -56,7 +56,7 @@ def read(path):
 class Live:
     """This machine."""
 
-    def __init__(self, llc=LLC, root="/"):
+    def __init__(self, llc=LLC, root: str = "/") -> None:
         self.llc, self.root = pathlib.Path(llc), pathlib.Path(root)
         self.kernel = os.uname().release
 
@@ -79,7 +79,7 @@ class Member(tarfile.TarInfo):
         return super()._proc_member(archive)
 
 
-def unpack(path, temp):
+def unpack(path: pathlib.Path, temp) -> None:
     """The regular files of a tar file, into a directory."""
     left = MOST
     try:
@@ -102,7 +102,7 @@ def unpack(path, temp):
 class Snapshot:
     """A captured one: a directory, or a tar file of it."""
 
-    def __init__(self, given):
+    def __init__(self, given) -> None:
         self.root = pathlib.Path(given)
         if self.root.is_file():
             temp = tempfile.mkdtemp(prefix="uplift-llc-")
@@ -116,7 +116,7 @@ class Snapshot:
             raise model.Bad(f"no snapshot '{given}'")
         self._check(given)
 
-    def _check(self, given):
+    def _check(self, given) -> None:
         if not (self.root / "format").is_file():
             raise model.Bad(f"{given} is no snapshot: it has no file 'format' (uplift llc capture DIR makes one)")
         version = read(self.root / "format").strip()
@@ -143,11 +143,11 @@ class Snapshot:
 
 # The module: is it there, and what would bring it?
 
-def loaded(root="/"):
+def loaded(root: str = "/"):
     return (pathlib.Path(root) / "sys/module/uplift_llc").is_dir()
 
 
-def built(release=None, places=None):
+def built(release: str = None, places=None):
     """{name: path} of the modules that are built for this kernel, and the releases of those built for others."""
     release = release or os.uname().release
     found, others = {}, set()
@@ -177,7 +177,7 @@ def how_to_load():
     return f"it is not built for {os.uname().release}{other}: make modules; then, as root: uplift llc --load"
 
 
-def missing(llc=LLC, root="/"):
+def missing(llc=LLC, root: str = "/"):
     """Why the module's files cannot be read, and what to type; '' if they can."""
     if os.access(llc / "domains.json", os.R_OK):
         return ""
@@ -190,7 +190,7 @@ def missing(llc=LLC, root="/"):
     return f"uplift_llc is loaded, and still {llc}/domains.json cannot be read (is the kernel locked down?)"
 
 
-def load():
+def load() -> None:
     """Load the modules; a Problem says why not."""
     if loaded():
         return
@@ -211,7 +211,7 @@ def load():
         console.note(f"loaded {found[name]}; rmmod uplift_llc uplift unloads")
 
 
-def track(on):
+def track(on) -> None:
     """Turn tracking on or off."""
     cannot = f"cannot turn tracking {'on' if on else 'off'}: "
     if why := missing(LLC):
@@ -281,7 +281,7 @@ def _nobody(member):
     return member
 
 
-def pack(directory, path):
+def pack(directory: pathlib.Path, path: pathlib.Path) -> None:
     """A tar file of a snapshot, compressed as its name says."""
     kind = re.search(r"\.tar\.?(\w*)$", path.name)[1]
     whole = path.with_name(f".{path.name}.new")
@@ -293,7 +293,7 @@ def pack(directory, path):
         whole.unlink(missing_ok=True)
 
 
-def capture(directory, with_names=False, llc=LLC, root="/"):
+def capture(directory: pathlib.Path, with_names: bool = False, llc=LLC, root: str = "/"):
     """Make a snapshot of this machine; returns what is missing from it, '' if nothing."""
     directory = pathlib.Path(directory)
     packed = re.search(r"\.tar(\.gz|\.xz)?$", directory.name)
@@ -340,7 +340,7 @@ def capture(directory, with_names=False, llc=LLC, root="/"):
     return why
 
 
-def anonymous(name, text, names):
+def anonymous(name: str, text: str, names: dict[str, str] | None) -> str:
     """A file of the module with every process called process-N; @names, None to keep them, maps names to these."""
     if names is None or name not in ("processes", "processes.json"):
         return text

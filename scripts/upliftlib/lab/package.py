@@ -55,7 +55,7 @@ def inside(argv: Sequence[buildroot.Word], what: str, *, cwd: pathlib.Path | str
            codes: Sequence[int] = (0,), binds: Iterable[pathlib.Path] = ()) -> str:
     """The output of a command in the root; a failure is a Problem with its last lines."""
     code, text = buildroot.output(argv, cwd=cwd, root=ROOT, binds=binds,
-                                  env={"DEBIAN_FRONTEND": "noninteractive"} | (env or {}))
+                                  env={"DEBIAN_FRONTEND": "noninteractive", **(env or {})})
     with open(BASE / "log", "a") as file:
         file.write(f"$ {' '.join(str(word) for word in argv)}\n{text}[status {code}]\n")
     if code not in codes:

@@ -93,7 +93,7 @@ def layout_test(target: kernels.Target, kos: Sequence[pathlib.Path], install: pa
     smp, disagree = LAYOUTS[layout]
     _, cpus = guest.topology_args(layout, smp)
     topology = guest.TOPOLOGIES[layout]
-    environment = {"DISAGREE": disagree, "DOMAINS": str(topology.domains)} | env
+    environment = {"DISAGREE": disagree, "DOMAINS": str(topology.domains), **env}
     environment |= {"ONLY": " ".join(only)} if only else {}
 
     def once() -> guest.Result:
@@ -211,7 +211,7 @@ def samples(data: bytes) -> list[Sample]:
 def compared(runs: Iterable[tuple[Sequence[Sample], Iterable[int]]]) -> dict[str, Any]:
     """What the samples of a workload say, from [(samples, {pid})]: shares in percent, and what differed."""
     count: collections.Counter[str] = collections.Counter()
-    reasons: collections.Counter[tuple[str, str]] = collections.Counter()
+    reasons: collections.Counter[tuple[str | None, str | None]] = collections.Counter()
     differ: list[str] = []
     for number, (looks, pids) in enumerate(runs, 1):
         for ms, processes in looks:

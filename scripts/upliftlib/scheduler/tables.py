@@ -2,7 +2,7 @@
 """What `uplift sched` shows: the live table, the comparison of schedulers, a trace. No side effects."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..base import errors
