@@ -5,17 +5,20 @@ import argparse
 import dataclasses
 import importlib.machinery
 import importlib.util
+import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import unittest
 from unittest import mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from upliftlib.base import changes, errors, targets	# noqa: E402
-from upliftlib.lab import apt, archive, pool, verdicts	# noqa: E402
+from upliftlib.lab import apt, archive, pool, sourcetree, verdicts	# noqa: E402
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 
@@ -150,15 +153,16 @@ class Derived(unittest.TestCase):
     """What is written out elsewhere of the table."""
 
     def test_up_to_date(self):
-        of = {name: change.expect for name, change in changes.load().items()}
-        self.assertEqual({str(path) for path in UPDATE.stale(TOP, UPDATE.rules(list(targets.TABLE), of))}, set(),
-                         "run scripts/update-tables")
+        known = changes.load()
+        of = {name: change.expect for name, change in known.items()}
+        rules = UPDATE.rules(list(targets.TABLE), of) + UPDATE.of_changes(list(known.values()))
+        self.assertEqual({str(path) for path in UPDATE.stale(TOP, rules)}, set(), "run scripts/update-tables")
 
     def test_a_new_target_is_found_everywhere(self):
         """As if 9.9 were added to the table: each file that names the targets is one that update-tables writes."""
-        of = {name: change.expect for name, change in changes.load().items()}
         last = list(targets.TABLE)[-1]
         self.enterContext(mock.patch.dict(targets.TABLE, {"9.9": dataclasses.replace(targets.TABLE[last], name="9.9")}))
+        of = {name: change.expect for name, change in changes.load().items()}
         rules = UPDATE.rules(list(targets.TABLE), of)
         found = {path.relative_to(TOP): text for path, text in UPDATE.stale(TOP, rules).items()}
         self.assertEqual({str(path) for path in found},
@@ -166,10 +170,29 @@ class Derived(unittest.TestCase):
         self.assertIn(f"| {last} | 9.9 |", found[pathlib.Path("README.md")])
         self.assertIn(f" {last} and 9.9;", found[pathlib.Path("README.md")])
         self.assertIn("| 9.9 | all | |", found[pathlib.Path("docs/tests.md")])
-        self.assertRegex(found[pathlib.Path("README.md")], r"(?m)^\| fslist \| .* \| \? \|$")
+        for name, expect in of.items():
+            self.assertRegex(found[pathlib.Path("README.md")], rf"(?m)^\| {name} \| .* \| {expect[last]} \| {expect[last]} \|$")
         self.assertIn('KERNEL_MAX="9.9.9999"', found[pathlib.Path("dkms.conf")])
         for path, text in found.items():	# done once, there is nothing left to do
             self.assertEqual(UPDATE.updated(text, str(path), rules), text)
+
+    def test_a_new_change(self):
+        """It gets a row in README, which a person may reword, and its place in every list; one that is gone loses them."""
+        known = list(changes.load().values())
+        about = {"title": "trout in ponds", "upstream": {"linux": "9.9"}}
+        known[1:2] = [changes.Change("trout", TOP / "modules/trout", about)]
+        rules = UPDATE.of_changes(known)
+        found = {str(path.relative_to(TOP)): text for path, text in UPDATE.stale(TOP, rules).items()}
+        self.assertEqual(set(found), {"README.md", "packaging/uplift.8"})
+        readme, manual = found["README.md"], found["packaging/uplift.8"]
+        self.assertIn("| trout | trout in ponds | 9.9 | `uplift_trout.ko` |\n", readme)
+        self.assertIn(f"\n.Cm {known[0].name}\n", manual)
+        self.assertIn("\n.Cm trout\n.Pq trout in ponds ,\n", manual)
+        self.assertIn(f" uplift_trout uplift_{known[0].name} uplift_livepatch uplift`", readme)
+        self.assertRegex(readme, rf"module_blacklist=uplift,uplift_{known[0].name},uplift_trout,.*,uplift_livepatch\b")
+        worded = readme.replace("| trout in ponds |", "| `trout` in *ponds* |")
+        self.assertEqual(UPDATE.updated(worded, "README.md", rules), worded)
+        self.assertEqual(UPDATE.updated(manual, "packaging/uplift.8", rules), manual)
 
     def test_a_file_that_lost_its_place_is_told(self):
         with self.assertRaisesRegex(errors.Problem, "dkms.conf: nothing there is like"):
@@ -199,6 +222,49 @@ class Derived(unittest.TestCase):
         found = [f"{path.relative_to(TOP)}: {line.strip()}" for path in files
                  for line in path.read_text(errors="replace").splitlines() if re.search(rf"""["']({names})["']""", line)]
         self.assertEqual(found, [])
+
+
+class NewTarget(unittest.TestCase):
+    """Adding a target is one place: an entry in a copy of the tree's table, and all that reads the table knows it."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.tree = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory())) / "tree"
+        for name in sourcetree.files():
+            (cls.tree / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(TOP / name, cls.tree / name)
+        table = cls.tree / "scripts/targets.toml"
+        entry = '[target."9.8"]\nwhy = "made up"\nsuites = ["sid"]\nrelease = \'9\\.8\\.\\d+\\+deb13-amd64\'\n\n'
+        before, variant, after = table.read_text().partition("\n[variant.")
+        table.write_text(before + "\n" + entry + variant + after)
+        cls.run_in("scripts/update-tables")
+
+    @classmethod
+    def run_in(cls, *argv, ok=True):
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("UPLIFT_")}
+        done = subprocess.run(argv, cwd=cls.tree, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment)
+        if ok and done.returncode:
+            raise AssertionError(f"{argv}: status {done.returncode}\n{done.stdout[-4000:]}")
+        return done.stdout
+
+    def test_the_tables(self):
+        self.assertEqual(self.run_in("scripts/update-tables", "--check"), "")
+        self.assertIn("9.8", self.run_in("scripts/uplift", "lab", "list"))
+        self.assertRegex(self.run_in("make", "--no-print-directory", "help"), r"Targets: [\d. ]* 9\.8\.")
+
+    def test_the_unit_tests_of_what_reads_it(self):
+        """The table's own, verdicts, what runs where, and what holds documents against it."""
+        self.run_in(sys.executable, "-B", "-m", "unittest", "-k", "Table", "-k", "Derived", "-k", "Verdicts", "-k", "Plan", "-k",
+                    "Document", *(f"scripts/tests/{name}_test.py" for name in ("targets", "verdicts", "testplan")))
+
+    def test_the_shape(self):
+        self.run_in(sys.executable, "-B", "-c", "import sys; sys.path.insert(0, 'scripts'); from upliftlib.lab import shape; "
+                    "sys.exit('\\n'.join(shape.findings()) or None)")
+
+    def test_what_runs_there(self):
+        said = self.run_in("scripts/torture", "9.8", "--list")
+        self.assertIn("9.8-stock-storm", said)
 
 
 class ByVersion(unittest.TestCase):

@@ -11,7 +11,8 @@ change is, how it is tested and how it is measured. Nothing outside of that dire
     by_hand    what only a person can check before it is shipped
     requires   options of the kernel's configuration that it takes, beside REQUIRED
     excludes   options that must not be set
-    expect     the verdict that it has to get on each target, as reading that kernel's source tells
+    expect     the verdict that it has to get, as reading kernels' sources tells: { "the first kernel with it, X.Y" = verdict },
+               which holds on all later targets until another is given; beside these, variants by their names
     upstream   { linux, title, author, commit, link }, as far as known
     workloads  what it is measured by that users know: names of workloads.py
     perf_bench "COLLECTION TEST" of perf bench, the workload perf_COLLECTION
@@ -36,12 +37,13 @@ Files that these tables name stand beside about.toml.
 import dataclasses
 import importlib.util
 import pathlib
+import re
 import tomllib
 import types
 from collections.abc import Iterable, Mapping
 from typing import Any, Self, TypeVar
 
-from . import errors, paths
+from . import errors, paths, targets
 
 KINDS = ("applicable", "native", "unaffected", "unsupported", "unknown")
 VERDICTS = {
@@ -213,6 +215,14 @@ class Checked(_Table):
     without: tuple[str, ...] = ()
 
 
+def _version(directory: pathlib.Path, name: str) -> tuple[int, ...]:
+    """A kernel's two numbers."""
+    if not re.fullmatch(r"\d+\.\d+", name):
+        raise errors.Problem(f"{directory}/about.toml: [expect] has '{name}'; a kernel's version, X.Y, is wanted, or one of: "
+                             + ", ".join(targets.VARIANTS), errors.USAGE)
+    return tuple(map(int, name.split(".")))
+
+
 @dataclasses.dataclass
 class Change:
     """One change."""
@@ -232,8 +242,12 @@ class Change:
 
     @property
     def expect(self) -> dict[str, str]:
-        """{target: the verdict that it has to get there}"""
-        return dict(self.about.get("expect", {}))
+        """{target: the verdict that it has to get there}, of those of which it is known."""
+        given = self.about.get("expect", {})
+        since = sorted((_version(self.directory, name), verdict) for name, verdict in given.items() if name not in targets.VARIANTS)
+        found = {name: verdict for name, spec in targets.TABLE.items() for first, verdict in since
+                 if first <= _version(self.directory, spec.series)}	# the last of them counts
+        return found | {name: verdict for name, verdict in given.items() if name in targets.VARIANTS}
 
     @property
     def generated(self) -> bool:

@@ -27,7 +27,7 @@ def judge(target: str, data: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         name, verdict = part["name"], part["verdict"]
         wanted = expected(target, name)
         if wanted is None:
-            problem = f"nothing is known of what it should be: add \"{target}\" to [expect] in its about.toml"
+            problem = f"nothing is known of what it should be: [expect] in its about.toml begins after {target}"
         elif verdict["kind"] != wanted:
             problem = f"should be {wanted}; evidence: {'; '.join(verdict['evidence'])}"
         elif verdict["from"] != "module":
