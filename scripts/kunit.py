@@ -142,6 +142,17 @@ def add_obj_line(text: str) -> str:
     return text.rstrip("\n") + "\nobj-$(CONFIG_KUNIT)\t\t+= uplift/kunit/\n"
 
 
+def can_link(source: Path, directory: Path) -> bool:
+    """Can a file have another name there? Not on another file system, nor across a bind mount of the same one."""
+    probe = directory / f".link-{os.getpid()}"
+    try:
+        os.link(source, probe)
+        probe.unlink()
+        return True
+    except OSError:
+        return False
+
+
 def make_tree(pristine: Path | str, tree: Path | str, top: Path | str) -> tuple[int, str]:
     """Make tree from pristine unless it is there; returns pristine's fingerprint.
 
@@ -158,8 +169,7 @@ def make_tree(pristine: Path | str, tree: Path | str, top: Path | str) -> tuple[
         return count, digest
 
     tree.parent.mkdir(parents=True, exist_ok=True)
-    # A hard link needs the same file system; --ksrc may name another.
-    link = os.stat(pristine).st_dev == os.stat(tree.parent).st_dev
+    link = can_link(pristine / "tools/testing/kunit/kunit.py", tree.parent)
     with console.doing(f"{'hard links to' if link else 'copy of'} {pristine}, {count} files"):
         with paths.fresh_dir(tree) as temp:
             subprocess.run(["cp", "-al" if link else "-a", "--", f"{pristine}/.", temp],

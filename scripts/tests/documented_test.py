@@ -10,14 +10,18 @@ import re
 import shlex
 import subprocess
 import sys
+import tempfile
+import threading
+import time
 import tomllib
 import unittest
+from unittest import mock
 
 SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 TOP = SCRIPTS.parent
 sys.path.insert(0, str(SCRIPTS))
 
-from upliftlib.base import targets	# noqa: E402
+from upliftlib.base import paths, targets	# noqa: E402
 from upliftlib.lab import documented, testplan	# noqa: E402
 
 
@@ -176,6 +180,27 @@ class Commands(unittest.TestCase):
                 continue
             argv = shlex.split(words)[1:]
             command().commands_of(argv).parse_args(argv)
+
+
+class AtOnce(unittest.TestCase):
+    def test_one_copy_of_the_tree_at_a_time(self):
+        """Two of them removed each other's."""
+        inside, most = [], []
+
+        def make(target, tree):
+            inside.append(target)
+            most.append(len(inside))
+            time.sleep(0.05)
+            inside.remove(target)
+
+        with tempfile.TemporaryDirectory() as build, mock.patch.object(paths, "BUILD", pathlib.Path(build)), \
+                mock.patch.object(documented, "_make_modules", make), contextlib.redirect_stderr(io.StringIO()):
+            both = [threading.Thread(target=documented.make_modules, args=(name,)) for name in ("9.8", "9.9")]
+            for one in both:
+                one.start()
+            for one in both:
+                one.join()
+        self.assertEqual(most, [1, 1])
 
 
 class Guide(unittest.TestCase):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Tests of the KUnit driver that need no kernel: python3 -m unittest scripts/tests/kunit_test.py"""
 
+import errno
 import hashlib
 import os
 import re
@@ -166,6 +167,16 @@ class Tree(unittest.TestCase):
             "\nobj-$(CONFIG_KUNIT)\t\t+= uplift/kunit/\n"))
         self.assertEqual(os.readlink(self.tree / "drivers/uplift/kunit"),
                          str(self.top / "kunit"))
+
+    def test_copied_where_it_cannot_be_linked(self):
+        """Across a bind mount, where both have the same device number, cp -al ended in a traceback."""
+        before = contents(self.pristine)
+        refused = OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        with mock.patch.object(kunit.os, "link", side_effect=refused):
+            self.make()
+        self.assertNotEqual((self.tree / "init/main.c").stat().st_ino, (self.pristine / "init/main.c").stat().st_ino)
+        self.assertEqual((self.tree / "init/main.c").read_text(), (self.pristine / "init/main.c").read_text())
+        self.assertEqual(contents(self.pristine), before)
 
     def test_kept_when_nothing_changed(self):
         self.make()

@@ -7,6 +7,7 @@ over, and that what is named there exists and runs that command.
 """
 
 import argparse
+import pathlib
 import re
 import shutil
 import subprocess
@@ -199,7 +200,11 @@ def script() -> str:
 
 def make_modules(target: kernels.Target) -> None:
     """`make modules` for a target's headers, in a copy of the tree; a Problem where it does not work."""
-    tree = paths.BUILD / "documented"
+    with paths.lock("documented"):
+        _make_modules(target, paths.BUILD / "documented")
+
+
+def _make_modules(target: kernels.Target, tree: pathlib.Path) -> None:
     paths.remove(tree)
     kmod.sync(tree)
     for name in ("Makefile", "scripts/kdir"):
