@@ -13,7 +13,7 @@ import json
 import os
 import pathlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, cast
 
 from ..base import changes, console, errors, parallel, paths, targets
@@ -29,8 +29,8 @@ CORE = "core"
 _LAST = ("unloaded", "kernel_log")
 
 
-@dataclasses.dataclass(frozen=True)
-class Script:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Script(changes.Guest):
     """A script of selftests/, or some tests of one, and what its guest needs.
 
     @file: its name without .sh
@@ -39,22 +39,14 @@ class Script:
     @form: is it told the form, short or long?
     @stripped: does it load modules again and again, so that what debuggers read would cost time?
     @if_there: modules of the kernel; those that it has are carried
-    The rest: changes.Guest and changes.Torture.
+    The rest: changes.Torture, and what every guest of a change's may need.
     """
     file: str
     change: str = ""
     only: tuple[str, ...] = ()
     form: bool = True
     stripped: bool = False
-    environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    modules: tuple[str, ...] = ()
     if_there: tuple[str, ...] = ()
-    programs: tuple[str, ...] = ()
-    packages: str = ""
-    mem: str | None = None
-    livepatch: bool = False
-    upstream: str = ""
-    layouts: str = ""
     append: str = ""
     excused: str = ""
 
@@ -65,7 +57,7 @@ def _fields(table: changes.Guest | changes.Torture) -> dict[str, Any]:
 
 def _of(change: changes.Change) -> Script:
     """A change's script."""
-    script = Script(change.name, change.name, **_fields(change.guest()))
+    script = Script(file=change.name, change=change.name, **_fields(change.guest()))
     tests = change.tests()
     if not tests:
         return script
@@ -81,33 +73,33 @@ def _of_changes() -> Iterator[tuple[str, Script]]:
 
 # All that run when none is named.
 SCRIPTS = dict(_of_changes()) | {
-    "land": Script("land", layouts="schedulers"),
-    "abi": Script("abi"),
-    "lockdown": Script("lockdown", environment={"LOCKDOWN": "1"}),
-    "refusals": Script("refusals", livepatch=True),
-    "privilege": Script("privilege"),
-    "fuzz": Script("fuzz"),
-    "backports": Script("backports"),
+    "land": Script(file="land", layouts="schedulers"),
+    "abi": Script(file="abi"),
+    "lockdown": Script(file="lockdown", environment={"LOCKDOWN": "1"}),
+    "refusals": Script(file="refusals", livepatch=True),
+    "privilege": Script(file="privilege"),
+    "fuzz": Script(file="fuzz"),
+    "backports": Script(file="backports"),
 }
 
 
 def _named() -> Iterator[tuple[str, Script]]:
     """Those that are run when they are named only."""
     for how, word in (("off", "no_debugfs"), ("no-mount", "no_mount")):
-        yield f"refusals_{word}", Script("refusals", only=("no_debugfs", "kernel_log"), environment={"DEBUGFS": how},
+        yield f"refusals_{word}", Script(file="refusals", only=("no_debugfs", "kernel_log"), environment={"DEBUGFS": how},
                                          form=False, livepatch=True, append=f"debugfs={how}")
-    yield "fail", Script("fail", environment={"TORTURE": "1"}, form=False, stripped=True, livepatch=True,
+    yield "fail", Script(file="fail", environment={"TORTURE": "1"}, form=False, stripped=True, livepatch=True,
                          excused=_NO_MEMORY, mem="2G")
     for name in (CORE, *changes.load()):
-        yield f"cycles_{name}", Script("cycles", only=(name, *_LAST), stripped=True, append=_EXPEDITED)
-    yield "switches", Script("cycles", only=("switches", *_LAST), stripped=True)
+        yield f"cycles_{name}", Script(file="cycles", only=(name, *_LAST), stripped=True, append=_EXPEDITED)
+    yield "switches", Script(file="cycles", only=("switches", *_LAST), stripped=True)
     for change in changes.load().values():
         for name, run_ in change.torture().items():
             script = _of(change)
             yield name, dataclasses.replace(script, **_fields(run_) | {
                 "environment": {**script.environment, **run_.environment}})
     yield "storm", Script(
-        "storm", environment={"TORTURE": "1"}, form=False, livepatch=True, packages="test", mem="3G",
+        file="storm", environment={"TORTURE": "1"}, form=False, livepatch=True, packages="test", mem="3G",
         modules=("brd", "ext4", "xfs", "minix", "bfs", "adfs", "qnx4"),
         programs=("/usr/bin/fio", "/usr/sbin/mkfs.xfs", "/usr/sbin/mkfs.ext4", "/usr/bin/stress-ng"))
 
