@@ -13,7 +13,7 @@
 /*
  * Since 7.2 the list is an hlist under RCU, and the kernel's show function
  * serves a cached text: rendering entry by entry has to be done here. Can go
- * when nobody compares with kernels that have the change.
+ * when kernels that have the change are not compared with any more.
  */
 #define COMPAT_FILESYSTEMS_WALKABLE	true
 

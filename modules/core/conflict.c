@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Who else hooks a function? The kernel refuses a second one with a plain
- * -EBUSY; here it gets a name.
+ * What else hooks a function. The kernel refuses a second hook with a plain
+ * -EBUSY; here the first one is named.
  *
- * The functions and objects asked are not exported. One that this kernel has
- * not is not asked; then the kernel's own refusal has to do.
+ * The functions and objects used for it are not exported. Those that this
+ * kernel lacks are skipped; then the kernel's own refusal has to do.
  */
 #include <linux/errno.h>
 #include <linux/ftrace.h>
@@ -32,7 +32,7 @@ DEFINE_STATIC_CALL(uplift_ftrace_location, address_unknown);
 DEFINE_STATIC_CALL(uplift_ftrace_find_rec_direct, address_unknown);
 DEFINE_STATIC_CALL(uplift_get_kprobe, kprobe_unknown);
 
-/* Whose code is at an address. One that nobody knows is not told: anybody may read the log. */
+/* Name the code at an address. Any user may read the log: addresses stay out of it. */
 static void name_code(char *name, size_t size, const char *what, const void *addr)
 {
 	char symbol[KSYM_SYMBOL_LEN];
@@ -47,7 +47,7 @@ static struct list_head *live_patches;	/* klp_patches, under ... */
 static struct mutex *live_patches_lock;	/* klp_mutex */
 
 /**
- * uplift_conflict_init - find what tells who hooks a function
+ * uplift_conflict_init - find the kernel's functions that tell what hooks a function
  *
  * Context: process context, once, before the other functions here.
  */
@@ -147,14 +147,14 @@ static bool probed(unsigned long site, char *name, size_t size)
 }
 
 /**
- * uplift_conflict - who hooks a function in a way that excludes us?
+ * uplift_conflict - what hooks a function in a way that excludes us?
  * @function: its name
  * @site: its ftrace site
- * @name: set to who it is
+ * @name: set to a description of that hook
  * @size: bytes at @name
  *
  * Context: process context, may sleep.
- * Return: true if there is somebody that could be told.
+ * Return: true if a hook was found.
  */
 bool uplift_conflict(const char *function, unsigned long site, char *name, size_t size)
 {

@@ -3,8 +3,9 @@
  * Counting tasks inside bodies. Pure logic: no hook.
  *
  * A body writes to its own CPU's counters only, one when it is entered and one
- * when it is left, maybe on another CPU. Who is inside is the difference of two
- * sums, taken in an order in which it can be too large, never too small.
+ * when it is left, maybe on another CPU. The number of tasks inside is the
+ * difference of two sums, taken in an order in which it can be too large, never
+ * too small.
  */
 #include <linux/export.h>
 #include <linux/percpu.h>
@@ -57,7 +58,7 @@ EXPORT_SYMBOL_GPL(uplift_count_entered);
  *
  * Context: any.
  * Return: at least the number of tasks that were inside all the while; 0 means
- * that at one moment during the call nobody was.
+ * that at one moment during the call no task was.
  */
 u64 uplift_count_inside(const struct uplift_count __percpu *count, unsigned int arms)
 {
@@ -68,7 +69,7 @@ u64 uplift_count_inside(const struct uplift_count __percpu *count, unsigned int 
 	for_each_possible_cpu(cpu)
 		for (arm = 0; arm < arms; arm++)
 			left += READ_ONCE(per_cpu_ptr(count, cpu)[arm].left);
-	/* Who is seen to have left must be seen to have entered. */
+	/* A task that is seen to have left must be seen to have entered. */
 	smp_rmb();
 	return uplift_count_entered(count, arms) - left;
 }

@@ -86,7 +86,7 @@ __LAYOUT_ORDERED(le, 64)
 
 /*
  * An enum is compatible with an integer type, and never with another enum: what
- * is compatible with one of these is an integer, and no enum of anybody's.
+ * is compatible with one of these is an integer, and no other enum.
  */
 enum __layout_s8 { __LAYOUT_S8_MIN = -128, __LAYOUT_S8_MAX = 127 } __attribute__((packed));
 enum __layout_u8 { __LAYOUT_U8_MAX = 255 } __attribute__((packed));

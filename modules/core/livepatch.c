@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * uplift_livepatch.ko: redirects by livepatch, for those who want its
- * consistency model. A module of its own, because the kernel taints itself as
- * live-patched when one that is marked as this one is loads.
+ * uplift_livepatch.ko: redirects by livepatch, for its consistency model. A
+ * module of its own, because the kernel taints itself as live-patched when one
+ * that is marked as this one is loads.
  *
  * The kernel knows one patch per module: one change can be patched in at a time.
  */
@@ -63,7 +63,7 @@ static struct attribute *livepatch_attribute(struct klp_patch *patch, const char
 }
 
 /*
- * Have the kernel take the patch away, as who writes to its file in sysfs: there
+ * Have the kernel remove the patch the way a write to its sysfs file does: there
  * is no other interface. Called, not written to by a path, which leads elsewhere
  * or nowhere in some mount namespaces. What the file has locked for it is that
  * the patch stays, and ours stays until this module goes.
@@ -145,7 +145,7 @@ static struct uplift_livepatch *livepatch_new(const struct uplift_function *func
  * The kernel may send fake signals to tasks that hold up the transition.
  *
  * Context: process context, sleeps for as long as a task sleeps in one of them.
- * Return: 0; -EBUSY if a change is patched in already or somebody else hooks
+ * Return: 0; -EBUSY if a change is patched in already or something else hooks
  * one of these functions.
  */
 int uplift_livepatch_enable(const struct uplift_function *functions, unsigned int nr)
@@ -182,8 +182,8 @@ EXPORT_SYMBOL_GPL(uplift_livepatch_enable);
  *
  * Context: process context, sleeps for as long as a task sleeps in the body.
  * Return: 0; -EINTR if killed while waiting (the patch is then on its way out:
- * call again); -EBUSY if another patch is in transition, or somebody has turned
- * this one round.
+ * call again); -EBUSY if another patch is in transition, or this one was
+ * reversed.
  */
 int uplift_livepatch_disable(void)
 {
@@ -209,7 +209,7 @@ EXPORT_SYMBOL_GPL(uplift_livepatch_disable);
 /**
  * uplift_livepatch_live - are the functions still patched?
  *
- * Anybody may disable a patch in sysfs, or put a cumulative one in its place.
+ * An administrator may disable a patch in sysfs, or replace it by a cumulative one.
  *
  * Context: any.
  * Return: false if the kernel has been told to take the patch away.

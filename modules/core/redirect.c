@@ -8,8 +8,8 @@
  * registers and stack as the caller left them.
  *
  * Unlike a livepatch transition this never looks at, wakes or interrupts a
- * task: one that is in the old body when the arm is changed goes on there. So
- * bodies count who is inside, and the module that has them cannot be unloaded
+ * task: one that is in the old body when the arm is changed finishes there. So
+ * bodies count the tasks inside, and the module that has them cannot be unloaded
  * before all have left.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -130,7 +130,7 @@ static int redirect_pin(struct uplift_redirect *redirect, unsigned int pins)
 }
 
 /*
- * Wait for everybody who was on the way into a body, and not yet counted, or on
+ * Wait for all tasks that were on the way into a body, and not yet counted, or on
  * the way out and no longer counted. The first grace period is for tasks, the
  * second for interrupts in the idle task, which the first does not look at.
  */
@@ -307,7 +307,7 @@ static int redirect_livepatch(struct uplift_redirect *redirect, unsigned int arm
 	return err;
 }
 
-/* Somebody else may have taken the livepatch away. */
+/* The livepatch may have been disabled in sysfs. */
 static bool redirect_livepatch_live(void)
 {
 	typeof(uplift_livepatch_live) *live = symbol_get(uplift_livepatch_live);
@@ -468,7 +468,7 @@ static int redirect_switch(struct uplift_redirect *redirect, unsigned int arm)
  *
  * Context: process context, sleeps; switching off takes a grace period of RCU
  * tasks if no task is inside.
- * Return: 0; -EINVAL if there is no such arm, -EBUSY if somebody else hooks the
+ * Return: 0; -EINVAL if there is no such arm, -EBUSY if something else hooks the
  * function or ftrace is off, -ENODEV if the module is being unloaded.
  */
 int uplift_redirect_set(struct uplift_redirect *redirect, unsigned int arm)
@@ -563,7 +563,7 @@ EXPORT_SYMBOL_GPL(uplift_redirect_init);
 
 /**
  * uplift_redirect_exit - forget a redirect
- * @redirect: the redirect, off and no longer shown; nobody is inside, as the
+ * @redirect: the redirect, off and no longer shown; no task is inside, as the
  *	module that has the bodies could not be unloaded otherwise
  *
  * Context: process context, may sleep.

@@ -56,7 +56,7 @@ EXPORT_SYMBOL_GPL(uplift_verdict_errno);
 
 /**
  * uplift_verdict_add - add a line of evidence
- * @verdict: the verdict, not shown to anybody yet
+ * @verdict: the verdict, not shown yet
  * @key: what was looked at
  * @fmt: what was seen, printf-style, without a newline
  *

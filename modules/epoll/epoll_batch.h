@@ -70,9 +70,9 @@ efault:
  * in one page, if that can be written. What has been polled must be delivered, as
  * there are files that tell each change once, /proc/mounts among them. So a
  * fault has to be known of before: a byte is exchanged for itself, once for
- * each page; @tried is the one that was tried last. Not by handling a fault, for
- * it may be that no event comes here.
- * Return: at least 2, or 0: go on one by one.
+ * each page; @tried is the one that was tried last. Probe without faulting the
+ * page in: no event may end up here.
+ * Return: at least 2, or 0: deliver one by one.
  */
 static noinline int epoll_batch_room(struct epoll_event __user *uevents, int maxevents,
 				     u8 __user **tried)
@@ -152,7 +152,7 @@ static __always_inline int epoll_batch_single(struct eventpoll *ep, struct epite
 }
 
 /*
- * Poll items until a batch is full, or must not go on.
+ * Poll items until a batch is full, or has to end.
  * Return: where the next event would go.
  */
 static __always_inline struct epoll_event *
@@ -237,7 +237,7 @@ static noinline int epoll_batch_many(struct eventpoll *ep, struct list_head *rea
  * sure that a batch can be delivered, there is none: see epoll_batch_room().
  *
  * Items stay on the private list until they are delivered. The kernel takes
- * them off before; nobody can tell, as until ep_done_scan() events go to
+ * them off before; the difference cannot be seen, as until ep_done_scan() events go to
  * another list, and whether an item is on one is asked only there or under
  * ep->mtx. So after a fault at an event, it and all after it are where they
  * have to be: ready, in order. For the same reason an item that is found not to

@@ -105,7 +105,7 @@ void fslist_cache_stats(struct fslist_cache *cache, struct fslist_stats *stats)
  * fslist_change_begin - a change of the list may be made from now on
  * @cache: the cache
  *
- * Must be called before the change can be seen by anybody. From its return on
+ * Must be called before the change can be seen. From its return on
  * no read that starts serves the text from before.
  *
  * Context: any with preemption disabled or a sleepable one; takes a raw lock.
@@ -300,7 +300,7 @@ static struct fslist_partial *fslist_partial_get(struct fslist_cache *cache,
 	if (fslist_is_partial(old))
 		return old;
 
-	/* Charged to who reads, as a seq_file is. */
+	/* Charged to the reader's memory cgroup, as a seq_file is. */
 	partial = cache->ops->alloc(sizeof(*partial), GFP_KERNEL_ACCOUNT);
 	if (!partial)
 		return NULL;

@@ -44,8 +44,8 @@ struct fslist_text {
  *	returns 0 or a negative errno. It is called with a seq_file whose
  *	buf, size, count and private are set and must use nothing else of it.
  * @alloc: allocate @size bytes or return NULL; kvmalloc() in the module
- * @settle: called, in process context, when a change began whose end nobody
- *	will report; the callee arranges for fslist_settle() to be called.
+ * @settle: called, in process context, when a change began whose end will
+ *	not be reported; the callee arranges for fslist_settle() to be called.
  *	May be NULL.
  * @private: for the callbacks; passed as seq_file.private to @show
  */
@@ -136,7 +136,7 @@ void fslist_reader_free(void **reader);
 
 /**
  * fslist_reader_release - forget what a file remembered
- * @reader: of a file that nobody reads any more
+ * @reader: of a file that is being closed
  */
 static inline void fslist_reader_release(void **reader)
 {

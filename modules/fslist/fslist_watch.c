@@ -10,7 +10,7 @@
  * The end only decides how soon caching resumes. Return probes see it, except
  * when all their instances are in use or kprobes are off; a grace period of
  * RCU tasks then stands in for them: neither function sleeps before the list
- * is changed, so whoever had entered is past that point.
+ * is changed, so each call that had entered is past that point.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -172,7 +172,7 @@ int fslist_watch_start(struct fslist_cache *cache, struct uplift_verdict *verdic
 		uplift_verdict_add(verdict, "watch",
 				   "ftrace; return probes, while kprobes are enabled");
 
-	/* Whoever was inside when the probes came counts as one more change. */
+	/* Calls that were inside when the probes came count as one more change. */
 	fslist_change_begin(cache);
 	if (!fslist_wait_settled())
 		fslist_watch_settle(NULL);

@@ -75,7 +75,7 @@ iomap_iter_fn *iomap_arms_body(enum uplift_arm_id arm)
 }
 
 /**
- * iomap_arms_reuse - who uses a finished iterator again in this kernel?
+ * iomap_arms_reuse - which function of this kernel uses a finished iterator again?
  *
  * Return: the name of the function, as found in the source, or NULL.
  */

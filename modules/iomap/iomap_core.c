@@ -290,7 +290,7 @@ static void play(struct iomap_stage *stage, iomap_iter_fn *fn, struct iomap_log 
 	drop_batch(stage);
 }
 
-/* Are iterators equal but for their mappings? */
+/* Are iterators equal except for their mappings? */
 static bool equal_around_mappings(const struct iomap_iter *one, const struct iomap_iter *other)
 {
 	size_t behind = offsetofend(struct iomap_iter, srcmap);

@@ -16,7 +16,7 @@ typedef int iomap_iter_fn(struct iomap_iter *iter, const struct iomap_ops *ops);
 /**
  * enum iomap_form - what is left in an iterator that is finished
  * @IOMAP_FORM_UNKNOWN: the function does not iterate
- * @IOMAP_FORM_CLEARS: cleared mappings, which nobody reads: the fault
+ * @IOMAP_FORM_CLEARS: cleared mappings, which are never read: the fault
  * @IOMAP_FORM_LEAVES: the last mapping
  */
 enum iomap_form {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * uplift_iomap.ko: iomap_iter() does not clear what nobody reads again.
+ * uplift_iomap.ko: iomap_iter() does not clear what is never read again.
  *
  * Upstream: Linux 7.2. Since 6.15 the mappings of an iterator were cleared
  * before it was looked whether there is more to do; up to then, and again
@@ -99,7 +99,7 @@ static int iomap_equal(struct uplift_verdict *verdict, const char *one_name, iom
 	uplift_verdict_add(verdict, "equal",
 			   "%s and %s%s: %u scripts, %lu calls, %lu begins, %lu ends, %lu iterators used again",
 			   one_name, other_name,
-			   leniency ? " (but for what a finished iterator has left)" : "",
+			   leniency ? " (except for what a finished iterator has left)" : "",
 			   compared.scripts, compared.calls, compared.begins, compared.ends,
 			   compared.reuses);
 	return 0;
@@ -113,20 +113,20 @@ static int iomap_check(struct uplift_change *change)
 	int err;
 
 	if (!scripts) {
-		pr_err("scripts=0: bodies that nobody has compared are not used\n");
+		pr_err("scripts=0: bodies that were not compared are not used\n");
 		return -EINVAL;
 	}
 	err = iomap_equal(&change->verdict, "kernel", iomap_kernel, "null", null, 0);
 	if (err)
 		return err;
-	/* Nobody uses a finished iterator again where the source has nobody who does. */
+	/* What becomes of a reused one may differ where no function of the source reuses one. */
 	err = iomap_equal(&change->verdict, "null", null, "new", new,
 			  IOMAP_FINISHED | (reuse ? 0 : IOMAP_REUSE));
 	if (err)
 		return err;
 	if (reuse)
 		uplift_verdict_add(&change->verdict, "reuse",
-				   "%s() goes on with a finished iterator: new clears it for IOMAP_ZERO",
+				   "%s() uses a finished iterator again: new clears it for IOMAP_ZERO",
 				   reuse);
 	return 0;
 }
@@ -143,5 +143,5 @@ static struct uplift_change iomap_change = {
 };
 module_uplift_change(iomap_change);
 
-MODULE_DESCRIPTION("uplift: iomap_iter() without clearing what nobody reads, as in Linux 7.2");
+MODULE_DESCRIPTION("uplift: iomap_iter() without clearing what is never read, as in Linux 7.2");
 MODULE_LICENSE("GPL");
