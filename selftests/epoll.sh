@@ -9,8 +9,8 @@
 #
 # Environment:
 #   FORM           short or long, as the argument (short)
-#   SWITCHES       switches of the arm under load (short 48; long 1000)
-#   EPOLL_OPS      random operations in each arm (short 20000; long 500000)
+#   SWITCHES       switches of the arm under load (short 24; long 1000)
+#   EPOLL_OPS      random operations in each arm (short 6000; long 500000)
 #   UPLIFT_KO_DIR  where uplift.ko and uplift_epoll.ko are (see find_ko)
 #   PARAMETERS     for uplift_epoll.ko, which has none so far
 #   ONLY           names of the tests to run, as KTAP prints them (all)
@@ -31,7 +31,7 @@ fi
 
 FORM=${1:-${FORM:-short}}
 case $FORM in
-short)	: "${SWITCHES:=48}" "${EPOLL_OPS:=20000}" ;;
+short)	: "${SWITCHES:=24}" "${EPOLL_OPS:=6000}" ;;
 long)	: "${SWITCHES:=1000}" "${EPOLL_OPS:=500000}" ;;
 *)	echo "usage: epoll.sh [short|long]" >&2; exit 2 ;;
 esac

@@ -10,8 +10,8 @@
 #
 # Environment:
 #   FORM           short or long, as the argument (short)
-#   SWITCHES       switches of the arm under I/O (short 30; long 1000)
-#   IOMAP_OPS      random operations in each arm (short 1500; long 100000)
+#   SWITCHES       switches of the arm under I/O (short 12; long 1000)
+#   IOMAP_OPS      random operations in each arm (short 500; long 100000)
 #   UPLIFT_KO_DIR  where uplift.ko and uplift_iomap.ko are (see find_ko)
 #   PARAMETERS     for uplift_iomap.ko: method=livepatch
 #   ONLY           names of the tests to run, as KTAP prints them (all)
@@ -30,7 +30,7 @@ fi
 
 FORM=${1:-${FORM:-short}}
 case $FORM in
-short)	: "${SWITCHES:=30}" "${IOMAP_OPS:=1500}"; FIO_SIZE=1m ;;
+short)	: "${SWITCHES:=12}" "${IOMAP_OPS:=500}"; FIO_SIZE=1m ;;
 long)	: "${SWITCHES:=1000}" "${IOMAP_OPS:=100000}"; FIO_SIZE=24m ;;
 *)	echo "usage: iomap.sh [short|long]" >&2; exit 2 ;;
 esac
