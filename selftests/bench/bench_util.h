@@ -15,6 +15,7 @@
 
 #include <getopt.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdint.h>
 #include <sys/mman.h>
 
@@ -37,6 +38,24 @@ static inline long bench_syscall(long nr, long a, long b, long c, long d)
 #else
 	return syscall(nr, a, b, c, d);
 #endif
+}
+
+/* poll() of a descriptor that can be read: 1. */
+static inline long bench_poll(int fd)
+{
+	struct pollfd poll = { .fd = fd, .events = POLLIN };
+
+	return bench_syscall(SYS_poll, (long)&poll, 1, 0, 0);
+}
+
+/* One into an eventfd, and out of it again: 16. */
+static inline long bench_eventfd(int fd)
+{
+	static unsigned long long one;
+
+	one = 1;
+	return bench_syscall(SYS_write, fd, (long)&one, 8, 0) +
+	       bench_syscall(SYS_read, fd, (long)&one, 8, 0);
 }
 
 /* What is measured: run() must return @want. */
@@ -231,6 +250,36 @@ static inline void bench_option(struct bench_options *opt, int c,
 	default:
 		die_usage(c == 'h' ? 0 : 2);
 	}
+}
+
+/*
+ * Indexes of the operations in a list of names with commas between, of all
+ * without a list; a name that is not known, none, or too many end in the usage.
+ * @name: the name at an index below @known
+ * @chosen: room for @known
+ * Return: how many there are.
+ */
+static inline size_t bench_choose(char *list, const char *(*name)(size_t i), size_t known,
+				  size_t *chosen, void (*die_usage)(int status))
+{
+	size_t count = 0, i;
+	char *word, *rest;
+
+	if (!list) {
+		for (i = 0; i < known; i++)
+			chosen[i] = i;
+		return known;
+	}
+	for (word = strtok_r(list, ",", &rest); word; word = strtok_r(NULL, ",", &rest)) {
+		for (i = 0; i < known && strcmp(word, name(i)); i++)
+			;
+		if (i == known || count == known)
+			die_usage(2);
+		chosen[count++] = i;
+	}
+	if (!count)
+		die_usage(2);
+	return count;
 }
 
 /*

@@ -131,9 +131,7 @@ static long op_echo(void)
 
 static long op_poll(void)
 {
-	struct pollfd poll = { .fd = fds[0], .events = POLLIN };
-
-	return bench_syscall(SYS_poll, (long)&poll, 1, 0, 0);
+	return bench_poll(fds[0]);
 }
 
 static long op_epoll(void)
@@ -145,11 +143,7 @@ static long op_epoll(void)
 
 static long op_eventfd(void)
 {
-	static unsigned long long one;
-
-	one = 1;
-	return bench_syscall(SYS_write, fds[0], (long)&one, 8, 0) +
-	       bench_syscall(SYS_read, fds[0], (long)&one, 8, 0);
+	return bench_eventfd(fds[0]);
 }
 
 static long op_accept(void)
@@ -563,6 +557,11 @@ static void measure(const char *change, const struct known *op, struct bench_opt
 	bench_run(change, &one, 1, &opt, NULL);
 }
 
+static const char *name_of(size_t i)
+{
+	return known[i].name;
+}
+
 static void die_usage(int status)
 {
 	FILE *to = status ? stderr : stdout;
@@ -590,10 +589,9 @@ int main(int argc, char **argv)
 		{ }
 	};
 	struct bench_options opt = BENCH_OPTIONS;
-	const struct known *chosen[ARRAY_SIZE(known)];
+	size_t chosen[ARRAY_SIZE(known)], count, i;
 	const char *change = NULL;
-	char *list = NULL, *word, *rest;
-	size_t count = 0, i;
+	char *list = NULL;
 	bool reaching = false;
 	int c;
 
@@ -621,21 +619,14 @@ int main(int argc, char **argv)
 		die_usage(2);
 	snprintf(file, sizeof(file), "%s/panel_new", dir);
 	snprintf(deep, sizeof(deep), "%s/panel_file", dir);
-	for (word = list ? strtok_r(list, ",", &rest) : NULL; word;
-	     word = strtok_r(NULL, ",", &rest)) {
-		if (count == ARRAY_SIZE(chosen) || !find(word))
-			die_usage(2);
-		chosen[count++] = find(word);
-	}
-	for (i = 0; !list && i < ARRAY_SIZE(known); i++)
-		chosen[count++] = &known[i];
+	count = bench_choose(list, name_of, ARRAY_SIZE(known), chosen, die_usage);
 	if (!reaching)
 		bench_prepare("panel");
 	for (i = 0; i < count; i++) {
 		if (reaching)
-			reach(change, chosen[i]);
+			reach(change, &known[chosen[i]]);
 		else
-			measure(change, chosen[i], opt);
+			measure(change, &known[chosen[i]], opt);
 	}
 	close_all();
 	unlink(deep);

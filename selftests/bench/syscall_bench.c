@@ -44,18 +44,12 @@ static long op_pipe(void)
 
 static long op_poll(void)
 {
-	struct pollfd poll = { .fd = fds[0], .events = POLLIN };
-
-	return bench_syscall(SYS_poll, (long)&poll, 1, 0, 0);
+	return bench_poll(fds[0]);
 }
 
 static long op_eventfd(void)
 {
-	static unsigned long long one;
-
-	one = 1;
-	return bench_syscall(SYS_write, fds[0], (long)&one, 8, 0) +
-	       bench_syscall(SYS_read, fds[0], (long)&one, 8, 0);
+	return bench_eventfd(fds[0]);
 }
 
 static long op_timerfd(void)
@@ -383,6 +377,11 @@ static void transcript(const char *family, unsigned long long seed, unsigned lon
 	printf("%s %lu calls %016llx\n", family, script.calls, (unsigned long long)script.sum);
 }
 
+static const char *name_of(size_t i)
+{
+	return known[i].op.name;
+}
+
 static __noreturn void die_usage(int status)
 {
 	FILE *to = status ? stderr : stdout;
@@ -416,10 +415,10 @@ int main(int argc, char **argv)
 	struct bench_options opt = BENCH_OPTIONS;
 	struct bench_op ops[ARRAY_SIZE(known)];
 	const char *change = NULL;
-	char *list = NULL, *word, *rest;
+	size_t chosen[ARRAY_SIZE(known)], count, i;
 	unsigned long calls = 20000;
 	long long seed = -1;
-	size_t count = 0, i;
+	char *list = NULL;
 	int c;
 
 	while ((c = bench_getopt(argc, argv, options)) != -1) {
@@ -449,18 +448,9 @@ int main(int argc, char **argv)
 	}
 	if (!change)
 		die_usage(2);
-	for (word = list ? strtok_r(list, ",", &rest) : NULL; word;
-	     word = strtok_r(NULL, ",", &rest)) {
-		for (i = 0; i < ARRAY_SIZE(known) && strcmp(word, known[i].op.name); i++)
-			;
-		if (i == ARRAY_SIZE(known) || count == ARRAY_SIZE(ops))
-			die_usage(2);
-		ops[count++] = known[i].op;
-	}
-	for (i = 0; !list && i < ARRAY_SIZE(known); i++)
-		ops[count++] = known[i].op;
-	if (!count)
-		die_usage(2);
+	count = bench_choose(list, name_of, ARRAY_SIZE(known), chosen, die_usage);
+	for (i = 0; i < count; i++)
+		ops[i] = known[chosen[i]].op;
 	bench_prepare("syscall");
 	bench_run(change, ops, count, &opt, NULL);
 	return 0;
