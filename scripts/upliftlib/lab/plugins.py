@@ -11,12 +11,13 @@ SOURCES = paths.TOP / "scripts/upliftlib/lab/plugin"
 
 
 def build(name: str) -> pathlib.Path:
-    """The path of a plugin's shared object, newer than its source."""
+    """The path of a plugin's shared object, newer than its source and the headers."""
     paths.ensure(OUT)
     source = SOURCES / f"{name}.c"
     plugin = OUT / f"{name}.so"
     with paths.lock("cachelines"):
-        if not plugin.exists() or plugin.stat().st_mtime < source.stat().st_mtime:
+        newest = max(path.stat().st_mtime for path in (source, *SOURCES.glob("*.h")))
+        if not plugin.exists() or plugin.stat().st_mtime < newest:
             code, text = buildroot.output(["gcc-14", "-O2", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter",
                                            "-shared", "-fPIC", "-o", f"{plugin}.new", source])
             if code:

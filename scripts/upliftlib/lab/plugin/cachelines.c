@@ -20,25 +20,14 @@
  * QEMU must run a thread per vCPU (tcg,thread=multi): with one thread for all
  * it takes the vCPU that translates a block for the one that runs it.
  */
-#include <stdint.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "qemu_api.h"
-
-/* Interface versions run from 1 (2019); 4 is QEMU 9.2's and 10's. */
-__attribute__((visibility("default"))) int qemu_plugin_version = 4;
+#include "marks.h"
 
 #define LINE_SHIFT	6
 #define MAX_VCPUS	64
 #define MAX_RUNS	64
 #define SLOTS		0x100000	/* per vCPU, a power of two */
-
-#define MARK		0x75706c00u
-enum mark { MARK_START = 1, MARK_OP, MARK_END };
 
 /* The key is all of line, pc, run and store. */
 struct slot {
@@ -63,8 +52,6 @@ static struct vcpu {
 		unsigned long long lost;	/* accesses for which no slot was left */
 	} runs[MAX_RUNS];
 } vcpus[MAX_VCPUS];
-
-static char out_path[4096];
 
 static void on_mark(unsigned int index, void *data)
 {
@@ -148,19 +135,8 @@ static void on_translate(unsigned long long id, struct qemu_plugin_tb *tb)
 
 	for (i = 0; i < n; i++) {
 		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
-		/* nopl disp32(%rax) is 0f 1f 80 and the displacement */
-		unsigned char code[7] = {};
-		unsigned int what;
 
-		if (qemu_plugin_insn_size(insn) == sizeof(code) &&
-		    qemu_plugin_insn_data(insn, code, sizeof(code)) == sizeof(code) &&
-		    code[0] == 0x0f && code[1] == 0x1f && code[2] == 0x80) {
-			memcpy(&what, code + 3, sizeof(what));
-			what -= MARK;
-			if (what >= MARK_START && what <= MARK_END)
-				qemu_plugin_register_vcpu_insn_exec_cb(insn, on_mark, CB_NO_REGS,
-								       (void *)(uintptr_t)what);
-		}
+		register_mark(insn);
 		qemu_plugin_register_vcpu_mem_cb(insn, on_access, CB_NO_REGS, MEM_RW,
 						 (void *)(uintptr_t)qemu_plugin_insn_vaddr(insn));
 	}
@@ -168,14 +144,12 @@ static void on_translate(unsigned long long id, struct qemu_plugin_tb *tb)
 
 static void on_exit_machine(unsigned long long id, void *data)
 {
-	FILE *out = fopen(out_path, "w");
+	FILE *out = open_out("cachelines");
 	unsigned int index;
 	unsigned int i;
 
-	if (!out) {
-		qemu_plugin_outs("cachelines: cannot write the result\n");
+	if (!out)
 		return;
-	}
 	for (index = 0; index < MAX_VCPUS; index++) {
 		const struct vcpu *v = &vcpus[index];
 
@@ -200,15 +174,8 @@ static void on_exit_machine(unsigned long long id, void *data)
 __attribute__((visibility("default")))
 int qemu_plugin_install(unsigned long long id, const struct qemu_info *info, int argc, char **argv)
 {
-	int i;
-
-	for (i = 0; i < argc; i++)
-		if (!strncmp(argv[i], "out=", 4))
-			snprintf(out_path, sizeof(out_path), "%s", argv[i] + 4);
-	if (!*out_path || strcmp(info->target_name, "x86_64")) {
-		qemu_plugin_outs("cachelines: wants out=PATH and an x86_64 guest\n");
+	if (!take_out("cachelines", info, argc, argv))
 		return -1;
-	}
 	qemu_plugin_register_vcpu_tb_trans_cb(id, on_translate);
 	qemu_plugin_register_atexit_cb(id, on_exit_machine, NULL);
 	return 0;

@@ -18,21 +18,9 @@
  *
  * One vCPU: operations of several would mix.
  */
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-
-#include "qemu_api.h"
-
-/* Interface versions run from 1 (2019); 4 is QEMU 9.2's and 10's. */
-__attribute__((visibility("default"))) int qemu_plugin_version = 4;
+#include "marks.h"
 
 #define MAX_OPS		0x100000
-
-#define MARK		0x75706c00u
-enum mark { MARK_START = 1, MARK_OP, MARK_END };
 
 enum kind { STAC, CLAC, LFENCE, CALL, KINDS };
 
@@ -44,7 +32,6 @@ static struct op {
 static unsigned int used, run;
 static struct op *now;		/* the operation under way */
 static bool on, lost;
-static char out_path[4096];
 
 static void on_mark(unsigned int index, void *data)
 {
@@ -108,20 +95,12 @@ static void on_translate(unsigned long long id, struct qemu_plugin_tb *tb)
 		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
 		size_t size = qemu_plugin_insn_size(insn);
 		unsigned char code[16] = {};
-		unsigned int what;
 		enum kind kind;
 
+		if (register_mark(insn))
+			continue;
 		if (size > sizeof(code) || qemu_plugin_insn_data(insn, code, size) != size)
 			continue;
-		/* nopl disp32(%rax) is 0f 1f 80 and the displacement */
-		if (size == 7 && code[0] == 0x0f && code[1] == 0x1f && code[2] == 0x80) {
-			memcpy(&what, code + 3, sizeof(what));
-			what -= MARK;
-			if (what >= MARK_START && what <= MARK_END)
-				qemu_plugin_register_vcpu_insn_exec_cb(insn, on_mark, CB_NO_REGS,
-								       (void *)(uintptr_t)what);
-			continue;
-		}
 		if (!(qemu_plugin_insn_vaddr(insn) >> 63))
 			continue;
 		kind = kind_of(code, size);
@@ -133,13 +112,11 @@ static void on_translate(unsigned long long id, struct qemu_plugin_tb *tb)
 
 static void on_exit_machine(unsigned long long id, void *data)
 {
-	FILE *out = fopen(out_path, "w");
+	FILE *out = open_out("insns");
 	unsigned int i;
 
-	if (!out) {
-		qemu_plugin_outs("insns: cannot write the result\n");
+	if (!out)
 		return;
-	}
 	for (i = 0; i < used; i++)
 		fprintf(out, "op %u %u %u %u %u\n", ops[i].run, ops[i].count[STAC],
 			ops[i].count[CLAC], ops[i].count[LFENCE], ops[i].count[CALL]);
@@ -150,15 +127,8 @@ static void on_exit_machine(unsigned long long id, void *data)
 __attribute__((visibility("default")))
 int qemu_plugin_install(unsigned long long id, const struct qemu_info *info, int argc, char **argv)
 {
-	int i;
-
-	for (i = 0; i < argc; i++)
-		if (!strncmp(argv[i], "out=", 4))
-			snprintf(out_path, sizeof(out_path), "%s", argv[i] + 4);
-	if (!*out_path || strcmp(info->target_name, "x86_64")) {
-		qemu_plugin_outs("insns: wants out=PATH and an x86_64 guest\n");
+	if (!take_out("insns", info, argc, argv))
 		return -1;
-	}
 	qemu_plugin_register_vcpu_tb_trans_cb(id, on_translate);
 	qemu_plugin_register_atexit_cb(id, on_exit_machine, NULL);
 	return 0;

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What QEMU TCG plugins for measuring programs share: markers in the guest's
+ * code, and the file that the result goes to.
+ *
+ * A marker is a no-op whose address operand is a magic number
+ * (selftests/bench/bench_common.h), so that the guest needs no device and real
+ * hardware runs the same program. For each marker that a vCPU executes,
+ * on_mark() of the plugin is called with an enum mark as its data.
+ */
+#ifndef _MARKS_H
+#define _MARKS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "qemu_api.h"
+
+/* Interface versions run from 1 (2019); 4 is QEMU 9.2's and 10's. */
+__attribute__((visibility("default"))) int qemu_plugin_version = 4;
+
+#define MARK		0x75706c00u
+enum mark { MARK_START = 1, MARK_OP, MARK_END };
+
+static char out_path[4096];
+
+static void on_mark(unsigned int index, void *data);
+
+/*
+ * Is an instruction a marker? Then on_mark() is called for it. nopl disp32(%rax)
+ * is 0f 1f 80 and the displacement.
+ */
+static bool register_mark(struct qemu_plugin_insn *insn)
+{
+	unsigned char code[7] = {};
+	unsigned int what;
+
+	if (qemu_plugin_insn_size(insn) != sizeof(code) ||
+	    qemu_plugin_insn_data(insn, code, sizeof(code)) != sizeof(code) ||
+	    code[0] != 0x0f || code[1] != 0x1f || code[2] != 0x80)
+		return false;
+	memcpy(&what, code + 3, sizeof(what));
+	what -= MARK;
+	if (what < MARK_START || what > MARK_END)
+		return false;
+	qemu_plugin_register_vcpu_insn_exec_cb(insn, on_mark, CB_NO_REGS, (void *)(uintptr_t)what);
+	return true;
+}
+
+/* The result's file, to be closed; NULL where it cannot be written, which is said. */
+static FILE *open_out(const char *plugin)
+{
+	FILE *out = fopen(out_path, "w");
+	char text[64];
+
+	if (!out) {
+		snprintf(text, sizeof(text), "%s: cannot write the result\n", plugin);
+		qemu_plugin_outs(text);
+	}
+	return out;
+}
+
+/* Takes out=PATH; false, and a line that says so, without it or in another machine. */
+static bool take_out(const char *plugin, const struct qemu_info *info, int argc, char **argv)
+{
+	char text[80];
+	int i;
+
+	for (i = 0; i < argc; i++)
+		if (!strncmp(argv[i], "out=", 4))
+			snprintf(out_path, sizeof(out_path), "%s", argv[i] + 4);
+	if (*out_path && !strcmp(info->target_name, "x86_64"))
+		return true;
+	snprintf(text, sizeof(text), "%s: wants out=PATH and an x86_64 guest\n", plugin);
+	qemu_plugin_outs(text);
+	return false;
+}
+
+#endif /* _MARKS_H */
