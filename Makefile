@@ -18,11 +18,12 @@ KERNEL ?=
 MODULES ?=
 ARCH ?= um
 V ?=
+W ?=
 COVERAGE ?=
 SINCE ?=
 
 # The user's words for the scripts, not for a sub-make.
-unexport ARCH BTF KDIR KSRC TARGET TARGETS KERNEL MODULES V COVERAGE SINCE
+unexport ARCH BTF KDIR KSRC TARGET TARGETS KERNEL MODULES V W COVERAGE SINCE
 MAKEOVERRIDES :=
 
 UPLIFT := scripts/uplift
@@ -34,6 +35,8 @@ GOT := apt cache root targets src kselftest package debug
 SETUP := scripts/setup
 RUNNING := /lib/modules/$(shell uname -r)/build
 HEADERS := $(or $(KDIR),$(RUNNING))
+# What modinfo says of uplift.ko beside the version; a tarball has none.
+COMMIT = $(shell git -C $(CURDIR) rev-parse --short=12 HEAD 2>/dev/null)
 # scripts/targets.toml says which there are; only help needs them here, and only sed is sure to be there.
 KNOWN = $(shell sed -n 's/^\[target\."\([^"]*\)"\]$$/\1/p' scripts/targets.toml)
 DEFAULT = $(shell sed -n 's/^run = \["\([^"]*\)".*/\1/p' scripts/targets.toml)
@@ -59,7 +62,7 @@ help:
 	@echo '                           KDIR=DIR another kernel: its headers or build directory'
 	@echo '                           KSRC=DIR its source tree: those with generated bodies as well'
 	@echo '                           BTF=FILE its vmlinux or BTF, if neither in KDIR nor running'
-	@echo '                           V=1 show the commands'
+	@echo '                           V=1 show the commands; W=1 more warnings'
 	@echo '  make modules-all         for every target, in the build root; TARGET=6.12 for one'
 	@echo
 	@echo 'Install (as root):'
@@ -114,8 +117,8 @@ modules:
 		command -v spatch >/dev/null || { \
 			echo 'make modules: KSRC needs spatch: apt-get install coccinelle; or go without KSRC' >&2; \
 			exit 2; }; }
-	$(MAKE) $(shell scripts/kdir "$(HEADERS)" 2>/dev/null) M=$(CURDIR) W=1 $(if $(KSRC),KSRC=$(abspath $(KSRC))) \
-		$(if $(BTF),BTF=$(abspath $(BTF))) $(if $(V),V=$(V)) modules
+	$(MAKE) $(shell scripts/kdir "$(HEADERS)" 2>/dev/null) M=$(CURDIR) $(if $(W),W=$(W)) $(if $(KSRC),KSRC=$(abspath $(KSRC))) \
+		$(if $(BTF),BTF=$(abspath $(BTF))) $(if $(V),V=$(V)) $(if $(COMMIT),UPLIFT_COMMIT=$(COMMIT)) modules
 
 # Recipes have the environment and nothing of make's own variables: see unexport.
 INSTALL := $(foreach name,DESTDIR prefix sbindir libdir mandir docdir completionsdir sysconfdir srcdir,$(if \

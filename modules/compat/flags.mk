@@ -10,3 +10,8 @@ ifneq ($(.SHELLSTATUS),0)
 $(error modules/compat/probe.sh could not look at the kernel's headers)
 endif
 ccflags-y += $(uplift-have)
+
+# What modinfo says: the version, and the commit where it is known.
+uplift-version := $(or $(shell cat $(uplift-modules)/../VERSION 2>/dev/null),unknown)
+uplift-commit := $(or $(UPLIFT_COMMIT),$(shell cut -c1-12 $(uplift-modules)/../commit 2>/dev/null))
+uplift-version := $(uplift-version)$(if $(uplift-commit),-g$(uplift-commit))

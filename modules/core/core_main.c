@@ -46,3 +46,4 @@ module_exit(uplift_exit);
 
 MODULE_DESCRIPTION("uplift: core for trying upstream fast-path changes on a stock kernel");
 MODULE_LICENSE("GPL");
+MODULE_VERSION(UPLIFT_VERSION);

@@ -27,7 +27,13 @@ class Version(unittest.TestCase):
     def test_says_which_it_is(self):
         said = subprocess.run([sys.executable, "-B", TOP / "scripts/uplift", "--version"], text=True, check=True,
                               stdout=subprocess.PIPE).stdout
-        self.assertEqual(said, f"uplift {(TOP / 'VERSION').read_text()}")
+        self.assertTrue(said.startswith(f"uplift {(TOP / 'VERSION').read_text().strip()} (commit "), said)
+        head = subprocess.run(["git", "-C", TOP, "-c", f"safe.directory={TOP}", "rev-parse", "HEAD"], text=True, check=False,
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        if head.returncode == 0 and (TOP / ".git").exists():
+            self.assertIn(f"(commit {head.stdout[:12]}", said)
+        else:
+            self.assertIn("not known", said)
 
 
 class Ci(unittest.TestCase):

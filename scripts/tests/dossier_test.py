@@ -129,12 +129,34 @@ class Html(unittest.TestCase):
         self.assertEqual(page.open, [])
         self.assertEqual(page.fetched, [])
         self.assertNotIn("script", page.tags)
-        for word in ("http:", "https:", "url(", "@import", "<link"):
+        for word in ("url(", "@import", "<link"):
             self.assertNotIn(word, text)
+        # an address is a word to be read, and nothing that is fetched
+        self.assertNotRegex(re.sub(r">[^<]*<", "><", text), "https?:")
+
+    def test_no_empty_headers(self):
+        for data in (DATA, dossier_data.counted()):
+            self.assertNotRegex(dossier.page(data), r"<th[^>]*></th>")
+
+    def test_bars_have_intervals_only_where_there_are_some(self):
+        self.assertIn("95% interval", dossier.page(DATA))
+        self.assertIn("<s style", dossier.page(DATA))
+        self.assertNotIn("interval", dossier.page(dossier_data.counted()))
+        self.assertNotIn("<s style", dossier.page(dossier_data.counted()))
+
+    def test_a_bar_lies_within_its_track(self):
+        for data in (DATA, dossier_data.counted()):
+            found = re.findall(r"<[is] [^>]*left:([\d.-]+)%;width:([\d.]+)%", dossier.page(data))
+            self.assertGreater(len(found), 2)
+            for left, width in found:
+                self.assertTrue(0 <= float(left) <= 100 and float(left) + float(width) <= 100.5, (left, width))
+
+    def test_detail_is_folded(self):
+        self.assertGreaterEqual(Page(dossier.page(DATA)).tags.count("details"), 5)
 
     def test_plots(self):
         found = re.findall(r"<svg.*?</svg>", dossier.page(DATA), re.DOTALL)
-        self.assertEqual(len(found), 4)		# three operations, and what they gain
+        self.assertEqual(len(found), 3)		# one for each operation
         for svg in found:
             root = xml.etree.ElementTree.fromstring(svg)
             width, height = map(float, root.attrib["viewBox"].split()[2:])
@@ -156,7 +178,8 @@ class Html(unittest.TestCase):
     def test_flat_samples(self):
         operation = record.operation("x", {arm: [5.0] * 30 for arm in ("off", "off_again", "null", "new")})
         xml.etree.ElementTree.fromstring(plots.rounds(operation))
-        xml.etree.ElementTree.fromstring(plots.forest({"name": "x", "operations": [operation]}))
+        self.assertIn("no measurable gain", " ".join(block.html() for block in dossier._bars(
+            {"name": "x", "operations": [operation]})))
 
     def test_ticks(self):
         for low, high in ((0, 1), (-3, 7), (999.1, 999.2), (0, 123456), (5, 5)):

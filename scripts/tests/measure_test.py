@@ -150,7 +150,7 @@ class Samples(Fixture):
         self.assertEqual(part["operations"][0]["summary"]["deep"]["median"], 7.0)
         self.assertEqual(part["events"], [{"name": "scopes", "operation": "look 1", "arms": {"off": 2}}])
         self.assertEqual(part["notes"], ["the pond is deep"])
-        blocks = " ".join(str(block) for block in dossier._change(part))
+        blocks = " ".join(str(block) for block in dossier._change(part, {"release": "9.9"}))
         for word in ("new, deep", "scopes, look 1", "The pond is deep."):
             self.assertIn(word, blocks)
 

@@ -13,7 +13,8 @@ change is, how it is tested and how it is measured. Nothing outside of that dire
     excludes   options that must not be set
     expect     the verdict that it has to get, as reading kernels' sources tells: { "the first kernel with it, X.Y" = verdict },
                which holds on all later targets until another is given; beside these, variants by their names
-    upstream   { linux, title, author, commit, link }, as far as known
+    upstream   { linux, title, author, commit, link, series }, as far as known; looked_up: the date at which what goes with
+               it was looked up; differs: what is applied here, beside the commit; with: see WITH
     workloads  what it is measured by that users know: names of workloads.py
     perf_bench "COLLECTION TEST" of perf bench, the workload perf_COLLECTION
     elsewhere  of one that has no bench: why, and what to do instead
@@ -52,6 +53,17 @@ VERDICTS = {
     "unaffected": "the kernel never had the problem that the change solves",
     "unsupported": "the kernel lacks the change, and it cannot be tried here",
     "unknown": "cannot be told without the module",
+}
+
+# What [[upstream.with]] may say of a commit that goes with a change.
+WITH = {
+    "kind": "prerequisite, fix, revert or test",
+    "commit": "its id in Linus Torvalds' tree; left out where none was found",
+    "title": "its first line",
+    "linux": "the version that has it",
+    "why": "why it goes with the change",
+    "link": "where it was reported, or posted",
+    "kernels": '{ series = "needed", "present" or "omitted: why" }: read in the source of Debian\'s kernel',
 }
 
 
@@ -265,9 +277,15 @@ class Change:
         found = [f"{name} is not set" for name in wanted if config and config.get(name, "n") == "n"]
         return found + [f"{name} is set" for name in self.about.get("excludes", ()) if config.get(name, "n") != "n"]
 
-    def upstream(self) -> dict[str, str]:
-        """What is known of the commit."""
-        return dict(self.about.get("upstream", {}))
+    def upstream(self) -> dict[str, Any]:
+        """What is known of the commit, and of what goes with it."""
+        known = dict(self.about.get("upstream", {}))
+        for entry in known.get("with", ()):
+            for name in entry:
+                if name not in WITH:
+                    raise errors.Problem(f"{self.directory / 'about.toml'}: [[upstream.with]] has no '{name}'; it may have: "
+                                         + ", ".join(WITH), errors.USAGE)
+        return known
 
     def patches(self) -> dict[str, str]:
         """{file name: text} of the semantic patches."""

@@ -12,14 +12,14 @@ import bisect
 import collections
 import dataclasses
 import pathlib
-import struct
 from collections.abc import Iterable
 
+from ..kernel import notes
 from .objects import ALLOC, EXEC, NOBITS, RELATIVE, WEAK, Object, Refused, Symbol
 from .references import Entry, Kind, Reference, Unit
 
 _NOP5 = b"\x0f\x1f\x44\x00\x00"
-_NT_GNU_BUILD_ID = 3
+_SHT_NOTE = 7
 IMAGE = 0xffffffff80000000	# where the image is linked to; what lies below are the old per-CPU offsets
 
 
@@ -53,16 +53,8 @@ class Kernel:
     def build_id(self) -> bytes:
         """The image's build id; empty where it has none."""
         for section in self.image.sections:
-            if section.type == 7:	# SHT_NOTE
-                data = self.image.bytes(section)
-                at = 0
-                while at + 12 <= len(data):
-                    names, length, kind = struct.unpack_from("<III", data, at)
-                    owner = at + 12
-                    start = owner + (names + 3 & ~3)
-                    if kind == _NT_GNU_BUILD_ID and data[owner:owner + names] == b"GNU\0":
-                        return data[start:start + length]
-                    at = start + (length + 3 & ~3)
+            if section.type == _SHT_NOTE and (found := notes.build_id(self.image.bytes(section))):
+                return found
         return b""
 
     def anchor(self, address: int) -> tuple[str, int] | None:

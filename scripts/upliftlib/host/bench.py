@@ -247,6 +247,15 @@ def _plan(wanted: Sequence[changes.Change], options: argparse.Namespace) -> list
     return lines
 
 
+def _command(args: argparse.Namespace) -> str:
+    """What to type to have the same again."""
+    flags = [f"--{name}" for name in ("counting", "placebo", "workloads") if getattr(args, name)]
+    values = [(f"--{name.replace('_', '-')}", getattr(args, name)) for name in ("rounds", "batches", "batch_size", "cpu")]
+    places = [(f"--{name}", os.path.abspath(where)) for name in ("dir", "tests") if (where := getattr(args, name))]
+    return shlex.join(["uplift", "bench", *args.changes, *flags,
+                       *(str(word) for pair in (*values, *places) for word in pair)])
+
+
 def run(wanted: Sequence[changes.Change], options: argparse.Namespace, data: record.Report) -> None:
     """Fill a report."""
     if void(options):
@@ -262,7 +271,8 @@ def run(wanted: Sequence[changes.Change], options: argparse.Namespace, data: rec
         if options.tests and verdict["from"] == "module":
             part["correctness"] = selftest.run(change, options.tests)
             if part["correctness"] and not part["correctness"]["ok"]:
-                data["problems"].append(f"{change.name}: its selftests failed")
+                word = "could not be run" if part["correctness"].get("error") else "failed"
+                data["problems"].append(f"{change.name}: its selftests {word}")
         if "bench" not in change.about:
             part["notes"].append("not measured: " + change.about.get("elsewhere", "its about.toml says no bench"))
             continue
@@ -314,8 +324,7 @@ def _bench(args: argparse.Namespace) -> int:
         console.warn(f"{args.rounds} rounds: figures, but no claim; it takes {stats.ROUNDS}")
     if not prompt.agreed(_plan(wanted, args), args.yes):
         raise errors.Problem("not agreed to; uplift bench --yes does not ask", errors.USAGE)
-    command = shlex.join(["uplift", "bench", *args.changes] + (["--counting"] if args.counting else [])
-                         + (["--placebo"] if args.placebo else []) + (["--workloads"] if args.workloads else []) + ["--rounds", str(args.rounds)])
+    command = _command(args)
     data = record.new(machine.describe(args.cpu), command)
     out = _out(args.out, data["machine"]["release"])
     try:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ..kernel import notes
 from .loader import read
 
 # What of a kernel's configuration decides whether and how the modules work, and what is measured.
@@ -46,6 +47,14 @@ def that_matters(values: Mapping[str, str]) -> dict[str, str]:
     # the name changed in 6.9
     del found["CONFIG_RETPOLINE" if "CONFIG_MITIGATION_RETPOLINE" in values else "CONFIG_MITIGATION_RETPOLINE"]
     return found
+
+
+def build_id() -> str:
+    """The running kernel's build id; '' where it has none, or it may not be read."""
+    try:
+        return notes.build_id(pathlib.Path("/sys/kernel/notes").read_bytes()).hex()
+    except OSError:
+        return ""
 
 
 def tainted() -> int:
@@ -139,6 +148,7 @@ def describe(cpu: int | None = None) -> dict[str, Any]:
     values, where = config(release)
     found = {
         "release": release, "version": package(release), "kernel": read("/proc/version"), "arch": os.uname().machine,
+        "build_id": build_id(),
         "config": that_matters(values), "config_from": where, "cpu": model[1] if model else "unknown",
         "online": read(CPU / "online"), "smt": read(CPU / "smt/control", "unknown"), "turbo": turbo(),
         "smap": bool(re.search(r"(?m)^flags\s*:.*\bsmap\b", info)),

@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence, Mapping
@@ -22,8 +23,11 @@ ARMS = "arms"		# the job that measures many changes in one guest
 Jobs = dict[str, Callable[[], Any]]
 
 
-def evaluate(target: Any, accel: str | None = None) -> record.Report:
-    """The report of one target."""
+def evaluate(target: Any, accel: str | None = None, again: str = "") -> record.Report:
+    """The report of one target.
+
+    @again: what to type for it; a target is named by its name
+    """
     started = time.monotonic()
     kos = list(kmod.build(target).values())
     tests = testprograms.build()
@@ -33,7 +37,7 @@ def evaluate(target: Any, accel: str | None = None) -> record.Report:
     progress = _Progress()
     with console.doing(f"evaluating {target.release} in guests (correctness, instruction counts)"):
         results = _all(_jobs(known, target, kos, tests, accel, progress), progress)
-    report = _report(known, target, results)
+    report = _report(known, target, results, again or f"make run TARGET={target.name}")
     report["seconds"] = round(time.monotonic() - started, 1)
     return report
 
@@ -111,12 +115,21 @@ def _all(jobs: Jobs, progress: _Progress) -> dict[str, Any]:
     return {name: future.result() for name, future in futures.items()}
 
 
-def _report(known: Mapping[str, changes.Change], target: kernels.Target, results: Mapping[str, Any]) -> record.Report:
+def _again(args: argparse.Namespace, target: kernels.Target) -> str:
+    """What to type to have the same again."""
+    if not args.kernel:
+        accel = f" --accel {args.accel}" if args.accel else ""
+        return f"scripts/uplift lab evaluate {target.name}{accel}" if accel else f"make run TARGET={target.name}"
+    words = [word for name in ("kernel", "modules", "kdir", "ksrc", "accel") if (value := getattr(args, name))
+             for word in (f"--{name}", str(value) if name == "accel" else str(pathlib.Path(value).resolve()))]
+    return shlex.join(["scripts/uplift", "lab", "evaluate", *words])
+
+
+def _report(known: Mapping[str, changes.Change], target: kernels.Target, results: Mapping[str, Any],
+            again: str) -> record.Report:
     """The report that the jobs' results make."""
     measured, where = results[ARMS]
     tested = next((found for found in results.values() if isinstance(found, verify.Found)), None)
-    again = (f"make run TARGET={target.name}" if target.name != "own"
-             else "scripts/uplift lab evaluate --kernel BZIMAGE --modules DIR --kdir DIR")
     report = record.new(_machine(target, where, tested.accel if tested else "not run"), again)
     for change in known.values():
         if change.measure() or change.tests():
@@ -145,7 +158,7 @@ def _machine(target: kernels.Target, where: measure.Guest, accel: str) -> dict[s
     """The kernel, and the guests that it ran in."""
     return {"release": target.release, "version": target.version, "kernel": where.kernel, "arch": "x86_64",
             "config": machine.that_matters(kernels.config_of(target)), "taint": 0, "taint_after": where.taint,
-            "hypervisor": f"QEMU {where.qemu}; correctness: {accel}; counts: {where.accel}",
+            "hypervisor": f"QEMU {where.qemu}; correctness: {accel}; counts: {where.accel}", "build_id": where.build_id,
             "packages": target.provenance}
 
 
@@ -158,7 +171,7 @@ def _evaluate(args: argparse.Namespace) -> int:
         console.note(f"no TARGET given: taking {' or else '.join(targets.use('run')[:2])}")
     target = commands.chosen(args)
     console.note(f"target {target.name}: {target.release}")
-    report = evaluate(target, args.accel)
+    report = evaluate(target, args.accel, _again(args, target))
     where = paths.ensure(paths.REPORT)
     forms = {"json": json.dumps(report, indent=1) + "\n", "txt": dossier.text(report), "html": dossier.page(report)}
     for suffix, text in forms.items():

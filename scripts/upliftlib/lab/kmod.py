@@ -17,7 +17,7 @@ from ..base import builds, console, errors, paths, targets
 from . import buildroot, imagecheck, kernels
 
 # What belongs to the modules; everything else of the tree does not change what is built.
-PARTS = ("Kbuild", "modules", "scripts/generate-bodies", "scripts/upliftlib/__init__.py", "scripts/upliftlib/base",
+PARTS = ("Kbuild", "VERSION", "modules", "scripts/generate-bodies", "scripts/upliftlib/__init__.py", "scripts/upliftlib/base",
          "scripts/upliftlib/kernel", "scripts/upliftlib/generator")
 _BUILT = re.compile(r".*\.(?:o|ko|mod|mod\.c|cmd|d|a|tmp|order|pyc)$|.*_gen\.h$|Module\.symvers$|\..*")
 

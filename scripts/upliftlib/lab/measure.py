@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..base import changes, errors, paths
+from ..kernel import notes
 from ..report import record
 from . import buildroot, guest, plugins, verify
 
@@ -75,6 +76,7 @@ class Guest:
     taint: int | None
     qemu: str
     accel: str
+    build_id: str = ""
 
 
 def alone(change: changes.Change) -> bool:
@@ -159,7 +161,7 @@ def script(wanted: Sequence[changes.Change], rounds: int) -> str:
     """sh that measures changes, one program after the other."""
     lines = [f"{_program(how, '--rounds', rounds, *(DIRECT if _direct(change) else ()))} >/out/bench.{change.name} || exit\n"
              for change in wanted if (how := change.measure())]
-    return (FILES if any(map(_direct, wanted)) else "") + load(wanted) + SETTLE + "".join(lines) + "cat /proc/version >/out/version\n"
+    return (FILES if any(map(_direct, wanted)) else "") + load(wanted) + SETTLE + "".join(lines) + "cat /proc/version >/out/version\ncat /sys/kernel/notes >/out/kernel.notes\n"
 
 
 def measure(wanted: Sequence[changes.Change], target: guest.Kernel, kos: Sequence[pathlib.Path], tests: pathlib.Path,
@@ -173,7 +175,13 @@ def measure(wanted: Sequence[changes.Change], target: guest.Kernel, kos: Sequenc
     found = {change.name: Found(_left(result, f"verdict.{change.name}").strip(),
                                 rounds_of(how, _samples(result, f"bench.{change.name}")))
              for change in wanted if (how := change.measure())}
-    return found, Guest(_left(result, "version").strip(), result.taint, result.qemu, result.accel)
+    return found, Guest(_left(result, "version").strip(), result.taint, result.qemu, result.accel, _build_id(result))
+
+
+def _build_id(result: guest.Result) -> str:
+    """The build id of the kernel that ran; '' where it has none."""
+    path = result.outdir / "kernel.notes"
+    return notes.build_id(path.read_bytes()).hex() if path.exists() else ""
 
 
 def marked(wanted: Sequence[changes.Change]) -> str:

@@ -15,6 +15,7 @@ import dataclasses
 import json
 import pathlib
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -386,8 +387,9 @@ class Trial:
         target, out = self.code.target, self.outcome
         machine = {"release": target.release, "version": target.version, "kernel": str(target.vmlinuz), "arch": "x86_64",
                    "config": kernels.config_of(target), "taint": 0, "taint_after": result.taint,
-                   "hypervisor": f"QEMU {result.qemu}; {result.accel}", "packages": target.provenance}
-        report = record.new(machine, f"uplift try {self.path} --target {target.name}")
+                   "hypervisor": f"QEMU {result.qemu}; {result.accel}", "packages": target.provenance,
+                   "build_id": self.code.kernel().build_id().hex()}
+        report = record.new(machine, _again(self.path, self.options, target.name))
         evidence = [f"functions: {', '.join(out.functions)}", f"identical with the kernel's own code: {out.identical}",
                     f"structs that it moves: none of {', '.join(f'{count} in {path}' for path, count in out.unmoved.items())}"]
         if out.copied:
@@ -395,7 +397,7 @@ class Trial:
         ok: record.Correctness = {"ok": True, "summary": "a random program sees null do what off does", "problems": [],
                                   "tests": []}
         report["changes"].append({
-            "name": out.name, "title": out.title, "upstream": {}, "patches": {}, "risk": [], "by_hand": [],
+            "name": out.name, "title": out.title, "upstream": _upstream(out), "patches": {self.path.name: self.text}, "risk": [], "by_hand": [],
             "verdict": {"kind": "applicable", "evidence": evidence, "from": "module"}, "correctness": ok,
             "redirect": {"function": ", ".join(out.functions), "method": "ftrace-direct"}, "operations": operations,
             "shows": [], "notes": out.notes})
@@ -403,6 +405,19 @@ class Trial:
 
 
 NOISE = 0.001
+
+
+def _again(path: pathlib.Path, options: argparse.Namespace, target: str) -> str:
+    """What to type to have the same again."""
+    places = [word for name in ("kernel", "modules", "kdir", "ksrc") if (where := getattr(options, name, None))
+              for word in (f"--{name}", str(pathlib.Path(where).resolve()))]
+    words = ["scripts/uplift", "try", str(path.resolve()), *(places or ["--target", target]), "--rounds", str(options.rounds)]
+    return shlex.join(words + (["--workload", options.workload] if options.workload else []))
+
+
+def _upstream(out: Outcome) -> dict[str, Any]:
+    """What the patch says of its commits: git's mail names them."""
+    return {"title": out.title} | ({"commit": out.commits[0]} if len(out.commits) == 1 else {})
 
 
 def _void(arms: dict[str, list[float]]) -> str:

@@ -8,34 +8,13 @@ import re
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 
-from . import stats
+from . import stats, style
 
 WIDTH = 79
 
 # A figure, with its interval; or what a gain is in a matrix.
 _FIGURE = re.compile(r"-?[\d,.]+( \[.*\]|%( MORE)?)?")
-_WORDS = ("applicable", "unsupported", "unknown", "passed", "FAILED", "PROBLEM", "MORE")
-STYLE = """
-:root { color-scheme: light dark; --ink: #1c2024; --soft: #5b6570; --line: #d5dae0; --back: #fff; --block: #f5f7f9;
-  --off: #7b8794; --null: #2f6fb5; --new: #1d7f4e; --batch: #9a5b00; --good: #1d7f4e; --bad: #b3261e; --note: #8a5a00; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e4e8ec; --soft: #9aa6b2; --line: #3a434c; --back: #15191d;
-  --block: #1e2429; --off: #94a1ae; --null: #6aa7ea; --new: #57c08a; --batch: #e0a24a; --good: #57c08a; --bad: #ff8a80;
-  --note: #e0a24a; } }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--back); max-width: 60rem;
-  margin: 2rem auto; padding: 0 1rem; overflow-wrap: break-word; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; border-bottom: 1px solid var(--line); }
-.wide { overflow-x: auto; } table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
-th, td { padding: .25rem .8rem .25rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
-th { color: var(--soft); font-weight: 600; } .n { text-align: right; white-space: nowrap; } td.of { padding-left: 1.2rem; color: var(--soft); }
-th:first-child, td:first-child { min-width: 8rem; } figure { margin: 1rem 0; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; } dt { color: var(--soft); }
-dd { margin: 0; min-width: 0; } pre { background: var(--block); padding: .8rem; overflow-x: auto; font-size: 13px; }
-.applicable, .passed, .less { color: var(--good); } .FAILED, .MORE, .PROBLEM { color: var(--bad); font-weight: 600; }
-.unsupported, .unknown { color: var(--note); } .none { color: var(--soft); }
-svg { max-width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; fill: var(--ink); }
-svg .soft { fill: var(--soft); } svg .axis { stroke: var(--line); }
-@media print { body { max-width: none; } }
-"""
+_WORDS = ("applicable", "unsupported", "unknown", "passed", "FAILED", "ERROR", "PROBLEM", "MORE")
 
 
 def _wrap(text: str, first: str = "", later: str | None = None) -> list[str]:
@@ -55,7 +34,7 @@ def _class(cell: str) -> str:
             return word
     if stats.NONE in cell:
         return "none"
-    return "less" if re.search(r"% less|% \(95%", cell) else ""
+    return "less" if re.search(r"% (fewer|less)|% \(95%", cell) else ""
 
 
 class Block:
@@ -239,6 +218,78 @@ class Code(Block):
 
 
 @dataclasses.dataclass
+class Decisions(Block):
+    """What to do, a sentence each: (kind, name, sentence)."""
+    rows: Sequence[tuple[str, str, str]]
+
+    def text(self, wide: int) -> list[str]:
+        return [line for _, name, sentence in self.rows for line in _wrap(f"{name}: {sentence}", "- ", "  ")] + [""]
+
+    def markdown(self) -> list[str]:
+        return [f"- **{_escape(name)}**: {_escape(sentence)}" for _, name, sentence in self.rows]
+
+    def html(self) -> str:
+        return '<ul class="decisions">' + "".join(map(self._row, self.rows)) + "</ul>"
+
+    @staticmethod
+    def _row(row: tuple[str, str, str]) -> str:
+        kind, name, sentence = row
+        what, colon, reason = sentence.partition(": ")
+        return (f'<li class="{kind.split()[0]}"><b>{html.escape(name)}</b> <strong>{html.escape(what)}</strong>{colon}'
+                f"{html.escape(reason)}</li>")
+
+
+@dataclasses.dataclass
+class Fold(Block):
+    """Detail: in HTML folded below its title, elsewhere in its place."""
+    title: str
+    blocks: Sequence[Block]
+
+    def text(self, wide: int) -> list[str]:
+        return [line for block in self.blocks for line in block.text(wide)]
+
+    def markdown(self) -> list[str]:
+        return [line for block in self.blocks if (found := block.markdown()) for line in (*found, "")]
+
+    def html(self) -> str:
+        return (f"<details><summary>{html.escape(self.title)}</summary>" + "\n".join(block.html() for block in self.blocks)
+                + "</details>")
+
+
+@dataclasses.dataclass
+class Bars(Block):
+    """Bars, which only HTML has: (label, low, median, high, words, class), in per cent. What is exact has no interval."""
+    caption: str
+    rows: Sequence[tuple[str, float, float, float, str, str]]
+
+    def text(self, wide: int) -> list[str]:
+        return []
+
+    def markdown(self) -> list[str]:
+        return []
+
+    def html(self) -> str:
+        ends = [0.0, *(end for _, low, _, high, *_ in self.rows for end in (low, high))]
+        low, span = min(ends), max(max(ends) - min(ends), 1e-9)
+
+        def at(value: float) -> float:
+            return 100 * (value - low) / span
+
+        rows = "".join(self._row(row, at) for row in self.rows)
+        return f'<figure class="bars"><figcaption>{html.escape(self.caption)}</figcaption>{rows}</figure>'
+
+    @staticmethod
+    def _row(row: tuple[str, float, float, float, str, str], at: Callable[[float], float]) -> str:
+        label, low, median, high, words, kind = row
+        left, right = sorted((at(0), at(median)))
+        bar = f'<i class="{kind}" style="left:{left:.2f}%;width:{max(right - left, 0.4):.2f}%"></i>'
+        if low != high:
+            bar += f'<s style="left:{at(low):.2f}%;width:{max(at(high) - at(low), 0.4):.2f}%"></s>'
+        return (f'<div class="label"><span>{html.escape(label)}</span><span class="{kind}">{html.escape(words)}</span></div>'
+                f'<div class="track"><u style="left:{at(0):.2f}%"></u>{bar}</div>')
+
+
+@dataclasses.dataclass
 class Plot(Block):
     """A plot, which only HTML has."""
     svg: Callable[[], str]
@@ -250,7 +301,7 @@ class Plot(Block):
         return []
 
     def html(self) -> str:
-        return f"<figure>{self.svg()}</figure>"
+        return f'<figure class="wide">{self.svg()}</figure>'
 
 
 def text(blocks: Iterable[Block], wide: int = WIDTH) -> str:
@@ -270,5 +321,5 @@ def page(blocks: Iterable[Block]) -> str:
     title = next((block.words for block in blocks if isinstance(block, Title)), "")
     return ('<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">' f"<title>{html.escape(title)}</title>"
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            f"<style>{STYLE}</style></head>\n<body>\n" + "\n".join(block.html() for block in blocks)
+            f"<style>{style.SHEET}</style></head>\n<body>\n" + "\n".join(block.html() for block in blocks)
             + "\n</body></html>\n")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NotRequired, TypedDict
 
 from ..base import changes
-from . import blocks, dossier, reading, record, stats
+from . import blocks, decision, dossier, figures, reading, record, stats
 from .blocks import Block
 
 FORMAT = "uplift-matrix/1"
@@ -80,20 +80,20 @@ def _saved(operation: record.Operation, arm: str) -> str:
         return NONE
     if gain["claim"] == "none":
         return "none"
-    words = dossier.percent(gain["percent"]["median"])
+    words = figures.percent(gain["percent"]["median"])
     return words if gain["claim"] == "gain" else f"{words} MORE"
 
 
 def _figure(operation: record.Operation, arm: str) -> str:
     found = operation["summary"].get(arm)
-    return dossier.number(found["median"]) if found else NONE
+    return figures.number(found["median"]) if found else NONE
 
 
 def _tracking(operation: record.Operation) -> str:
     cost = operation.get("tracking")
     if not cost:
         return NONE
-    return dossier.number(cost["median"]) if cost["claim"] else "unclear"
+    return figures.number(cost["median"]) if cost["claim"] else "unclear"
 
 
 def _operation(data: Comparison, parts: PerTarget, name: str) -> Iterator[list[str]]:
@@ -104,7 +104,7 @@ def _operation(data: Comparison, parts: PerTarget, name: str) -> Iterator[list[s
     def row(label: str, cell: Callable[[record.Operation], str]) -> list[str]:
         return [label] + [cell(per[target]) if target in per else NONE for target in data["targets"]]
 
-    yield row(f"{name}, {dossier.UNITS[there[0]['unit']]}", functools.partial(_figure, arm="off"))
+    yield row(f"{name}, {figures.UNITS[there[0]['unit']]}", functools.partial(_figure, arm="off"))
     for arm, label in LABELS.items():
         if arm != "off" and any(arm in found["summary"] for found in there):
             yield row(f"  {label}", functools.partial(_figure, arm=arm))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The dossier: what a report says, as blocks, which blocks.py renders."""
+"""The dossier: what a report says, as blocks, which blocks.py renders. First what to do about each change, then what that
+rests on, and at the end where it comes from and how to do it again."""
 
 import functools
 from collections.abc import Iterable, Iterator, Mapping
@@ -7,107 +8,59 @@ from typing import Any
 
 from ..base import changes
 from ..kernel import taint
-from . import blocks, plots, record, stats
+from . import blocks, companions, decision, figures, plots, record, stats
 from .blocks import Block
+from .decision import gains
+from .figures import UNITS, claim, number, percent
 
 ARMS = {"off": "off", "off_again": "off again", "null": "null", "new": "new", "batch": "batch", "track": "tracking"}
-UNITS = {"ns": "ns", "instructions": "instr."}
 COSTS = {"redirect": "The redirect itself costs (null against off; a shipped change has none)",
          "tracking": "Tracking costs (against off; nothing is attached until it is on)"}
 COUNTED = ("Instructions: counted by an emulator, exact and the same on any host; a second round has to confirm "
            "them. They are not time: emulation counts each byte of a string copy, and no cache miss.")
-Gained = tuple[record.Operation, str, stats.Gain]
-
-
-def number(value: float) -> str:
-    """12345.678 -> '12,346'; with as many decimals as three digits take."""
-    value = value + 0.0 if value else 0.0
-    if value == int(value):
-        return f"{value:,.0f}"
-    # by what it would be rounded to: 999.98 is 1,000, and not 1000.0
-    if abs(round(value, 1)) >= 1000:
-        return f"{value:,.0f}"
-    if abs(round(value, 2)) >= 10:
-        return f"{value:.1f}"
-    return f"{value:.2f}"
-
-
-def percent(value: float) -> str:
-    """3.14159 -> '3.1%'; more decimals where there is nothing before them."""
-    value = abs(value)
-    return f"{value:.1f}%" if value >= 1 or not value else f"{value:.2f}%"
-
-
-def claim(gain: stats.Gain, unit: str) -> str:
-    """What may be said of an arm against null."""
-    if gain["claim"] == "none":
-        return stats.NONE
-    sign = 1 if gain["claim"] == "gain" else -1
-    saves, part = gain["saves"], gain["percent"]
-    word = "less" if sign > 0 else "MORE"
-    if saves["low"] == saves["high"]:
-        return f"{number(abs(saves['median']))} {unit} {word}, {percent(part['median'])}"
-    low, high = sorted((sign * part["low"], sign * part["high"]))
-    return (f"{number(abs(saves['median']))} {unit} {word}, {percent(part['median'])} (95%: {percent(low)} to "
-            f"{percent(high)})")
-
-
-def gains(part: record.Part) -> list[Gained]:
-    """[(operation, arm, gain)] of a change."""
-    return [(operation, arm, gain) for operation in part["operations"] for arm, gain in operation["gains"].items()]
+WORDS = {"instructions": {"gain": "fewer instructions", "loss": "MORE instructions"},
+         "ns": {"gain": "less time", "loss": "MORE time"}}
 
 
 def in_short(part: record.Part) -> str:
     """What a change gains, in a cell: the arm new where there is one, best operation first."""
-    found = [row for row in gains(part) if row[1] == "new"] or gains(part)
+    found = decision.upstreams(part)
     if not found:
         return "nothing to gain: it shows" if part.get("shows") else "not measured"
-    words = [_best(found, "loss", "MORE"), _best(found, "gain", "less")]
+    words = [_best(found, "loss"), _best(found, "gain")]
     return "; ".join(word for word in words if word) or stats.NONE
 
 
-def _best(found: list[Gained], kind: str, word: str) -> str:
+def _best(found: list[figures.Gained], kind: str) -> str:
     """The largest gain, or loss, and in how many of the operations there is one; '' where there is none."""
     rows = [row for row in found if row[2]["claim"] == kind]
     if not rows:
         return ""
     operation, arm, gain = max(rows, key=lambda row: abs(row[2]["percent"]["median"]))
     of = f"{len(rows)} of {len(found)} operations" if len(found) > 1 else operation["name"]
-    return (f"{'up to ' if len(rows) > 1 else ''}{percent(gain['percent']['median'])} {word} ({of}"
+    return (f"{'up to ' if len(rows) > 1 else ''}{percent(gain['percent']['median'])} {WORDS[operation['unit']][kind]} ({of}"
             + (f"; {arm})" if arm != "new" else ")"))
 
 
 def correct(part: record.Part) -> str:
     """Were tests run, and what did they say?"""
     found = part.get("correctness")
+    state = decision.tests(found)
     if not found:
         return "not run here"
-    if found["ok"] and found.get("skipped"):
-        return f"skipped: {found['skipped']}"
-    return (f"{'passed' if found['ok'] else 'FAILED'}: {found['summary']}"
-            + (f"; {found['cpus']} CPUs" if "cpus" in found else ""))
+    if state == decision.SKIPPED:
+        return f"skipped: {found.get('skipped')}"
+    if state == decision.ERROR:
+        return f"ERROR: could not be run: {found.get('error') or found['summary']}"
+    return f"{state}: {found['summary']}" + (f"; {found['cpus']} CPUs" if "cpus" in found else "")
 
 
-def _cell(found: stats.Interval) -> str:
-    if found["low"] == found["high"]:
-        return number(found["median"])
-    return f"{number(found['median'])} [{number(found['low'])}, {number(found['high'])}]"
-
-
-def _cost(cost: record.Cost, unit: str) -> str:
-    """What an arm costs, in words."""
-    if not cost["claim"]:
-        return "not measurable"
-    if cost["low"] == cost["high"]:
-        return f"{number(cost['median'])} {unit} a call"
-    return f"{number(cost['median'])} {unit} a call (95%: {number(cost['low'])} to {number(cost['high'])})"
-
-
-def _upstream(part: record.Part) -> str:
+def upstream(part: record.Part) -> str:
+    """The change's commit, in a line."""
     known = part.get("upstream") or {}
     words = [f"Linux {known['linux']}"] if known.get("linux") else []
     words += [f'"{known["title"]}"'] if known.get("title") else []
-    words += [known["author"]] if known.get("author") else []
+    words += [str(known[key]) for key in ("author", "series") if known.get(key)]
     words += [f"commit {known['commit']}"] if known.get("commit") else ["commit id not recorded here"]
     return ", ".join(words)
 
@@ -117,37 +70,78 @@ def _sentence(words: str) -> str:
     return words[0].upper() + words[1:]
 
 
-def _change(part: record.Part) -> Iterator[Block]:
-    """A change's section."""
+def _change(part: record.Part, machine: Mapping[str, Any]) -> Iterator[Block]:
+    """A change's section: an overview, and folded behind it what that rests on."""
     yield blocks.Head(f"{part['name']}: {part['title']}")
-    yield blocks.Facts(list(_facts(part)))
-    yield from _tests(part.get("correctness"))
+    yield from _bars(part)
+    yield blocks.Facts([("Decision", decision.decide(part, dict(machine)).kind), *_facts(part, machine["release"])])
     if part.get("shows"):
         yield blocks.Facts([(_sentence(item["name"]), item["text"]) for item in part["shows"]])
-    yield from _figures(part)
+    for title, inside in (("Evidence and tests", _evidence(part)), ("All figures", _figures(part))):
+        if whole := list(inside):
+            yield blocks.Fold(title, whole)
     for note in part.get("notes", ()):
         yield blocks.Text(_sentence(note) + ".")
     if part["verdict"]["kind"] in ("applicable", "unknown") or part["operations"]:
         yield from _to_ship(part)
 
 
-def _facts(part: record.Part) -> Iterator[tuple[str, str]]:
+def _facts(part: record.Part, release: str) -> Iterator[tuple[str, str]]:
     verdict = part["verdict"]
     kind = verdict["kind"]
-    yield "Upstream", _upstream(part)
+    yield "Upstream", upstream(part)
     yield "Verdict", (f"{kind} - {changes.VERDICTS.get(kind, 'not a verdict known here')}"
                       + (" (by the kernel's types; the module was not asked)" if verdict.get("from") == "btf" else ""))
-    for line in verdict["evidence"]:
-        yield "Evidence", line
     yield "Tests", correct(part)
+    for line in companions.lines(part, release):
+        yield "Goes with it", line
+    yield "Looked up", companions.source(part, release)
+    history = part.get("history") or {}
+    if history.get("stable"):
+        yield "Has it already", ", ".join(history["stable"])
+    for line in _applied(part):
+        yield "As applied", line
+    yield from (("ABI", line) for line in abi(part))
 
 
-def _tests(found: record.Correctness | None) -> Iterator[Block]:
-    """What failed, and each test."""
+def _applied(part: record.Part) -> Iterator[str]:
+    """How far what was applied is from upstream's."""
+    if differs := (part.get("upstream") or {}).get("differs"):
+        yield str(differs)
+    if distance := (part.get("history") or {}).get("distance"):
+        yield distance
+
+
+def abi(part: record.Part) -> Iterator[str]:
+    """What the change does to the kernel's ABI."""
+    found = part.get("abi")
+    if not found:
+        yield "not looked at"
+        return
+    if found.get("problem"):
+        yield f"not looked at: {found['problem']}"
+        return
+    changed = {name: crcs for name, crcs in found["symbols"].items() if crcs[0] != crcs[1]}
+    yield from (f"{name}: CRC {before or 'none'} before, {after or 'none'} after"
+                for name, (before, after) in sorted(changed.items()))
+    if not changed:
+        yield (f"no exported symbol changes ({len(found['symbols'])} of {', '.join(found['files'])}; {found['method']})"
+               if found["symbols"] else f"no exported symbol changes: {', '.join(found['files'])} has none")
+    yield from (f"layout: {line}" for line in found["layouts"])
+    if not found["layouts"]:
+        yield "no struct changes its layout"
+
+
+def _evidence(part: record.Part) -> Iterator[Block]:
+    """What the verdict rests on, what failed, and each test."""
+    if part["verdict"]["evidence"]:
+        yield blocks.Facts([("Evidence", line) for line in part["verdict"]["evidence"]])
+    found = part.get("correctness")
     if not found:
         return
+    word = "ERROR" if decision.tests(found) == decision.ERROR else "FAILED"
     for problem in found["problems"]:
-        yield blocks.Text(f"FAILED: {problem}")
+        yield blocks.Text(f"{word}: {problem}")
     passed = [test["name"] for test in found["tests"] if test["outcome"] == "pass"]
     items = ([f"passed: {', '.join(passed)}"] if passed else []) + [
         f"{test['outcome']} {test['name']}: {test['reason'] or 'no reason given'}" for test in found["tests"]
@@ -158,8 +152,9 @@ def _tests(found: record.Correctness | None) -> Iterator[Block]:
 
 def _to_ship(part: record.Part) -> Iterator[Block]:
     """The change itself, and what to think of before it is shipped."""
-    for name, code in (part.get("patches") or {}).items():
-        yield blocks.Code(name, code)
+    patches = [blocks.Code(name, code) for name, code in (part.get("patches") or {}).items()]
+    if patches:
+        yield blocks.Fold("The patch as it was applied", patches)
     for head, items in (("Risk", part.get("risk")), ("To check by hand", part.get("by_hand"))):
         if items:
             yield blocks.Text(f"{head}:")
@@ -172,19 +167,29 @@ def _figures(part: record.Part) -> Iterator[Block]:
     if not operations:
         return
     unit = UNITS[operations[0]["unit"]]
-    yield _table(f"{unit} per operation", [(found["name"], {arm: _cell(cell) for arm, cell in found["summary"].items()})
+    yield _table(f"{unit} per operation", [(found["name"], {arm: figures.cell(cell)
+                                                            for arm, cell in found["summary"].items()})
                                            for found in operations])
     yield from _more(part, unit)
     if part.get("events"):
         yield _table("counted per operation", [(f"{event['name']}, {event['operation']}",
                                                 {arm: number(count) for arm, count in event["arms"].items()})
                                                for event in part["events"]])
-    gained = gains(part)
-    if gained:
-        yield blocks.Table(["against null", "", ""], [[f"{operation['name']}, {arm}", claim(gain, unit), gain["why"]]
-                                                      for operation, arm, gain in gained])
+    yield from _claims(gains(part), unit)
     yield from _costs(operations, unit)
-    yield from _plots(part)
+    for operation in operations:
+        if operation["unit"] != "instructions":
+            yield blocks.Plot(functools.partial(plots.rounds, operation))
+
+
+def _claims(gained: list[figures.Gained], unit: str) -> Iterator[Block]:
+    """What may be said of each arm; a column for reasons where there is one."""
+    if not gained:
+        return
+    why = any(gain["why"] for *_, gain in gained)
+    yield blocks.Table(["against null", "saves", *(["why no more is said"] if why else [])], [
+        [f"{operation['name']}, {arm}", claim(gain, unit), *([gain["why"]] if why else [])]
+        for operation, arm, gain in gained])
 
 
 def _table(head: str, rows: list[tuple[str, dict[str, str]]]) -> Block:
@@ -197,7 +202,7 @@ def _table(head: str, rows: list[tuple[str, dict[str, str]]]) -> Block:
 def _more(part: record.Part, unit: str) -> Iterator[Block]:
     """A row for each arm that other changes do not have, a column for each operation."""
     operations = part["operations"]
-    rows = [[words, *(_cell(found["summary"][arm]) if arm in found["summary"] else "-" for found in operations)]
+    rows = [[words, *(figures.cell(found["summary"][arm]) if arm in found["summary"] else "-" for found in operations)]
             for arm, words in (part.get("arms") or {}).items() if any(arm in found["summary"] for found in operations)]
     if rows:
         yield blocks.Table([f"{unit}, other arms", *(found["name"] for found in operations)], rows)
@@ -206,25 +211,30 @@ def _more(part: record.Part, unit: str) -> Iterator[Block]:
 def _costs(operations: list[record.Operation], unit: str) -> Iterator[Block]:
     """What the redirect, or tracking, costs a call."""
     for key, says in COSTS.items():
-        costs = [f"{found['name']}: {_cost(cost, unit)}" for found in operations
+        costs = [f"{found['name']}: {figures.cost(cost, unit)}" for found in operations
                  if (cost := found["redirect"] if key == "redirect" else found["tracking"])]
         if costs:
             yield blocks.Text(f"{says}: " + "; ".join(costs) + ".")
 
 
-def _plots(part: record.Part) -> Iterator[Block]:
-    """Every round, where rounds differ; and the gains."""
-    for operation in part["operations"]:
-        if operation["unit"] != "instructions":
-            yield blocks.Plot(functools.partial(plots.rounds, operation))
-    if any(operation["gains"] for operation in part["operations"]):
-        yield blocks.Plot(functools.partial(plots.forest, part))
+def _bars(part: record.Part) -> Iterator[Block]:
+    """A bar for each arm of each operation."""
+    found = gains(part)
+    if not found:
+        return
+    exact = all(operation["unit"] == "instructions" for operation, *_ in found)
+    unit = UNITS[found[0][0]["unit"]]
+    yield blocks.Bars("saved against null, per cent of an operation" + ("" if exact else "; thin: the 95% interval"), [
+        (f"{operation['name']}, {arm}", gain["percent"]["low"], gain["percent"]["median"], gain["percent"]["high"],
+         claim(gain, unit), arm if gain["claim"] == "gain" else gain["claim"]) for operation, arm, gain in found])
 
 
 def _machine(data: record.Report) -> Iterator[tuple[str, str]]:
     here = data["machine"]
     yield "Kernel", here["kernel"] or here["release"]
     yield "Package", here.get("version") or "not known"
+    yield "Build id", here.get("build_id") or "not recorded"
+    yield "Compiler", compiler(here["kernel"]) or "not known"
     yield "Config", " ".join(f"{key.removeprefix('CONFIG_')}={value}" for key, value in here["config"].items()) \
         or "not known"
     if here.get("cpu"):
@@ -236,7 +246,22 @@ def _machine(data: record.Report) -> Iterator[tuple[str, str]]:
             yield name, here[key]
     yield "Taint", f"{taint.words(here.get('taint'))}, after: {taint.words(here.get('taint_after'))}"
     yield "Measured", data["created"]
+    yield "By", f"uplift {made_by(data)}"
     yield "Again", data.get("reproduce") or data.get("command", "")
+
+
+def compiler(banner: str) -> str:
+    """The compiler that a kernel's banner names."""
+    found = figures.COMPILER.search(banner)
+    return found[1].strip() if found else ""
+
+
+def made_by(data: record.Report) -> str:
+    """The version and commit that made a report."""
+    known = data.get("uplift") or {}
+    if not known.get("version"):
+        return "of before 0.3: neither version nor commit recorded"
+    return f"{known['version']}, commit {known.get('commit') or 'not known'}"
 
 
 def _cpu(here: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -264,19 +289,25 @@ def _how(data: record.Report) -> Iterator[str]:
     if units:
         yield ("off: the kernel as it is. null: its own code behind the hook, or in a node of the same making. new: "
                "the change. batch: beyond upstream. What a change gains is new against null.")
+    yield (f"Worth it: a gain of {decision.WORTH:.0f}% of an operation or more, no loss of that size, and tests that passed "
+           "here. Harmful: a test failed, or there are only losses.")
 
 
 def document(data: record.Report) -> Iterator[Block]:
     """The whole dossier."""
-    yield blocks.Title(f"uplift: upstream's fast-path changes on {data['machine']['release']}")
-    yield blocks.Table(["change", "verdict", "tests", "gain against null"], [
-        [part["name"], part["verdict"]["kind"], correct(part).partition(":")[0], in_short(part)]
-        for part in data["changes"]])
+    here = data["machine"]
+    yield blocks.Title(f"uplift: upstream's fast-path changes on {here['release']}")
+    found = {part["name"]: decision.decide(part, here) for part in data["changes"]}
+    if found:
+        yield blocks.Decisions([(what.kind, name, what.sentence) for name, what in found.items()])
     for problem in data["problems"]:
         yield blocks.Text(f"PROBLEM: {problem}")
+    yield blocks.Table(["change", "decision", "verdict", "tests"], [
+        [part["name"], found[part["name"]].kind, part["verdict"]["kind"], correct(part).partition(":")[0]]
+        for part in data["changes"]])
     for part in data["changes"]:
-        yield from _change(part)
-    yield blocks.Head("The machine")
+        yield from _change(part, here)
+    yield blocks.Head("Where this comes from")
     yield blocks.Facts(list(_machine(data)))
     yield from how_to_read(_how(data))
 

@@ -132,8 +132,8 @@ def _build(data: record.Report, origin: str, kernel: str) -> Item:
     build = {"id": kernel, "checkout_id": kernel, "origin": origin, "status": "PASS",
              "architecture": re.sub("[^a-z0-9_]", "_", here["arch"].lower()), "comment": "as the distribution built it",
              "misc": {"config": here["config"]}}
-    compiler = re.search(r"\(((?:\S*gcc|clang)[^()]*(?:\([^()]*\))?[^,()]*)", here["kernel"])
-    return build | ({"compiler": compiler[1].strip()} if compiler else {})
+    compiler = dossier.compiler(here["kernel"])
+    return build | ({"compiler": compiler} if compiler else {})
 
 
 def _common(data: record.Report) -> dict[str, Any]:

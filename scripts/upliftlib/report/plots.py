@@ -108,28 +108,3 @@ def _dot(rows: _Rows, row: int, value: float, part: float, colour: str) -> str:
     """A round; dots are spread over the row's height, so that equal ones do not hide each other."""
     return (f'<circle cx="{rows.axis.x(value):.1f}" cy="{rows.y(row) - 6 + 12 * part:.1f}" r="2" '
             f'fill="var(--{colour})" opacity="0.55"/>')
-
-
-def _noise(operation: record.Operation, gain: stats.Gain) -> float:
-    """How far the two offs differ, in the same per cents as the gain."""
-    base = operation["summary"]["null"]["median"] or 1
-    return 100 * max(abs(gain["noise"]["low"]), abs(gain["noise"]["high"])) / base
-
-
-def forest(part: record.Part) -> str:
-    """What the arms of a change save against null, in per cent, with the interval; behind it, how the offs differ."""
-    found = [(operation, arm, gain, _noise(operation, gain)) for operation in part["operations"]
-             for arm, gain in operation["gains"].items()]
-    ends = [0.0] + [end for *_, gain, wide in found
-                    for end in (gain["percent"]["low"], gain["percent"]["high"], -wide, wide)]
-    rows = _Rows(_Axis(min(ends), max(ends)), len(found), "%")
-    zero = rows.axis.x(0)
-    rows.parts.append(f'<line x1="{zero:.1f}" x2="{zero:.1f}" y1="{TOP - 6}" y2="{rows.height - 22}" '
-                      'stroke="var(--soft)"/>')
-    for row, (operation, arm, gain, wide) in enumerate(found):
-        left, right = rows.axis.x(-wide), rows.axis.x(wide)
-        rows.parts.append(f'<rect x="{left:.1f}" width="{max(right - left, 0.5):.1f}" y="{rows.y(row) - 9}" '
-                          'height="18" fill="var(--off)" opacity="0.25"/>')
-        rows.label(row, f"{operation['name']}, {arm}")
-        rows.parts += _bar(rows.axis, rows.y(row), gain["percent"], COLOURS[arm] if gain["claim"] != "none" else "off", 4)
-    return rows.svg(f"{part['name']}: saved against null, per cent, 95% interval; grey: how far the two offs differ")

@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
-from ..base import errors, paths
+from ..base import changes, errors, paths
 from . import legacy, record
 
 
@@ -28,8 +28,21 @@ def check(data: Any) -> record.Report:
         for key in ("name", "title", "verdict", "operations"):
             if not isinstance(part, dict) or key not in part:
                 raise ValueError(f"a change without '{key}'")
+        _with_upstream(part)
     whole: record.Report = data
     return whole
+
+
+def _with_upstream(part: dict[str, Any]) -> None:
+    """A report of before has no commit ids: those of the change of that name, with the date of their own."""
+    known = part.setdefault("upstream", {})
+    if isinstance(known, dict) and not known.get("commit") and isinstance(part["name"], str):
+        try:
+            change = changes.load().get(part["name"])
+        except errors.Problem:
+            return	# in a guest there are no changes' directories
+        if change and known.get("linux") == change.upstream().get("linux"):
+            part["upstream"] = change.upstream()
 
 
 def load(path: str | pathlib.Path, reads: Callable[[Any], Any] = check) -> Any:

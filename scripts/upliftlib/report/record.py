@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NotRequired, TypedDict
 
-from ..base import changes
+from ..base import changes, provenance
 from . import stats
 
 FORMAT = "uplift-dossier/1"
@@ -38,6 +38,7 @@ class Correctness(TypedDict):
     tests: list[Test]
     skipped: NotRequired[str | None]	# why, where nothing was run
     cpus: NotRequired[int]		# of the guest
+    error: NotRequired[str]		# why they could not be run, which is no fault of the change
 
 
 class Cost(TypedDict):
@@ -74,11 +75,39 @@ class Shown(TypedDict):
     text: str
 
 
+class Later(TypedDict):
+    """A commit of a repository that goes with a change."""
+    kind: str				# prerequisite, fix, revert
+    commit: str
+    title: str
+    state: str				# needed or present, or that the kernel's place in the repository is not known
+    why: str
+
+
+class History(TypedDict):
+    """What a clone of the kernel's repository says of a change."""
+    head: str				# of the clone
+    base: str				# the kernel's place in it; "" where it is not known
+    commits: list[Later]
+    stable: list[str]			# branches and tags that have the change
+    problem: NotRequired[str]		# why nothing could be found
+    distance: NotRequired[str]		# of the patch as applied from the commit
+
+
+class Abi(TypedDict):
+    """What a change does to the kernel's ABI."""
+    method: str				# how that was found
+    files: list[str]			# that were looked at
+    symbols: dict[str, list[str]]	# {exported symbol: its CRC before and after}
+    layouts: list[str]			# structs that change
+    problem: NotRequired[str]		# why it was not looked at
+
+
 class Part(TypedDict):
     """A change's part of a report."""
     name: str
     title: str
-    upstream: dict[str, str]
+    upstream: dict[str, Any]		# see base/changes.py
     patches: dict[str, str]		# {file: text}
     risk: list[str]
     by_hand: list[str]
@@ -90,6 +119,8 @@ class Part(TypedDict):
     events: NotRequired[list[Event]]
     shows: list[Shown]
     notes: list[str]
+    history: NotRequired[History]
+    abi: NotRequired[Abi]
 
 
 class Report(TypedDict):
@@ -103,6 +134,7 @@ class Report(TypedDict):
     problems: list[str]
     changes: list[Part]
     seconds: NotRequired[float]		# that it took
+    uplift: NotRequired[dict[str, str]]	# version and commit; reports of before have none
 
 
 def now() -> str:
@@ -113,7 +145,7 @@ def now() -> str:
 def new(machine: dict[str, Any], command: str, reproduce: str = "") -> Report:
     """A report with nothing in it yet."""
     return {"format": FORMAT, "created": now(), "command": command, "reproduce": reproduce or command,
-            "machine": machine, "ok": True, "problems": [], "changes": []}
+            "machine": machine, "ok": True, "problems": [], "changes": [], "uplift": provenance.as_data()}
 
 
 def entry(change: changes.Change, verdict: Verdict) -> Part:

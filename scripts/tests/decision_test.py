@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The sentence that a dossier begins with."""
+
+import copy
+import pathlib
+import sys
+import unittest
+from typing import Any
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from upliftlib.base import changes	# noqa: E402
+from upliftlib.report import blocks, companions, decision, dossier, record	# noqa: E402
+from tests import dossier_data	# noqa: E402
+
+GUEST = {"release": "6.18.15+deb13-amd64", "hypervisor": "QEMU 10.0.13; correctness: TCG", "config": {}, "kernel": ""}
+PASSED: record.Correctness = {"ok": True, "summary": "1 test: 1 passed", "problems": [],
+                              "tests": [{"name": "events", "outcome": "pass", "reason": ""}]}
+
+
+def part(*operations: record.Operation, name: str = "epoll", kind: str = "applicable",
+         correctness: record.Correctness | None = PASSED) -> record.Part:
+    found = record.entry(changes.load()[name], {"kind": kind, "evidence": ["function: x"], "from": "module"})
+    found["operations"], found["correctness"] = list(operations), copy.deepcopy(correctness)
+    return found
+
+
+def counted(name: str, null: float, **arms: float) -> record.Operation:
+    return record.operation(name, {"off": [null - 8] * 2, "off_again": [null - 8] * 2, "null": [null] * 2}
+                            | {arm: [value] * 2 for arm, value in arms.items()}, "instructions")
+
+
+def decided(found: record.Part, machine: dict[str, Any] = GUEST) -> decision.Decision:
+    return decision.decide(found, machine)
+
+
+class Kinds(unittest.TestCase):
+    def test_a_gain_with_tests_that_passed(self) -> None:
+        found = decided(part(counted("wait", 1000, new=900)))
+        self.assertEqual(found.kind, decision.WORTH_IT)
+        for words in ("wait takes 900 instructions in place of 1,000", "10.0% less", "counted exactly", "not time",
+                      "QEMU guest of 6.18.15+deb13-amd64", "its tests passed (1)"):
+            self.assertIn(words, found.sentence)
+
+    def test_without_tests_it_is_open(self) -> None:
+        for correctness, words in ((None, "not run here"), (PASSED | {"skipped": "no root"}, "skipped (no root)"),
+                                   (PASSED | {"ok": False, "error": "no shell"}, "could not be run (no shell)")):
+            found = decided(part(counted("wait", 1000, new=900), correctness=correctness))	# type: ignore[arg-type]
+            self.assertEqual(found.kind, decision.UNTOLD)
+            self.assertIn("900 instructions", found.reason)
+            self.assertIn(words, found.reason)
+
+    def test_a_failed_test_is_harmful_whatever_is_gained(self) -> None:
+        failed = PASSED | {"ok": False, "tests": [{"name": "events", "outcome": "fail", "reason": "lost"}]}
+        found = decided(part(counted("wait", 1000, new=500), correctness=failed))	# type: ignore[arg-type]
+        self.assertEqual(found.kind, decision.HARMFUL)
+        self.assertIn("a test failed (events)", found.reason)
+
+    def test_an_error_is_no_failure(self) -> None:
+        nothing = PASSED | {"ok": False, "tests": [], "problems": ["the guest did not start"]}
+        found = part(counted("wait", 1000, new=900), correctness=nothing)		# type: ignore[arg-type]
+        self.assertEqual(decision.tests(found["correctness"]), decision.ERROR)
+        self.assertEqual(decided(found).kind, decision.UNTOLD)
+        self.assertTrue(dossier.correct(found).startswith("ERROR: could not be run"))
+
+    def test_too_little(self) -> None:
+        found = decided(part(counted("wait", 10000, new=9950)))
+        self.assertEqual(found.kind, decision.NOT_WORTH_IT)
+        self.assertIn("0.50%", found.reason)
+
+    def test_nothing_measurable(self) -> None:
+        self.assertEqual(decided(part(counted("wait", 1000, new=1000))).kind, decision.NOT_WORTH_IT)
+
+    def test_only_losses(self) -> None:
+        found = decided(part(counted("wait", 1000, new=1100)))
+        self.assertEqual(found.kind, decision.HARMFUL)
+        self.assertIn("10.0% MORE", found.reason)
+
+    def test_a_small_loss_is_said(self) -> None:
+        found = decided(part(counted("wait", 1000, new=900), counted("poll", 1000, new=1004)))
+        self.assertEqual(found.kind, decision.WORTH_IT)
+        self.assertIn("poll takes 1,004 instructions in place of 1,000, 0.40% MORE", found.reason)
+
+    def test_a_large_loss_is_for_the_reader_to_weigh(self) -> None:
+        found = decided(part(counted("wait", 1000, new=900), counted("poll", 1000, new=1100)))
+        self.assertEqual(found.kind, decision.UNTOLD)
+        self.assertIn("which of them your load does", found.reason)
+
+    def test_batch_that_loses_to_new(self) -> None:
+        self.assertIn("batch loses to new in 1 of 2 operations (wait 16: 50 instructions saved against 100)", decided(
+            part(counted("wait 1", 1000, new=900, batch=800), counted("wait 16", 1000, new=900, batch=950))).reason)
+        self.assertNotIn("batch", decided(part(counted("wait", 1000, new=900, batch=800))).reason)
+
+    def test_verdicts(self) -> None:
+        for kind, wanted in (("native", decision.NOTHING), ("unaffected", decision.NOTHING),
+                             ("unsupported", decision.UNTOLD), ("unknown", decision.UNTOLD)):
+            self.assertEqual(decided(part(kind=kind)).kind, wanted)
+
+    def test_time_has_its_interval_and_machine(self) -> None:
+        found = decided(part(record.operation("wait", dossier_data.samples(40))), dossier_data.MACHINE)
+        self.assertEqual(found.kind, decision.WORTH_IT)
+        self.assertRegex(found.reason, r"\d ns in place of [\d,.]+, \d\.\d% less \(30 rounds, 95% interval \d\.\d% to \d\.\d%, "
+                                       "on A CPU <of> 3 GHz & more with 6.18.15-amd64")
+
+    def test_every_kind_is_known(self) -> None:
+        for found in (dossier_data.bench(), dossier_data.counted()):
+            for one in found["changes"]:
+                self.assertIn(decided(one, found["machine"]).kind, decision.KINDS)
+
+
+class Companions(unittest.TestCase):
+    # What was known on 30 November 2026: the change, its prerequisites, and each later fix; or words where there is no id.
+    KNOWN = {"fslist": ["36b3306779ea", "dc651e25a6d2", "912289ee831d", "locking of regen_filesystems_string"],
+             "iomap": ["bd6a1379a41a", "31e3d833d522"],
+             "epoll": ["1954c4f01220", "0c4aefe3c2d0", "eventpoll: Convert epoll_put_uevent() to scoped user access"],
+             "pipepoll": ["f1cebdec9739", "ab018b7733bd"],
+             "llc": ["df0d98475954", "28f9c0e0a0b9", "b636fef85bda", "3cb0243767fd", "65efcccddc83", "asym packing"]}
+
+    def test_the_dossier_names_them(self) -> None:
+        for name, wanted in self.KNOWN.items():
+            found = part(name=name)
+            text = " ".join(blocks.text(dossier._change(found, GUEST)).split())
+            for words in wanted:
+                self.assertIn(words, text, name)
+            self.assertIn("looked up on 2026-11-30", text)
+
+    def test_each_has_a_state_or_says_that_it_was_not_looked_up(self) -> None:
+        for name in self.KNOWN:
+            for release in ("6.1.0-57-amd64", "6.12.118+deb13-amd64", "6.18.15+deb13-amd64", "7.2.12+deb13-amd64"):
+                for one in companions.of(part(name=name), release):
+                    self.assertRegex(one.state, "^(needed|present|omitted: .+|if its tests are shipped)$", (name, one))
+            for one in companions.of(part(name=name), "5.4.0-42"):
+                self.assertIn(one.state, (companions.UNKNOWN, "if its tests are shipped"))
+
+    def test_what_is_needed_is_in_the_sentence(self) -> None:
+        found = part(counted("wait", 1000, new=900), name="fslist")
+        self.assertIn("with it go dc651e25a6d2, 912289ee831d, a later fix without an id (below)", decided(found).reason)
+
+    def test_nothing_known_is_said(self) -> None:
+        found = part()
+        found["upstream"] = {}
+        self.assertIn("not looked up", companions.source(found, GUEST["release"]))
+        self.assertEqual(companions.lines(found, GUEST["release"]), [])
+
+
+if __name__ == "__main__":
+    unittest.main()

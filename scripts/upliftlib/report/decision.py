@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Should a change be shipped? One sentence for each change: what to do, why, how much in which unit, on what machine, and
+how sure that is. Everything below it in a dossier is what it rests on.
+
+    worth it       it gains, its tests passed here, and no operation loses as much
+    not worth it   nothing measurable, or less than WORTH of an operation
+    harmful        a test failed, or it loses and gains nothing
+    cannot be told what would decide was not done here, or which operation counts is for the reader to say
+    nothing to do  the kernel has it, or never had the problem
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+from . import companions, figures, record, stats
+
+WORTH_IT, NOT_WORTH_IT, HARMFUL, UNTOLD, NOTHING = ("worth it", "not worth it", "harmful", "cannot be told here",
+                                                    "nothing to do")
+KINDS = (WORTH_IT, NOT_WORTH_IT, HARMFUL, UNTOLD, NOTHING)
+WORTH = 1.0		# per cent of an operation: what saves less is not worth a patch to carry
+BEYOND = "batch"	# the arm that goes beyond upstream
+
+# What tests came to.
+PASSED, FAILED, ERROR, SKIPPED, NOT_RUN = "passed", "FAILED", "ERROR", "skipped", "not run"
+
+
+@dataclasses.dataclass(frozen=True)
+class Decision:
+    """What to do about a change."""
+    kind: str
+    reason: str
+
+    @property
+    def sentence(self) -> str:
+        """In one sentence."""
+        return f"{self.kind[0].upper()}{self.kind[1:]}: {self.reason}."
+
+
+def tests(found: record.Correctness | None) -> str:
+    """What the tests came to. One that could not be run at all has found no fault: that is an error of the run."""
+    if not found:
+        return NOT_RUN
+    if found["ok"]:
+        return SKIPPED if found.get("skipped") else PASSED
+    return ERROR if found.get("error") or not found["tests"] else FAILED
+
+
+def gains(part: record.Part) -> list[figures.Gained]:
+    """[(operation, arm, gain)] of a change."""
+    return [(operation, arm, gain) for operation in part["operations"] for arm, gain in operation["gains"].items()]
+
+
+def upstreams(part: record.Part) -> list[figures.Gained]:
+    """Those of the arm that does what upstream does; of all arms where there is none of that name."""
+    return [row for row in gains(part) if row[1] == "new"] or gains(part)
+
+
+def decide(part: record.Part, machine: dict[str, Any]) -> Decision:
+    """What to do about a change, from its part of a report."""
+    return _by_verdict(part) or _by_tests(part) or _by_figures(part, machine)
+
+
+def _by_verdict(part: record.Part) -> Decision | None:
+    """Where there is nothing to measure."""
+    verdict = part["verdict"]
+    why = next(iter(verdict["evidence"]), "no reason was given").rstrip(".")
+    if verdict["kind"] == "native":
+        return Decision(NOTHING, "this kernel has the change")
+    if verdict["kind"] == "unaffected":
+        return Decision(NOTHING, "this kernel never had the problem")
+    if verdict["kind"] == "unsupported":
+        return Decision(UNTOLD, f"the kernel lacks the change, and it cannot be tried here ({why})")
+    if verdict["kind"] != "applicable":
+        return Decision(UNTOLD, f"whether it applies is not known ({why})")
+    return None
+
+
+def _by_tests(part: record.Part) -> Decision | None:
+    """Where a test failed; where it is not known whether one would."""
+    found = part.get("correctness")
+    if tests(found) != FAILED or not found:
+        return None
+    failed = [test["name"] for test in found["tests"] if test["outcome"] in ("fail", "xpass")]
+    return Decision(HARMFUL, f"do not ship it, {_several(failed, 'test')} failed ({', '.join(failed)})" if failed else
+                    f"do not ship it, its tests ended badly ({'; '.join(found['problems'][:1]) or found['summary']})")
+
+
+def _several(items: list[str], what: str) -> str:
+    return f"a {what}" if len(items) == 1 else f"{len(items)} {what}s"
+
+
+def _by_figures(part: record.Part, machine: dict[str, Any]) -> Decision:
+    found = upstreams(part)
+    if not found:
+        return Decision(UNTOLD, "it only shows, and changes nothing: what the change itself gains is only known from a "
+                                "kernel that has it" if part.get("shows") else _unmeasured(part))
+    kind, reason = _weighed(found)
+    state = tests(part.get("correctness"))
+    if kind == WORTH_IT and state != PASSED:
+        kind = UNTOLD
+    return Decision(kind, "; ".join((f"{reason} ({_sure(found, machine)})", *_beyond(part), _tested(part, state),
+                                     *_needs(part, machine))))
+
+
+def _needs(part: record.Part, machine: dict[str, Any]) -> Iterator[str]:
+    """What has to go with it here."""
+    needed = [one for one in companions.of(part, machine["release"]) if one.state == companions.NEEDED]
+    if needed:
+        yield "with it go " + ", ".join(companions.short(one.commit) or f"a {companions.KINDS[one.kind]} without an id (below)"
+                                        for one in needed)
+
+
+def _unmeasured(part: record.Part) -> str:
+    return next((note for note in part.get("notes", ()) if note.startswith("not measured")), "it was not measured")
+
+
+def _tested(part: record.Part, state: str) -> str:
+    """What the tests came to, in words."""
+    found = part.get("correctness")
+    if not found or state == NOT_RUN:
+        return "whether it is correct is open, its tests were not run here"
+    if state == SKIPPED:
+        return f"whether it is correct is open, its tests were skipped ({found.get('skipped')})"
+    if state == ERROR:
+        why = found.get("error") or next(iter(found["problems"]), found["summary"])
+        return f"whether it is correct is open, its tests could not be run ({why})"
+    return f"its tests passed ({sum(test['outcome'] == 'pass' for test in found['tests'])})" if found["tests"] else \
+        f"its tests passed ({found['summary']})"
+
+
+def _weighed(found: list[figures.Gained]) -> tuple[str, str]:
+    """What gains and losses come to, each with its largest operation."""
+    best, worst = _largest(found, "gain"), _largest(found, "loss")
+    if not best and not worst:
+        why = sorted({gain["why"] for *_, gain in found if gain["why"]})
+        return NOT_WORTH_IT, stats.NONE + (f" ({'; '.join(why)})" if why else "")
+    if not best:
+        return HARMFUL, _said(worst, found, "loss")
+    gained = _percent(best) >= WORTH
+    said = _said(best, found, "gain")
+    if not worst:
+        return (WORTH_IT, said) if gained else (NOT_WORTH_IT, f"{said}, under {WORTH:.0f}%")
+    both = f"{said}, but {_said(worst, found, 'loss')}"
+    if _percent(worst) >= WORTH:
+        return UNTOLD, f"{both}: it depends on which of them your load does"
+    return (WORTH_IT if gained else NOT_WORTH_IT), both
+
+
+def _percent(row: figures.Gained | None) -> float:
+    return abs(row[2]["percent"]["median"]) if row else 0.0
+
+
+def _largest(found: list[figures.Gained], claim: str) -> figures.Gained | None:
+    rows = [row for row in found if row[2]["claim"] == claim]
+    return max(rows, key=_percent) if rows else None
+
+
+def _said(row: figures.Gained | None, found: list[figures.Gained], claim: str) -> str:
+    """A gain or loss: what an operation took, what it takes, and how many operations have one."""
+    assert row
+    operation, arm, gain = row
+    count = sum(one[2]["claim"] == claim for one in found)
+    before = operation["summary"]["null"]["median"]
+    words = (f"{operation['name']} takes {figures.number(before - gain['saves']['median'])} {figures.LONG[operation['unit']]}"
+             f" in place of {figures.number(before)}" + (f" with {arm}" if arm != "new" else "")
+             + f", {figures.percent(gain['percent']['median'])} {'less' if claim == 'gain' else 'MORE'}")
+    return words + (f", and {count} of {len(found)} operations {'gain' if claim == 'gain' else 'lose'}" if count > 1 else "")
+
+
+def _sure(found: list[figures.Gained], machine: dict[str, Any]) -> str:
+    """On what machine, and how sure it is."""
+    operation, _, gain = max([row for row in found if row[2]["claim"] != "none"] or found, key=_percent)
+    if operation["unit"] == "instructions":
+        return f"counted exactly {on(machine)}; not time"
+    part = gain["percent"]
+    low, high = sorted((abs(part["low"]), abs(part["high"])))
+    sure = f", 95% interval {figures.percent(low)} to {figures.percent(high)}" if gain["claim"] != "none" else ""
+    return f"{operation['rounds']} rounds{sure}, {on(machine)}"
+
+
+def on(machine: dict[str, Any]) -> str:
+    """The machine, in a few words."""
+    release = machine["release"]
+    if machine.get("cpu"):
+        return f"on {machine['cpu']} with {release}" + (f", a guest of {machine['hypervisor']}" if machine.get("hypervisor")
+                                                        else "")
+    return f"in a {str(machine.get('hypervisor') or 'virtual').split()[0]} guest of {release}"
+
+
+def _beyond(part: record.Part) -> Iterator[str]:
+    """Where the arm beyond upstream gains less than upstream's change, that is said."""
+    lost = [(operation, operation["gains"]["new"], operation["gains"][BEYOND]) for operation in part["operations"]
+            if {"new", BEYOND} <= set(operation["gains"]) and
+            operation["gains"][BEYOND]["saves"]["high"] < operation["gains"]["new"]["saves"]["low"]]
+    if lost:
+        operation, new, beyond = max(lost, key=lambda row: row[1]["saves"]["median"] - row[2]["saves"]["median"])
+        of = sum({"new", BEYOND} <= set(one["gains"]) for one in part["operations"])
+        unit = figures.LONG[operation["unit"]]
+        yield (f"{BEYOND} loses to new in {len(lost)} of {of} operations ({operation['name']}: "
+               f"{figures.number(beyond['saves']['median'])} {unit} saved against "
+               f"{figures.number(new['saves']['median'])})")
