@@ -20,7 +20,7 @@ SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCRIPTS))
 
 from upliftlib.base import errors	# noqa: E402
-from upliftlib.report import blocks, command, dossier, plots, reading, record, stats	# noqa: E402
+from upliftlib.report import blocks, command, decision, dossier, figures, forms, plots, reading, record, stats	# noqa: E402
 from tests import dossier_data	# noqa: E402
 
 DATA = dossier_data.bench()
@@ -73,7 +73,7 @@ class Words(unittest.TestCase):
                 self.assertIn(wanted, plain(text), name)
 
     def test_claims_are_those_of_the_statistics(self):
-        found = {(operation["name"], arm): gain["claim"] for operation, arm, gain in dossier.gains(DATA["changes"][2])}
+        found = {(operation["name"], arm): gain["claim"] for operation, arm, gain in decision.gains(DATA["changes"][2])}
         self.assertEqual(found, {("epoll_wait 1", "new"): "gain", ("epoll_wait 1", "batch"): "gain",
                                  ("epoll_wait 16", "new"): "none", ("epoll_wait 256", "new"): "loss"})
         self.assertEqual(dossier.text(DATA).count(stats.NONE), 2)	# the operation, and how to read it
@@ -102,9 +102,9 @@ class Text(unittest.TestCase):
         for value, said in ((12345.6, "12,346"), (0, "0"), (732.0, "732"), (12.34, "12.3"), (1.234, "1.23"),
                             (-0.0, "0"), (-1.5, "-1.50"), (999.98, "1,000"), (-999.96, "-1,000"), (9.996, "10.0"),
                             (999.5, "999.5")):
-            self.assertEqual(dossier.number(value), said)
+            self.assertEqual(figures.number(value), said)
         for value, said in ((3.14159, "3.1%"), (-95.84, "95.8%"), (0.671, "0.67%"), (0.0, "0.0%")):
-            self.assertEqual(dossier.percent(value), said)
+            self.assertEqual(figures.percent(value), said)
 
 
 class Markdown(unittest.TestCase):
@@ -284,8 +284,8 @@ class Garbage(unittest.TestCase):
     def report(self, text, where):
         file = where / "report.json"
         file.write_text(text)
-        args = types.SimpleNamespace(file=str(file), origin="uplift", **{
-            name: str(where / name) for name in ("text", "md", "html", "kcidb", "json")})
+        args = types.SimpleNamespace(files=[str(file)], origin="uplift", git=None, base="", bug="", change=[], **{
+            name: str(where / name) for name in ("text", "md", "html", "kcidb", "json")}, **dict.fromkeys(forms.FORMS))
         with contextlib.redirect_stderr(io.StringIO()):
             try:
                 return command._report(args)

@@ -188,7 +188,7 @@ class Fuzz(unittest.TestCase):
 
     def test_reports(self):
         good = (dossier_data.bench(), dossier_data.evaluation())
-        forms = ("text", "md", "html", "json", "kcidb")
+        forms = ("text", "md", "html", "json", "kcidb", "sru", "suse", "centos", "debian", "mail")
 
         def bench(rng):
             path = self.dir / "report.json"
@@ -196,7 +196,8 @@ class Fuzz(unittest.TestCase):
                 path.write_text(json.dumps(spoil(rng.choice(good), rng)))
             else:
                 path.write_bytes(spoil_bytes(json.dumps(rng.choice(good)).encode(), rng))
-            report_command._report(argparse.Namespace(file=str(path), origin="uplift", **dict.fromkeys(forms, "-")))
+            report_command._report(argparse.Namespace(files=[str(path)], origin="uplift", git=None, base="", bug="",
+                                                      change=[], **dict.fromkeys(forms, "-")))
 
         self.each(bench)
 

@@ -154,23 +154,41 @@ class Submission(unittest.TestCase):
         for path, wanted in (("uplift.fslist.verdict", "SKIP"), ("uplift.iomap.verdict", "MISS"),
                              ("uplift.epoll.verdict", "PASS"), ("uplift.epoll.tests.events_off", "PASS"),
                              ("uplift.epoll.tests.events_new", "FAIL"), ("uplift.epoll.tests.upstream", "SKIP"),
-                             ("uplift.epoll.epoll_wait_1.new", "DONE"), ("uplift.epoll", "ERROR"), ("uplift", "ERROR")):
+                             ("uplift.epoll.figures", "DONE"), ("uplift.epoll", "ERROR"), ("uplift", "ERROR")):
             self.assertEqual(found.get(path), wanted, path)
 
     def test_figures(self):
-        found = self.by_path()
+        found = self.by_path()["uplift.epoll.figures"]
         operation = self.bench["changes"][2]["operations"][0]
-        self.assertEqual(found["uplift.epoll.epoll_wait_1.null"]["number"],
-                         {"value": operation["summary"]["null"]["median"], "unit": "ns"})
-        self.assertEqual(found["uplift.epoll.epoll_wait_16.new_saves"]["comment"],
-                         "no measurable gain: the interval touches null")
-        self.assertEqual(self.by_path("evaluation")["uplift.epoll.epoll_wait_1.new"]["number"],
-                         {"value": 725.0, "unit": "instructions"})
-        self.assertEqual(self.by_path("evaluation")["uplift.epoll.epoll_wait_1.redirect_costs"]["number"],
-                         {"value": 8.0, "unit": "instructions/call"})
+        there = found["misc"]["operations"]
+        self.assertEqual(there["epoll_wait 1"]["arms"]["null"][0], operation["summary"]["null"]["median"])
+        self.assertEqual(there["epoll_wait 16"]["saves"]["new"]["claim"], "none")
+        self.assertEqual(found["number"]["unit"], "ns")
+        self.assertEqual(found["number"]["value"],	# the largest is the loss
+                         self.bench["changes"][2]["operations"][2]["gains"]["new"]["saves"]["median"])
+        counted = self.by_path("evaluation")["uplift.epoll.figures"]["misc"]["operations"]["epoll_wait 1"]
+        self.assertEqual((counted["unit"], counted["arms"]["new"]), ("instructions", [725.0, 725.0, 725.0]))
+        self.assertEqual(counted["costs_a_call"], {"redirect": 8.0})
         # a figure stands only where a test has executed
         for test in self.made["bench"]["tests"]:
             self.assertTrue("number" not in test or test["status"] in ("FAIL", "ERROR", "PASS", "DONE"))
+
+    def test_small(self):
+        # no test is named for a number: a change has its verdict, its tests, its figures, and what went wrong
+        for test in self.made["evaluation"]["tests"]:
+            self.assertRegex(test["path"], r"^uplift\.\w+\.(verdict|figures|tests(\.\w+)?)$")
+
+    def test_commits(self):
+        self.assertRegex(self.by_path()["uplift.epoll.verdict"]["misc"]["upstream"]["commit"], "^[0-9a-f]{40}$")
+        for kind in ("checkouts", "builds"):
+            self.assertEqual(self.made["bench"][kind][0]["misc"]["uplift"], self.bench["uplift"])
+
+    def test_what_could_not_be_run_is_an_error(self):
+        data = dossier_data.counted()
+        data["changes"][0]["correctness"] = {"ok": False, "summary": "not run", "problems": ["no shell"], "tests": [],
+                                             "error": "no shell"}
+        self.assertEqual({test["path"]: test for test in kcidb.submission(data)["tests"]}["uplift.fslist.tests"]["status"],
+                         "ERROR")
 
     def test_faults_beside_the_tests_fail(self):
         data = dossier_data.counted()

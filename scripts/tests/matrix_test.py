@@ -16,7 +16,7 @@ SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCRIPTS))
 
 from upliftlib.base import errors, paths, targets	# noqa: E402
-from upliftlib.report import command, comparison, kcidb, reading	# noqa: E402
+from upliftlib.report import command, comparison, forms, kcidb, reading	# noqa: E402
 from upliftlib.lab import matrix	# noqa: E402
 from tests import dossier_data	# noqa: E402
 
@@ -107,8 +107,9 @@ class Reported(unittest.TestCase):
         with tempfile.TemporaryDirectory() as where:
             path = pathlib.Path(where) / "m.json"
             path.write_text(json.dumps(data or whole()))
-            args = types.SimpleNamespace(file=str(path), text=None, md=None, html=None, kcidb=None, json=None,
-                                         origin="uplift", **{})
+            args = types.SimpleNamespace(files=[str(path)], text=None, md=None, html=None, kcidb=None, json=None,
+                                         origin="uplift", git=None, base="", bug="", change=[],
+                                         **dict.fromkeys(forms.FORMS))
             for word in words:
                 setattr(args, word, "-")
             out = io.StringIO()

@@ -9,7 +9,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from upliftlib.report import dossier, record, stats	# noqa: E402
+from upliftlib.report import figures, record, stats	# noqa: E402
 from upliftlib.host import bench	# noqa: E402
 
 
@@ -81,7 +81,7 @@ class Compare(unittest.TestCase):
     def test_known_loss(self):
         found = judged(machine(random.Random(4), gain=-20))
         self.assertEqual(found["claim"], "loss")
-        self.assertIn("MORE", dossier.claim(found, "ns"))
+        self.assertIn("MORE", figures.claim(found, "ns"))
 
     def test_useless_change(self):
         # null against null: 20 of 20 is what is asked for; what passes once in fifty times would show in 400
@@ -92,7 +92,7 @@ class Compare(unittest.TestCase):
 
     def test_says_exactly(self):
         found = judged(machine(random.Random(6)))
-        self.assertEqual(dossier.claim(found, "ns"), "no measurable gain")
+        self.assertEqual(figures.claim(found, "ns"), "no measurable gain")
 
     def test_offs_differ(self):
         # the effect is beyond doubt, and so is that the machine moved by half of it or more meanwhile
@@ -137,7 +137,7 @@ class Exact(unittest.TestCase):
     def test_gain(self):
         found = self.claim((80, 80), (100, 100))
         self.assertEqual((found["claim"], found["saves"]["median"], found["percent"]["low"]), ("gain", 20.0, 20.0))
-        self.assertEqual(dossier.claim(found, "instr."), "20 instr. less, 20.0%")
+        self.assertEqual(figures.claim(found, "instr."), "20 instr. less, 20.0%")
 
     def test_one_instruction(self):
         self.assertEqual(self.claim((99, 99), (100, 100))["claim"], "gain")
@@ -151,7 +151,7 @@ class Exact(unittest.TestCase):
         for args in (((100, 100), (100, 100)), ((80, 83), (100, 100)), ((80,), (100,)),
                      ((80, 80), (100, 100), (90, 90), (93, 93))):
             found = self.claim(*args)
-            self.assertEqual(dossier.claim(found, "instr."), stats.NONE, args)
+            self.assertEqual(figures.claim(found, "instr."), stats.NONE, args)
             self.assertTrue(found["why"])
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..base import console, errors, paths
-from . import comparison, dossier, kcidb, reading
+from . import comparison, dossier, forms, history, kcidb, reading
 
 Render = Callable[[Any], str]
 # What came from somewhere may not speak to the terminal, and has to be writable.
@@ -38,11 +38,26 @@ def _kcidb(origin: str, data: Any) -> str:
     return _json(kcidb.of_several(data, origin) if several(data) else kcidb.submission(data, origin))
 
 
-def _forms(data: Any, origin: str) -> dict[str, Render]:
+def _for_a_distribution(name: str, changes: list[str], bug: str, data: Any) -> str:
+    if several(data):
+        raise errors.Problem(f"--{name} takes the report of one kernel, not of several side by side", errors.USAGE)
+    return forms.render(name, data, changes, bug)
+
+
+def _forms(data: Any, args: argparse.Namespace) -> dict[str, Render]:
     """{option: what renders that form}"""
     look = comparison if several(data) else dossier
-    return {"text": look.text, "md": look.markdown, "html": look.page, "json": _json,
-            "kcidb": functools.partial(_kcidb, origin)}
+    found = {"text": look.text, "md": look.markdown, "html": look.page, "json": _json,
+             "kcidb": functools.partial(_kcidb, args.origin)}
+    return found | {name: functools.partial(_for_a_distribution, name, args.change, args.bug) for name in forms.FORMS}
+
+
+def _together(files: list[str]) -> Any:
+    """The report of the one file, or those of several side by side."""
+    if files.count("-") > 1:
+        raise errors.Problem("standard input can be read once", errors.USAGE)
+    found = [reading.load(file, check) for file in files]
+    return found[0] if len(found) == 1 else comparison.of(found)
 
 
 def _rendered(render: Render, data: Any, name: str) -> str:
@@ -63,15 +78,29 @@ def _write(name: str, where: str, text: str) -> None:
     console.note(f"{name}: {os.path.relpath(where)}")
 
 
+def _looked_up(data: Any, directory: str | None, base: str) -> None:
+    """Put what a clone of the kernel's repository says into a report."""
+    if directory is None:
+        if base:
+            raise errors.Problem("--base goes with --git", errors.USAGE)
+        return
+    repository = history.Repository(directory)
+    reports = [target["report"] for target in data["targets"].values() if "report" in target] if several(data) else [data]
+    for report in reports:
+        for part in report["changes"]:
+            part["history"] = history.look(part, repository, base, report["machine"]["release"])
+
+
 def _report(args: argparse.Namespace) -> int:
-    data = reading.load(args.file, check)
-    forms = _forms(data, args.origin)
-    wanted = {name: where for name in forms if (where := getattr(args, name)) is not None} or {"text": "-"}
+    data = _together(args.files)
+    _looked_up(data, args.git, args.base)
+    renders = _forms(data, args)
+    wanted = {name: where for name in renders if (where := getattr(args, name)) is not None} or {"text": "-"}
     for name, where in wanted.items():
         if where != "-" and not pathlib.Path(where).absolute().parent.is_dir():
             raise errors.Problem(f"--{name} {where}: there is no such directory", errors.USAGE)
     for name, where in wanted.items():
-        _write(name, where, _rendered(forms[name], data, args.file))
+        _write(name, where, _rendered(renders[name], data, args.files[0]))
     return errors.OK if data["ok"] else errors.FAIL
 
 
@@ -81,14 +110,24 @@ def register(commands: Any) -> None:
         "report", help="the dossier: text, Markdown, HTML, JSON, KernelCI",
         description="Render what `uplift bench --out`, `uplift probe --json`, `make run` or `make matrix` "
                     "(build/report/*.json) left. "
-                    "Without an option: text, to standard output. FILE may be - for standard output. "
+                    "Without an option: text, to standard output. The FILE of an option may be - for standard output. "
                     "Status 1: what is reported has failed.")
-    parser.add_argument("file", metavar="FILE.json", help="what was measured")
+    parser.add_argument("files", nargs="+", metavar="FILE.json",
+                        help="what was measured; several kernels' are put side by side; - for standard input")
     for name, about in (("text", "text, for a mailing list"), ("md", "Markdown"),
                         ("html", "one HTML file with plots, which needs nothing else"),
                         ("kcidb", "a submission to KernelCI's database (KCIDB, version 5)"),
                         ("json", "the data, in the one form that the others are made from")):
         parser.add_argument(f"--{name}", metavar="FILE", help=about)
+    for name, (_, about) in forms.FORMS.items():
+        parser.add_argument(f"--{name}", metavar="FILE", help=about)
+    parser.add_argument("--change", metavar="NAME", action="append", default=[],
+                        help="of the latter: this change only (those that could be shipped); may be given again")
+    parser.add_argument("--bug", metavar="NUMBER", default="", help="and the number of the bug")
+    parser.add_argument("--git", metavar="DIR", help="a clone of the kernel's repository: what fixes or reverts the commits, "
+                                                     "what they need, and which stable branches have them")
+    parser.add_argument("--base", metavar="COMMIT", default="", help="where the kernel is in that clone (the tag vX.Y.Z of "
+                                                                     "its version)")
     parser.add_argument("--origin", default="uplift", metavar="NAME",
                         help="the submitter's name, as agreed with KernelCI: small letters, digits, _ (uplift)")
     parser.set_defaults(func=_report)

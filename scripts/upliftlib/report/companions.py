@@ -55,8 +55,9 @@ def _known(part: record.Part, release: str) -> Iterator[Companion]:
 
 def _found(part: record.Part) -> Iterator[Companion]:
     """What the repository has."""
-    for entry in (part.get("history") or {}).get("commits", ()):
-        yield Companion(entry["kind"], entry["commit"], entry["title"], entry.get("in", ""), entry["state"], entry["why"])
+    history = part.get("history")
+    for entry in history["commits"] if history else ():
+        yield Companion(entry["kind"], entry["commit"], entry["title"], "", entry["state"], entry["why"])
 
 
 def of(part: record.Part, release: str) -> list[Companion]:
@@ -94,5 +95,6 @@ def source(part: record.Part, release: str) -> str:
 def lines(part: record.Part, release: str) -> list[str]:
     """A line for each; one that says that there is none."""
     found = [one.line for one in of(part, release)]
-    looked = (part.get("upstream") or {}).get("looked_up") or (part.get("history") and not part["history"].get("problem"))
+    history = part.get("history")
+    looked = (part.get("upstream") or {}).get("looked_up") or (history and not history.get("problem"))
     return found or (["nothing that was found"] if looked else [])

@@ -42,6 +42,20 @@ def new(reproduce: str) -> Comparison:
     return {"format": FORMAT, "created": record.now(), "reproduce": reproduce, "ok": True, "targets": {}}
 
 
+def of(found: list[Any]) -> Comparison:
+    """Reports, and comparisons, side by side: each kernel by its release, and by number where there are several of it."""
+    together = new(" ".join(["uplift report", *(f"REPORT-{number}" for number in range(1, len(found) + 1))]))
+    for data in found:
+        targets: dict[str, Target] = data["targets"] if data["format"] == FORMAT else {data["machine"]["release"]: {
+            "report": data, "release": data["machine"]["release"], "version": data["machine"].get("version") or "not known"}}
+        for name, target in targets.items():
+            free = (f"{name} ({number})" if number > 1 else name for number in range(1, len(together["targets"]) + 2))
+            together["targets"][next(one for one in free if one not in together["targets"])] = target
+        together["ok"] = together["ok"] and data["ok"]
+    together["created"] = min(data["created"] for data in found)
+    return together
+
+
 def check(data: Any) -> Comparison:
     """Is it whole? Raises ValueError."""
     if not isinstance(data.get("targets"), dict) or not data["targets"]:

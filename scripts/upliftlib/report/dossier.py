@@ -96,8 +96,8 @@ def _facts(part: record.Part, release: str) -> Iterator[tuple[str, str]]:
     for line in companions.lines(part, release):
         yield "Goes with it", line
     yield "Looked up", companions.source(part, release)
-    history = part.get("history") or {}
-    if history.get("stable"):
+    history = part.get("history")
+    if history and history["stable"]:
         yield "Has it already", ", ".join(history["stable"])
     for line in _applied(part):
         yield "As applied", line
@@ -108,8 +108,9 @@ def _applied(part: record.Part) -> Iterator[str]:
     """How far what was applied is from upstream's."""
     if differs := (part.get("upstream") or {}).get("differs"):
         yield str(differs)
-    if distance := (part.get("history") or {}).get("distance"):
-        yield distance
+    history = part.get("history")
+    if history and history.get("distance"):
+        yield history["distance"]
 
 
 def abi(part: record.Part) -> Iterator[str]:
@@ -260,7 +261,7 @@ def made_by(data: record.Report) -> str:
     """The version and commit that made a report."""
     known = data.get("uplift") or {}
     if not known.get("version"):
-        return "of before 0.3: neither version nor commit recorded"
+        return "of a version that did not record itself"
     return f"{known['version']}, commit {known.get('commit') or 'not known'}"
 
 

@@ -2,15 +2,13 @@
 """A report as a submission to KernelCI's database: KCIDB's I/O schema, version 5.
 
 One checkout (the distribution's kernel: not a commit of git that we know, so no hash is claimed), one build of it, and
-a test for each verdict, each test of ours that ran, and each figure:
+a test for each verdict and each test of ours that ran. Figures are values of one more test of their change. Checkout and
+build name uplift's commit, a verdict that of the change.
 
     uplift.<change>.verdict                     PASS applicable; SKIP native, unaffected, unsupported; MISS not known
     uplift.<change>.tests.<test>                PASS, FAIL, SKIP
-    uplift.<change>.<operation>.<arm>           DONE, the figure as number, with its unit
-    uplift.<change>.<operation>.<arm>_saves     DONE, against null; the comment is what may be said of it
-    uplift.<change>.<operation>.<what>_costs    DONE, what the redirect, or tracking, costs a call
-    uplift.<change>.<operation>.<event>.<arm>   DONE, how often something happened in an operation
-    uplift.<change>.shows.<what>                DONE, the comment is what a change shows that only looks
+    uplift.<change>.figures                     DONE, the largest gain or loss as number, the decision as comment; misc has
+                                                every operation's arms, gains, costs and counts, as values
     uplift.<change>                             ERROR where something went wrong in measuring
 """
 
@@ -23,7 +21,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, TypedDict
 
 from ..base import errors
-from . import comparison, dossier, record
+from . import comparison, decision, dossier, record
 
 VERSION = {"major": 5, "minor": 0}	# nothing that later minor versions added is used
 VERDICTS = {"applicable": "PASS", "native": "SKIP", "unaffected": "SKIP", "unsupported": "SKIP", "unknown": "MISS"}
@@ -70,28 +68,19 @@ class _Tests:
                            "path": words, "status": status, **self.common,
                            **{key: value for key, value in more.items() if value is not None}})
 
-    def figure(self, *path: str, value: float, unit: str, **more: Any) -> None:
-        """A test that is a figure."""
-        self.add(*path, status="DONE", number={"value": value, "unit": unit}, **more)
 
-
-def _change(tests: _Tests, part: record.Part) -> None:
+def _change(tests: _Tests, part: record.Part, machine: dict[str, Any]) -> None:
     """All that there is of a change."""
     verdict = part["verdict"]
     tests.add(part["name"], "verdict", status=VERDICTS.get(verdict["kind"], "MISS"),
               comment=f"{verdict['kind']}: {part['title']}",
               log_excerpt="\n".join(verdict["evidence"])[:EXCERPT] or None,
-              misc={"verdict": verdict["kind"], "upstream": part.get("upstream") or {}})
+              misc={"verdict": verdict["kind"], "upstream": _upstream(part),
+                    **({"shows": {item["name"]: item["text"] for item in part["shows"]}} if part.get("shows") else {})})
     correct = part.get("correctness")
     if correct:
         _correctness(tests, part["name"], correct)
-    for operation in part["operations"]:
-        _operation(tests, part["name"], operation)
-    for event in part.get("events") or ():
-        for arm, count in event["arms"].items():
-            tests.figure(part["name"], event["operation"], event["name"], arm, value=count, unit=event["name"])
-    for item in part.get("shows", ()):
-        tests.add(part["name"], "shows", item["name"], status="DONE", comment=item["text"])
+    _figures(tests, part, machine)
 
 
 def _correctness(tests: _Tests, name: str, correct: record.Correctness) -> None:
@@ -100,30 +89,48 @@ def _correctness(tests: _Tests, name: str, correct: record.Correctness) -> None:
                   comment=test.get("reason") or None)
     if not correct["tests"] or (not correct["ok"] and all(test["outcome"] != "fail" for test in correct["tests"])):
         # what is wrong was seen beside the tests: a warning of the kernel, a stream that ended short
-        tests.add(name, "tests", status="PASS" if correct["ok"] else "FAIL", comment=correct["summary"],
+        status = "PASS" if correct["ok"] else "ERROR" if decision.tests(correct) == decision.ERROR else "FAIL"
+        tests.add(name, "tests", status=status, comment=correct["summary"],
                   log_excerpt="\n".join(correct["problems"])[:EXCERPT] or None)
 
 
-def _operation(tests: _Tests, name: str, operation: record.Operation) -> None:
-    unit, of = operation["unit"], operation["name"]
-    for arm, found in operation["summary"].items():
-        tests.figure(name, of, arm, value=found["median"], unit=unit,
-                     misc={"low": found["low"], "high": found["high"], "rounds": operation["rounds"]})
-    for arm, gain in operation["gains"].items():
-        tests.figure(name, of, f"{arm}_saves", value=gain["saves"]["median"], unit=unit,
-                     comment=dossier.claim(gain, unit) + (f": {gain['why']}" if gain["why"] else ""),
-                     misc={"saves": gain["saves"], "percent": gain["percent"], "claim": gain["claim"]})
-    for what, cost in (("redirect", operation.get("redirect")), ("tracking", operation.get("tracking"))):
-        if cost:
-            tests.figure(name, of, f"{what}_costs", value=cost["median"], unit=f"{unit}/call",
-                         comment=None if cost["claim"] else "not measurable")
+def _upstream(part: record.Part) -> Item:
+    """The change's commit; what goes with it stands in the dossier."""
+    return {key: value for key, value in (part.get("upstream") or {}).items() if isinstance(value, str)}
+
+
+def _figures(tests: _Tests, part: record.Part, machine: dict[str, Any]) -> None:
+    """All that was measured of a change, as values of one test."""
+    if not part["operations"]:
+        return
+    found = [row for row in decision.upstreams(part) if row[2]["claim"] != "none"]
+    values = {operation["name"]: _values(operation) for operation in part["operations"]}
+    for event in part.get("events") or ():
+        values.setdefault(event["operation"], {}).setdefault("counted", {})[event["name"]] = event["arms"]
+    number = None
+    if found:
+        operation, _, gain = max(found, key=lambda row: abs(row[2]["percent"]["median"]))
+        number = {"value": gain["saves"]["median"], "unit": operation["unit"]}
+    tests.add(part["name"], "figures", status="DONE", number=number, comment=decision.decide(part, machine).sentence,
+              misc={"operations": values})
+
+
+def _values(operation: record.Operation) -> Item:
+    """An operation's figures."""
+    costs = {key: cost["median"] for key, cost in (("redirect", operation["redirect"]), ("tracking", operation["tracking"]))
+             if cost and cost["claim"]}
+    return {"unit": operation["unit"], "rounds": operation["rounds"],
+            "arms": {arm: [found["median"], found["low"], found["high"]] for arm, found in operation["summary"].items()},
+            "saves": {arm: {"claim": gain["claim"], "percent": gain["percent"]["median"], "value": gain["saves"]["median"]}
+                      for arm, gain in operation["gains"].items()}, **({"costs_a_call": costs} if costs else {})}
 
 
 def _checkout(data: record.Report, origin: str, kernel: str) -> Item:
     """The distribution's kernel."""
     here = data["machine"]
     checkout = {"id": kernel, "origin": origin, "valid": True, "comment": here["kernel"] or here["release"]}
-    return checkout | ({"misc": {"packages": here["packages"]}} if here.get("packages") else {})
+    misc = {"packages": here.get("packages"), "build_id": here.get("build_id"), "uplift": data.get("uplift")}
+    return checkout | {"misc": {key: value for key, value in misc.items() if value}}
 
 
 def _build(data: record.Report, origin: str, kernel: str) -> Item:
@@ -131,7 +138,7 @@ def _build(data: record.Report, origin: str, kernel: str) -> Item:
     here = data["machine"]
     build = {"id": kernel, "checkout_id": kernel, "origin": origin, "status": "PASS",
              "architecture": re.sub("[^a-z0-9_]", "_", here["arch"].lower()), "comment": "as the distribution built it",
-             "misc": {"config": here["config"]}}
+             "misc": {"config": here["config"], "uplift": data.get("uplift") or {}}}
     compiler = dossier.compiler(here["kernel"])
     return build | ({"compiler": compiler} if compiler else {})
 
@@ -162,7 +169,7 @@ def submission(data: record.Report, origin: str = "uplift") -> Submission:
     run = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
     tests = _Tests(origin, kernel, run, _common(data))
     for part in data["changes"]:
-        _change(tests, part)
+        _change(tests, part, here)
     for problem in data["problems"]:
         _problem(tests, {part["name"] for part in data["changes"]}, problem)
     return {"version": dict(VERSION), "checkouts": [_checkout(data, origin, kernel)],

@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -45,13 +46,17 @@ def _with_upstream(part: dict[str, Any]) -> None:
             part["upstream"] = change.upstream()
 
 
+def _named(path: str | pathlib.Path) -> str:
+    return "standard input" if path == "-" else os.path.relpath(path)
+
+
 def load(path: str | pathlib.Path, reads: Callable[[Any], Any] = check) -> Any:
     """The report in a file; `reads` checks what is in it."""
     try:
-        return reads(json.loads(paths.read(path)))
+        return reads(json.loads(sys.stdin.read() if path == "-" else paths.read(path)))
     except OSError as problem:
         raise errors.Problem(errors.of_os(problem), errors.USAGE) from None
     except RecursionError:
-        raise errors.Problem(f"{os.path.relpath(path)}: no report of ours: nested too deeply", errors.USAGE) from None
+        raise errors.Problem(f"{_named(path)}: no report of ours: nested too deeply", errors.USAGE) from None
     except (ValueError, KeyError) as problem:
-        raise errors.Problem(f"{os.path.relpath(path)}: {problem}", errors.USAGE) from None
+        raise errors.Problem(f"{_named(path)}: {problem}", errors.USAGE) from None

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A report in the words of distributions; several side by side; from standard input."""
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(SCRIPTS))
+
+from upliftlib.base import errors	# noqa: E402
+from upliftlib.report import comparison, forms	# noqa: E402
+from tests import dossier_data	# noqa: E402
+
+# What each distribution's own description of its form asks for, in its order.
+WANTED = {
+    "sru": ("BugLink: https://bugs.launchpad.net/bugs/77", "SRU Justification:", "[Impact]", "[Fix]", "[Test Plan]",
+            "[Where problems could occur]", "[Other Info]"),
+    "suse": ("From: Eric Dumazet", "Subject: eventpoll: Convert", "Git-commit: 1954c4f012206147c34acda8da04f827aa7d3ee3",
+             "Patch-mainline: v7.0", "References: bsc#77", "---"),
+    "centos": ("JIRA: https://issues.redhat.com/browse/RHEL-77", "Upstream Status: linux.git",
+               "commit 1954c4f012206147c34acda8da04f827aa7d3ee3", "Tested:", "Signed-off-by:"),
+    "debian": ("To: 77@bugs.debian.org", "Subject: linux: please apply", "Source: linux", "Version: 6.18.15-1",
+               "Severity: wishlist", "Tags: upstream fixed-upstream"),
+    "mail": ("Subject: epoll on 6.18.15-amd64: harmful", "Bug: 77", "Risk:", "To check by hand:")}
+
+
+class Forms(unittest.TestCase):
+    def test_each_has_what_is_asked_for(self) -> None:
+        for name, wanted in WANTED.items():
+            text = forms.render(name, dossier_data.bench(), ["epoll"], "77")
+            at = 0
+            for words in wanted:
+                self.assertIn(words, text[at:], name)
+                at = text.index(words, at)
+
+    def test_each_says_what_goes_with_it_and_the_decision(self) -> None:
+        for name in forms.FORMS:
+            text = " ".join(forms.render(name, dossier_data.bench(), ["epoll"], "77").split())
+            self.assertIn("0c4aefe3c2d0", text, name)
+            self.assertIn("do not ship it, a test failed (events_new)" if name != "mail" else "harmful", text, name)
+
+    def test_an_omitted_fix_has_its_reason(self) -> None:
+        data = dossier_data.bench()
+        self.assertIn("Omitted-fix: 31e3d833d522 (its iterator has no folio batch)", forms.render("centos", data, ["iomap"], ""))
+
+    def test_without_a_number_there_is_a_place_for_it(self) -> None:
+        for name, place in (("sru", "<https://bugs.launchpad.net/bugs/NUMBER>"), ("suse", "<bsc#NUMBER>"),
+                            ("centos", "RHEL-NUMBER>"), ("debian", "To: submit@bugs.debian.org")):
+            self.assertIn(place, forms.render(name, dossier_data.bench(), ["epoll"], ""))
+
+    def test_all_that_could_be_shipped(self) -> None:
+        text = forms.render("mail", dossier_data.bench(), [], "")
+        self.assertEqual(re.findall("^Subject: ([a-z]+) ", text, re.MULTILINE), ["iomap", "epoll"])	# fslist is native
+
+    def test_lines_fit_a_mail(self) -> None:
+        for name in forms.FORMS:
+            for line in forms.render(name, dossier_data.bench(), [], "").splitlines():
+                self.assertTrue(len(line) <= 72 or re.search(r"https?://|^(Subject|Upstream Status|Depends|Follow-up): ", line),
+                                (name, line))
+                self.assertEqual(line, line.rstrip())
+
+    def test_a_change_that_is_not_there(self) -> None:
+        with self.assertRaisesRegex(errors.Problem, "--change x: the report has fslist iomap epoll"):
+            forms.render("sru", dossier_data.bench(), ["x"], "")
+
+
+class Command(unittest.TestCase):
+    def setUp(self) -> None:
+        self.place = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        self.data = [dossier_data.bench(), dossier_data.counted()]
+        self.files = [str(self.place / f"bench-{number}.json") for number in range(2)]
+        for file, data in zip(self.files, self.data):
+            pathlib.Path(file).write_text(json.dumps(data))
+
+    def report(self, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-B", str(SCRIPTS / "uplift"), "report", *words], text=True, check=False,
+                              capture_output=True, input=given)
+
+    def test_two_files_as_a_shell_gives_them(self) -> None:
+        page = self.place / "dossier.html"
+        done = self.report(*self.files, "--html", str(page))
+        self.assertEqual((done.returncode, done.stdout), (errors.FAIL, ""), done.stderr)	# one of them has failed
+        for data in self.data:
+            self.assertIn(data["machine"]["release"], page.read_text())
+
+    def test_side_by_side(self) -> None:
+        done = self.report(*self.files, self.files[1], "--json", "-")
+        found = comparison.check(json.loads(done.stdout))
+        self.assertEqual(list(found["targets"]), ["6.18.15-amd64", "6.12.1-amd64", "6.12.1-amd64 (2)"])
+        again = self.place / "both.json"
+        again.write_text(done.stdout)
+        self.assertEqual(list(json.loads(self.report(str(again), self.files[0], "--json", "-").stdout)["targets"]),
+                         ["6.18.15-amd64", "6.12.1-amd64", "6.12.1-amd64 (2)", "6.18.15-amd64 (2)"])
+
+    def test_standard_input(self) -> None:
+        done = self.report("-", given=json.dumps(self.data[1]))
+        self.assertEqual((done.returncode, done.stdout), (0, self.report(self.files[1]).stdout))
+        for words, given, said in ((("-", "-"), "{}", "can be read once"), (("-",), "no json", "standard input: "),
+                                   (("-",), "{}", "standard input: no report of ours")):
+            done = self.report(*words, given=given)
+            self.assertEqual((done.returncode, done.stdout, len(done.stderr.splitlines())), (errors.USAGE, "", 1), words)
+            self.assertIn(said, done.stderr)
+
+    def test_a_form_of_several(self) -> None:
+        done = self.report(*self.files, "--sru", "-")
+        self.assertEqual(done.returncode, errors.USAGE)
+        self.assertIn("--sru takes the report of one kernel", done.stderr)
+
+    def test_a_form(self) -> None:
+        done = self.report(self.files[0], "--centos", "-", "--change", "epoll")
+        self.assertIn("Upstream Status: linux.git", done.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()

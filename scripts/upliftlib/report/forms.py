@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A report in the words that distributions ask for, a text for each change: Ubuntu's justification of a stable update, the
+header of a patch of SUSE's, a CentOS merge request, a Debian bug, a mail. What a person has to add stands in <>."""
+
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+
+from ..base import errors
+from . import companions, decision, dossier, figures, record
+
+WIDTH = 72
+BREAK = "\n" + "-" * WIDTH + "\n\n"
+
+
+def _wrap(text: str, first: str = "", later: str | None = None) -> str:
+    return textwrap.fill(text, WIDTH, initial_indent=first, subsequent_indent=first if later is None else later,
+                         break_long_words=False, break_on_hyphens=False)
+
+
+def _items(lines: Sequence[str]) -> str:
+    return "\n".join(_wrap(line, "- ", "  ") for line in lines)
+
+
+def _title(part: record.Part) -> str:
+    return str((part.get("upstream") or {}).get("title") or part["title"])
+
+
+def _commit(part: record.Part) -> str:
+    return str((part.get("upstream") or {}).get("commit") or "<commit id>")
+
+
+def _impact(part: record.Part, data: record.Report) -> str:
+    """What it is for, and what it gains."""
+    found = decision.decide(part, data["machine"])
+    return f"{_wrap(part['title'] + '.')}\n\n{_wrap(found.sentence)}"
+
+
+def _gains(part: record.Part) -> str:
+    """Every operation in every arm against null."""
+    lines = [f"{operation['name']}, {arm}: {figures.claim(gain, figures.LONG[operation['unit']])}"
+             for operation, arm, gain in decision.gains(part)]
+    return _items(lines or ["nothing was measured"])
+
+
+def _goes_with_it(part: record.Part, data: record.Report) -> str:
+    release = data["machine"]["release"]
+    return _items([*companions.lines(part, release), companions.source(part, release)])
+
+
+def _tested(part: record.Part, data: record.Report) -> str:
+    return _items([f"tests: {dossier.correct(part)}", f"kernel: {data['machine']['release']}, package "
+                   f"{data['machine'].get('version') or 'not known'}, build id {data['machine'].get('build_id') or 'not recorded'}",
+                   f"measured {decision.on(data['machine'])}, by uplift {dossier.made_by(data)}",
+                   f"again: {data.get('reproduce') or data.get('command', '')}"])
+
+
+def _risk(part: record.Part) -> str:
+    return _items(part.get("risk") or ["none is recorded"])
+
+
+def _by_hand(part: record.Part) -> str:
+    return _items(part.get("by_hand") or ["nothing is recorded"])
+
+
+def _abi(part: record.Part) -> str:
+    return _items([f"ABI: {line}" for line in dossier.abi(part)])
+
+
+def sru(part: record.Part, data: record.Report, bug: str) -> str:
+    """Ubuntu: the justification of a stable release update of the kernel."""
+    link = f"https://bugs.launchpad.net/bugs/{bug}" if bug else "<https://bugs.launchpad.net/bugs/NUMBER>"
+    return "\n".join((
+        f"BugLink: {link}", "", "SRU Justification:", "", "[Impact]", "", _impact(part, data), "", "[Fix]", "",
+        _wrap(f"{_commit(part)} (\"{_title(part)}\"), Linux {(part.get('upstream') or {}).get('linux', 'version not recorded')}."),
+        "", _goes_with_it(part, data), "", _abi(part), "", "[Test Plan]", "", _tested(part, data), "", _by_hand(part), "",
+        "[Where problems could occur]", "", _risk(part), "", "[Other Info]", "", _gains(part)))
+
+
+def suse(part: record.Part, data: record.Report, bug: str) -> str:
+    """SUSE: the header of a patch in kernel-source; the patch itself comes behind it."""
+    upstream = part.get("upstream") or {}
+    lines = [f"From: {upstream.get('author') or '<author>'}", f"Subject: {_title(part)}", f"Git-commit: {_commit(part)}",
+             f"Patch-mainline: v{upstream.get('linux') or '<version>'}", f"References: {f'bsc#{bug}' if bug else '<bsc#NUMBER>'}"]
+    return "\n".join((*lines, "", _wrap(decision.decide(part, data["machine"]).sentence), "", _goes_with_it(part, data), "",
+                      _abi(part), "", "Acked-by: <name and address>", "---"))
+
+
+def centos(part: record.Part, data: record.Report, bug: str) -> str:
+    """CentOS Stream: the description of a merge request."""
+    found = companions.of(part, data["machine"]["release"])
+    omitted = [f"Omitted-fix: {companions.short(one.commit)} ({one.state.partition(': ')[2]})" for one in found
+               if one.kind == "fix" and one.commit and one.state.startswith(companions.OMITTED)]
+    depends = [f"Depends: {companions.short(one.commit)} (\"{one.title}\")" for one in found
+               if one.kind == "prerequisite" and one.state == companions.NEEDED]
+    later = [f"Follow-up: {companions.short(one.commit) or one.link} (\"{one.title}\")" for one in found
+             if one.kind in ("fix", "revert") and one.state == companions.NEEDED]
+    return "\n".join((
+        f"JIRA: https://issues.redhat.com/browse/RHEL-{bug}" if bug else "JIRA: <https://issues.redhat.com/browse/RHEL-NUMBER>",
+        f"Upstream Status: linux.git, v{(part.get('upstream') or {}).get('linux') or '<version>'}", *depends, *later, *omitted, "",
+        f"commit {_commit(part)}", f"    {_title(part)}", "", _wrap(decision.decide(part, data["machine"]).sentence), "",
+        _abi(part), "", "Tested:", _tested(part, data), "", _gains(part), "", "Risk:", _risk(part), "",
+        "Signed-off-by: <name and address>"))
+
+
+def debian(part: record.Part, data: record.Report, bug: str) -> str:
+    """Debian: a bug against the kernel, as reportbug or a mail to submit@bugs.debian.org takes it."""
+    head = ["Source: linux", f"Version: {data['machine'].get('version') or '<version>'}", "Severity: wishlist",
+            "Tags: upstream fixed-upstream"]
+    return "\n".join((
+        f"To: {f'{bug}@' if bug else 'submit@'}bugs.debian.org", f"Subject: linux: please apply \"{_title(part)}\"", "", *head, "",
+        _impact(part, data), "", _wrap(f"Upstream: {dossier.upstream(part)}."), "", _goes_with_it(part, data), "", _abi(part), "",
+        _gains(part), "", _tested(part, data), "", "Risk:", "", _risk(part)))
+
+
+def mail(part: record.Part, data: record.Report, bug: str) -> str:
+    """A mail to a list."""
+    found = decision.decide(part, data["machine"])
+    return "\n".join((
+        f"Subject: {part['name']} on {data['machine']['release']}: {found.kind}", "", _impact(part, data), "",
+        _wrap(f"Upstream: {dossier.upstream(part)}." + (f" Bug: {bug}." if bug else "")), "", _goes_with_it(part, data), "",
+        _abi(part), "", _gains(part), "", _tested(part, data), "", "Risk:", "", _risk(part), "", "To check by hand:", "",
+        _by_hand(part)))
+
+
+FORMS: dict[str, tuple[Callable[[record.Part, record.Report, str], str], str]] = {
+    "sru": (sru, "Ubuntu's justification of a stable update"), "suse": (suse, "the header of a patch of SUSE's"),
+    "centos": (centos, "the text of a CentOS merge request"), "debian": (debian, "a Debian bug"),
+    "mail": (mail, "a mail to a list")}
+
+
+def _chosen(data: record.Report, names: Sequence[str]) -> Iterator[record.Part]:
+    """The changes that are named, else those that could be shipped."""
+    there = [part["name"] for part in data["changes"]]
+    for name in names:
+        if name not in there:
+            raise errors.Problem(f"--change {name}: the report has {' '.join(there) or 'no change'}", errors.USAGE)
+    for part in data["changes"]:
+        if part["name"] in names or not names and part["verdict"]["kind"] in ("applicable", "unknown") and not part.get("shows"):
+            yield part
+
+
+def render(name: str, data: record.Report, changes: Sequence[str], bug: str) -> str:
+    """A form, for each change that is wanted."""
+    texts = [FORMS[name][0](part, data, bug).rstrip() + "\n" for part in _chosen(data, changes)]
+    if not texts:
+        raise errors.Problem("the report has no change that could be shipped; --change NAME takes one all the same",
+                             errors.USAGE)
+    return BREAK.join("\n".join(line.rstrip() for line in text.splitlines()) + "\n" for text in texts)
