@@ -17,7 +17,7 @@ from typing import Any
 from ..base import changes, console, errors, parallel, paths, targets
 from ..host import machine
 from ..report import dossier, record
-from . import buildroot, commands, guest, kernels, kmod, measure, testprograms, verify
+from . import abi, buildroot, commands, guest, kernels, kmod, measure, testprograms, verify
 
 ARMS = "arms"		# the job that measures many changes in one guest
 Jobs = dict[str, Callable[[], Any]]
@@ -134,7 +134,10 @@ def _report(known: Mapping[str, changes.Change], target: kernels.Target, results
     for change in known.values():
         if change.measure() or change.tests():
             counts = measured.get(change.name) or results.get(_measured(change)) or measure.Found()
-            report["changes"].append(_part(change, results.get(_tested(change)), counts))
+            part = _part(change, results.get(_tested(change)), counts)
+            if part["verdict"]["kind"] == "applicable":
+                part["abi"] = abi.of_change(change, target)
+            report["changes"].append(part)
     report["ok"] = all(part["correctness"]["ok"] for part in report["changes"] if part["correctness"])
     return report
 

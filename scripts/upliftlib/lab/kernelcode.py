@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import os
 import pathlib
 import re
@@ -20,7 +21,7 @@ from ..generator.modulecode import ModuleCode, read_exporters
 from ..generator.objectbody import Exports, read_exports
 from ..generator.objects import Object, Refused
 from ..kernel import elf, kallsyms
-from . import buildroot, guest, imagecheck, kernels, kmod
+from . import abi, buildroot, guest, imagecheck, kernels, kmod
 
 # One section for each object (the code stays as it is), and the types for a look at layouts.
 _FLAGS = "-fdata-sections -gbtf -Wno-error"
@@ -82,6 +83,11 @@ class KernelCode:
         """The module that an unchanged file is a part of, as it was compiled; "" for one of the image."""
         kept = self._kept(path).with_suffix(".module")
         return kept.read_text().strip() if kept.exists() else ""
+
+    def crcs(self, path: str) -> abi.Crcs:
+        """The CRCs of what an unchanged file exports."""
+        found: abi.Crcs = json.loads(self._kept(path).with_suffix(".crcs").read_text())
+        return found
 
     def kernel_of(self, path: str) -> Kernel:
         """What a file's unchanged object is to be held against."""
@@ -181,7 +187,7 @@ class KernelCode:
         names += " " + " ".join(f"-fmacro-prefix-map={pathlib.Path(path).relative_to(directory)}={path}" for path in files)
         cc = kmod.compiler(self.kdir)
         argv = ["make", *kmod.make_words(self.kdir), f"M={root / directory}", "-k", f"-j{os.cpu_count() or 1}",
-                f"KCFLAGS={_FLAGS} {names}", *([f"CC={cc}"] if cc else [])]
+                f"KCFLAGS={_FLAGS} {names}", abi.MODVERSIONS, *([f"CC={cc}"] if cc else [])]
         if includes:
             argv.append("NOSTDINC_FLAGS=-nostdinc " + " ".join(f"-I{root / path}" for path in _INCLUDES))
         for name in objects:
@@ -207,7 +213,7 @@ class KernelCode:
         """Objects of the pristine source, kept for the next patch."""
         root = self.directory / "base"
         wanted = {path: self._kept(path) for path in files}
-        todo = [path for path, obj in wanted.items() if not obj.exists()]
+        todo = [path for path, obj in wanted.items() if not obj.exists() or not obj.with_suffix(".crcs").exists()]
         if todo:
             with paths.lock(f"try-{self.release}"):
                 self.overlay(root, {}, todo)
@@ -216,6 +222,7 @@ class KernelCode:
                         raise Refused(f"{built.path} does not compile as it is for this kernel: {built.error}")
                     shutil.copy(built.obj, wanted[built.path].with_suffix(".new"))
                     wanted[built.path].with_suffix(".module").write_text(_module_name(built.obj))
+                    wanted[built.path].with_suffix(".crcs").write_text(json.dumps(abi.crcs(built.obj)))
                     os.replace(wanted[built.path].with_suffix(".new"), wanted[built.path])
         return [wanted[path] for path in files]
 

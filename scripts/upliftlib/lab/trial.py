@@ -33,7 +33,7 @@ from ..generator.objects import FUNC, GLOBAL, OBJECT, UNDEF, Object, Refused, Sy
 from ..generator.references import Unit
 from ..generator.trymodule import Module, name_of
 from ..report import dossier, record
-from . import buildroot, commands, fetch, guest, kernels, kmod, sharedstructs, testprograms
+from . import abi, buildroot, commands, fetch, guest, kernels, kmod, sharedstructs, testprograms
 from .kernelcode import KernelCode
 
 STEPS = ("apply", "build", "load", "measure")
@@ -163,6 +163,7 @@ class Trial:
         self.code, self.path, self.text, self.options = code, given.path, given.text, options
         self.outcome = Outcome(str(given.path), target=code.target.name, name=given.name)
         self.report: record.Report | None = None
+        self.abi: record.Abi | None = None
 
     @contextlib.contextmanager
     def _step(self, name: str, what: str) -> Iterator[None]:
@@ -254,6 +255,7 @@ class Trial:
             if one.error:
                 raise Refused(f"{one.path} does not compile with the patch: {self.code.shown(one.error, tree)}")
         after = {one.path: one.obj for one in built}
+        self.abi = self._abi(files, after)
         with self._step("compare", "comparing"):
             pieces = [self._piece(path, old, after[path]) for path, old in zip(files, before)]
         if not any(piece.difference.changed or piece.difference.added or piece.difference.values for piece in pieces):
@@ -261,6 +263,12 @@ class Trial:
         if not any(piece.plan.entries for piece in pieces):
             raise Refused("it only adds functions that nothing in this kernel calls")
         return [piece for piece in pieces if piece.plan.entries or given_to_others(piece, pieces)]
+
+    def _abi(self, files: list[str], after: dict[str, pathlib.Path]) -> record.Abi:
+        """The CRCs of what the files export; a struct that changes its layout is refused later."""
+        before = {name: crc for path in files for name, crc in self.code.crcs(path).items()}
+        now = {name: crc for obj in after.values() for name, crc in abi.crcs(obj).items()}
+        return abi.compared(files, before, now, abi.of_kernel(self.code.kdir))
 
     def _piece(self, path: str, before: pathlib.Path, after: pathlib.Path) -> Piece:
         self.outcome.unmoved[path] = sharedstructs.unmoved(before, after)
@@ -401,6 +409,8 @@ class Trial:
             "verdict": {"kind": "applicable", "evidence": evidence, "from": "module"}, "correctness": ok,
             "redirect": {"function": ", ".join(out.functions), "method": "ftrace-direct"}, "operations": operations,
             "shows": [], "notes": out.notes})
+        if self.abi:
+            report["changes"][0]["abi"] = self.abi
         return report
 
 

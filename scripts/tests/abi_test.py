@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a change does to exported symbols: kbuild's own words for CRCs, and what is said of them."""
+
+import pathlib
+import sys
+import tempfile
+import unittest
+from unittest import mock
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from upliftlib.base import changes, errors	# noqa: E402
+from upliftlib.lab import abi, kernels	# noqa: E402
+from upliftlib.report import dossier, record	# noqa: E402
+
+COMMAND = """savedcmd_fs/pipe.o := gcc -c -o fs/pipe.o fs/pipe.c
+
+deps_fs/pipe.o := \\
+  include/linux/fs.h \\
+
+fs/pipe.o: $(deps_fs/pipe.o)
+#SYMVER pipe_lock 0xc8ee1c35
+#SYMVER pipe_unlock 0x1fad5291
+"""
+FILE = '#include <linux/fs.h>\n\nint pipe(void)\n{\n\treturn 1;\n}\nEXPORT_SYMBOL(pipe);\n'
+
+
+def said(found: record.Abi) -> list[str]:
+    part = record.entry(changes.load()["pipepoll"], {"kind": "applicable", "evidence": [], "from": "module"})
+    part["abi"] = found
+    return list(dossier.abi(part))
+
+
+class Crcs(unittest.TestCase):
+    def setUp(self) -> None:
+        self.place = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+
+    def test_of_an_object(self) -> None:
+        (self.place / ".pipe.o.cmd").write_text(COMMAND)
+        self.assertEqual(abi.crcs(self.place / "pipe.o"), {"pipe_lock": "0xc8ee1c35", "pipe_unlock": "0x1fad5291"})
+
+    def test_of_a_kernel(self) -> None:
+        (self.place / "Module.symvers").write_text("0xc8ee1c35\tpipe_lock\tvmlinux\tEXPORT_SYMBOL\t\n")
+        self.assertEqual(abi.of_kernel(self.place), {"pipe_lock": "0xc8ee1c35"})
+        self.assertEqual(abi.of_kernel(self.place / "none"), {})
+
+    def test_no_change(self) -> None:
+        same = {"a": "0x00000001", "b": "0x00000002"}
+        lines = said(abi.compared(["fs/x.c"], same, same, {"a": "0x1", "b": "0x2"}))
+        self.assertEqual(lines, ["no exported symbol changes (2 of fs/x.c; genksyms of its kbuild; 2 of 2 as in its "
+                                 "Module.symvers)", "no struct changes its layout"])
+
+    def test_a_change(self) -> None:
+        lines = said(abi.compared(["fs/x.c"], {"a": "0x01", "b": "0x02", "c": "0x03"}, {"a": "0x01", "b": "0x05", "d": "0x04"}, {}))
+        self.assertEqual(lines[:3], ["b: CRC 0x02 before, 0x05 after", "c: CRC 0x03 before, none after",
+                                     "d: CRC none before, 0x04 after"])
+        self.assertNotIn("no exported symbol changes", " ".join(lines))
+
+    def test_the_kernels_own_differ(self) -> None:
+        self.assertIn("0 of 1 as in", abi.compared(["x"], {"a": "0x1"}, {"a": "0x1"}, {"a": "0x2"})["method"])
+
+    def test_a_kernel_without(self) -> None:
+        self.assertIn("carries none", abi.compared(["x"], {"a": "0x1"}, {"a": "0x1"}, {"a": "0x00000000"})["method"])
+
+    def test_nothing_exported(self) -> None:
+        self.assertEqual(said(abi.compared(["fs/x.c"], {}, {}, {}))[0], "no exported symbol changes: fs/x.c has none")
+
+
+class OfChanges(unittest.TestCase):
+    """The arm new of a change that ships with us; spatch and the compiler are played."""
+
+    def setUp(self) -> None:
+        self.place = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        self.enterContext(mock.patch.object(abi.paths, "BUILD", self.place / "build"))
+        self.target = kernels.Target("6.12", "6.12.1-amd64", "6.12.1-1", kdir=self.place / "kdir", ksrc=self.place / "ksrc")
+        (self.place / "ksrc/fs").mkdir(parents=True)
+        (self.place / "kdir").mkdir()
+
+    def look(self, name: str, text: str) -> record.Abi:
+        change = changes.load()[name]
+        for source in ("fs/pipe.c", "fs/eventpoll.c"):
+            (self.place / "ksrc" / source).write_text(text)
+
+        def played(argv: list[object], **_: object) -> tuple[int, str]:
+            if argv[0] == "spatch":
+                where = pathlib.Path(str(argv[-1]))
+                where.write_text(where.read_text().replace("return 1", "return 2"))
+                return 0, ""
+            where = pathlib.Path(next(str(word)[2:] for word in argv if str(word).startswith("M=")))
+            crc = "0x2" if "long pipe" in (where / "pipe.c").read_text() else "0x1"
+            (where / "pipe.o").write_text("")
+            (where / ".pipe.o.cmd").write_text(f"#SYMVER pipe {crc}\n")
+            return 0, ""
+
+        with mock.patch.object(abi.buildroot, "output", played), mock.patch.object(abi.kmod, "make_words", lambda _: []), \
+                mock.patch.object(abi.kmod, "compiler", lambda _: ""), mock.patch.object(abi.kmod, "_binds", lambda _: []):
+            return abi.of_change(change, self.target)
+
+    def test_a_file_with_exports(self) -> None:
+        found = self.look("pipepoll", FILE)
+        self.assertEqual((found["symbols"], found["files"]), ({"pipe": ["0x1", "0x1"]}, ["fs/pipe.c"]))
+
+    def test_a_file_without(self) -> None:
+        self.assertIn("has none", said(self.look("epoll", FILE.replace("EXPORT_SYMBOL(pipe);\n", "")))[0])
+
+    def test_a_header_goes_behind_the_includes(self) -> None:
+        self.assertEqual(abi._with_header(FILE, "x.h").splitlines()[1], '#include "x.h"')
+
+    def test_what_cannot_be_looked_at_is_said(self) -> None:
+        self.assertIn("no semantic patch", self.look("pipepoll", "int other;\n").get("problem", ""))
+        self.assertIn("beside the kernel's code", abi.of_change(changes.load()["fslist"], self.target).get("problem", ""))
+        self.target.ksrc = None
+        self.assertIn("source is not here", abi.of_change(changes.load()["pipepoll"], self.target).get("problem", ""))
+
+    def test_a_compiler_that_fails(self) -> None:
+        with mock.patch.object(abi, "_compiled", side_effect=errors.Problem("fs/pipe.c does not compile: x\nmore")):
+            self.assertEqual(said(self.look("pipepoll", FILE)), ["not looked at: fs/pipe.c does not compile: x"])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a change does to the kernel's ABI: the CRCs of the symbols that its files export, before and after, by the genksyms of
+the target's kbuild. A kernel without CONFIG_MODVERSIONS carries no CRCs: they are computed all the same, to compare."""
+
+import hashlib
+import json
+import pathlib
+import re
+import shutil
+from collections.abc import Iterable, Mapping
+from typing import cast
+
+from ..base import changes, errors, paths
+from ..generator import make, manifests
+from ..report import record
+from . import buildroot, kernels, kmod
+
+# For make: with it kbuild calls genksyms and writes what that says behind an object's command; the code stays as it is.
+MODVERSIONS = "CONFIG_MODVERSIONS=y"
+_EXPORTED = re.compile(r"^\s*EXPORT_(?:SYMBOL|STATIC_CALL|TRACEPOINT)\w*\s*\(", re.MULTILINE)
+_CRC = re.compile(r"^#SYMVER (\S+) (0x[0-9a-f]+)", re.MULTILINE)
+_NONE = "0x00000000"	# where the kernel was built without
+
+Crcs = dict[str, str]
+
+
+def crcs(obj: pathlib.Path) -> Crcs:
+    """{exported symbol: its CRC}, as kbuild left it beside an object that was compiled with MODVERSIONS."""
+    return dict(_CRC.findall((obj.parent / f".{obj.name}.cmd").read_text(errors="replace")))
+
+
+def of_kernel(kdir: pathlib.Path) -> Crcs:
+    """Those of the kernel itself."""
+    try:
+        lines = (kdir / "Module.symvers").read_text().splitlines()
+    except OSError:
+        return {}
+    return {fields[1]: fields[0] for line in lines if len(fields := line.split("\t")) > 1}
+
+
+def compared(files: Iterable[str], before: Mapping[str, str], after: Mapping[str, str],
+             kernel: Mapping[str, str]) -> record.Abi:
+    """What a report has of it."""
+    there = {name: crc for name in before if (crc := kernel.get(name, _NONE)) != _NONE}
+    same = sum(int(before[name], 16) == int(crc, 16) for name, crc in there.items())
+    how = (f"{same} of {len(there)} as in its Module.symvers" if there else
+           "the kernel itself carries none" if before else "none to compare")
+    return {"method": f"genksyms of its kbuild; {how}", "files": sorted(files), "layouts": [],
+            "symbols": {name: [before.get(name, ""), after.get(name, "")] for name in sorted({*before, *after})}}
+
+
+def _not_looked_at(why: str) -> record.Abi:
+    return {"method": "", "files": [], "symbols": {}, "layouts": [], "problem": why}
+
+
+def of_change(change: changes.Change, target: kernels.Target) -> record.Abi:
+    """The same of a change that ships with us: its arm new, against the file as it is."""
+    if not change.generated:
+        return _not_looked_at("the module stands beside the kernel's code and does not change it; upstream's patch was not "
+                              "applied")
+    if not target.ksrc or not target.kdir:
+        return _not_looked_at("the kernel's source is not here")
+    name = "manifest.toml" if change.backport else f"{change.name}.toml"
+    manifest = manifests.read(change.directory / name)
+    try:
+        text = (target.ksrc / manifest["source"]).read_text()
+        after = _patched(change, manifest, target.ksrc, text)
+        if not _EXPORTED.search(text) and not _EXPORTED.search(after):
+            return compared([manifest["source"]], {}, {}, {})
+        return _kept(change, manifest, target, text, after)
+    except (OSError, errors.Problem) as problem:
+        return _not_looked_at(str(problem).splitlines()[0])
+
+
+def _patched(change: changes.Change, manifest: manifests.Manifest, ksrc: pathlib.Path, text: str) -> str:
+    """The file with the arm new's semantic patch, and with the header that this takes."""
+    arm = manifest["arms"]["new"]
+    forms = arm.get("patch", [])
+    if "reuse" in manifest and make.reused(ksrc, manifest["reuse"]):
+        forms = arm.get("reuse_patch", forms)
+    where = paths.ensure(paths.BUILD / "try" / "abi") / f"{change.name}.c"
+    for form in forms if isinstance(forms, list) else [forms]:
+        where.write_text(text)
+        buildroot.output(["spatch", "--very-quiet", "--no-includes", "--sp-file", change.directory / form["file"],
+                          "--in-place", where])
+        if (found := where.read_text()) != text:
+            return _with_header(found, arm.get("header"))
+    raise errors.Problem(f"no semantic patch of the arm new fits {manifest['source']}")
+
+
+def _with_header(text: str, header: str | None) -> str:
+    """The header behind the last of the includes at the top."""
+    if not header:
+        return text
+    last = [found.end() for found in re.finditer(r'^#include\s+[<"].*$', text, re.MULTILINE)][-1]
+    return f'{text[:last]}\n#include "{header}"{text[last:]}'
+
+
+def _kept(change: changes.Change, manifest: manifests.Manifest, target: kernels.Target, text: str, after: str) -> record.Abi:
+    """The comparison, kept for the next time."""
+    key = hashlib.sha256("\0".join((target.version, str(target.kdir), text, after)).encode()).hexdigest()[:16]
+    kept = paths.ensure(paths.BUILD / "try" / "abi" / target.release) / f"{change.name}-{key}.json"
+    if kept.exists():
+        return cast(record.Abi, json.loads(kept.read_text()))
+    found = compared([manifest["source"]], _compiled(change, manifest, target, text, "before"),
+                     _compiled(change, manifest, target, after, "after"), of_kernel(cast(pathlib.Path, target.kdir)))
+    paths.write(kept, json.dumps(found, indent=1) + "\n")
+    return found
+
+
+def _compiled(change: changes.Change, manifest: manifests.Manifest, target: kernels.Target, text: str, when: str) -> Crcs:
+    """The CRCs of a file, compiled as a part of the kernel's image."""
+    assert target.ksrc and target.kdir
+    source = pathlib.Path(manifest["source"])
+    where = paths.BUILD / "try" / "abi" / target.release / change.name / when
+    paths.remove(where)
+    paths.ensure(where)
+    (where / source.name).write_text(text)
+    for path in change.directory.glob("*.h"):
+        shutil.copy2(path, where / path.name)
+    obj = source.with_suffix(".o").name
+    (where / "Kbuild").write_text(f"obj-y := {obj}\nccflags-y := -I{target.ksrc / source.parent} -I{where}\n")
+    cc = kmod.compiler(target.kdir)
+    binds = [path for path in (target.ksrc, *kmod._binds(target.kdir)) if paths.BUILD not in path.parents]
+    code, said = buildroot.output(["make", *kmod.make_words(target.kdir), f"M={where}", MODVERSIONS,
+                                   *([f"CC={cc}"] if cc else []), obj], cwd=where, binds=binds)
+    if code or not (where / obj).exists():
+        line = next((line for line in said.splitlines() if re.search(r"\berror\b|\*\*\*", line)), "make gave no reason")
+        raise errors.Problem(f"{manifest['source']} does not compile by itself {when} the change: {line}")
+    return crcs(where / obj)
