@@ -108,7 +108,13 @@ modules:
 		echo "make modules: no kernel headers in $(HEADERS):" >&2; \
 		echo "  apt-get install linux-headers-$$(uname -r), or make modules KDIR=DIR, or make modules-all" >&2; \
 		exit 2; }
+	@case '$(CURDIR)' in *[!A-Za-z0-9_./+,@-]*) \
+		echo "make modules: the path '$(CURDIR)' has a blank, or what else make cannot take: move the tree" >&2; \
+		exit 2;; esac
 	@scripts/kdir "$(HEADERS)" >/dev/null
+	@test ! -f "$(KSRC)" || { \
+		echo 'make modules: KSRC=$(KSRC) is a file, and no directory: unpack it first (tar -xf $(KSRC))' >&2; \
+		exit 2; }
 	@test -z "$(KSRC)" || { \
 		test -e "$(KSRC)/Makefile" || { echo "make modules: KSRC=$(KSRC) is no kernel source tree" >&2; exit 2; }; \
 		python3 -c 'import tomllib' 2>/dev/null || { \

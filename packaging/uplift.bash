@@ -58,6 +58,7 @@ _uplift()
 		return 0
 	else
 		words=$(_uplift_commands <<<"$help")
+		[[ -n $words ]] || words=$(sed -n '/^positional arguments:/,/^$/s/^  {\([^}]*\)}.*/\1/p' <<<"$help" | tr , '\n')
 		if [[ -z $words && $usage == *TARGET* ]]; then
 			_uplift_help "${COMP_WORDS[0]}" lab run
 			words=$(sed -n 's/^  TARGET  *one of: \([^;]*\).*/\1/p' <<<"$REPLY")

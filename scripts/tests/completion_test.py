@@ -56,6 +56,10 @@ class Completion(unittest.TestCase):
         self.assertEqual(self.offered("lab", "run", "6.12", "--pa"), {"--panic-on-warn"})
         self.assertEqual(self.offered("lab", "build", "-v"), {"-v"})
 
+    def test_words_of_a_command(self):
+        self.assertEqual(self.offered("llc", "track", ""), {"on", "off"})
+        self.assertEqual(self.offered("llc", "track", "of"), {"off"})
+
     def test_values(self):
         self.assertEqual(self.offered("lab", "run", "--accel", ""), {"auto", "kvm", "tcg"})
         self.assertEqual(self.offered("lab", "selftests", "--form", "l"), {"long"})

@@ -63,6 +63,12 @@ class doing:
         note(f"{self.text}: {result}, {time.monotonic() - self.start:.1f} s")
 
 
+def draws() -> bool:
+    """Does the terminal's locale have box-drawing characters? Python itself writes UTF-8 in the locale C."""
+    name = next((value for key in ("LC_ALL", "LC_CTYPE", "LANG") if (value := os.environ.get(key))), "")
+    return name not in ("C", "POSIX") and "utf" in (sys.stdout.encoding or "").lower()
+
+
 def size(count: float) -> str:
     """1234567 -> '1.2 MB'"""
     for unit in ("B", "kB", "MB"):
@@ -70,6 +76,28 @@ def size(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} GB"
+
+
+class waiting:
+    """with console.waiting("text"): ... - a line now and then, so that long work that says nothing is seen to go on."""
+    EVERY = 30.0		# seconds
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self._say, daemon=True)
+
+    def _say(self) -> None:
+        while not self.over.wait(self.EVERY):
+            note(f"{self.text}: still under way")
+
+    def __enter__(self) -> "waiting":
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self.thread.join()
 
 
 class Progress:

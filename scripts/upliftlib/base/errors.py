@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Errors that a command reports in one line, and the exit statuses."""
 
+from . import packages
+
 OK, FAIL, USAGE, SKIP = 0, 1, 2, 4
 
 
@@ -20,5 +22,8 @@ class Skip(Problem):
 
 
 def of_os(problem: OSError) -> str:
-    """One line for an OSError."""
+    """One line for an OSError. A program that is not here has a package."""
+    if isinstance(problem, FileNotFoundError) and isinstance(problem.filename, str) and "/" not in problem.filename and \
+            problem.filename in packages.NAMES:
+        return packages.missing(problem.filename)
     return f"{problem.strerror or problem}" + (f": {problem.filename}" if problem.filename else "")

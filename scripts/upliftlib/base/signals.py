@@ -15,7 +15,12 @@ from . import console, errors
 WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
 
 
+_terminated_by = "Ctrl-C"
+
+
 def _terminated(*_: object) -> None:
+    global _terminated_by
+    _terminated_by = "SIGTERM"
     # a parent that ends may send it again; cleaning up must not be interrupted by the second one
     signal.signal(signal.SIGTERM, lambda *_: None)
     # a child that was started a moment ago may not be recorded yet by the code that would end it
@@ -50,5 +55,5 @@ def run_main(main: Callable[..., int | None], *args: object) -> NoReturn:
         console.error(errors.of_os(problem))
         sys.exit(errors.FAIL)
     except KeyboardInterrupt:
-        console.error("stopped by Ctrl-C; what was finished is kept, type the same again to go on")
+        console.error(f"stopped by {_terminated_by}; what was finished is kept, type the same again to go on")
         sys.exit(130)

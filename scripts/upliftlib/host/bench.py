@@ -23,6 +23,7 @@ import os
 import pathlib
 import random
 import shlex
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -226,6 +227,25 @@ def _out(wanted: str | None, release: str) -> pathlib.Path:
         return out
 
 
+def _keep(out: pathlib.Path, text: str) -> pathlib.Path:
+    """Write the measurements, which took minutes, and say where they are: elsewhere where the disk is full meanwhile, and
+    at last to standard error."""
+    try:
+        paths.write(out, text)
+        return out
+    except OSError as problem:
+        console.error(f"{errors.of_os(problem)}: what was measured goes elsewhere")
+    for place in dict.fromkeys((tempfile.gettempdir(), "/dev/shm", "/run")):
+        try:
+            other = pathlib.Path(tempfile.mkdtemp(prefix="uplift-", dir=place)) / pathlib.Path(out).name
+            paths.write(other, text)
+            return other
+        except OSError:
+            continue
+    sys.stderr.write(text)
+    return pathlib.Path("/dev/stderr")
+
+
 def _plan(wanted: Sequence[changes.Change], options: argparse.Namespace) -> list[str]:
     """What will be done to this machine."""
     lines, _ = probe.plan(wanted)
@@ -334,7 +354,7 @@ def _bench(args: argparse.Namespace) -> int:
         data["ok"] = False
         raise
     finally:
-        paths.write(out, json.dumps(data, indent=1) + "\n")
+        out = _keep(out, json.dumps(data, indent=1) + "\n")
     print(json.dumps(data, indent=1) if args.json else dossier.text(data), end="" if not args.json else "\n")
     console.note(f"kept in {os.path.relpath(out)}; uplift report {os.path.relpath(out)} --html FILE has plots")
     if not any(part["operations"] for part in data["changes"]) and data["ok"]:

@@ -18,7 +18,7 @@ def _plain(args):
         "┌◄…".encode(sys.stdout.encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
         return True
-    return args.ascii
+    return args.ascii or not console.draws()
 
 
 def _columns():

@@ -3,11 +3,12 @@
 
 import lzma
 import pathlib
+import shutil
 import struct
 import subprocess
 import zlib
 
-from ..base import errors
+from ..base import errors, packages
 
 
 def is_image(data: bytes) -> bool:
@@ -36,6 +37,8 @@ def unpack(data: bytes) -> bytes:
         # the last four bytes are the kernel's own note of the size
         return lzma.LZMADecompressor().decompress(payload)
     if payload[:4] == b"\x28\xb5\x2f\xfd":
+        if not shutil.which("zstd"):
+            raise errors.Problem(f"the kernel's image is compressed with zstd: {packages.missing('zstd')}")
         result = subprocess.run(["zstd", "-dcq"], input=payload, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         return result.stdout	# zstd, too, fails at the size at the end, after it has written everything
     if payload[:2] == b"\x1f\x8b":

@@ -9,7 +9,7 @@ import struct
 import subprocess
 import zlib
 
-from ..base import errors, paths
+from ..base import errors, packages, paths
 
 Path = paths.Path
 
@@ -60,7 +60,7 @@ def _decompress(path: pathlib.Path, data: bytes) -> bytes:
         return zlib.decompress(data, wbits=31)
     if data[:4] == b"\x28\xb5\x2f\xfd":
         if not shutil.which("zstd"):
-            raise errors.Problem(f"{path.name} is compressed with zstd: apt-get install zstd")
+            raise errors.Problem(f"{path.name} is compressed with zstd: {packages.missing('zstd')}")
         return subprocess.run(["zstd", "-dcq"], input=data, stdout=subprocess.PIPE, check=True).stdout
     return data
 

@@ -258,6 +258,13 @@ def best(want: Collection[str] = USUAL, names: Collection[str] = targets.use("ru
 
 # ------------------------------------------------------------------ the user's own kernel
 
+def unpacked(option: str, path: paths.Path | None) -> None:
+    """A Problem where an archive was given in place of the directory that it holds."""
+    if path and pathlib.Path(path).is_file():
+        raise errors.Problem(f"{option}={path}: a file, and no directory: unpack it first (tar -xf {path}), and give the "
+                             "directory that comes of it", errors.USAGE)
+
+
 def own_parts(kernel: paths.Path, modules: paths.Path, kdir: paths.Path | None = None,
               ksrc: paths.Path | None = None) -> tuple[pathlib.Path, str, pathlib.Path, pathlib.Path | None]:
     """(image, release, directory with its modules, headers or None) of the user's own kernel; looks, and does nothing."""
@@ -273,6 +280,7 @@ def own_parts(kernel: paths.Path, modules: paths.Path, kdir: paths.Path | None =
     if kdir is None and (tree / "build" / "Makefile").exists():
         kdir = (tree / "build").resolve()
     for option, path, need in (("KDIR", kdir, "Makefile"), ("KSRC", ksrc, "Kbuild")):
+        unpacked(option, path)
         if path and not (pathlib.Path(path) / need).exists():
             raise errors.Problem(f"{option}={path}: no {need} there, so it is not a kernel's directory", errors.USAGE)
     return image, release, tree, pathlib.Path(kdir) if kdir else None

@@ -140,8 +140,12 @@ def _live(args: argparse.Namespace) -> int:
     script = pathlib.Path(args.script).read_text() if args.script else None
     if script is not None:
         script = re.sub(r"^#!.*\n", "", script)
-    result = boot(target, words, kos=kos, tests=None if args.no_kos else testprograms.build(), icount=args.count,
-                  smp=args.smp, topology=args.topology, timeout=args.timeout, accel=args.accel, script=script)
+    console.note(f"{target.release}: running {'the script' if script else 'uplift ' + shlex.join(words)} in a guest; what it "
+                 "prints comes at its end")
+    tests = None if args.no_kos else testprograms.build()
+    with console.waiting("the guest"):
+        result = boot(target, words, kos=kos, tests=tests, icount=args.count, smp=args.smp, topology=args.topology,
+                      timeout=args.timeout, accel=args.accel, script=script)
     if result.output.exists():
         print(result.output.read_text(errors="replace"), end="", flush=True)
     console.note(f"{target.release}: {result.accel}, {result.seconds:.1f} s, "

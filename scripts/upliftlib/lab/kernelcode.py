@@ -125,8 +125,11 @@ class KernelCode:
             here.mkdir(parents=True, exist_ok=True)
             for entry in os.scandir(self.ksrc / parent) if (self.ksrc / parent).is_dir() else ():
                 link = here / entry.name
-                if parent / entry.name not in parents and str(parent / entry.name) not in changed and \
-                   not link.is_symlink() and not link.exists():
+                if parent / entry.name in parents or str(parent / entry.name) in changed:
+                    continue
+                if link.is_symlink() and not link.exists():
+                    link.unlink()	# the tree was moved since
+                if not link.is_symlink() and not link.exists():
                     link.symlink_to(self.ksrc / parent / entry.name)
         for path, text in changed.items():
             file = root / path
