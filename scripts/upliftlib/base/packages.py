@@ -46,6 +46,17 @@ def headers(release: str) -> str:
     return f"{_INSTALL[family]} {_HEADERS[family].format(release)}"
 
 
+def libc() -> str:
+    """The package with the C library's headers."""
+    return ("libc6-dev", "glibc-devel", "glibc-devel")[_family()]
+
+
+def source(series: str, release: str) -> str:
+    """What to type to have a kernel's source."""
+    return (f"apt-get install linux-source-{series}", f"dnf download --source kernel-{release}",
+            "zypper install kernel-source")[_family()]
+
+
 def missing(program: str) -> str:
     """A line about a program that is not here."""
     words = install([program])

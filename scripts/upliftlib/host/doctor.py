@@ -9,7 +9,7 @@ import re
 import shutil
 from typing import Any
 
-from ..base import changes, errors, prompt
+from ..base import changes, errors, packages, prompt
 from ..kernel import taint
 from . import loader, machine, programs, testfiles
 
@@ -61,14 +61,14 @@ def check_headers() -> Found:
     where = pathlib.Path("/lib/modules") / release / "build"
     if (where / "Makefile").exists():
         return OK, str(where), ""
-    return _unless_built(f"no {where}", f"apt-get install linux-headers-{release}")
+    return _unless_built(f"no {where}", packages.headers(release))
 
 
 def check_compiler() -> Found:
     """make and a compiler"""
     missing = [name for name in ("make", "gcc") if not shutil.which(name)]
     return (OK, "make, gcc", "") if not missing else _unless_built(
-        f"not there: {', '.join(missing)}", "apt-get install make gcc libc6-dev")
+        f"not there: {', '.join(missing)}", f"{packages.install(['make', 'gcc'])} {packages.libc()}")
 
 
 def check_source() -> Found:
@@ -80,14 +80,14 @@ def check_source() -> Found:
              if (path / "Makefile").exists() or path.name.endswith((".tar.xz", ".tar.gz"))]
     if found:
         return OK, str(found[0]), ""
-    return _unless_built(f"no /usr/src/linux-source-{series}", f"apt-get install linux-source-{series}, unpack it, "
-                         "make modules KSRC=...", bodies=True)
+    return _unless_built(f"no /usr/src/linux-source-{series}", packages.source(series, os.uname().release) +
+                         ", unpack it, make modules KSRC=...", bodies=True)
 
 
 def check_coccinelle() -> Found:
     """spatch, which makes the changed bodies"""
     found = shutil.which("spatch")
-    return (OK, found, "") if found else _unless_built("no spatch", "apt-get install coccinelle", bodies=True)
+    return (OK, found, "") if found else _unless_built("no spatch", packages.install(["spatch"]), bodies=True)
 
 
 def _unless_built(says: str, type_: str, bodies: bool = False) -> Found:
