@@ -122,7 +122,7 @@ class Companions(unittest.TestCase):
             text = " ".join(blocks.text(dossier._change(found, GUEST)).split())
             for words in wanted:
                 self.assertIn(words, text, name)
-            self.assertIn("looked up on 2026-11-30", text)
+            self.assertIn("Looked up: on 2026-11-30", text)
 
     def test_each_has_a_state_or_says_that_it_was_not_looked_up(self) -> None:
         for name in self.KNOWN:
@@ -139,7 +139,7 @@ class Companions(unittest.TestCase):
     def test_nothing_known_is_said(self) -> None:
         found = part()
         found["upstream"] = {}
-        self.assertIn("not looked up", companions.source(found, GUEST["release"]))
+        self.assertIn("nor was a repository given", companions.source(found, GUEST["release"]))
         self.assertEqual(companions.lines(found, GUEST["release"]), [])
 
 

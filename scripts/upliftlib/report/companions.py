@@ -81,12 +81,12 @@ def source(part: record.Part, release: str) -> str:
     history = part.get("history")
     words = []
     if upstream.get("looked_up"):
-        words.append(f"looked up on {upstream['looked_up']} in public sources and in Debian's source packages")
+        words.append(f"on {upstream['looked_up']}, in public sources and in Debian's source packages")
     if history:
-        words.append(f"looked up in a clone at {short(history['head'])}" + (f" for {history['base']}" if history.get("base") else "")
+        words.append(f"in a clone at {short(history['head'])}" + (f" for {history['base']}" if history.get("base") else "")
                      + (f": {history['problem']}" if history.get("problem") else ""))
     if not words:
-        return f"not looked up: neither does its about.toml say, nor was a repository given; {GIVE}"
+        return f"no: neither does its about.toml say, nor was a repository given; {GIVE}"
     if not history:
         words.append(f"what came later is not in it; {GIVE}")
     return "; ".join(words)

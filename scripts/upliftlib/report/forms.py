@@ -44,7 +44,7 @@ def _gains(part: record.Part) -> str:
 
 def _goes_with_it(part: record.Part, data: record.Report) -> str:
     release = data["machine"]["release"]
-    return _items([*companions.lines(part, release), companions.source(part, release)])
+    return _items([*companions.lines(part, release), f"looked up: {companions.source(part, release)}"])
 
 
 def _tested(part: record.Part, data: record.Report) -> str:

@@ -42,8 +42,8 @@ summary { cursor: pointer; color: var(--soft); font-weight: 600; }
 svg { min-width: 36rem; max-width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; fill: var(--ink); }
 svg .soft { fill: var(--soft); } svg .axis { stroke: var(--line); }
 @media (max-width: 40rem) {
-  body { margin: .8rem auto; } th, td { font-size: .9rem; padding-right: .6rem; }
-  dl { grid-template-columns: 1fr; gap: 0; } dt { margin-top: .5rem; font-size: .9rem; } dt:empty { display: none; } }
+  body { margin: .8rem auto; } .decisions li { font-size: .92rem; line-height: 1.4; } th, td { font-size: .9rem; padding-right: .6rem; }
+  dl { grid-template-columns: 1fr; gap: 0; } dt { margin-top: .5rem; font-size: .9rem; } dt:empty { display: none; } dt:empty + dd { margin-top: .35rem; } }
 @media print {
   :root { --ink: #000; --soft: #444; --line: #999; --back: #fff; --block: #f4f4f4; --off: #7b8794; --new: #1d7f4e;
     --batch: #9a5b00; --good: #176b41; --bad: #b3261e; --note: #7d5000; }
