@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NotRequired, TypedDict
 
 from ..base import changes
-from . import blocks, decision, dossier, figures, reading, record, stats
+from . import blocks, dossier, figures, reading, record, stats
 from .blocks import Block
 
 FORMAT = "uplift-matrix/1"
