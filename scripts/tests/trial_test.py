@@ -309,8 +309,9 @@ class StreamsTest(Scratch):
                 below = own.read_text().split()
                 self.assertTrue(below)
                 child.send_signal(number)
-                self.assertEqual(self.last(child), (130, "uplift: stopped by Ctrl-C; what was finished is kept, type the same "
-                                                         "again to go on"))
+                self.assertEqual(self.last(child), (130, "uplift: stopped by "
+                                                    f"{'SIGTERM' if number == signal.SIGTERM else 'Ctrl-C'}; what was "
+                                                    "finished is kept, type the same again to go on"))
                 self.assertFalse([one for one in below if is_running(one)])
 
 

@@ -32,7 +32,7 @@ from ..generator.objectbody import Arm, New, Old
 from ..generator.objects import FUNC, GLOBAL, OBJECT, UNDEF, Object, Refused, Symbol
 from ..generator.references import Unit
 from ..generator.trymodule import Module, name_of
-from ..report import dossier, record
+from ..report import dossier, history, record
 from . import abi, buildroot, commands, fetch, guest, kernels, kmod, sharedstructs, testprograms
 from .kernelcode import KernelCode
 
@@ -47,6 +47,7 @@ REACHED = 4		# calls in eight runs of an operation: it comes to the change
 _GUEST = r"""
 dir=/sys/kernel/debug/uplift/@NAME@
 mkdir -p /tmp
+cat /proc/version >/out/version
 for module in @STOCK@; do modprobe $module || exit 10; done
 @FILES@
 insmod /modules/uplift.ko || exit 11
@@ -163,7 +164,7 @@ class Trial:
         self.code, self.path, self.text, self.options = code, given.path, given.text, options
         self.outcome = Outcome(str(given.path), target=code.target.name, name=given.name)
         self.report: record.Report | None = None
-        self.abi: record.Abi | None = None
+        self.after: dict[str, pathlib.Path] = {}	# the objects of files with the patch
 
     @contextlib.contextmanager
     def _step(self, name: str, what: str) -> Iterator[None]:
@@ -255,7 +256,7 @@ class Trial:
             if one.error:
                 raise Refused(f"{one.path} does not compile with the patch: {self.code.shown(one.error, tree)}")
         after = {one.path: one.obj for one in built}
-        self.abi = self._abi(files, after)
+        self.after = after
         with self._step("compare", "comparing"):
             pieces = [self._piece(path, old, after[path]) for path, old in zip(files, before)]
         if not any(piece.difference.changed or piece.difference.added or piece.difference.values for piece in pieces):
@@ -264,11 +265,11 @@ class Trial:
             raise Refused("it only adds functions that nothing in this kernel calls")
         return [piece for piece in pieces if piece.plan.entries or given_to_others(piece, pieces)]
 
-    def _abi(self, files: list[str], after: dict[str, pathlib.Path]) -> record.Abi:
-        """The CRCs of what the files export; a struct that changes its layout is refused later."""
-        before = {name: crc for path in files for name, crc in self.code.crcs(path).items()}
-        now = {name: crc for obj in after.values() for name, crc in abi.crcs(obj).items()}
-        return abi.compared(files, before, now, abi.of_kernel(self.code.kdir))
+    def _abi(self) -> record.Abi:
+        """The CRCs of what the files export; a struct that changes its layout was refused."""
+        before = {name: crc for path in self.after for name, crc in self.code.crcs(path).items()}
+        after = {name: crc for obj in self.after.values() for name, crc in abi.crcs(obj).items()}
+        return abi.compared(self.after, before, after, abi.of_kernel(self.code.kdir))
 
     def _piece(self, path: str, before: pathlib.Path, after: pathlib.Path) -> Piece:
         self.outcome.unmoved[path] = sharedstructs.unmoved(before, after)
@@ -393,7 +394,7 @@ class Trial:
 
     def _dossier(self, result: guest.Result, operations: list[record.Operation]) -> record.Report:
         target, out = self.code.target, self.outcome
-        machine = {"release": target.release, "version": target.version, "kernel": str(target.vmlinuz), "arch": "x86_64",
+        machine = {"release": target.release, "version": target.version, "kernel": _banner(result), "arch": "x86_64",
                    "config": kernels.config_of(target), "taint": 0, "taint_after": result.taint,
                    "hypervisor": f"QEMU {result.qemu}; {result.accel}", "packages": target.provenance,
                    "build_id": self.code.kernel().build_id().hex()}
@@ -409,12 +410,17 @@ class Trial:
             "verdict": {"kind": "applicable", "evidence": evidence, "from": "module"}, "correctness": ok,
             "redirect": {"function": ", ".join(out.functions), "method": "ftrace-direct"}, "operations": operations,
             "shows": [], "notes": out.notes})
-        if self.abi:
-            report["changes"][0]["abi"] = self.abi
+        report["changes"][0]["abi"] = self._abi()
         return report
 
 
 NOISE = 0.001
+
+
+def _banner(result: guest.Result) -> str:
+    """What the kernel that ran says it is."""
+    path = result.outdir / "version"
+    return path.read_text(errors="replace").strip() if path.exists() else ""
 
 
 def _again(path: pathlib.Path, options: argparse.Namespace, target: str) -> str:
@@ -501,6 +507,8 @@ def _check(args: argparse.Namespace) -> list[Given]:
                                  errors.USAGE)
     if args.workload and subprocess.run(["sh", "-n", "-c", f"( {args.workload}\n)"], capture_output=True).returncode:
         raise errors.Problem(f"--workload: no command of a shell: {args.workload}", errors.USAGE)
+    if getattr(args, "git", None) is not None:
+        history.Repository(args.git)
     if args.keep:
         for one in given:
             keep_in(args.keep, one.name)
@@ -533,9 +541,13 @@ def _try(args: argparse.Namespace) -> int:
 
 def _show(args: argparse.Namespace, trial: Trial, out: Outcome) -> None:
     if trial.report:
+        if getattr(args, "git", None) is not None:
+            trial.report["changes"][0]["history"] = history.look(
+                trial.report["changes"][0], history.Repository(args.git), args.base, trial.report["machine"]["release"])
         directory = paths.ensure(paths.REPORT / "try" / out.target)
         paths.write(directory / f"{out.name}.json", json.dumps(trial.report, indent=1) + "\n")
         paths.write(directory / f"{out.name}.txt", dossier.text(trial.report) + "\n")
+        paths.write(directory / f"{out.name}.html", dossier.page(trial.report))
     if not args.json:
         if trial.report:
             print(dossier.text(trial.report))
@@ -554,6 +566,10 @@ def register(groups: Any) -> None:
     parser.add_argument("--workload", metavar="COMMAND", help="run this in the guest with the change on")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="rounds of measuring (3)")
     parser.add_argument("--keep", metavar="DIR", help="copy the module's source and .ko there")
+    parser.add_argument("--git", metavar="DIR", help="a clone of the kernel's repository: what fixes or reverts the commit, "
+                                                     "what it needs, and which stable branches have it")
+    parser.add_argument("--base", metavar="COMMIT", default="", help="where the kernel is in that clone (the tag vX.Y.Z of "
+                                                                     "its version)")
     parser.add_argument("--json", action="store_true", help="what was found, as JSON")
     parser.add_argument("--only", choices=STEPS, help="stop after this step")
     parser.set_defaults(func=_try)
