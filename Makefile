@@ -31,7 +31,7 @@ UPLIFT := scripts/uplift
 BUILD := $(or $(UPLIFT_BUILD),build)
 MADE := modules guest kunit report selftests cachelines live bench sched prediction documented signed spatch.log interrupted layout try \
 	package/src package/modules package/log
-GOT := apt cache root targets src kselftest package debug
+GOT := apt cache root targets src kselftest package debug minimal
 SETUP := scripts/setup
 RUNNING := /lib/modules/$(shell uname -r)/build
 HEADERS := $(or $(KDIR),$(RUNNING))

@@ -66,6 +66,15 @@ class Crcs(unittest.TestCase):
         self.assertEqual(said(abi.compared(["fs/x.c"], {}, {}, {}))[0], "no exported symbol changes: fs/x.c has none")
 
 
+class Structs(unittest.TestCase):
+    OLD = "struct a { int x; };\nunion b { struct { int y; } c; long z; };\nint f(struct a *a) { return a->x; }\n"
+
+    def test_a_definition_that_changes(self) -> None:
+        self.assertEqual(abi.moved(self.OLD, self.OLD.replace("int y;", "int y, w;")), ["union b is defined otherwise"])
+        self.assertEqual(abi.moved(self.OLD, self.OLD.replace("return a->x", "return 2").replace("int x;", "int  x;")), [])
+        self.assertEqual(abi.moved(self.OLD, "struct n { int q; };\n" + self.OLD), [])
+
+
 class OfChanges(unittest.TestCase):
     """The arm new of a change that ships with us; spatch and the compiler are played."""
 

@@ -19,6 +19,7 @@ from . import buildroot, kernels, kmod
 MODVERSIONS = "CONFIG_MODVERSIONS=y"
 _EXPORTED = re.compile(r"^\s*EXPORT_(?:SYMBOL|STATIC_CALL|TRACEPOINT)\w*\s*\(", re.MULTILINE)
 _CRC = re.compile(r"^#SYMVER (\S+) (0x[0-9a-f]+)", re.MULTILINE)
+_STRUCT = re.compile(r"\b(struct|union)\s+(\w+)\s*\{")
 _NONE = "0x00000000"	# where the kernel was built without
 
 Crcs = dict[str, str]
@@ -49,6 +50,24 @@ def compared(files: Iterable[str], before: Mapping[str, str], after: Mapping[str
             "symbols": {name: [before.get(name, ""), after.get(name, "")] for name in sorted({*before, *after})}}
 
 
+def structs(text: str) -> dict[str, str]:
+    """{"struct NAME" or "union NAME": its definition without blanks} of a file of C."""
+    found = {}
+    for match in _STRUCT.finditer(text):
+        depth, at = 1, match.end()
+        while depth and at < len(text):
+            depth += {"{": 1, "}": -1}.get(text[at], 0)
+            at += 1
+        found[f"{match[1]} {match[2]}"] = "".join(text[match.end():at].split())
+    return found
+
+
+def moved(before: str, after: str) -> list[str]:
+    """What a patch of a file does to the structs that the file defines. No header is patched: no other can change."""
+    old, new = structs(before), structs(after)
+    return [f"{name} is defined otherwise" for name in sorted(old.keys() & new.keys()) if old[name] != new[name]]
+
+
 def _not_looked_at(why: str) -> record.Abi:
     return {"method": "", "files": [], "symbols": {}, "layouts": [], "problem": why}
 
@@ -65,9 +84,11 @@ def of_change(change: changes.Change, target: kernels.Target) -> record.Abi:
     try:
         text = (target.ksrc / manifest["source"]).read_text()
         after = _patched(change, manifest, target.ksrc, text)
-        if not _EXPORTED.search(text) and not _EXPORTED.search(after):
-            return compared([manifest["source"]], {}, {}, {})
-        return _kept(change, manifest, target, text, after)
+        found = compared([manifest["source"]], {}, {}, {})
+        if _EXPORTED.search(text) or _EXPORTED.search(after):
+            found = _kept(change, manifest, target, text, after)
+        found["layouts"] = moved(text, after)
+        return found
     except (OSError, errors.Problem) as problem:
         return _not_looked_at(str(problem).splitlines()[0])
 

@@ -182,7 +182,7 @@ _CLEAN = {"modules": [paths.MODULES, paths.BUILD / "documented"],
           "guest": [paths.GUEST, *(paths.BUILD / name for name in ("interrupted", "layout", "live", "prediction", "sched", "signed", "try"))],
           "kunit": [paths.KUNIT], "report": [paths.REPORT, paths.BUILD / "spatch.log"],
           "programs": [paths.BUILD / name for name in ("selftests", "kselftest", "bench", "cachelines")],
-          "package": [paths.BUILD / "package"], "debug": [paths.BUILD / "debug"],
+          "package": [paths.BUILD / "package", paths.BUILD / "minimal"], "debug": [paths.BUILD / "debug"],
           "targets": [paths.TARGETS], "source": [paths.SRC], "root": [paths.ROOT.parent],
           "cache": [paths.CACHE, paths.APT]}
 

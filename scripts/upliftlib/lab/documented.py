@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..base import changes, console, errors, paths, targets
-from . import buildroot, commands, hostcommands, kernels, kmod, testprograms
+from . import buildroot, commands, hostcommands, kernels, kmod, package, testprograms
 
+MINIMAL = ("python3", "make", "procps")	# of the root in which the running kernel's commands are typed
 INSPECTOR = changes.inspector().name
 
 DOCUMENTS = ("README.md", "docs/backport-guide.md", "docs/design.md", "packaging/uplift.8")
@@ -198,6 +199,43 @@ def script() -> str:
     return "\n".join(["cd " + hostcommands.TREE, *lines, NOBODY, KILLED.replace("@CHANGE@", redirecting()), "cat /proc/version", "exit $failed", ""])
 
 
+# What an ordinary user may be answered: doctor finds something missing there, bench takes root.
+FINE = {"doctor": (0, 1), "bench": (errors.USAGE,)}
+
+
+def minimal_script() -> str:
+    """The commands for the running kernel, as an ordinary user of a Debian with python3 and make and nothing else types them;
+    probe's data stand in for what a bench left."""
+    lines = ["failed=0", "mkdir -p build/report", "ln -sf $PWD/scripts/uplift /tmp/uplift", "export PATH=/tmp:$PATH"]
+    lines += [f"scripts/uplift probe --json >build/report/bench-{number}.json || failed=1" for number in (1, 2)]
+    for name in DOCUMENTS:
+        for number, command, block in found(name):
+            match = re.match(rf"(?:sudo )?(?:scripts/)?uplift (probe|doctor|bench|report|{INSPECTOR} (?:capture|--from|--svg))", command)
+            if not block or not match:
+                continue
+            fine = " ".join(map(str, FINE.get(match[1], (0,))))
+            quoted = command.replace("'", "'\\''")
+            lines += [f"echo '== {name}:{number}: {quoted}'", f"( {command.removeprefix('sudo ')} ) </dev/null >/tmp/typed 2>&1; was=$?",
+                      f"case ' {fine} ' in *\" $was \"*) ! grep -q 'Traceback\\|Errno' /tmp/typed ;; *) false ;; esac ||",
+                      f"\t{{ echo 'FAIL {name}:{number}: {quoted}: status '$was; tail -n 5 /tmp/typed; failed=1; }}"]
+    return "\n".join([*lines, "exit $failed", ""])
+
+
+def minimal() -> str:
+    """What typing that in a root of its own printed: without the lab's build root, and without what that has."""
+    base = paths.BUILD / "minimal"
+    root = base / "root"
+    with paths.lock("minimal"):
+        if not root.exists():
+            buildroot.bootstrap(root, MINIMAL)
+        package.copy_tree(root / "opt/uplift")
+        paths.write(root / "opt/uplift/typed", minimal_script())
+        subprocess.run(["chown", "-R", "65534:65534", root / "opt/uplift"], check=True)
+        _, text = buildroot.output(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "sh", "typed"],
+                                   cwd="/opt/uplift", root=root, timeout=600)
+    return text
+
+
 def make_modules(target: kernels.Target) -> None:
     """`make modules` for a target's headers, in a copy of the tree; a Problem where it does not work."""
     with paths.lock("documented"):
@@ -229,7 +267,10 @@ def _documented(args: argparse.Namespace) -> int:
                            timeout=900, script=script())
     with console.doing("make modules"):
         make_modules(target)
+    with console.doing("typing it in a Debian that has nothing else"):
+        without = minimal()
     text = result.output.read_text(errors="replace") if result.output.exists() else ""
+    text += without
     passed = 1 + len(re.findall(r"(?m)^== ", text))
     bad = re.findall(r"(?m)^FAIL .*", text)
     print(text, end="")
