@@ -4,6 +4,7 @@
 import difflib
 import pathlib
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,35 @@ def diff(before: str, after: str, path: str = "fs/pond.c", context: int = 3) -> 
 
 def applied(text: str, source: str | None, path: str = "fs/pond.c") -> str:
     return patch.apply(patch.parse(text, "x.patch"), lambda name: source if name == path else None)[path]
+
+
+class LinesTest(unittest.TestCase):
+    """Of what a change leaves as it is, each __LINE__ is what it was; the preprocessor is asked."""
+
+    def lines(self, text: str) -> dict[str, int]:
+        gcc = shutil.which("gcc")
+        if not gcc:
+            self.skipTest("no gcc here")
+        out = subprocess.run([gcc, "-E", "-P", "-"], input=text, capture_output=True, text=True, check=True).stdout
+        return {name: int(line) for name, line in re.findall(r"int (\w+)\(void\)\s*\{[^}]*return (\d+);", out)}
+
+    def test_only_what_changes_has_other_lines(self) -> None:
+        rng = random.Random(5)
+        for _ in range(20):
+            functions = [f"/* {number} */\nint f{number}(void)\n{{\n\treturn __LINE__;\n}}\n" for number in range(8)]
+            before = "int x;\n" + "\n".join(functions)
+            chosen = rng.sample(range(8), 3)
+            for number in chosen:
+                functions[number] = functions[number].replace("\treturn", "\t;\n" * rng.randrange(1, 4) + "\treturn")
+            functions[chosen[0]] += "\nint added(void)\n{\n\treturn __LINE__;\n}\n"
+            after = "int x;\n" + "\n".join(functions)
+            was, plain, kept = self.lines(before), self.lines(after), self.lines(patch.lines_kept(before, after))
+            self.assertEqual(kept, {name: (plain if name == "added" or int(name[1:]) in chosen else was)[name]
+                                    for name in plain})
+
+    def test_the_same_text(self) -> None:
+        self.assertEqual(patch.lines_kept(SOURCE, SOURCE), SOURCE)
+        self.assertEqual(patch.lines_kept("", SOURCE), SOURCE)
 
 
 class ReadingTest(unittest.TestCase):

@@ -417,6 +417,28 @@ class LeftTest(Scratch):
             with mock.patch.object(code, "compile", side_effect=AssertionError("compiled again")):
                 self.assertEqual(code.unchanged(["fs/pond.c"]), [found])
 
+    def test_the_kernel_s_own_file_names(self) -> None:
+        """__FILE__ does not name the tree that a file happens to be compiled in, wherever make starts the compiler."""
+        code, said = self.code(), []
+
+        def output(argv: list[str], **_: object) -> tuple[int, str]:
+            said.extend(argv)
+            return 0, ""
+
+        root = self.dir / "trees/x"
+        paths.ensure(root / "fs")
+        self.file("", "Makefile")
+        with mock.patch.object(kernelcode.buildroot, "output", output), \
+             mock.patch.object(kernelcode.kmod, "compiler", return_value="gcc"), \
+             mock.patch.object(kernelcode.kmod, "make_words", return_value=[]), mock.patch.object(kernelcode.kmod, "_binds", return_value=[]):
+            code._make(root, pathlib.Path("fs"), ["fs/pond.c"], False)
+        flags = next(word for word in said if word.startswith("KCFLAGS=")).removeprefix("KCFLAGS=").split()
+        flags = [flag for flag in flags if flag.startswith("-fmacro-prefix-map=")]
+        for name in (f"{root}/fs/pond.c", "pond.c"):
+            done = subprocess.run([objects_test.compiler(), "-E", "-P", *flags, "-x", "c", "-"], capture_output=True, text=True,
+                                  input=f'#line 1 "{name}"\n__FILE__\n', check=True)
+            self.assertEqual(done.stdout.strip(), '"fs/pond.c"')
+
     def test_paths_in_what_the_compiler_said(self) -> None:
         code = self.code()
         with mock.patch.object(code, "_sources", return_value=[pathlib.Path("/usr/src/common"), pathlib.Path("/src")]):
@@ -547,6 +569,12 @@ class RefusedTest(Tried):
     def test_code_that_is_not_traced(self) -> None:
         self.assertEqual(self.why("out(x) + 4", "out(x) + 6"),
                          "quiet() changes, which cannot be traced (notrace, or too early)")
+
+    def test_lines_that_shift_are_no_change(self) -> None:
+        more = "\nint where(int x)\n{\n\treturn out(__LINE__);\n}\n"
+        with mock.patch.dict(Compiled.SOURCES, {"fs/pond.c": Compiled.SOURCES["fs/pond.c"] + "void gap(void)\n{\n}\n" + more}):
+            pieces = self.pieces(("fs/pond.c", "{ return out(pond->depth)", "{\n\n\treturn 1 + out(pond->depth)"))
+        self.assertEqual([list(piece.plan.entries) for piece in pieces], [["look"]])
 
     def test_a_prerequisite_that_is_missing(self) -> None:
         why = self.why("out(pond->depth)", "out(pond->width)")

@@ -8,6 +8,8 @@ with what stands there; what is in the source already is told from what is not.
 from __future__ import annotations
 
 import dataclasses
+import difflib
+import itertools
 import pathlib
 import re
 from collections.abc import Callable
@@ -175,6 +177,25 @@ def apply_file(file: FilePatch, text: str) -> tuple[str, int]:
 def _covers(at: int, old: list[str], done: int, new: list[str]) -> bool:
     """Do the lines of before stand inside of those of after?"""
     return done <= at and at + len(old) <= done + len(new)
+
+
+def _pieces(text: str) -> list[str]:
+    """A text cut behind each brace that stands alone at the begin of a line: where functions end."""
+    found = re.split(r"(?<=\n}\n)", text)
+    return found if found[-1] else found[:-1]
+
+
+def lines_kept(before: str, after: str) -> str:
+    """A changed text that says of what is not changed the lines that it had: else each __LINE__ behind a change differs."""
+    old, new = _pieces(before), _pieces(after)
+    line = [*itertools.accumulate((piece.count("\n") for piece in old), initial=1)]
+    there = [*itertools.accumulate((piece.count("\n") for piece in new), initial=1)]
+    out: list[str] = []
+    for tag, one, two, three, four in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if out and three < four:
+            out.append(f"#line {line[one] if tag == 'equal' else there[three]}\n")
+        out += new[three:four]
+    return "".join(out)
 
 
 def apply(patch: Patch, read: Callable[[str], str | None]) -> dict[str, str]:

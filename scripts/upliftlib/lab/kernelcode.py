@@ -186,7 +186,7 @@ class KernelCode:
 
     def _make(self, root: pathlib.Path, directory: pathlib.Path, files: list[str], includes: bool) -> list[Built]:
         objects = [str(pathlib.Path(path).relative_to(directory).with_suffix(".o")) for path in files]
-        names = " ".join(f"-fmacro-prefix-map={path}/=" for path in self._sources())
+        names = " ".join(f"-fmacro-prefix-map={path}/=" for path in (*self._sources(), root))	# __FILE__, as the kernel has it
         names += " " + " ".join(f"-fmacro-prefix-map={pathlib.Path(path).relative_to(directory)}={path}" for path in files)
         cc = kmod.compiler(self.kdir)
         argv = ["make", *kmod.make_words(self.kdir), f"M={root / directory}", "-k", f"-j{os.cpu_count() or 1}",
@@ -208,7 +208,7 @@ class KernelCode:
 
     def _kept(self, path: str) -> pathlib.Path:
         """Where the object of an unchanged file is kept."""
-        key = f"{_FLAGS} {self.target.version} {self._sources()} {self.kdir} {self.ksrc} {kmod.compiler(self.kdir)}"
+        key = f"{_FLAGS} whole __FILE__ {self.target.version} {self._sources()} {self.kdir} {self.ksrc} {kmod.compiler(self.kdir)}"
         kept = paths.ensure(self.directory / "objects" / hashlib.sha256(key.encode()).hexdigest()[:16])
         return kept / path.replace("/", "+").replace(".c", ".o")
 

@@ -249,7 +249,8 @@ class Trial:
         tree = self.code.directory / "trees" / self.outcome.name
         with self._step("after", "compiling it with the patch"):
             paths.remove(tree)
-            self.code.overlay(tree, texts, files)
+            self.code.overlay(tree, {path: patches.lines_kept(self.code.read(path) or "", text)
+                                     for path, text in texts.items()}, files)
             includes = any(path.startswith(("include/", "arch/x86/include/")) for path in texts)
             built = self.code.compile(tree, files, includes)
         for one in built:
