@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import pathlib
+import subprocess
 import sys
 import tempfile
+import types
 import unittest
 from unittest import mock
 
@@ -14,7 +16,8 @@ sys.path.insert(0, str(SCRIPTS))
 
 from upliftlib.base import errors, paths, targets	# noqa: E402
 from upliftlib.generator import patch	# noqa: E402
-from upliftlib.lab import tries	# noqa: E402
+from upliftlib.lab import derived, functiondiff, loading, tries	# noqa: E402
+from upliftlib.lab.guest import result as guest_result	# noqa: E402
 
 OLD = "struct post {\n\tint a;\n};\n\nint one(int x)\n{\n\treturn x;\n}\n\nint two(int x)\n{\n\treturn one(x);\n}\n"
 NEW = ("struct post {\n\tint a;\n\tint b;\n};\n\nint one(int x, int y)\n{\n\treturn x + y;\n}\n\nstatic int help(int x)\n{\n"
@@ -34,34 +37,34 @@ class MadeTest(unittest.TestCase):
             for path, data in (("MAINTAINERS", ""), ("fs/pond.c", text)):
                 (self.src / name / path).parent.mkdir(parents=True, exist_ok=True)
                 (self.src / name / path).write_text(data)
-        self.trees = tries.Trees(self.names[0], None)
+        self.trees = derived.Trees(self.names[0], None)
 
     def applied(self, text: str) -> str:
         return patch.apply(patch.parse(text, "x"), lambda path: OLD)["fs/pond.c"]
 
     def test_the_first_kernel_in_which_it_differs(self) -> None:
-        self.assertEqual(self.trees.patch(tries.Wanted("one", "fs/pond.c", ("one",)))[0], self.names[1])
-        newer, text = self.trees.patch(tries.Wanted("two", "fs/pond.c", ("two",)))
+        self.assertEqual(self.trees.patch(derived.Wanted("one", "fs/pond.c", ("one",)))[0], self.names[1])
+        newer, text = self.trees.patch(derived.Wanted("two", "fs/pond.c", ("two",)))
         self.assertEqual(newer, self.names[2])
         self.assertIn("return help(one(x, 1)) + box.b;", self.applied(text))
         self.assertNotIn("static int help", self.applied(text))
 
     def test_where_it_is_the_same(self) -> None:
-        self.assertEqual(self.trees.patch(tries.Wanted("post", "fs/pond.c", ("none",))),
+        self.assertEqual(self.trees.patch(derived.Wanted("post", "fs/pond.c", ("none",))),
                          ("", f"the same in {self.names[1]} {self.names[2]}"))
-        self.assertRegex(self.trees.patch(tries.Wanted("x", "fs/lake.c", ("x",)))[1], "No such file")
+        self.assertRegex(self.trees.patch(derived.Wanted("x", "fs/lake.c", ("x",)))[1], "No such file")
 
     def test_no_later_kernel(self) -> None:
         with self.assertRaisesRegex(errors.Problem, "no source of a kernel later than") as caught:
-            tries.Trees(self.names[2], None)
+            derived.Trees(self.names[2], None)
         self.assertEqual(caught.exception.code, errors.USAGE)
 
     def test_what_the_compiler_misses_comes_along(self) -> None:
-        wanted: tries.Wanted | None = tries.Wanted("two", "fs/pond.c", ("two",))
+        wanted: derived.Wanted | None = derived.Wanted("two", "fs/pond.c", ("two",))
         said = ("x.c: error: storage size of 'box' isn't known", "x.c:1:1: error: implicit declaration of function 'help'",
                 "x.c: error: too many arguments to function 'one'")
         for line in said:
-            match = tries._MISSES.search(line)
+            match = derived._MISSES.search(line)
             assert match and wanted
             wanted = self.trees.with_one(self.names[2], wanted, next(filter(None, match.groups())))
         assert wanted
@@ -69,6 +72,52 @@ class MadeTest(unittest.TestCase):
         self.assertIsNone(self.trees.with_one(self.names[2], wanted, "help"))
         self.assertIsNone(self.trees.with_one(self.names[2], wanted, "nothing"))
         self.assertEqual(self.applied(self.trees.diff(self.names[2], wanted)), NEW)
+
+    LOG = ("  CC x.o\nfs/pond.c: In function 'two':\nfs/pond.c:9:2: error: implicit declaration of function 'help'; did you mean 'x'?\n"
+           "fs/pond.c:9:2: warning: unused\nfs/pond.c:9:2: error: implicit declaration of function 'help'\n"
+           "fs/pond.c: In function 'other':\nfs/pond.c:30:9: error: too few arguments to function 'one'\n"
+           "fs/pond.c:31:9: error: passing argument 2 of 'far' makes pointer from integer without a cast\n")
+
+    def test_what_a_compiler_complains_of(self) -> None:
+        self.assertEqual([(one.name, one.where) for one in derived.complaints(self.LOG)],
+                         [("help", "two"), ("one", "other"), ("far", "other")])
+
+    def test_callers_of_what_has_other_arguments(self) -> None:
+        """The first time the function comes along, and then those that call it as it was."""
+        wanted = derived.Wanted("one", "fs/pond.c", ("one",))
+        missing = [derived.Missing("one", "two")]
+        more = self.trees.with_missing(self.names[2], wanted, missing)
+        assert more
+        self.assertEqual(more.names, ("one", "two"))
+        self.assertIsNone(self.trees.with_missing(self.names[2], more, [derived.Missing("one", "two"), derived.Missing("gone", "")]))
+
+    def test_what_only_a_later_header_has(self) -> None:
+        text = "#ifndef POND_H\n#define POND_H\n\nstatic inline int was(void)\n{\n\treturn 1;\n}\n\n#endif\n"
+        more = text.replace("return 1", "return 3").replace("#endif", "#define HELP(x) (x)\n\nstatic inline int help(int x)\n{\n\treturn HELP(x);\n}\n\n#endif")
+        for name, header in zip(self.names, (text, text, more)):
+            (self.src / name / "include/linux").mkdir(parents=True)
+            (self.src / name / "include/linux/pond.h").write_text(header)
+        wanted = derived.Wanted("two", "fs/pond.c", ("struct post", "one", "two"))
+        missing = [derived.Missing("help", "two"), derived.Missing("was", "two")]
+        with mock.patch.object(self.trees, "with_one", return_value=None):
+            found = self.trees.with_missing(self.names[2], wanted, [*missing, derived.Missing("HELP", "")])
+        assert found
+        self.assertEqual(found.beside, (("include/linux/pond.h", "help"), ("include/linux/pond.h", "define HELP")))
+        header = patch.apply(patch.parse(self.trees.diff(self.names[2], found), "x"),
+                             lambda path: text if path.endswith(".h") else OLD)["include/linux/pond.h"]
+        self.assertEqual(header, text.replace("\n#endif", "\n\n#define HELP(x) (x)\n\nstatic inline int help(int x)\n{\n\treturn HELP(x);\n}\n\n#endif"))
+
+    def test_changes_that_are_not_meant(self) -> None:
+        self.assertEqual(functiondiff.without("a\nb\nc\nd\n", "a\nB(x)\nc\nD(y)\n", ("D",)), "a\nB(x)\nc\nd\n")
+        self.assertEqual(functiondiff.without("a\nb\n", "a\nBD\n", ("D",)), "a\nBD\n")
+        wanted = derived.Wanted("two", "fs/pond.c", ("two",), leave=("help",))
+        self.assertNotIn("help", self.trees.patch(wanted)[1])
+
+    def test_by_hand(self) -> None:
+        newer, text = self.trees.patch(derived.Wanted("one", "fs/pond.c", ("one",), put=("return x;", "return x | 8;")))
+        self.assertEqual((newer, self.applied(text)), (derived.BY_HAND, OLD.replace("return x;", "return x | 8;")))
+        self.assertEqual(self.trees.patch(derived.Wanted("one", "fs/pond.c", ("one",), put=("return y;", ""))),
+                         ("", "one is otherwise here"))
 
     def test_drawn_by_a_seed(self) -> None:
         symbols = {"one": [1], "two": [2]}
@@ -81,6 +130,53 @@ class MadeTest(unittest.TestCase):
                 {"patch": "two", "from": "", "outcome": "no patch", "reason": "the same in 7.1"}]
         self.assertEqual(tries.table(rows).splitlines()[2:], ["| one | 7.1 | built | f, g | 8.5 |",
                                                              "| two |  | no patch | the same in 7.1 |  |", "", "1 built, 1 no patch"])
+
+
+class LoadedTest(unittest.TestCase):
+    """What is made of what a guest with many modules has left."""
+
+    def setUp(self) -> None:
+        temp = tempfile.TemporaryDirectory()
+        self.addCleanup(temp.cleanup)
+        self.result = guest_result.in_directory(pathlib.Path(temp.name))
+        self.result.rc = 0
+        self.result.outdir.mkdir()
+        self.leave("done", "a\nb\n")
+        for name in ("off", "a.null", "a.new", "b.null", "b.new"):
+            self.leave(f"seen.{name}", "the same\n")
+        for name in "ab":
+            self.leave(f"stats.{name}", "function: f\narm: null\ncalls_null: 40\ncalls_new: 2\ninside: 7\n")
+
+    def leave(self, name: str, text: str) -> None:
+        (self.result.outdir / name).write_text(text)
+
+    def test_all_is_well(self) -> None:
+        self.assertEqual(loading.judged("a", self.result), loading.Loaded(calls=42))
+
+    def test_null_is_not_off(self) -> None:
+        self.leave("seen.a.null", "other\n")
+        self.assertIn("null behave unlike off", loading.judged("a", self.result).problem)
+        self.assertEqual(loading.judged("b", self.result).problem, "")
+
+    def test_new_is_not_off(self) -> None:
+        self.leave("seen.a.new", "other\n")
+        found = loading.judged("a", self.result)
+        self.assertEqual((found.problem, len(found.notes)), ("", 1))
+
+    def test_one_that_is_not_through(self) -> None:
+        self.leave("done", "b\n")
+        self.assertIn("cannot be loaded, switched or unloaded", loading.judged("a", self.result).problem)
+
+    def test_a_guest_that_fails(self) -> None:
+        self.result.oops.append("BUG: all is lost")
+        self.assertIn("BUG: all is lost", loading.judged("a", self.result).problem)
+
+    def test_the_script_is_a_shell_s(self) -> None:
+        one = types.SimpleNamespace(stock=["ext4"], outcome=types.SimpleNamespace(name="a"))
+        text = loading.script([one, one])	# type: ignore[list-item]
+        self.assertEqual(subprocess.run(["sh", "-n"], input=text, text=True).returncode, 0)
+        self.assertEqual(text.splitlines().count("each a"), 2)
+        self.assertIn("for module in ext4; do", text)
 
 
 if __name__ == "__main__":

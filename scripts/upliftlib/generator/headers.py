@@ -54,9 +54,11 @@ def changed_names(before: str, after: str) -> set[str]:
     return {name for name in names if name}
 
 
-def _mention(source: pathlib.Path, names: set[str], suffix: str, directories: tuple[str, ...]) -> list[str]:
+def mention(source: pathlib.Path, names: set[str], suffix: str, directories: tuple[str, ...]) -> list[str]:
     """Files that mention a name, as a word."""
     there = [name for name in directories if (source / name).is_dir()]
+    if not there:
+        return []
     argv = ["grep", "-rlwF", f"--include=*.{suffix}", *(f"-e{name}" for name in sorted(names)), *there]
     done = subprocess.run(argv, cwd=source, capture_output=True, text=True, errors="replace", check=False)
     return sorted(done.stdout.split("\n")[:-1])
@@ -67,7 +69,7 @@ def users(source: pathlib.Path, names: set[str]) -> tuple[list[str], set[str]]:
     known, todo = set(names), set(names)
     while todo:
         found: set[str] = set()
-        for header in _mention(source, todo, "h", ("include", *DIRECTORIES)):
+        for header in mention(source, todo, "h", ("include", *DIRECTORIES)):
             text = (source / header).read_text(errors="replace")
             where = definitions(text)
             word = re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(todo)))})\b")
@@ -76,7 +78,7 @@ def users(source: pathlib.Path, names: set[str]) -> tuple[list[str], set[str]]:
         known |= todo
         if len(known) > MOST_NAMES:
             raise Refused(f"{', '.join(sorted(names)[:3])}: used by more than {MOST_NAMES} inlines and macros of headers")
-    return _mention(source, known, "c", DIRECTORIES), known
+    return mention(source, known, "c", DIRECTORIES), known
 
 
 _DEFINED = re.compile(r"^(?:[A-Za-z_][^\n;{}=#]*[ \t*])?(\w+)\([^;]*?\)\s*\n?\{", re.MULTILINE)

@@ -40,29 +40,54 @@ def span(text: str, name: str) -> tuple[int, int] | None:
     return None
 
 
-def changed(older: str, newer: str, names: list[str]) -> str:
+def without(older: str, newer: str, words: tuple[str, ...]) -> str:
+    """The newer text, but for changes that have one of the words: these stay as the older has them."""
+    before, after = older.splitlines(True), newer.splitlines(True)
+    left = re.compile(rf"\b(?:{'|'.join(map(re.escape, words))})\b") if words else None
+    out = []
+    for _, one, two, three, four in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        keep = left and left.search("".join(before[one:two] + after[three:four]))
+        out += before[one:two] if keep else after[three:four]
+    return "".join(out)
+
+
+def _at_the_end(header: str, added: str) -> str:
+    """A header with something more in front of the line that ends its guard."""
+    end = header.rstrip().rfind("\n#endif")
+    if end < 0:
+        raise ValueError("a header without a guard")
+    return f"{header[:end + 1]}\n{added}{header[end + 1:]}"
+
+
+def changed(older: str, newer: str, names: list[str], leave: tuple[str, ...] = (), header: bool = False) -> str:
     """The older text with the newer one's functions in it. ValueError if one is in neither place."""
-    text, added = older, ""
+    text, added, behind = older, "", 0
     for name in names:
         there, here = span(newer, name), span(text, name)
         if not there:
             raise ValueError(f"no function {name}() in the newer file")
         body = newer[there[0]:there[1]]
         if here:
-            text = text[:here[0]] + added + body + text[here[1]:]
-            added = ""
+            body = added + without(text[slice(*here)], body, leave)
+            text, added, behind = text[:here[0]] + body + text[here[1]:], "", here[0] + len(body)
         else:
             added += body + "\n"
-    if added:
+    if added and header:
+        return _at_the_end(text, added)
+    if added and not behind:
         raise ValueError(f"only new functions: nothing of the older file is changed by {', '.join(names)}")
-    return text
+    return f"{text[:behind]}\n{added.rstrip()}\n{text[behind:]}" if added else text
 
 
-def diff(older: pathlib.Path, newer: pathlib.Path, file: str, names: list[str]) -> str:
+def diff(older: pathlib.Path, newer: pathlib.Path, file: str, names: list[str], leave: tuple[str, ...] = ()) -> str:
     """A patch between two trees; empty if the functions are the same."""
     before, after = ((tree / file).read_text(errors="replace") for tree in (older, newer))
-    lines = difflib.unified_diff(before.splitlines(True), changed(before, after, names).splitlines(True),
-                                 f"a/{file}", f"b/{file}")
+    return unified(file, before, changed(before, after, names, leave, file.endswith(".h")))
+
+
+def unified(file: str, before: str, after: str) -> str:
+    """The patch of a file."""
+    lines = difflib.unified_diff(before.splitlines(True), after.splitlines(True), f"a/{file}", f"b/{file}")
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
 

@@ -27,6 +27,7 @@ from . import abi, buildroot, guest, imagecheck, kernels, kmod
 _FLAGS = "-fdata-sections -gbtf -Wno-error"
 _ERROR = re.compile(r"^(.*?:\d+:\d+: (?:fatal )?error: .*)$", re.MULTILINE)
 _SYMBOLS = "cat /proc/kallsyms >/out/kallsyms"
+_LOG = ".uplift.log"
 _INCLUDES = ("arch/x86/include", "include", "arch/x86/include/uapi", "include/uapi")
 
 
@@ -197,7 +198,7 @@ class KernelCode:
             (root / directory / name).unlink(missing_ok=True)
         binds = [path for path in (self.ksrc, *kmod._binds(self.kdir)) if paths.BUILD not in path.parents]
         code, text = buildroot.output([*argv, *objects], cwd=root / directory, binds=binds)
-        (root / directory / ".uplift.log").write_text(text)
+        (root / directory / _LOG).write_text(text)
         found = []
         for path, name in zip(files, objects):
             obj = root / directory / name
@@ -205,6 +206,10 @@ class KernelCode:
             ours = [line for line in said if pathlib.PurePath(path).name in line] or said
             found.append(Built(path, obj, "" if obj.exists() else (ours or ["make gave no reason"])[0]))
         return found
+
+    def said(self, root: pathlib.Path) -> str:
+        """All that the compiler said when files of a tree were compiled."""
+        return "".join((pathlib.Path(at) / _LOG).read_text(errors="replace") for at, _, files in os.walk(root) if _LOG in files)
 
     def _kept(self, path: str) -> pathlib.Path:
         """Where the object of an unchanged file is kept."""

@@ -165,6 +165,9 @@ class Trial:
         self.outcome = Outcome(str(given.path), target=code.target.name, name=given.name)
         self.report: record.Report | None = None
         self.after: dict[str, pathlib.Path] = {}	# the objects of files with the patch
+        self.ko = pathlib.Path()
+        self.kos: list[pathlib.Path] = []	# that it stands upon
+        self.stock: list[str] = []		# modules of the kernel that it changes
 
     @contextlib.contextmanager
     def _step(self, name: str, what: str) -> Iterator[None]:
@@ -192,11 +195,11 @@ class Trial:
             self.outcome.outcome = "applies"
             return
         pieces = self._compare(texts)
-        ko = self._build(patch, pieces)
+        self.ko = self._build(patch, pieces)
         if self.options.only == "build":
             self.outcome.outcome = "built"
             return
-        self._try(ko)
+        self._try(self.ko)
         self.outcome.outcome = ARMED
 
     # ------------------------------------------------------------------ the patch

@@ -2,39 +2,23 @@
 """`uplift lab tries`: patches tried on a target, one after the other, and a table of what became of them.
 
 The patches are made from the source packages: functions of the target's files are given the text that they have in a later
-kernel. The list names functions; --draw takes others at random from all that differ, by a seed that is printed.
+kernel. The list names functions; --draw takes others at random from all that differ, by a seed that is printed. With
+--only load all that were built are loaded in one guest, one after the other.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import pathlib
-import random
-import re
-from collections.abc import Iterator
 from typing import Any
 
-from ..base import console, errors, paths, targets
-from ..generator import headers
-from . import fetch, functiondiff, trial
+from ..base import console, errors, targets
+from . import fetch, loading, trial
+from .derived import BY_HAND, DRAWN_FROM, Trees, Wanted, complaints
 from .kernelcode import KernelCode
 
-# What the compiler says of things that the later file has too, or otherwise.
-_MISSES = re.compile(r"implicit declaration of function '(\w+)'|'(\w+)' undeclared|'struct (\w+)' has no member|"
-                     r"too (?:many|few) arguments to function '(\w+)'|storage size of '(\w+)' isn't known|"
-                     r"undefined type 'struct (\w+)'")
-DRAWN_FROM = ("block", "fs", "kernel", "mm", "net")
-
-
-@dataclasses.dataclass(frozen=True)
-class Wanted:
-    """Functions of a file that are to have a later kernel's text; those that neither kernel has are left out."""
-    label: str
-    file: str
-    names: tuple[str, ...]
-
+MOST_ROUNDS = 16	# of looking for what the compiler misses
 
 LIST = (
     Wanted("anon_pipe_write", "fs/pipe.c", ("anon_pipe_get_page", "anon_pipe_put_page", "anon_pipe_write")),
@@ -43,8 +27,9 @@ LIST = (
     Wanted("netif_schedule", "net/core/dev.c", ("__netif_reschedule", "__netif_schedule")),
     Wanted("enqueue_to_backlog", "net/core/dev.c", ("enqueue_to_backlog",)),
     Wanted("filemap_map_pages", "mm/filemap.c", ("filemap_map_pages",)),
-    Wanted("alloc_fd", "fs/file.c", ("find_next_fd", "alloc_fd")),
-    Wanted("release_task", "kernel/exit.c", ("release_task",)),
+    Wanted("alloc_fd", "fs/file.c", ("find_next_fd", "alloc_fd"), leave=("VFS_BUG_ON",)),
+    Wanted("release_task", "kernel/exit.c", ("release_task",),
+           leave=("cgroup_release", "cgroup_task_release", "exit_cred_namespaces", "pidfs_exit")),
     Wanted("rwsem_spin", "kernel/locking/rwsem.c", ("rwsem_owner_state", "rwsem_spin_on_owner", "rwsem_optimistic_spin")),
     Wanted("readdir", "fs/readdir.c", ("filldir", "filldir64", "iterate_dir")),
     Wanted("accept", "net/ipv4/inet_connection_sock.c", ("inet_csk_accept",)),
@@ -56,106 +41,50 @@ LIST = (
     Wanted("ext4_write_begin", "fs/ext4/inode.c", ("ext4_da_write_begin", "ext4_write_begin")),
     Wanted("xfs_create", "fs/xfs/xfs_inode.c", ("xfs_create",)),
     Wanted("xfs_file_read_iter", "fs/xfs/xfs_file.c", ("xfs_file_dio_read", "xfs_file_buffered_read", "xfs_file_read_iter")),
-    Wanted("sk_mem_uncharge", "include/net/sock.h", ("sk_mem_uncharge",)),
-    Wanted("memcg_charge_batch", "include/linux/memcontrol.h", ("define MEMCG_CHARGE_BATCH",)),
+    Wanted("sk_mem_uncharge", "include/net/sock.h", ("sk_mem_uncharge",),
+           put=("sk_mem_reclaim(sk);", "if (sk->sk_forward_alloc >= 4 * PAGE_SIZE)\n\t\tsk_mem_reclaim(sk);")),
+    Wanted("memcg_charge_batch", "include/linux/memcontrol.h", ("define MEMCG_CHARGE_BATCH",), put=("64U", "128U")),
 )
-
-
-class Trees:
-    """The target's source, and those of later kernels that are here."""
-
-    def __init__(self, name: str, newer: str | None) -> None:
-        later = list(targets.TABLE)[list(targets.TABLE).index(name) + 1:] if name in targets.TABLE else []
-        self.older = paths.SRC / name
-        self.newer = [other for other in ([newer] if newer else later) if (paths.SRC / other / "MAINTAINERS").exists()]
-        if not self.newer:
-            raise errors.Problem(f"no source of a kernel later than {name} is here: uplift lab fetch --source does it",
-                                 errors.USAGE)
-
-    def patch(self, wanted: Wanted) -> tuple[str, str]:
-        """(the later kernel, the patch): the first in which the functions are others. ("", why not) if in none."""
-        why = "the same in " + " ".join(self.newer)
-        for newer in self.newer:
-            try:
-                text = self.diff(newer, wanted)
-            except (OSError, ValueError) as problem:
-                why = f"{newer}: {problem.strerror if isinstance(problem, OSError) else problem}"
-                continue
-            if text:
-                return newer, text
-        return "", why
-
-    def with_one(self, newer: str, wanted: Wanted, name: str) -> Wanted | None:
-        """The same with something more of the later file, in front; None if it has no such thing, or the same."""
-        older, later = ((tree / wanted.file).read_text(errors="replace") for tree in (self.older, paths.SRC / newer))
-        for word in (name, f"define {name}", f"struct {name}", *_structs(later, wanted, name)):
-            here, there = functiondiff.span(older, word), functiondiff.span(later, word)
-            if word not in wanted.names and there and not (here and older[slice(*here)] == later[slice(*there)]):
-                names = sorted((word, *wanted.names), key=lambda each: not each.startswith(("struct ", "define ")))
-                return dataclasses.replace(wanted, names=tuple(names))
-        return None
-
-    def diff(self, newer: str, wanted: Wanted) -> str:
-        text = (paths.SRC / newer / wanted.file).read_text(errors="replace")
-        names = [name for name in wanted.names if functiondiff.span(text, name)]
-        return functiondiff.diff(self.older, paths.SRC / newer, wanted.file, names) if names else ""
-
-    def drawn(self, count: int, seed: int, symbols: dict[str, list[int]]) -> list[Wanted]:
-        """Functions at random of those that differ from the next kernel's and that the image has standing by itself."""
-        found = sorted(self._differing(symbols))
-        if count > len(found):
-            raise errors.Problem(f"--draw: only {len(found)} functions differ", errors.USAGE)
-        return [Wanted(f"{name}_{number}", file, (name,)) for number, (file, name) in
-                enumerate(random.Random(seed).sample(found, count), 1)]
-
-    def _differing(self, symbols: dict[str, list[int]]) -> Iterator[tuple[str, str]]:
-        later = paths.SRC / self.newer[0]
-        for directory in DRAWN_FROM:
-            for path in sorted((self.older / directory).rglob("*.c")):
-                file = str(path.relative_to(self.older))
-                if not (later / file).exists():
-                    continue
-                before, after = path.read_text(errors="replace"), (later / file).read_text(errors="replace")
-                if before == after:
-                    continue
-                for name in sorted(headers.functions_of(before) & symbols.keys()):
-                    here, there = functiondiff.span(before, name), functiondiff.span(after, name)
-                    if here and there and before[slice(*here)] != after[slice(*there)]:
-                        yield file, name
-
-
-def _structs(text: str, wanted: Wanted, variable: str) -> list[str]:
-    """The structs that variables of a name are of in the wanted functions."""
-    bodies = "".join(text[slice(*found)] for name in wanted.names if (found := functiondiff.span(text, name)))
-    return [f"struct {match[1]}" for match in re.finditer(rf"\bstruct (\w+) {re.escape(variable)}\b", bodies)]
 
 
 def _options(only: str) -> argparse.Namespace:
     return argparse.Namespace(only=None if only == "measure" else only, keep=None, workload=None, rounds=3)
 
 
-def _tried(code: KernelCode, trees: Trees, newer: str, text: str, wanted: Wanted, only: str) -> dict[str, Any]:
+def _tried(code: KernelCode, trees: Trees, wanted: Wanted, only: str) -> tuple[trial.Trial | None, dict[str, Any]]:
     """What became of a patch. What the later file defines and the compiler misses comes along."""
-    row = _once(code, newer, text, wanted, only)
-    while (match := _MISSES.search(row["reason"])) and (more := trees.with_one(newer, wanted, next(filter(None, match.groups())))):
+    newer, text = trees.patch(wanted)
+    if not newer:
+        return None, {"patch": wanted.label, "file": wanted.file, "from": "", "outcome": "no patch", "reason": text}
+    one, row = _once(code, newer, text, wanted, only)
+    for _ in range(MOST_ROUNDS if newer != BY_HAND else 0):
+        missing = complaints(code.said(code.directory / "trees" / one.outcome.name)) if "does not compile" in row["reason"] else []
+        more = trees.with_missing(newer, wanted, missing)
+        if not more:
+            break
         wanted = more
         try:
             text = trees.diff(newer, wanted)
         except ValueError:
             break
-        row = _once(code, newer, text, wanted, only)
-    return row
+        one, row = _once(code, newer, text, wanted, only)
+    return one, row
 
 
-def _once(code: KernelCode, newer: str, text: str, wanted: Wanted, only: str) -> dict[str, Any]:
+def _once(code: KernelCode, newer: str, text: str, wanted: Wanted, only: str) -> tuple[trial.Trial, dict[str, Any]]:
     one = trial.Trial(code, trial.Given(pathlib.Path(f"{wanted.label}.patch"), text), _options(only))
     try:
         out = one.run()
     except errors.Problem as problem:
         out = one.outcome
         out.outcome, out.reason = "failed", str(problem).splitlines()[0]
-    return {"patch": wanted.label, "file": wanted.file, "from": newer} | {
-        key: value for key, value in out.as_json().items() if key != "patch"}
+    return one, _row(one, wanted, newer)
+
+
+def _row(one: trial.Trial, wanted: Wanted, newer: str) -> dict[str, Any]:
+    brought = [name for name in wanted.names] + [name for _, name in wanted.beside]
+    return {"patch": wanted.label, "file": wanted.file, "from": newer, "of": brought} | {
+        key: value for key, value in one.outcome.as_json().items() if key != "patch"}
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -171,6 +100,15 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join([*lines, "", ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))])
 
 
+def _loaded(code: KernelCode, built: list[trial.Trial], rows: list[dict[str, Any]]) -> None:
+    """Load what was built, and say in the rows what became of it."""
+    by_name = {one.outcome.name: one for one in built}
+    for name, loaded in loading.all_of(code, built).items():
+        row = next(row for row in rows if row.get("name") == name)
+        row["outcome"], row["reason"] = ("failed", loaded.problem) if loaded.problem else ("loaded", "")
+        row["calls"], row["notes"] = loaded.calls, [*by_name[name].outcome.notes, *loaded.notes]
+
+
 def _tries(args: argparse.Namespace) -> int:
     code = KernelCode(fetch.fetch(args.target, {*fetch.USUAL, "source"} - {"slice"}))
     trees = Trees(args.target, args.newer)
@@ -180,12 +118,15 @@ def _tries(args: argparse.Namespace) -> int:
     if args.draw:
         console.note(f"{args.draw} functions of {' '.join(DRAWN_FROM)}, seed {args.seed}")
         wanted = trees.drawn(args.draw, args.seed, code.kernel().symbols)
-    rows = []
+    rows, built = [], []
     for one in wanted:
-        newer, text = trees.patch(one)
-        rows.append(_tried(code, trees, newer, text, one, args.only) if newer else
-                    {"patch": one.label, "file": one.file, "from": "", "outcome": "no patch", "reason": text})
-        console.note(f"{one.label}: {rows[-1]['outcome']}{': ' if rows[-1]['reason'] else ''}{rows[-1]['reason']}")
+        tried, row = _tried(code, trees, one, "build" if args.only == "load" else args.only)
+        rows.append(row)
+        if tried and row["outcome"] == "built":
+            built.append(tried)
+        console.note(f"{one.label}: {row['outcome']}{': ' if row['reason'] else ''}{row['reason']}")
+    if args.only == "load":
+        _loaded(code, built, rows)
     print(json.dumps(rows, indent=1) if args.json else table(rows))
     return errors.FAIL if any(row["outcome"] == "failed" for row in rows) else errors.OK
 

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Patches made of two kernels' sources: functions of the older get the text that they have in the newer.
+
+What such a text needs comes along, as it would in a commit: what the compiler misses is looked for in the newer file and
+its headers, until it compiles or nothing more is found.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import random
+import re
+from collections.abc import Iterator
+
+from ..base import errors, paths, targets
+from ..generator import headers
+from . import functiondiff
+
+DRAWN_FROM = ("block", "fs", "kernel", "mm", "net")
+BY_HAND = "by hand"
+
+# What the compiler says of things that the later file has, or has otherwise.
+_MISSES = re.compile(r"implicit declaration of function '(\w+)'|'(\w+)' undeclared|'struct (\w+)' has no member|"
+                     r"too (?:many|few) arguments to function '(\w+)'|storage size of '(\w+)' isn't known|"
+                     r"undefined type 'struct (\w+)'|(?:passing argument \d+|incompatible type for argument \d+) of '(\w+)'|"
+                     r"unknown type name '(\w+)'")
+_WHERE = re.compile(r"In function '(\w+)'")
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """Functions of a file that are to have a later kernel's text; those that neither kernel has are left out.
+
+    leave: changes with one of these words are not of the patch that is meant
+    put: (what stands there, what is to), where no kernel here has the change
+    beside: what comes along of headers
+    """
+    label: str
+    file: str
+    names: tuple[str, ...]
+    leave: tuple[str, ...] = ()
+    put: tuple[str, str] = ("", "")
+    beside: tuple[tuple[str, str], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Missing:
+    """What the compiler misses, and the function that it is missed in."""
+    name: str
+    where: str
+
+
+def complaints(log: str) -> list[Missing]:
+    """What a compiler's output says is missing, in its order."""
+    found, where = [], ""
+    for line in log.splitlines():
+        if match := _WHERE.search(line):
+            where = match[1]
+        if " error: " in line and (match := _MISSES.search(line)):
+            found.append(Missing(next(filter(None, match.groups())), where))
+    return list(dict.fromkeys(found))
+
+
+class Trees:
+    """The target's source, and those of later kernels that are here."""
+
+    def __init__(self, name: str, newer: str | None) -> None:
+        later = list(targets.TABLE)[list(targets.TABLE).index(name) + 1:] if name in targets.TABLE else []
+        self.older = paths.SRC / name
+        self.newer = [other for other in ([newer] if newer else later) if (paths.SRC / other / "MAINTAINERS").exists()]
+        if not self.newer:
+            raise errors.Problem(f"no source of a kernel later than {name} is here: uplift lab fetch --source does it",
+                                 errors.USAGE)
+
+    def patch(self, wanted: Wanted) -> tuple[str, str]:
+        """(the later kernel, the patch): the first in which the functions are others. ("", why not) if in none."""
+        if wanted.put[0]:
+            return self._by_hand(wanted)
+        why = "the same in " + " ".join(self.newer)
+        for newer in self.newer:
+            try:
+                text = self.diff(newer, wanted)
+            except (OSError, ValueError) as problem:
+                why = f"{newer}: {problem.strerror if isinstance(problem, OSError) else problem}"
+                continue
+            if text:
+                return newer, text
+        return "", why
+
+    def _by_hand(self, wanted: Wanted) -> tuple[str, str]:
+        text = (self.older / wanted.file).read_text(errors="replace")
+        at = functiondiff.span(text, wanted.names[0])
+        if not at or wanted.put[0] not in text[slice(*at)]:
+            return "", f"{wanted.names[0]} is otherwise here"
+        changed = text[:at[0]] + text[slice(*at)].replace(*wanted.put) + text[at[1]:]
+        return BY_HAND, functiondiff.unified(wanted.file, text, changed)
+
+    def diff(self, newer: str, wanted: Wanted) -> str:
+        text = (paths.SRC / newer / wanted.file).read_text(errors="replace")
+        names = [name for name in wanted.names if functiondiff.span(text, name)]
+        if not names:
+            return ""
+        parts = [functiondiff.diff(self.older, paths.SRC / newer, wanted.file, names, wanted.leave)]
+        for header in dict.fromkeys(header for header, _ in wanted.beside):
+            more = self._sorted(newer, header, [name for path, name in wanted.beside if path == header])
+            parts.append(functiondiff.diff(self.older, paths.SRC / newer, header, more))
+        return "".join(parts)
+
+    # ------------------------------------------------------------------ what comes along
+
+    def with_missing(self, newer: str, wanted: Wanted, missing: list[Missing]) -> Wanted | None:
+        """The same with more of the later kernel; None if it has nothing of what is missed."""
+        more = wanted
+        for one in missing:
+            more = self.with_one(newer, more, one.name) or self._with_header(newer, more, one.name) or \
+                (one.where and self.with_one(newer, more, one.where)) or more
+        return more if more != wanted else None
+
+    def with_one(self, newer: str, wanted: Wanted, name: str) -> Wanted | None:
+        """The same with something more of the later file; None if it has no such thing, or the same."""
+        older, later = ((tree / wanted.file).read_text(errors="replace") for tree in (self.older, paths.SRC / newer))
+        for word in (name, f"define {name}", f"struct {name}", *_structs(later, wanted, name)):
+            here, there = functiondiff.span(older, word), functiondiff.span(later, word)
+            if word not in wanted.names and there and not (here and older[slice(*here)] == later[slice(*there)]):
+                return dataclasses.replace(wanted, names=tuple(self._sorted(newer, wanted.file, [word, *wanted.names])))
+        return None
+
+    def _with_header(self, newer: str, wanted: Wanted, name: str) -> Wanted | None:
+        """The same with what only a later header has: nothing that the older kernel has becomes another."""
+        later = paths.SRC / newer
+        near = str(pathlib.PurePath(wanted.file).parent)
+        for header in headers.mention(later, {name}, "h", ("include/linux", "include/net", "arch/x86/include", near)):
+            if not (self.older / header).exists() or header == wanted.file:
+                continue
+            older, text = ((tree / header).read_text(errors="replace") for tree in (self.older, later))
+            for word in (name, f"define {name}", f"struct {name}"):
+                if functiondiff.span(text, word) and not functiondiff.span(older, word) and (header, word) not in wanted.beside:
+                    return dataclasses.replace(wanted, beside=(*wanted.beside, (header, word)))
+        return None
+
+    def _sorted(self, newer: str, file: str, names: list[str]) -> list[str]:
+        """Names in the order in which the later file has them."""
+        text = (paths.SRC / newer / file).read_text(errors="replace")
+        return sorted(names, key=lambda name: functiondiff.span(text, name) or (0, 0))
+
+    # ------------------------------------------------------------------ drawn
+
+    def drawn(self, count: int, seed: int, symbols: dict[str, list[int]]) -> list[Wanted]:
+        """Functions at random of those that differ from the next kernel's and that the image has standing by itself."""
+        found = sorted(self._differing(symbols))
+        if count > len(found):
+            raise errors.Problem(f"--draw: only {len(found)} functions differ", errors.USAGE)
+        return [Wanted(f"{name}_{number}", file, (name,)) for number, (file, name) in
+                enumerate(random.Random(seed).sample(found, count), 1)]
+
+    def _differing(self, symbols: dict[str, list[int]]) -> Iterator[tuple[str, str]]:
+        later = paths.SRC / self.newer[0]
+        for directory in DRAWN_FROM:
+            for path in sorted((self.older / directory).rglob("*.c")):
+                file = str(path.relative_to(self.older))
+                if not (later / file).exists():
+                    continue
+                before, after = path.read_text(errors="replace"), (later / file).read_text(errors="replace")
+                if before == after:
+                    continue
+                for name in sorted(headers.functions_of(before) & symbols.keys()):
+                    here, there = functiondiff.span(before, name), functiondiff.span(after, name)
+                    if here and there and before[slice(*here)] != after[slice(*there)]:
+                        yield file, name
+
+
+def _structs(text: str, wanted: Wanted, variable: str) -> list[str]:
+    """The structs that variables of a name are of in the wanted functions."""
+    bodies = "".join(text[slice(*found)] for name in wanted.names if (found := functiondiff.span(text, name)))
+    return [f"struct {match[1]}" for match in re.finditer(rf"\bstruct (\w+) {re.escape(variable)}\b", bodies)]

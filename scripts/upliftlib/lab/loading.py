@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Many modules of patches in one guest, one after the other: loaded, switched, and unloaded again.
+
+In `null` and `new` a random program runs, whose every result has to be what it was in `off` before (for `new`: or a person is
+told), and a panel of operations, for the count of calls that came to the functions.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+from ..base import console
+from . import buildroot, guest, kmod, testprograms
+from .kernelcode import KernelCode
+from .trial import Trial
+
+MOST = 12	# modules of one guest: its time is limited
+
+_BEGIN = r"""
+mkdir -p /tmp
+for module in @STOCK@; do modprobe $module || exit 10; done
+insmod /modules/uplift.ko || exit 11
+seen() { for seed in 1 2; do /selftests/syscall_bench --transcript $seed --calls 3000 || exit 14; done >/out/seen.$1; }
+each() {
+	dir=/sys/kernel/debug/uplift/$1
+	echo "uplift try: $1" >/dev/kmsg
+	insmod /modules/uplift_$1.ko || return
+	for arm in null new; do
+		echo $arm >$dir/arm || return
+		seen $1.$arm
+		/selftests/panel_bench --dir /tmp --change $1 --reach >/out/reach.$1.$arm || return
+	done
+	cat $dir/stats >/out/stats.$1
+	for arm in off null new null off; do echo $arm >$dir/arm || return; done
+	rmmod uplift_$1 && echo $1 >>/out/done
+}
+seen off
+"""
+
+
+@dataclasses.dataclass
+class Loaded:
+    """What became of a module in a guest."""
+    problem: str = ""
+    calls: int = 0
+    notes: list[str] = dataclasses.field(default_factory=list)
+
+
+def script(trials: list[Trial]) -> str:
+    """What the guest does."""
+    stock = sorted({name for one in trials for name in one.stock})
+    return _BEGIN.replace("@STOCK@", " ".join(stock)) + "".join(f"each {one.outcome.name}\n" for one in trials) + "exit 0\n"
+
+
+def all_of(code: KernelCode, trials: list[Trial]) -> dict[str, Loaded]:
+    """{name of the change: what became of it}."""
+    return dict(found for at in range(0, len(trials), MOST) for found in _guest(code, trials[at:at + MOST]))
+
+
+def _guest(code: KernelCode, trials: list[Trial]) -> Iterator[tuple[str, Loaded]]:
+    tests = testprograms.build()
+    buildroot.ensure("run")
+    name = f"{code.target.name}-tries"
+    with console.doing(f"{len(trials)} modules in a guest"):
+        result = guest.boot(code.target, script(trials), files={"/selftests": tests},
+                            kos=kmod.stripped([*trials[0].kos, *(one.ko for one in trials)]),
+                            modules=sorted({name for one in trials for name in one.stock}), append="nokaslr", mem="1500M",
+                            timeout=560, name=name, quiet=True)
+    for one in trials:
+        yield one.outcome.name, judged(one.outcome.name, result)
+
+
+def judged(name: str, result: guest.Result) -> Loaded:
+    """What a guest left of a module."""
+    out = result.outdir
+    done = (out / "done").read_text().split() if (out / "done").exists() else []
+    if not result.ok:
+        return Loaded(f"the guest failed: {result.problem()} ({result.console})")
+    if name not in done:
+        return Loaded(f"it cannot be loaded, switched or unloaded ({result.console})")
+    seen = {arm: (out / f"seen.{arm}").read_text() for arm in ("off", f"{name}.null", f"{name}.new")}
+    if seen[f"{name}.null"] != seen["off"]:
+        return Loaded("a random program sees null behave unlike off")
+    notes = [] if seen[f"{name}.new"] == seen["off"] else ["a random program sees new behave unlike off: is that the change?"]
+    return Loaded(calls=_calls((out / f"stats.{name}").read_text()), notes=notes)
+
+
+def _calls(stats: str) -> int:
+    """The calls that came to a change, of what debugfs says."""
+    return sum(int(line.split()[-1]) for line in stats.splitlines() if line.startswith("calls"))
