@@ -36,7 +36,7 @@
 static int fds[4] = { -1, -1, -1, -1 };
 static pid_t child;
 static char buffer[BIG];
-static char file[256], deep[320];
+static char file[256], deep[320], missing[256];
 static char *map;
 static const char *dir = "/tmp";
 
@@ -70,6 +70,15 @@ static long op_open(void)
 static long op_stat(void)
 {
 	return bench_syscall(SYS_stat, (long)deep, (long)buffer, 0, 0);
+}
+
+/* A name that nothing has been asked for before, so that the file system is. */
+static long op_lookup(void)
+{
+	static unsigned long nr;
+
+	snprintf(missing, sizeof(missing), "%s/no-%010d-%010lu", dir, getpid(), ++nr);
+	return bench_syscall(SYS_stat, (long)missing, (long)buffer, 0, 0) < 0 ? 0 : -1;
 }
 
 static long op_create(void)
@@ -459,6 +468,7 @@ static const struct known {
 	{ "getppid", op_getppid, 0, NULL, false, "a system call that does nothing" },
 	{ "open", op_open, 0, set_file, false, "open and close of a file" },
 	{ "stat", op_stat, 0, set_file, false, "stat() of it" },
+	{ "lookup", op_lookup, 0, NULL, false, "stat() of a file that is not there" },
 	{ "create", op_create, 0, NULL, false, "a file is created and removed" },
 	{ "dup", op_dup, 0, set_file, false, "dup() and close()" },
 	{ "getdents", op_getdents, 1, set_directory, false, "a directory is read" },

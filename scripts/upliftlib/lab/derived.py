@@ -19,6 +19,7 @@ from . import functiondiff
 
 DRAWN_FROM = ("block", "fs", "kernel", "mm", "net")
 BY_HAND = "by hand"
+MOST_BESIDE = 6		# of headers: more is another series of commits
 
 # What the compiler says of things that the later file has, or has otherwise.
 _MISSES = re.compile(r"implicit declaration of function '(\w+)'|'(\w+)' undeclared|'struct (\w+)' has no member|"
@@ -129,6 +130,8 @@ class Trees:
     def _with_header(self, newer: str, wanted: Wanted, name: str) -> Wanted | None:
         """The same with what only a later header has: nothing that the older kernel has becomes another."""
         later = paths.SRC / newer
+        if len(wanted.beside) >= MOST_BESIDE:
+            return None
         near = str(pathlib.PurePath(wanted.file).parent)
         for header in headers.mention(later, {name}, "h", ("include/linux", "include/net", "arch/x86/include", near)):
             if not (self.older / header).exists() or header == wanted.file:

@@ -18,7 +18,7 @@ from . import fetch, loading, trial
 from .derived import BY_HAND, DRAWN_FROM, Trees, Wanted, complaints
 from .kernelcode import KernelCode
 
-MOST_ROUNDS = 16	# of looking for what the compiler misses
+MOST_ROUNDS = 8	# of looking for what the compiler misses
 
 LIST = (
     Wanted("anon_pipe_write", "fs/pipe.c", ("anon_pipe_get_page", "anon_pipe_put_page", "anon_pipe_write")),
@@ -56,7 +56,7 @@ def _tried(code: KernelCode, trees: Trees, wanted: Wanted, only: str) -> tuple[t
     newer, text = trees.patch(wanted)
     if not newer:
         return None, {"patch": wanted.label, "file": wanted.file, "from": "", "outcome": "no patch", "reason": text}
-    one, row = _once(code, newer, text, wanted, only)
+    first = one, row = _once(code, newer, text, wanted, only)
     for _ in range(MOST_ROUNDS if newer != BY_HAND else 0):
         missing = complaints(code.said(code.directory / "trees" / one.outcome.name)) if "does not compile" in row["reason"] else []
         more = trees.with_missing(newer, wanted, missing)
@@ -68,7 +68,8 @@ def _tried(code: KernelCode, trees: Trees, wanted: Wanted, only: str) -> tuple[t
         except ValueError:
             break
         one, row = _once(code, newer, text, wanted, only)
-    return one, row
+    # what was brought along is no patch either: what the first one lacked is the reason
+    return first if "does not compile" in row["reason"] or "inlines and macros of headers" in row["reason"] else (one, row)
 
 
 def _once(code: KernelCode, newer: str, text: str, wanted: Wanted, only: str) -> tuple[trial.Trial, dict[str, Any]]:
