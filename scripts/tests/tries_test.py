@@ -51,7 +51,10 @@ class MadeTest(unittest.TestCase):
 
     def test_where_it_is_the_same(self) -> None:
         self.assertEqual(self.trees.patch(derived.Wanted("post", "fs/pond.c", ("none",))),
-                         ("", f"the same in {self.names[1]} {self.names[2]}"))
+                         ("", f"{self.names[2]}: no function none() in fs/pond.c"))
+        self.assertEqual(self.trees.patch(derived.Wanted("two", "fs/pond.c", ("two",)))[0], self.names[2])
+        self.assertEqual(derived.Trees(self.names[0], self.names[1]).patch(derived.Wanted("two", "fs/pond.c", ("two",))),
+                         ("", f"the same in {self.names[1]}"))
         self.assertRegex(self.trees.patch(derived.Wanted("x", "fs/lake.c", ("x",)))[1], "No such file")
 
     def test_no_later_kernel(self) -> None:
@@ -113,11 +116,43 @@ class MadeTest(unittest.TestCase):
         wanted = derived.Wanted("two", "fs/pond.c", ("two",), leave=("help",))
         self.assertNotIn("help", self.trees.patch(wanted)[1])
 
+    def outcome(self, *reasons: str) -> tuple[str, int]:
+        """(the reason that is told, the number of patches) where these are given one after the other."""
+        code = types.SimpleNamespace(directory=self.src, said=lambda root: self.LOG)
+        given = iter(reasons)
+        tried: list[str] = []
+
+        def once(code: object, newer: str, text: str, wanted: derived.Wanted, only: str) -> tuple[object, dict[str, str]]:
+            tried.append(text)
+            return types.SimpleNamespace(outcome=types.SimpleNamespace(name="two")), {"reason": next(given)}
+
+        with mock.patch.object(tries, "_once", once):
+            row = tries._tried(code, self.trees, derived.Wanted("two", "fs/pond.c", ("two",)), "build")[1]	# type: ignore[arg-type]
+        return row["reason"], len(set(tried))
+
+    def test_the_reason_is_the_patch_s_own(self) -> None:
+        lacks = "x.c does not compile with the patch: one"
+        self.assertEqual(self.outcome(lacks, ""), ("", 2))
+        self.assertEqual(self.outcome(lacks, "the layout of struct post changes"), ("the layout of struct post changes", 2))
+        self.assertEqual(self.outcome(lacks, "x.c does not compile with the patch: two"), (lacks, 2))
+        self.assertEqual(self.outcome("assembly"), ("assembly", 1))
+
+    def test_a_function_that_is_called_otherwise_later(self) -> None:
+        later = self.src / self.names[2] / "fs/pond.c"
+        later.write_text(NEW.replace("int two(", "int pair(").replace("help(one", "help(pair"))
+        text = self.trees.patch(derived.Wanted("two", "fs/pond.c", ("two=pair",)))[1]
+        self.assertIn("int two(int x)\n{\n\tstruct post box = { x };\n\n\treturn help(two(x, 1))", self.applied(text))
+
     def test_by_hand(self) -> None:
-        newer, text = self.trees.patch(derived.Wanted("one", "fs/pond.c", ("one",), put=("return x;", "return x | 8;")))
+        newer, text = self.trees.patch(derived.Wanted("one", "fs/pond.c", ("one",), put=(("return x;", "return x | 8;"),)))
         self.assertEqual((newer, self.applied(text)), (derived.BY_HAND, OLD.replace("return x;", "return x | 8;")))
-        self.assertEqual(self.trees.patch(derived.Wanted("one", "fs/pond.c", ("one",), put=("return y;", ""))),
+        self.assertEqual(self.trees.patch(derived.Wanted("one", "fs/pond.c", ("one",), put=(("return y;", ""),))),
                          ("", "one is otherwise here"))
+
+    def test_what_a_later_text_needs_besides(self) -> None:
+        newer, text = self.trees.patch(derived.Wanted("two", "fs/pond.c", ("two",), put=(("box.b", "box.c"),)))
+        self.assertEqual(newer, self.names[2])
+        self.assertIn("+ box.c;", self.applied(text))
 
     def test_drawn_by_a_seed(self) -> None:
         symbols = {"one": [1], "two": [2]}

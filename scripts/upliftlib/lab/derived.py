@@ -33,15 +33,16 @@ _WHERE = re.compile(r"In function '(\w+)'")
 class Wanted:
     """Functions of a file that are to have a later kernel's text; those that neither kernel has are left out.
 
+    names: of functions, and what else functiondiff.py takes
     leave: changes with one of these words are not of the patch that is meant
-    put: (what stands there, what is to), where no kernel here has the change
+    put: (what stands there, what is to): what the patch needs besides, or all of it where no kernel here has it
     beside: what comes along of headers
     """
     label: str
     file: str
     names: tuple[str, ...]
     leave: tuple[str, ...] = ()
-    put: tuple[str, str] = ("", "")
+    put: tuple[tuple[str, str], ...] = ()
     beside: tuple[tuple[str, str], ...] = ()
 
 
@@ -76,8 +77,6 @@ class Trees:
 
     def patch(self, wanted: Wanted) -> tuple[str, str]:
         """(the later kernel, the patch): the first in which the functions are others. ("", why not) if in none."""
-        if wanted.put[0]:
-            return self._by_hand(wanted)
         why = "the same in " + " ".join(self.newer)
         for newer in self.newer:
             try:
@@ -87,22 +86,23 @@ class Trees:
                 continue
             if text:
                 return newer, text
-        return "", why
+        return self._by_hand(wanted) if wanted.put else ("", why)
 
     def _by_hand(self, wanted: Wanted) -> tuple[str, str]:
         text = (self.older / wanted.file).read_text(errors="replace")
-        at = functiondiff.span(text, wanted.names[0])
-        if not at or wanted.put[0] not in text[slice(*at)]:
-            return "", f"{wanted.names[0]} is otherwise here"
-        changed = text[:at[0]] + text[slice(*at)].replace(*wanted.put) + text[at[1]:]
-        return BY_HAND, functiondiff.unified(wanted.file, text, changed)
+        try:
+            return BY_HAND, functiondiff.unified(wanted.file, text, _with_put(text, wanted))
+        except ValueError as why:
+            return "", str(why)
 
     def diff(self, newer: str, wanted: Wanted) -> str:
         text = (paths.SRC / newer / wanted.file).read_text(errors="replace")
-        names = [name for name in wanted.names if functiondiff.span(text, name)]
+        names = [name for name in wanted.names if functiondiff.span(text, name.rpartition("=")[2])]
         if not names:
-            return ""
-        parts = [functiondiff.diff(self.older, paths.SRC / newer, wanted.file, names, wanted.leave)]
+            raise ValueError(f"no function {wanted.names[-1]}() in {wanted.file}")
+        before = (self.older / wanted.file).read_text(errors="replace")
+        after = functiondiff.changed(before, text, names, wanted.leave, wanted.file.endswith(".h"))
+        parts = [functiondiff.unified(wanted.file, before, after if after == before else _with_put(after, wanted))]
         for header in dict.fromkeys(header for header, _ in wanted.beside):
             more = self._sorted(newer, header, [name for path, name in wanted.beside if path == header])
             parts.append(functiondiff.diff(self.older, paths.SRC / newer, header, more))
@@ -145,7 +145,7 @@ class Trees:
     def _sorted(self, newer: str, file: str, names: list[str]) -> list[str]:
         """Names in the order in which the later file has them."""
         text = (paths.SRC / newer / file).read_text(errors="replace")
-        return sorted(names, key=lambda name: functiondiff.span(text, name) or (0, 0))
+        return sorted(names, key=lambda name: functiondiff.span(text, name.rpartition("=")[2]) or (0, 0))
 
     # ------------------------------------------------------------------ drawn
 
@@ -171,6 +171,17 @@ class Trees:
                     here, there = functiondiff.span(before, name), functiondiff.span(after, name)
                     if here and there and before[slice(*here)] != after[slice(*there)]:
                         yield file, name
+
+
+def _with_put(text: str, wanted: Wanted) -> str:
+    """A text with what a patch puts into its last function. ValueError if that is not as it was when this was written."""
+    name = wanted.names[-1].partition("=")[0]
+    for stands, instead in wanted.put:
+        at = functiondiff.span(text, name)
+        if not at or stands not in text[slice(*at)]:
+            raise ValueError(f"{name} is otherwise here")
+        text = text[:at[0]] + text[slice(*at)].replace(stands, instead) + text[at[1]:]
+    return text
 
 
 def _structs(text: str, wanted: Wanted, variable: str) -> list[str]:

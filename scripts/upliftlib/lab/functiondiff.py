@@ -3,7 +3,7 @@
 """functiondiff.py OLDER NEWER FILE NAME...: a patch that gives functions of an older kernel's file the newer one's text
 
 The trees are sources of two kernels (build/src/6.18, build/src/7.1). A NAME is a function's, or a struct's as
-"struct NAME", or a macro's as "define NAME"; what only the newer file has goes in front of the next of the others. What is
+"struct NAME", or a macro's as "define NAME", or OLD=NEW where the newer kernel calls it otherwise; what only the newer file has goes in front of the next of the others. What is
 printed is a unified diff, as `uplift try` takes it: patches to try, without a copy of the kernel's code in this tree.
 """
 
@@ -62,11 +62,13 @@ def _at_the_end(header: str, added: str) -> str:
 def changed(older: str, newer: str, names: list[str], leave: tuple[str, ...] = (), header: bool = False) -> str:
     """The older text with the newer one's functions in it. ValueError if one is in neither place."""
     text, added, behind = older, "", 0
-    for name in names:
-        there, here = span(newer, name), span(text, name)
+    for word in names:
+        name, _, other = word.partition("=")
+        there, here = span(newer, other or name), span(text, name)
         if not there:
-            raise ValueError(f"no function {name}() in the newer file")
+            raise ValueError(f"no function {other or name}() in the newer file")
         body = newer[there[0]:there[1]]
+        body = re.sub(rf"\b{re.escape(other)}\b", name, body) if other else body
         if here:
             body = added + without(text[slice(*here)], body, leave)
             text, added, behind = text[:here[0]] + body + text[here[1]:], "", here[0] + len(body)

@@ -22,7 +22,9 @@ MOST_ROUNDS = 8	# of looking for what the compiler misses
 
 LIST = (
     Wanted("anon_pipe_write", "fs/pipe.c", ("anon_pipe_get_page", "anon_pipe_put_page", "anon_pipe_write")),
-    Wanted("pipe_read", "fs/pipe.c", ("pipe_read",)),
+    Wanted("pipe_read", "fs/pipe.c", ("pipe_read=anon_pipe_read",), leave=("mask", "pipe_buf", "pipe_is_empty", "file_accessed", "EFAULT"),
+           put=(("if (unlikely(was_full))", "if (unlikely(wake_writer))"),
+                ("wake_next_reader = true;\n\t\tmutex_lock", "wake_next_reader = true;\n\t\twake_writer = false;\n\t\tmutex_lock"))),
     Wanted("pipe_poll", "fs/pipe.c", ("pipe_poll",)),
     Wanted("netif_schedule", "net/core/dev.c", ("__netif_reschedule", "__netif_schedule")),
     Wanted("enqueue_to_backlog", "net/core/dev.c", ("enqueue_to_backlog",)),
@@ -42,8 +44,8 @@ LIST = (
     Wanted("xfs_create", "fs/xfs/xfs_inode.c", ("xfs_create",)),
     Wanted("xfs_file_read_iter", "fs/xfs/xfs_file.c", ("xfs_file_dio_read", "xfs_file_buffered_read", "xfs_file_read_iter")),
     Wanted("sk_mem_uncharge", "include/net/sock.h", ("sk_mem_uncharge",),
-           put=("sk_mem_reclaim(sk);", "if (sk->sk_forward_alloc >= 4 * PAGE_SIZE)\n\t\tsk_mem_reclaim(sk);")),
-    Wanted("memcg_charge_batch", "include/linux/memcontrol.h", ("define MEMCG_CHARGE_BATCH",), put=("64U", "128U")),
+           put=(("sk_mem_reclaim(sk);", "if (sk->sk_forward_alloc >= 4 * PAGE_SIZE)\n\t\tsk_mem_reclaim(sk);"),)),
+    Wanted("memcg_charge_batch", "include/linux/memcontrol.h", ("define MEMCG_CHARGE_BATCH",), put=(("64U", "128U"),)),
 )
 
 
