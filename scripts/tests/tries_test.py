@@ -92,6 +92,7 @@ class MadeTest(unittest.TestCase):
         more = self.trees.with_missing(self.names[2], wanted, missing)
         assert more
         self.assertEqual(more.names, ("one", "two"))
+        self.assertIsNone(self.trees.with_missing(self.names[2], wanted, missing * (derived.MOST_MISSING + 1)))
         self.assertIsNone(self.trees.with_missing(self.names[2], more, [derived.Missing("one", "two"), derived.Missing("gone", "")]))
 
     def test_what_only_a_later_header_has(self) -> None:

@@ -19,7 +19,7 @@ from . import functiondiff
 
 DRAWN_FROM = ("block", "fs", "kernel", "mm", "net")
 BY_HAND = "by hand"
-MOST_BESIDE = 6		# of headers: more is another series of commits
+MOST_MISSING, MOST_BESIDE = 16, 6	# at once, and of headers: more is another series of commits
 
 # What the compiler says of things that the later file has, or has otherwise.
 _MISSES = re.compile(r"implicit declaration of function '(\w+)'|'(\w+)' undeclared|'struct (\w+)' has no member|"
@@ -113,7 +113,7 @@ class Trees:
     def with_missing(self, newer: str, wanted: Wanted, missing: list[Missing]) -> Wanted | None:
         """The same with more of the later kernel; None if it has nothing of what is missed."""
         more = wanted
-        for one in missing:
+        for one in missing if len(missing) <= MOST_MISSING else ():
             more = self.with_one(newer, more, one.name) or self._with_header(newer, more, one.name) or \
                 (one.where and self.with_one(newer, more, one.where)) or more
         return more if more != wanted else None
