@@ -203,6 +203,11 @@ class LoadedTest(unittest.TestCase):
         self.leave("done", "b\n")
         self.assertIn("cannot be loaded, switched or unloaded", loading.judged("a", self.result).problem)
 
+    def test_a_module_that_is_not_pinned(self) -> None:
+        self.leave("gone", "b ext4\n")
+        self.assertIn("ext4 could be unloaded", loading.judged("b", self.result).problem)
+        self.assertEqual(loading.judged("a", self.result).problem, "")
+
     def test_a_guest_that_fails(self) -> None:
         self.result.oops.append("BUG: all is lost")
         self.assertIn("BUG: all is lost", loading.judged("a", self.result).problem)
@@ -211,7 +216,7 @@ class LoadedTest(unittest.TestCase):
         one = types.SimpleNamespace(stock=["ext4"], outcome=types.SimpleNamespace(name="a"))
         text = loading.script([one, one])	# type: ignore[list-item]
         self.assertEqual(subprocess.run(["sh", "-n"], input=text, text=True).returncode, 0)
-        self.assertEqual(text.splitlines().count("each a"), 2)
+        self.assertEqual(text.splitlines().count("each a 'ext4'"), 2)
         self.assertIn("for module in ext4; do", text)
 
 

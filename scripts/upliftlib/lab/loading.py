@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Many modules of patches in one guest, one after the other: loaded, switched, and unloaded again.
 
-In `null` and `new` a random program runs, whose every result has to be what it was in `off` before (for `new`: or a person is
+What a module changes functions of must not go while it is there. In `null` and `new` a random program runs, whose every result has to be what it was in `off` before (for `new`: or a person is
 told), and a panel of operations, for the count of calls that came to the functions.
 """
 
@@ -26,6 +26,7 @@ each() {
 	dir=/sys/kernel/debug/uplift/$1
 	echo "uplift try: $1" >/dev/kmsg
 	insmod /modules/uplift_$1.ko || return
+	for module in $2; do rmmod $module 2>/dev/null && echo $1 $module >>/out/gone; done
 	for arm in null new; do
 		echo $arm >$dir/arm || return
 		seen $1.$arm
@@ -50,7 +51,8 @@ class Loaded:
 def script(trials: list[Trial]) -> str:
     """What the guest does."""
     stock = sorted({name for one in trials for name in one.stock})
-    return _BEGIN.replace("@STOCK@", " ".join(stock)) + "".join(f"each {one.outcome.name}\n" for one in trials) + "exit 0\n"
+    return _BEGIN.replace("@STOCK@", " ".join(stock)) + "".join(
+        f"each {one.outcome.name} '{' '.join(one.stock)}'\n" for one in trials) + "exit 0\n"
 
 
 def all_of(code: KernelCode, trials: list[Trial]) -> dict[str, Loaded]:
@@ -77,6 +79,9 @@ def judged(name: str, result: guest.Result) -> Loaded:
     done = (out / "done").read_text().split() if (out / "done").exists() else []
     if not result.ok:
         return Loaded(f"the guest failed: {result.problem()} ({result.console})")
+    gone = [line.split() for line in (out / "gone").read_text().splitlines()] if (out / "gone").exists() else []
+    for _, module in (words for words in gone if words[0] == name):
+        return Loaded(f"{module} could be unloaded while functions of it had bodies elsewhere")
     if name not in done:
         return Loaded(f"it cannot be loaded, switched or unloaded ({result.console})")
     seen = {arm: (out / f"seen.{arm}").read_text() for arm in ("off", f"{name}.null", f"{name}.new")}
