@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Many modules of patches in one guest, one after the other: loaded, switched, and unloaded again.
 
-What a module changes functions of must not go while it is there. In `null` and `new` a random program runs, whose every result has to be what it was in `off` before (for `new`: or a person is
-told), and a panel of operations, for the count of calls that came to the functions.
+The kernel's module whose functions have bodies in ours must not go meanwhile. In `null` and `new` a random program runs, whose
+every result has to be what it was in `off` before (for `new`: or a person is told), and a panel of operations, for the count
+of calls that came to the functions.
 """
 
 from __future__ import annotations
