@@ -531,6 +531,16 @@ static bool works(const struct known *op)
 	return prepare(op) && op->run() == op->want;
 }
 
+static size_t only_those_that_work(const struct known **ops, size_t count)
+{
+	size_t i, left = 0;
+
+	for (i = 0; i < count; i++)
+		if (works(ops[i]))
+			ops[left++] = ops[i];
+	return left;
+}
+
 #define REACH	8
 
 static void reach(const char *change, const struct known *op)
@@ -554,17 +564,46 @@ static void reach(const char *change, const struct known *op)
 	fflush(stdout);
 }
 
-static void measure(const char *change, const struct known *op, struct bench_options opt)
+static void sample(const struct known *op, const char *arm, int round,
+		   const struct bench_options *opt)
 {
 	struct bench_op one = { "panel", op->name, "", op->run, op->want, set_any };
+	int share = op->heavy ? 5 : 1;
 
-	if (!works(op))
-		return;
-	if (op->heavy) {
-		opt.batches = opt.batches / 5 ?: 1;
-		opt.size = opt.size / 5 ?: 1;
+	set_any(&one);
+	if (opt->marked)
+		bench_marked(&one, arm, opt->marked);
+	else
+		bench_sample(&one, arm, round, opt->batches / share ?: 1,
+			     opt->size / share ?: 1);
+}
+
+/*
+ * All operations in one arm, and then in the next: a change of many functions
+ * takes seconds to switch.
+ */
+static void measure(const char *change, const struct known **ops, size_t count,
+		    const struct bench_options *opt)
+{
+	char arms[128], *arm, *rest;
+	int round, ret;
+	size_t i;
+
+	for (round = 0; round < (opt->marked ? 1 : opt->rounds); round++) {
+		snprintf(arms, sizeof(arms), "%s", opt->arms);
+		for (arm = strtok_r(arms, " ", &rest); arm; arm = strtok_r(NULL, " ", &rest)) {
+			ret = arm_set(change, !strncmp(arm, "off", 3) ? "off" : arm);
+			if (ret == -EINVAL || ret == -ENOENT)
+				continue;
+			if (ret) {
+				fprintf(stderr, "panel_bench: %s: %s\n", arm, strerror(-ret));
+				exit(1);
+			}
+			for (i = 0; i < count; i++)
+				sample(ops[i], arm, round, opt);
+		}
 	}
-	bench_run(change, &one, 1, &opt, NULL);
+	arm_set(change, "off");
 }
 
 static const char *name_of(size_t i)
@@ -599,6 +638,7 @@ int main(int argc, char **argv)
 		{ }
 	};
 	struct bench_options opt = BENCH_OPTIONS;
+	const struct known *ops[ARRAY_SIZE(known)];
 	size_t chosen[ARRAY_SIZE(known)], count, i;
 	const char *change = NULL;
 	char *list = NULL;
@@ -632,12 +672,12 @@ int main(int argc, char **argv)
 	count = bench_choose(list, name_of, ARRAY_SIZE(known), chosen, die_usage);
 	if (!reaching)
 		bench_prepare("panel");
-	for (i = 0; i < count; i++) {
-		if (reaching)
-			reach(change, &known[chosen[i]]);
-		else
-			measure(change, &known[chosen[i]], opt);
-	}
+	for (i = 0; i < count; i++)
+		ops[i] = &known[chosen[i]];
+	for (i = 0; reaching && i < count; i++)
+		reach(change, ops[i]);
+	if (!reaching)
+		measure(change, ops, only_those_that_work(ops, count), &opt);
 	close_all();
 	unlink(deep);
 	return 0;

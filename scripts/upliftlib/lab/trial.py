@@ -53,7 +53,7 @@ for module in @STOCK@; do modprobe $module || exit 10; done
 insmod /modules/uplift.ko || exit 11
 insmod /modules/uplift_@NAME@.ko || exit 12
 cat $dir/verdict >/out/verdict
-for arm in off null new off null new off; do echo $arm >$dir/arm || exit 13; done
+for arm in null new off new null off; do echo $arm >$dir/arm || exit 13; done
 [ @LOAD@ = 1 ] && exit 0
 @WORKLOAD@
 for arm in off null new; do
