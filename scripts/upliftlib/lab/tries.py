@@ -47,7 +47,7 @@ LIST = (
     Wanted("xfs_file_read_iter", "fs/xfs/xfs_file.c", ("xfs_file_dio_read", "xfs_file_buffered_read", "xfs_file_read_iter")),
     Wanted("sk_mem_uncharge", "include/net/sock.h", ("sk_mem_uncharge",),
            put=(("sk_mem_reclaim(sk);", "if (sk->sk_forward_alloc >= 4 * PAGE_SIZE)\n\t\tsk_mem_reclaim(sk);"),)),
-    Wanted("memcg_charge_batch", "include/linux/memcontrol.h", ("define MEMCG_CHARGE_BATCH",), put=(("64U", "128U"),)),
+    Wanted("memcg_charge_batch", "include/linux/memcontrol.h", ("define MEMCG_CHARGE_BATCH",), put=(("64U", "32U"),)),
 )
 
 
