@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import argparse
+import contextlib
+import io
 import pathlib
 import subprocess
 import sys
@@ -160,6 +163,21 @@ class MadeTest(unittest.TestCase):
         self.assertEqual([(one.file, one.names) for one in self.trees.drawn(1, 5, symbols)], [("fs/pond.c", ("one",))])
         with self.assertRaisesRegex(errors.Problem, "only 1 functions differ"):
             self.trees.drawn(2, 5, symbols)
+
+    def test_only_some(self) -> None:
+        code = types.SimpleNamespace(kernel=lambda: types.SimpleNamespace(symbols={"one": [1], "two": [2]}))
+
+        def labels(draw: int | None, *names: str) -> list[str]:
+            args = argparse.Namespace(draw=draw, seed=3, patch=list(names))
+            with contextlib.redirect_stderr(io.StringIO()):
+                return [one.label for one in tries._wanted(args, code, self.trees)]	# type: ignore[arg-type]
+
+        self.assertEqual(labels(None), [one.label for one in tries.LIST])
+        self.assertEqual(labels(None, "mincore", "pipe_poll"), ["pipe_poll", "mincore"])
+        self.assertEqual(labels(1), ["one_1"])
+        self.assertEqual(labels(1, "one_1"), ["one_1"])
+        with self.assertRaisesRegex(errors.Problem, "no such patch 'mincore'; there are: one_1"):
+            labels(1, "mincore")
 
     def test_the_table(self) -> None:
         rows = [{"patch": "one", "from": "7.1", "outcome": "built", "reason": "", "functions": {"f": "", "g": ""}, "seconds": {"all": 8.5}},

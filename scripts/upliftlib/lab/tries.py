@@ -114,15 +114,21 @@ def _loaded(code: KernelCode, built: list[trial.Trial], rows: list[dict[str, Any
         row["calls"], row["notes"] = loaded.calls, [*by_name[name].outcome.notes, *loaded.notes]
 
 
+def _wanted(args: argparse.Namespace, code: KernelCode, trees: Trees) -> list[Wanted]:
+    """The list, or what is drawn, or those of it that are named."""
+    found = list(LIST)
+    if args.draw:
+        console.note(f"{args.draw} functions of {' '.join(DRAWN_FROM)}, seed {args.seed}")
+        found = trees.drawn(args.draw, args.seed, code.kernel().symbols)
+    if unknown := sorted(set(args.patch) - {one.label for one in found}):
+        raise errors.Problem(f"no such patch '{unknown[0]}'; there are: {' '.join(one.label for one in found)}", errors.USAGE)
+    return [one for one in found if not args.patch or one.label in args.patch]
+
+
 def _tries(args: argparse.Namespace) -> int:
     code = KernelCode(fetch.fetch(args.target, {*fetch.USUAL, "source"} - {"slice"}))
     trees = Trees(args.target, args.newer)
-    wanted = [one for one in LIST if not args.patch or one.label in args.patch]
-    if unknown := sorted(set(args.patch) - {one.label for one in LIST}):
-        raise errors.Problem(f"no such patch '{unknown[0]}'; there are: {' '.join(one.label for one in LIST)}", errors.USAGE)
-    if args.draw:
-        console.note(f"{args.draw} functions of {' '.join(DRAWN_FROM)}, seed {args.seed}")
-        wanted = trees.drawn(args.draw, args.seed, code.kernel().symbols)
+    wanted = _wanted(args, code, trees)
     rows, built = [], []
     for one in wanted:
         tried, row = _tried(code, trees, one, "build" if args.only == "load" else args.only)
@@ -141,7 +147,7 @@ def register(groups: Any) -> None:
                                description=(__doc__ or "").partition(": ")[2])
     parser.add_argument("target", metavar="TARGET", help="one of: " + " ".join(targets.TABLE))
     parser.add_argument("patch", nargs="*", metavar="PATCH",
-                        help="only these of the list: " + " ".join(one.label for one in LIST))
+                        help="only these, of what is drawn or of the list: " + " ".join(one.label for one in LIST))
     parser.add_argument("--newer", metavar="TARGET", help="the kernel whose text is taken (the next in which it differs)")
     parser.add_argument("--only", choices=trial.STEPS, default="build",
                         help="how far to go (build; load and measure boot guests)")
