@@ -87,9 +87,10 @@ def _once(code: KernelCode, newer: str, text: str, wanted: Wanted, only: str) ->
 
 
 def _row(one: trial.Trial, wanted: Wanted, newer: str) -> dict[str, Any]:
-    brought = [name for name in wanted.names] + [name for _, name in wanted.beside]
-    return {"patch": wanted.label, "file": wanted.file, "from": newer, "of": brought} | {
+    brought = [*wanted.names, *(name for _, name in wanted.beside)]
+    row = {"patch": wanted.label, "file": wanted.file, "from": newer, "of": brought} | {
         key: value for key, value in one.outcome.as_json().items() if key != "patch"}
+    return row | ({"operations": one.report["changes"][0]["operations"]} if one.report else {})
 
 
 def table(rows: list[dict[str, Any]]) -> str:
