@@ -178,6 +178,13 @@ class HeadersTest(unittest.TestCase):
         self.assertEqual(self.names("(x) * 2", "(x) * 3"), {"WIDE"})
         self.assertEqual(self.names("int depth;", "long depth;"), {"pond"})
 
+    def test_a_blank_line_is_no_change(self) -> None:
+        """In front of something new it would be taken for the end of what has no semicolon."""
+        for before, after in (("#endif", "DEFINE_FREE(pond, void *, drain(_T))\n\n#endif"), ("{\n\treturn DEEP", "{\n\n\treturn DEEP")):
+            old = self.HEADER.replace(before, after) if before == "#endif" else self.HEADER
+            new = old.replace("#endif", "#define NEW 1\n\n#endif") if before == "#endif" else old.replace(before, after)
+            self.assertEqual(headers.changed_names(old, new), {"NEW"} if before == "#endif" else set())
+
     def test_users_by_way_of_other_inlines(self) -> None:
         with tempfile.TemporaryDirectory() as temp:
             top = pathlib.Path(temp)

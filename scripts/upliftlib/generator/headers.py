@@ -50,8 +50,9 @@ def changed_names(before: str, after: str) -> set[str]:
     names: set[str] = set()
     for tag, one, two, three, four in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if tag != "equal":
-            names |= set(mine[one:two]) | set(theirs[three:four])
-    return {name for name in names if name}
+            lines = [*zip(old[one:two], mine[one:two]), *zip(new[three:four], theirs[three:four])]
+            names |= {name for line, name in lines if name and line.strip()}
+    return names
 
 
 def mention(source: pathlib.Path, names: set[str], suffix: str, directories: tuple[str, ...]) -> list[str]:
