@@ -287,8 +287,8 @@ class IdentityTest(Linked):
         self.assertRegex(identity.Placement(self.unit(SOURCE), kernel).why["third"], "constant")
 
 
-class BodyTest(Linked):
-    """The assembly, assembled again, has the compiler's bytes; all that it needs of the kernel is in the table."""
+class Bodies(Linked):
+    """Makes the arms of a change of one file."""
 
     EXPORTS = objectbody.Exports(frozenset(("outside",)), frozenset())
 
@@ -313,6 +313,10 @@ class BodyTest(Linked):
         done = subprocess.run(["as", "-o", out, source], capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
         return Object(out)
+
+
+class BodyTest(Bodies):
+    """The assembly, assembled again, has the compiler's bytes; all that it needs of the kernel is in the table."""
 
     def test_null_is_the_compiler_s_code(self) -> None:
         comparison, null, _ = self.arms(SOURCE, SOURCE.replace("flags -= x", "flags -= x + 7"))

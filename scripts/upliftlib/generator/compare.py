@@ -17,7 +17,7 @@ from .references import Entry, Kind, Reference, Unit, base_name, is_clone, is_nu
 Pairs = dict[Symbol, Symbol]		# of the changed object -> of the unchanged one
 
 # What says that a warning or message has been given once, or may be given: a second one of these does no harm.
-_SPARE = {"__already_done", "__print_once", "__warned", "__UNIQUE_ID_ddebug", "descriptor", "_rs"}
+SPARE = {"__already_done", "__print_once", "__warned", "__UNIQUE_ID_ddebug", "descriptor", "_rs"}
 
 # Data whose contents hold lines of the source, or that belongs to what a module has of its own.
 _NOT_COMPARED = ("__dyndbg", ".data..Lubsan", ".data.Lubsan", "alloc_tags", ".init", ".exit", ".modinfo", "__ksymtab", ".discard",
@@ -113,11 +113,13 @@ class Comparison:
         before = self._numbered(self.old, old, self._paired)
         for name, symbols in self._numbered(self.new, new, self.pairs).items():
             others = before.get(name, [])
-            writable = any(self.new.writable(symbol.section) for symbol in symbols)
-            if not others or not writable:
-                continue	# new; or a constant, which is copied if the kernel has none of its contents
+            if not others:
+                continue	# new
+            if not any(self.new.writable(symbol.section) for symbol in symbols):
+                self._pair_constants(others, symbols)
+                continue
             if len(others) != len(symbols):
-                if name in _SPARE:
+                if name in SPARE:
                     continue
                 raise Refused(f"{new.name}(): {len(others)} static objects {name} before and {len(symbols)} after: "
                               "which is which cannot be told")
@@ -126,8 +128,27 @@ class Comparison:
                     raise Refused(f"{new.name}(): the static object {name} changes its size")
                 self._pair(ours, theirs)
 
+    def _pair_constants(self, others: list[Symbol], symbols: list[Symbol]) -> None:
+        """Constants by their contents. One that the kernel does not have is copied."""
+        for ours in symbols:
+            for theirs in others:
+                if theirs not in self._paired and self._same_contents(theirs, ours):
+                    self._pair(ours, theirs)
+                    break
+
+    def _same_contents(self, old: Symbol, new: Symbol) -> bool:
+        try:
+            _Code(self, {}, frozen=True).objects(old, new)
+        except Differs:
+            return False
+        return True
+
     def pair_of(self, new: Symbol) -> Symbol | None:
         return self.pairs.get(new)
+
+    def unpaired(self) -> list[Symbol]:
+        """Symbols of the unchanged unit that nothing of the changed one corresponds to."""
+        return [symbol for symbol in self.old.obj.symbols if symbol not in self._paired]
 
     # ------------------------------------------------------------------ what differs
 

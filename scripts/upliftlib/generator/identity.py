@@ -16,7 +16,7 @@ from collections.abc import Iterable
 
 from ..kernel import notes
 from .objects import ALLOC, EXEC, NOBITS, RELATIVE, WEAK, Object, Refused, Symbol
-from .references import Entry, Kind, Reference, Unit
+from .references import Entry, Kind, Reference, Unit, parent
 
 _NOP5 = b"\x0f\x1f\x44\x00\x00"
 _SHT_NOTE = 7
@@ -49,6 +49,14 @@ class Kernel:
             return None
         offset = section.offset + address - start
         return self.image.data[offset:offset + size]
+
+    def is_code(self, address: int) -> bool:
+        """Is an address in one of the image's sections of code?"""
+        at = bisect.bisect_right(self._starts, address) - 1
+        if at < 0:
+            return False
+        start, section = self._loaded[at]
+        return address < start + section.size and bool(section.flags & EXEC)
 
     def build_id(self) -> bytes:
         """The image's build id; empty where it has none."""
@@ -233,6 +241,16 @@ class Placement:
         if address is None:
             return None
         return Place(address, name if address in self.kernel.symbols.get(name, ()) else "")
+
+
+def doubtful_callers(placement: Placement, name: str) -> list[str]:
+    """Functions of the file that call one in the source, and are not the kernel's own code: there the compiler may have
+    inlined it, so that what replaces the function would be missed by this caller."""
+    unit, wanted = placement.unit, placement.unit.functions[name]
+    found = {parent(other.name) for other in unit.functions.values() if not placement.identical(other.name)
+             and not unit.obj.sections[other.section].name.startswith((".init", ".exit"))
+             and any(reference.symbol == wanted for reference in unit.of_function(other))}
+    return sorted(caller for caller in found - {name} if caller in placement.kernel.symbols)
 
 
 def summary(placements: Iterable[Placement], names: Iterable[str]) -> tuple[int, int]:

@@ -11,7 +11,7 @@ import collections
 import pathlib
 
 from .identity import Kernel
-from .objects import ALLOC, FUNC, GLOBAL, NOBITS, OBJECT, R_NONE, RELATIVE, UNDEF, Object, Reloc, Symbol
+from .objects import ALLOC, EXEC, FUNC, GLOBAL, NOBITS, OBJECT, R_NONE, RELATIVE, UNDEF, Object, Reloc, Symbol
 
 _SECTIONS, _ELSEWHERE, _END = 0xffffffffd0000000, 0xfffffffff0000000, 0xffffffffffff0000
 
@@ -88,6 +88,10 @@ class ModuleCode(Kernel):
         start = address - self._at[index]
         found = self._contents[index][start:start + size]
         return found if len(found) == size else None
+
+    def is_code(self, address: int) -> bool:
+        index = self._section_of(address)
+        return self.kernel.is_code(address) if index is None else bool(self._ko.sections[index].flags & EXEC)
 
     def only(self, name: str) -> int | None:
         """Of namesakes a global one of the module's is meant."""

@@ -13,6 +13,7 @@ import collections
 import dataclasses
 from collections.abc import Iterable, Mapping
 
+from . import ownership
 from .compare import Comparison, is_call
 from .identity import IMAGE, Kernel, Place, Placement
 from .objects import ALLOC, EXEC, FUNC, NOBITS, R_32, R_32S, R_64, R_PC32, R_PC64, R_PLT32, RELATIVE, Refused, Symbol
@@ -75,6 +76,10 @@ class Old:
     def is_function(self, name: str) -> bool:
         return False
 
+    def bring(self, symbol: Symbol) -> None:
+        """Refused: the unchanged source adds nothing."""
+        raise Refused(f"where {symbol.name} lies in this kernel cannot be told")
+
     def of_function(self, symbol: Symbol) -> Place | None:
         return self.placement.of_symbol(symbol)
 
@@ -90,6 +95,10 @@ class New:
     def label(self, name: str) -> str | None:
         """Of what the same change adds in another file."""
         return self._others[name][0] if name in self._others else None
+
+    def bring(self, symbol: Symbol) -> None:
+        """Refused unless an object can be the module's own."""
+        ownership.check(self._pairs, self.placement, symbol)
 
     def is_function(self, name: str) -> bool:
         return name in self._others and self._others[name][1].type == FUNC
@@ -419,8 +428,9 @@ class _Body:
 
     def _kept(self, reference: Reference, symbol: Symbol, delta: int, function: Symbol | None) -> tuple[str, int]:
         """Of our own functions no address may be kept: it would outlive the module."""
-        own = function is not None and parent(function.name) == parent(symbol.name)
-        called = self._in_code(reference, function) and function is not None and is_call(self.unit, function, reference)
+        in_code = self._in_code(reference, function)
+        own = function is not None and parent(function.name) == parent(symbol.name) and not (in_code and delta == 0)
+        called = in_code and function is not None and is_call(self.unit, function, reference)
         beside = bool(delta) and bool(self.unit.obj.sections[reference.where].flags & EXEC)	# jumps back
         if not own and not called and not beside:
             raise Refused(f"the address of {symbol.name}() would be kept, and could outlive the module")
@@ -442,6 +452,7 @@ class _Body:
             raise Refused(f"it adds {symbol.name} to {section.name or 'no section'}, which a module cannot bring")
         key = (symbol.section, symbol.value)
         if key not in self.data:
+            self.resolver.bring(symbol)
             self.data[key] = symbol.size
             self.arm.copied.append(symbol.name)
         return self._label(*key)
@@ -453,6 +464,9 @@ class _Body:
         else:
             key = (reference.section, reference.delta)
             size = self.unit.anonymous_end(*key) - reference.delta
+            name = self.unit.obj.sections[reference.section].name
+            if self.unit.writable(reference.section) and name.startswith((".data", ".bss")) and "Lubsan" not in name:
+                raise Refused(f"data without a name in {name}, which would be there twice")
         self.data.setdefault(key, size)
         return self._label(*key), 0
 

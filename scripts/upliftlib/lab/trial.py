@@ -27,7 +27,7 @@ from ..base import console, errors, paths, targets
 from ..generator import patch as patches
 from ..generator import headers
 from ..generator.compare import Comparison, Difference, Plan, plan
-from ..generator.identity import Placement
+from ..generator.identity import Placement, doubtful_callers
 from ..generator.objectbody import Arm, New, Old
 from ..generator.objects import FUNC, GLOBAL, OBJECT, UNDEF, Object, Refused, Symbol
 from ..generator.references import Unit
@@ -320,6 +320,9 @@ class Trial:
                     if not placement.identical(part):
                         raise Refused(f"{part}() of the source is not what the kernel runs: {placement.why[part]}")
                     same += part == name
+                if doubtful := doubtful_callers(placement, name):
+                    raise Refused(f"{doubtful[0]}() of the source, which calls {name}(), is not what the kernel runs: there "
+                                  f"{name}() may be inlined, and the change would miss it")
         self.outcome.identical = f"{same} of {count} functions"
 
     def _arms(self, pieces: list[Piece], placements: dict[str, Placement]) -> tuple[Arm, Arm, list[str]]:
