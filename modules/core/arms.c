@@ -12,6 +12,7 @@
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
+#include "bypass.h"
 #include "count.h"
 #include "ftrace.h"
 #include "redirect.h"
@@ -68,7 +69,7 @@ static const char *redirect_method(const struct uplift_redirect *redirect)
 	return COMPAT_FTRACE_JMP ? "ftrace-direct-jmp" : "ftrace-direct";
 }
 
-static int stats_show(struct seq_file *m, void *v)
+static int redirect_stats_show(struct seq_file *m, void *v)
 {
 	struct uplift_redirect *redirect = m->private;
 	unsigned int i, arm = READ_ONCE(redirect->arm);
@@ -83,9 +84,10 @@ static int stats_show(struct seq_file *m, void *v)
 			seq_printf(m, "calls_%s: %llu\n", uplift_redirect_word(redirect, i),
 				   uplift_count_calls(redirect->count, i));
 	seq_printf(m, "inside: %llu\n", uplift_redirect_inside(redirect));
+	uplift_bypass_show(m, redirect, arm);
 	return 0;
 }
-DEFINE_SHOW_ATTRIBUTE(stats);
+DEFINE_SHOW_ATTRIBUTE(redirect_stats);
 
 /**
  * uplift_redirect_show - show a redirect in debugfs
@@ -97,6 +99,6 @@ DEFINE_SHOW_ATTRIBUTE(stats);
 void uplift_redirect_show(struct uplift_redirect *redirect, struct dentry *dir)
 {
 	debugfs_create_file("arm", 0600, dir, redirect, &arm_fops);
-	debugfs_create_file("stats", 0400, dir, redirect, &stats_fops);
+	debugfs_create_file("stats", 0400, dir, redirect, &redirect_stats_fops);
 }
 EXPORT_SYMBOL_GPL(uplift_redirect_show);

@@ -93,7 +93,16 @@ bool uplift_ftrace_on(void)
 
 #ifdef CONFIG_LIVEPATCH
 
-static bool live_patched(const char *function, char *name, size_t size)
+/**
+ * uplift_live_patched - is a function of the kernel's image live-patched?
+ * @function: its name
+ * @name: set to by whom
+ * @size: bytes at @name
+ *
+ * Context: process context, may sleep.
+ * Return: true if there is a patch of it, enabled or on its way.
+ */
+bool uplift_live_patched(const char *function, char *name, size_t size)
 {
 	const struct klp_object *object;
 	const struct klp_patch *patch;
@@ -122,12 +131,30 @@ static bool live_patched(const char *function, char *name, size_t size)
 
 #else
 
-static bool live_patched(const char *function, char *name, size_t size)
+bool uplift_live_patched(const char *function, char *name, size_t size)
 {
 	return false;
 }
 
 #endif
+
+/**
+ * uplift_probed - is there a kprobe?
+ * @addr: of an instruction, or of any byte
+ *
+ * Context: any.
+ * Return: true if there is one, armed or not.
+ */
+bool uplift_probed(unsigned long addr)
+{
+	bool found;
+
+	/* Probes are freed after a grace period. */
+	rcu_read_lock();
+	found = static_call(uplift_get_kprobe)((void *)addr);
+	rcu_read_unlock();
+	return found;
+}
 
 /* A probe with a post handler makes the kernel single-step the site itself. */
 static bool probed(unsigned long site, char *name, size_t size)
@@ -165,5 +192,5 @@ bool uplift_conflict(const char *function, unsigned long site, char *name, size_
 		name_code(name, size, "ftrace-direct user", (void *)(direct & ~1UL));
 		return true;
 	}
-	return live_patched(function, name, size) || probed(site, name, size);
+	return uplift_live_patched(function, name, size) || probed(site, name, size);
 }

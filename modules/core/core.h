@@ -12,6 +12,7 @@ extern struct dentry *uplift_debugfs;
 int uplift_resolve_init(void);
 bool uplift_is_symbol(const char *name, unsigned long addr);
 unsigned long uplift_module_symbol(const char *name);
+unsigned long uplift_function_size(unsigned long addr);
 int uplift_bind_init(void);
 void uplift_bind_exit(void);
 

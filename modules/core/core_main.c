@@ -8,6 +8,7 @@
 #include <linux/init.h>
 #include <linux/module.h>
 
+#include "bypass.h"
 #include "conflict.h"
 #include "core.h"
 
@@ -27,6 +28,9 @@ static int __init uplift_init(void)
 		return -EOPNOTSUPP;
 	}
 	uplift_conflict_init();
+	err = uplift_bypass_init();
+	if (err)
+		return err;
 	err = uplift_bind_init();
 	if (err)
 		pr_warn("bodies of object code cannot be bound in this kernel (%pe)\n",
@@ -39,6 +43,7 @@ static void __exit uplift_exit(void)
 {
 	debugfs_remove(uplift_debugfs);
 	uplift_bind_exit();
+	uplift_bypass_exit();
 }
 
 module_init(uplift_init);

@@ -21,6 +21,7 @@
 #include <linux/module.h>
 #include <linux/rcupdate.h>
 
+#include "bypass.h"
 #include "conflict.h"
 #include "count.h"
 #include "ftrace.h"
@@ -384,6 +385,17 @@ static int redirect_refuse(const struct uplift_redirect *redirect,
 	return err;
 }
 
+/* A live patch of what a body has a copy of would be lost. */
+static int redirect_refuse_copies(const struct uplift_redirect *redirect, unsigned int arm)
+{
+	char name[128];
+
+	if (!uplift_bypass_patched(redirect, arm, name, sizeof(name)))
+		return 0;
+	pr_err("%s: patched by somebody else: %s\n", redirect_name(redirect), name);
+	return -EBUSY;
+}
+
 /* From off to an arm. */
 static int redirect_hook(struct uplift_redirect *redirect, unsigned int arm)
 {
@@ -448,10 +460,15 @@ static int redirect_change(struct uplift_redirect *redirect, unsigned int arm)
 
 static int redirect_switch(struct uplift_redirect *redirect, unsigned int arm)
 {
+	int err;
+
 	if (redirect_in(redirect, arm))
 		return 0;
 	if (arm == UPLIFT_ARM_OFF)
 		return redirect_unhook(redirect);
+	err = redirect_refuse_copies(redirect, arm);
+	if (err)
+		return err;
 	if (redirect->arm == UPLIFT_ARM_OFF)
 		return redirect_hook(redirect, arm);
 	return redirect_change(redirect, arm);
@@ -557,6 +574,7 @@ int uplift_redirect_init(struct uplift_redirect *redirect)
 			return err;
 		}
 	}
+	uplift_bypass_add(redirect);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(uplift_redirect_init);
@@ -570,6 +588,7 @@ EXPORT_SYMBOL_GPL(uplift_redirect_init);
  */
 void uplift_redirect_exit(struct uplift_redirect *redirect)
 {
+	uplift_bypass_remove(redirect);
 	cancel_delayed_work_sync(&redirect->drain);
 	redirect_free(redirect);
 }

@@ -8,6 +8,7 @@
 #define _UPLIFT_REDIRECT_H
 
 #include <linux/ftrace.h>
+#include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/workqueue.h>
 
@@ -83,6 +84,9 @@ struct uplift_function {
  * @nr_functions: how many
  * @arms: the arms; that of UPLIFT_ARM_OFF is not used
  * @nr_arms: how many, with UPLIFT_ARM_OFF
+ * @copies: functions of the kernel's of which bodies have a copy, in whole or
+ *	inlined, beside @functions
+ * @nr_copies: how many
  * @count: the counters that the bodies write, @nr_arms of them
  * @select: for a live patch: choose the arm whose bodies are called; at any time
  * @livepatch: do it by livepatch, not by ftrace-direct
@@ -101,6 +105,7 @@ struct uplift_function {
  * @settled: how often grace periods were waited for
  * @interval: until tasks inside are counted again, jiffies
  * @drain: waits for tasks to leave the bodies
+ * @bypass: on the list of those that the log is told of
  */
 struct uplift_redirect {
 	const char *name;
@@ -109,6 +114,8 @@ struct uplift_redirect {
 	unsigned int nr_functions;
 	const struct uplift_arm *arms;
 	unsigned int nr_arms;
+	const char * const *copies;
+	unsigned int nr_copies;
 	struct uplift_count __percpu *count;
 	void (*select)(unsigned int arm);
 	bool livepatch;
@@ -122,6 +129,7 @@ struct uplift_redirect {
 	unsigned int settled;
 	unsigned long interval;
 	struct delayed_work drain;
+	struct list_head bypass;
 };
 
 int uplift_redirect_init(struct uplift_redirect *redirect);

@@ -178,8 +178,16 @@ int uplift_bind(const char *change, const char *name, unsigned long *addr)
 }
 EXPORT_SYMBOL_GPL(uplift_bind);
 
-/* The size of a function, which kallsyms tells in words only: name+0x0/0x120. */
-static unsigned long function_size(unsigned long addr)
+/**
+ * uplift_function_size - the size of a function
+ * @addr: where it begins
+ *
+ * kallsyms tells in words only: name+0x0/0x120.
+ *
+ * Context: any.
+ * Return: bytes; 0 if kallsyms knows no function there.
+ */
+unsigned long uplift_function_size(unsigned long addr)
 {
 	char text[KSYM_SYMBOL_LEN];
 	unsigned long size;
@@ -219,7 +227,7 @@ int uplift_calls_in(const char *function, const void *callee)
 	err = uplift_resolve(function, &addr);
 	if (err)
 		return err;
-	size = function_size(addr);
+	size = uplift_function_size(addr);
 	if (size < sizeof(code))
 		return -EOPNOTSUPP;
 

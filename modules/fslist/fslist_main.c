@@ -122,7 +122,7 @@ static const struct proc_ops fslist_permanent_proc_ops = {
 	.proc_release	= fslist_proc_release,
 };
 
-static int stats_show(struct seq_file *m, void *v)
+static int fslist_stats_show(struct seq_file *m, void *v)
 {
 	struct fslist_stats stats;
 
@@ -134,7 +134,7 @@ static int stats_show(struct seq_file *m, void *v)
 	seq_printf(m, "enomem %llu\n", stats.enomem);
 	return 0;
 }
-DEFINE_SHOW_ATTRIBUTE(stats);
+DEFINE_SHOW_ATTRIBUTE(fslist_stats);
 
 /* Render without the kernel's own cache from now on, if that can be done. */
 static void fslist_bypass_native(struct uplift_verdict *verdict)
@@ -246,7 +246,7 @@ stop_watch:
 
 static void fslist_show_more(struct dentry *dir)
 {
-	debugfs_create_file("stats", 0400, dir, NULL, &stats_fops);
+	debugfs_create_file("stats", 0400, dir, NULL, &fslist_stats_fops);
 }
 
 static void fslist_stop(struct uplift_change *change)

@@ -197,8 +197,8 @@ static unsigned int collect_cpus(const struct llc_map *map, const struct llc_dom
 }
 
 /* Of the CPUs that are online: what lies @offset bytes into their facts, but no LLC_NONE. */
-static unsigned int collect(const struct llc_map *map, const struct llc_domain *domain,
-			    size_t offset)
+static unsigned int llc_collect(const struct llc_map *map, const struct llc_domain *domain,
+				size_t offset)
 {
 	unsigned int i, nr = 0;
 
@@ -213,9 +213,9 @@ static unsigned int collect(const struct llc_map *map, const struct llc_domain *
 }
 
 #define collect_ids(map, domain, source) \
-	collect(map, domain, offsetof(struct llc_fact, id) + (source) * sizeof(s64))
+	llc_collect(map, domain, offsetof(struct llc_fact, id) + (source) * sizeof(s64))
 #define collect_places(map, domain, where) \
-	collect(map, domain, offsetof(struct llc_fact, place) + (where) * sizeof(s64))
+	llc_collect(map, domain, offsetof(struct llc_fact, place) + (where) * sizeof(s64))
 
 static void put_bits(struct llc_map *map, struct llc_text *text, const unsigned long *bits)
 {

@@ -11,7 +11,7 @@ import unittest
 SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCRIPTS))
 
-from upliftlib.generator import compare, identity	# noqa: E402
+from upliftlib.generator import compare, copies, identity	# noqa: E402
 from upliftlib.generator.objects import Refused	# noqa: E402
 from tests.objects_test import Bodies	# noqa: E402
 
@@ -148,6 +148,34 @@ class CallersTest(Bodies):
         self.assertTrue(placement.identical("in"))
         self.assertIn("one", identity.doubtful_callers(placement, "in"))
         self.assertEqual(identity.doubtful_callers(identity.Placement(self.unit(built, "before"), self.kernel(built)), "in"), [])
+
+
+class CopiesTest(Bodies):
+    """Functions of the kernel's of which the changed bodies have a copy: a live patch of these has no effect there."""
+
+    BEFORE = ("static {how} int in(int x) {{ return outside(x) * 3 + outside(x + 1); }}\n"
+              "int look(int x) {{ return {look}; }}\nint see(int (*f)(int)) {{ return keep(in); }}\n")
+    CALLED, INLINED = "__attribute__((noinline))", "inline __attribute__((always_inline))"
+
+    def copies(self, before: tuple[str, str], after: tuple[str, str]) -> list[str]:
+        old, new = (HEAD + self.BEFORE.format(how=how, look=look) for how, look in (before, after))
+        comparison, _, arm = self.arms(old, new)
+        entries = compare.plan(comparison, comparison.difference()).entries
+        self.assertIn("look", entries)
+        return copies.of(comparison.old, comparison.new, entries, [name.removesuffix("()") for name in arm.copied],
+                         copies.words_added(f"+\treturn {after[1]};\n"))
+
+    def test_what_is_called_is_none(self) -> None:
+        self.assertEqual(self.copies((self.CALLED, "in(x) - 2"), (self.CALLED, "in(x) + 1")), [])
+
+    def test_what_was_called_and_is_inlined(self) -> None:
+        self.assertEqual(self.copies((self.CALLED, "in(x) - 2"), (self.INLINED, "in(x) + 1")), ["in"])
+
+    def test_what_the_patch_calls_and_is_inlined(self) -> None:
+        self.assertEqual(self.copies((self.CALLED, "outside(x)"), (self.INLINED, "in(x) + 1")), ["in"])
+
+    def test_what_is_not_mentioned(self) -> None:
+        self.assertEqual(self.copies((self.CALLED, "outside(x)"), (self.CALLED, "outside(x) + 1")), [])
 
 
 if __name__ == "__main__":

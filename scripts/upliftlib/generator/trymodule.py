@@ -41,12 +41,17 @@ static struct uplift_function try_functions[] = {
 @FUNCTIONS@
 };
 
+/* Of functions of the kernel's beside these. */
+static const char * const try_copies[] = { @COPIES@ };
+
 static struct uplift_redirect try_redirect = {
 	.functions	= try_functions,
 	.nr_functions	= ARRAY_SIZE(try_functions),
 	.arms		= try_arms,
 	.nr_arms	= ARRAY_SIZE(try_arms),
 	.count		= uplift_@NAME@_count,
+	.copies		= try_copies,
+	.nr_copies	= @COPIED@,
 };
 
 static int try_probe(struct uplift_change *change)
@@ -114,6 +119,7 @@ class Module:
     functions: list[str]
     identical: str
     build_id: bytes
+    copies: list[str] = dataclasses.field(default_factory=list)
 
     def write(self, directory: pathlib.Path, null: Arm, new: Arm) -> None:
         """All its sources, into a directory."""
@@ -137,6 +143,7 @@ class Module:
                  "NULL": "\n".join(self._entry("null", number) for number in numbers),
                  "NEW": "\n".join(self._entry("new", number) for number in numbers),
                  "FUNCTIONS": "\n".join(f'\t{{ .name = "{name}" }},' for name in self.functions),
+                 "COPIES": ", ".join([*map(_quoted, self.copies), "NULL"]), "COPIED": str(len(self.copies)),
                  "LIST": _quoted(" ".join(self.functions)), "IDENTICAL": _quoted(self.identical),
                  "DESCRIPTION": _quoted(f"uplift: {self.title}")}
         text = _MAIN

@@ -25,7 +25,7 @@ from typing import Any
 
 from ..base import console, errors, paths, targets
 from ..generator import patch as patches
-from ..generator import headers
+from ..generator import copies, headers
 from ..generator.compare import Comparison, Difference, Plan, plan
 from ..generator.identity import Placement, doubtful_callers
 from ..generator.objectbody import Arm, New, Old
@@ -296,8 +296,8 @@ class Trial:
             paths.remove(directory)	# an object that is half written is taken for whole by make
             paths.ensure(directory)
             self.outcome.copied = sorted(set(new.copied))
-            Module(self.outcome.name, patch.title, functions, self.outcome.identical, kernel.build_id()).write(
-                directory, null, new)
+            Module(self.outcome.name, patch.title, functions, self.outcome.identical, kernel.build_id(),
+                   self._copies(pieces)).write(directory, null, new)
             tree = self.code.core()
             self.kos = [tree / "modules/core/uplift.ko"]
             ko = self.code.module(directory, tree)
@@ -339,6 +339,12 @@ class Trial:
             null.add(Old(placement), numbers)
             new.add(New(piece.comparison, placement, set(numbers), others), numbers, given_to_others(piece, pieces))
         return null, new, functions
+
+    def _copies(self, pieces: list[Piece]) -> list[str]:
+        brought = [name.removesuffix("()") for name in self.outcome.copied]
+        words = copies.words_added(self.text)
+        return sorted({name for piece in pieces
+                       for name in copies.of(piece.old, piece.new, piece.plan.entries, brought, words)})
 
     def _keep(self, directory: pathlib.Path) -> None:
         with paths.fresh_dir(keep_in(self.options.keep, self.outcome.name)) as keep:
