@@ -169,7 +169,7 @@ class Tried(Scratch):
 
     def tried(self, *files: pathlib.Path, **more: Any) -> tuple[int, Any]:
         out = io.StringIO()
-        with mock.patch.object(trial, "KernelCode", Code), mock.patch.object(trial, "_target"), \
+        with mock.patch.object(trial, "_code", return_value=Code()), \
              contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
             status = trial._try(self.args(*files, **more))
         return status, json.loads(out.getvalue())
@@ -255,8 +255,7 @@ class Code(trial_test.Code):
     def read(self, path):
         {reading}
         return super().read(path)
-trial.KernelCode = Code
-trial._target = lambda args: None
+trial._code = lambda args: Code()
 args = argparse.Namespace(patch=[{patch!r}], only="apply", json=True, keep=None, rounds=3, workload=None, kdir=None, ksrc=None)
 signals.run_main(trial._try, args)
 """

@@ -265,8 +265,17 @@ class Body:
             yield f"#define {name} (*{self.prefix}_{name})"
         yield ""
 
+    def _names(self) -> Iterator[str]:
+        """Other names for the helpers: a second function of a name makes it ambiguous for who wants to probe it."""
+        lift = self.lift
+        for name in sorted({item.names[0] for item in lift.items() if item.kind == "function"}):
+            if name != lift.function and name not in lift.replace and name not in lift.copies():
+                yield f"#define {name} {self.prefix}_{name}"
+        yield ""
+
     def _definitions(self) -> Iterator[str]:
         lift, placed = self.lift, False
+        yield from self._names()
         for item in lift.items():
             name = item.names[0] if item.kind in ("function", "prototype") else None
             if name in lift.replace:

@@ -78,7 +78,18 @@ def _remove(path: str) -> None:
     _patiently(lambda: os.rmdir(path) if os.path.isdir(path) else os.unlink(path), 1)
 
 
-ACTIONS: dict[str, Callable[..., None]] = {"unload": unload, "umount": umount, "write": write, "remove": _remove}
+def end(group: str, seconds: float = 10) -> None:
+    """End a process group that we started; wait until nobody is left of it, or only what nobody has waited for."""
+    def act() -> None:
+        os.killpg(int(group), signal.SIGKILL)
+        raise BlockingIOError
+    try:
+        _patiently(act, seconds, (ProcessLookupError,))
+    except BlockingIOError:
+        pass
+
+
+ACTIONS: dict[str, Callable[..., None]] = {"end": end, "unload": unload, "umount": umount, "write": write, "remove": _remove}
 
 
 def _watch(pipe: int) -> None:

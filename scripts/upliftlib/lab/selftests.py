@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 from ..base import changes, console, errors, parallel, paths, targets
-from . import buildroot, fetch, guest, kernels, kmod, testprograms, verify
+from . import buildroot, fetch, guest, kernels, kmod, safetytries, testprograms, verify
 
 Found = dict[str, Any]		# what a run found, see verify.judge()
 
@@ -38,6 +38,7 @@ class Script(changes.Guest):
     @only: tests of it; all when there are none
     @form: is it told the form, short or long?
     @stripped: does it load modules again and again, so that what debuggers read would cost time?
+    @tries: does it need the modules of safetytries.py?
     @if_there: modules of the kernel; those that it has are carried
     The rest: changes.Torture, and what every guest of a change's may need.
     """
@@ -46,6 +47,7 @@ class Script(changes.Guest):
     only: tuple[str, ...] = ()
     form: bool = True
     stripped: bool = False
+    tries: bool = False
     if_there: tuple[str, ...] = ()
     append: str = ""
     excused: str = ""
@@ -80,6 +82,7 @@ SCRIPTS = dict(_of_changes()) | {
     "privilege": Script(file="privilege"),
     "fuzz": Script(file="fuzz"),
     "backports": Script(file="backports"),
+    "safety": Script(file="safety", form=False, livepatch=True, tries=True),
 }
 
 
@@ -183,6 +186,7 @@ def boot(target: kernels.Target, kos: list[pathlib.Path], install: pathlib.Path,
     @how: more for guest.boot()
     """
     script = EVERY[name]
+    kos = [*kos, *safetytries.build(target)] if script.tries else kos
     kos = kmod.stripped(kos) if script.stripped else kos
     how["append"] = f"{how.get('append', '')} {script.append}".strip()
     files: dict[str, pathlib.Path] = {"/selftests": install}

@@ -33,7 +33,9 @@ from ..generator.objects import FUNC, GLOBAL, OBJECT, UNDEF, Object, Refused, Sy
 from ..generator.references import Unit
 from ..generator.trymodule import Module, name_of
 from ..report import dossier, history, record
-from . import abi, buildroot, commands, fetch, guest, kernels, kmod, sharedstructs, testprograms
+from ..host import machine
+from . import (abi, buildroot, commands, fetch, guest, kernels, kerneltests, kmod, sharedstructs, testprograms, trybuilt,
+               tryhere, tryscript)
 from .kernelcode import KernelCode
 
 STEPS = ("apply", "build", "load", "measure")
@@ -42,35 +44,19 @@ MOST_BYTES = 64 << 20	# of a patch
 _PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 _OTHERS = re.compile(r"arch/(?!x86/)[^/]+/")	# code of other machines
 MOST_FILES = 48		# that are compiled for one patch
-REACHED = 4		# calls in eight runs of an operation: it comes to the change
 
+# Around the script that runs on the running kernel, too.
 _GUEST = r"""
-dir=/sys/kernel/debug/uplift/@NAME@
 mkdir -p /tmp
 cat /proc/version >/out/version
 for module in @STOCK@; do modprobe $module || exit 10; done
 @FILES@
 insmod /modules/uplift.ko || exit 11
 insmod /modules/uplift_@NAME@.ko || exit 12
-cat $dir/verdict >/out/verdict
-for arm in null new off new null off; do echo $arm >$dir/arm || exit 13; done
-[ @LOAD@ = 1 ] && exit 0
-@WORKLOAD@
-for arm in off null new; do
-	echo $arm >$dir/arm || exit 13
-	for seed in 1 2 3; do /selftests/syscall_bench --transcript $seed --calls 4000 || exit 14; done >/out/seen.$arm
-done
-echo null >$dir/arm || exit 13
-/selftests/panel_bench --dir @DIR@ --change @NAME@ --reach >/out/reach || exit 15
-cat $dir/stats >/out/stats
-reached=$(sed -n 's/.*"op":"\([^"]*\)","calls":\([0-9]*\),.*/\2 \1/p' /out/reach |
-	while read -r calls op; do [ $calls -lt @REACHED@ ] || printf '%s,' $op; done)
-others=$(sed -n 's/.*"op":"\([^"]*\)","calls":\([0-9]*\),.*/\2 \1/p' /out/reach |
-	while read -r calls op; do [ $calls -ge @REACHED@ ] || printf '%s,' $op; done)
-sleep 5
-[ -z "$reached" ] || /selftests/panel_bench --dir @DIR@ --change @NAME@ --op ${reached%,} --rounds @ROUNDS@ >/out/bench || exit 16
-[ -z "$others" ] || /selftests/panel_bench --dir @DIR@ --change @NAME@ --op ${others%,} --rounds 2 --batches 10 >/out/panel || exit 17
-echo off >$dir/arm
+cat >/tmp/try.sh <<'END-OF-TRY'
+@SCRIPT@
+END-OF-TRY
+sh /tmp/try.sh || exit
 rmmod uplift_@NAME@ || exit 18
 """
 
@@ -78,10 +64,6 @@ rmmod uplift_@NAME@ || exit 18
 _FILES = r"""
 modprobe brd rd_nr=1 rd_size=327680 && mkfs.@FS@ -q /dev/ram0 && mkdir -p /mnt && mount -t @FS@ /dev/ram0 /mnt || exit 10
 """
-
-_SAID = {10: "the kernel's own modules do not load, or a file system cannot be made", 11: "uplift.ko does not load", 12: "the module does not load", 13: "an arm cannot be switched to",
-         14: "the random program failed", 15: "the panel failed", 16: "measuring failed", 17: "measuring the panel failed",
-         18: "the module cannot be unloaded", 19: "the workload failed"}
 
 
 @dataclasses.dataclass
@@ -100,6 +82,7 @@ class Outcome:
     unmoved: dict[str, int] = dataclasses.field(default_factory=dict)	# structs of a file that stay as they are
     reached: dict[str, int] = dataclasses.field(default_factory=dict)
     notes: list[str] = dataclasses.field(default_factory=list)
+    kernel_tests: list[str] = dataclasses.field(default_factory=list)
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
@@ -165,9 +148,11 @@ class Trial:
         self.outcome = Outcome(str(given.path), target=code.target.name, name=given.name)
         self.report: record.Report | None = None
         self.after: dict[str, pathlib.Path] = {}	# the objects of files with the patch
+        self.abi: record.Abi | None = None
         self.ko = pathlib.Path()
         self.kos: list[pathlib.Path] = []	# that it stands upon
         self.stock: list[str] = []		# modules of the kernel that it changes
+        self.problems: list[str] = []		# in what the kernel's own tests say
 
     @contextlib.contextmanager
     def _step(self, name: str, what: str) -> Iterator[None]:
@@ -190,17 +175,53 @@ class Trial:
         return self.outcome
 
     def _run(self) -> None:
+        if self.options.only != "apply" and self._again():
+            self._on()
+            return
         patch, texts = self._apply()
         if self.options.only == "apply":
             self.outcome.outcome = "applies"
             return
         pieces = self._compare(texts)
         self.ko = self._build(patch, pieces)
+        self.abi = self._abi()
+        self._remember()
+        self._on()
+
+    def _on(self) -> None:
+        """With a module that is built."""
+        if self.options.keep:
+            self._keep(self.ko.parent)
         if self.options.only == "build":
             self.outcome.outcome = "built"
             return
         self._try(self.ko)
         self.outcome.outcome = ARMED
+
+    # ------------------------------------------------------------------ built before
+
+    def _directory(self) -> pathlib.Path:
+        return self.code.directory / "modules" / self.outcome.name
+
+    def _key(self) -> str:
+        return trybuilt.key(self.text, self.code.version, self.code.own_source())
+
+    def _again(self) -> bool:
+        """Has a module been built of this patch for this kernel? Then all that is known of it is taken again."""
+        found = trybuilt.kept(self._directory(), self._key())
+        if not found:
+            return False
+        for name, value in found["outcome"].items():
+            setattr(self.outcome, name, value)
+        self.stock, self.abi = found["stock"], found["abi"]
+        self.ko = self._directory() / f"uplift_{self.outcome.name}.ko"
+        self.kos = [self.code.core() / "modules/core/uplift.ko"]
+        console.note(f"{self.path.name}: built before")
+        return True
+
+    def _remember(self) -> None:
+        known = {name: getattr(self.outcome, name) for name in ("title", "commits", "functions", "identical", "copied", "unmoved", "notes")}
+        trybuilt.remember(self._directory(), self._key(), {"outcome": known, "stock": self.stock, "abi": self.abi})
 
     # ------------------------------------------------------------------ the patch
 
@@ -292,7 +313,7 @@ class Trial:
         with self._step("build", "building the module"):
             null, new, functions = self._arms(pieces, placements)
             self.stock = sorted({name for piece in pieces if (name := self.code.module_of(piece.path))})
-            directory = self.code.directory / "modules" / self.outcome.name
+            directory = self._directory()
             paths.remove(directory)	# an object that is half written is taken for whole by make
             paths.ensure(directory)
             self.outcome.copied = sorted(set(new.copied))
@@ -301,8 +322,6 @@ class Trial:
             tree = self.code.core()
             self.kos = [tree / "modules/core/uplift.ko"]
             ko = self.code.module(directory, tree)
-        if self.options.keep:
-            self._keep(directory)
         return ko
 
     def _identical(self, pieces: list[Piece], placements: dict[str, Placement]) -> None:
@@ -352,95 +371,148 @@ class Trial:
                 if is_kept(path.name):
                     shutil.copy2(path, keep / path.name)
 
-    # ------------------------------------------------------------------ the guest
+    # ------------------------------------------------------------------ the run
 
     def _try(self, ko: pathlib.Path) -> None:
-        tests = testprograms.build()
-        script = _GUEST
-        workload = f"echo new >$dir/arm; ( {self.options.workload} ) || exit 19" if self.options.workload else ""
+        ran = self._here(ko) if isinstance(self.code, tryhere.HereCode) else self._guest(ko)
+        if self.options.only == "load":
+            return
+        self._seen(ran.out)
+        self._kernel_tests(ran.out)
+        self._stats(ran.out)
+        self._report(ran)
+
+    def _script(self, programs: object, tests: object, out: object, work: object, names: list[str]) -> str:
+        return tryscript.Run(self.outcome.name, str(programs), str(tests), str(out), str(work), self.options.rounds,
+                             tuple(names), self.options.workload or "", self.options.only == "load").text()
+
+    def _tests(self) -> tuple[pathlib.Path, list[str]]:
+        """The kernel's own for what is changed, built."""
+        if self.options.only == "load":
+            return paths.BUILD, []
+        files = [about.partition(": ")[0] for about in self.outcome.functions.values()]
+        return kerneltests.build(self.code.target, kerneltests.of(files))
+
+    def _guest(self, ko: pathlib.Path) -> Ran:
+        programs, (tests, names) = testprograms.build(), self._tests()
         filesystem = next((name for name in ("ext4", "xfs") if name in self.stock), "")
-        script = script.replace("@FILES@", _FILES.replace("@FS@", filesystem) if filesystem else "")
-        for word, value in (("STOCK", " ".join(self.stock)), ("DIR", "/mnt" if filesystem else "/tmp"), ("NAME", self.outcome.name), ("LOAD", "1" if self.options.only == "load" else "0"),
-                            ("WORKLOAD", workload), ("REACHED", str(REACHED)), ("ROUNDS", str(self.options.rounds))):
-            script = script.replace(f"@{word}@", value)
+        script = self._script("/selftests", "/kernel-tests", "/out", "/mnt" if filesystem else "/tmp", names)
+        script = _GUEST.replace("@FILES@", _FILES.replace("@FS@", filesystem) if filesystem else "").replace(
+            "@STOCK@", " ".join(self.stock)).replace("@NAME@", self.outcome.name).replace("@SCRIPT@", script)
         buildroot.ensure("io" if filesystem else "run")
         with self._step("guest", "in a guest"):
-            result = guest.boot(self.code.target, script, files={"/selftests": tests}, kos=kmod.stripped([*self.kos, ko]),
+            result = guest.boot(self.code.target, script,
+                                files={"/selftests": programs} | {f"/kernel-tests/{name}": tests / name for name in names},
+                                kos=kmod.stripped([*self.kos, ko]),
                                 modules=[*self.stock, *(["brd"] if filesystem else [])],
                                 programs=[f"/usr/sbin/mkfs.{filesystem}"] if filesystem else [], icount=True, append="nokaslr", mem="1500M", timeout=560,
                                 name=f"{self.code.target.name}-try-{self.outcome.name}", quiet=True)
         if not result.ok:
-            why = _SAID.get(result.rc or 0, "")
+            why = tryscript.SAID.get(result.rc or 0, "")
             raise errors.Problem(f"{self.path.name}: {why or 'the guest failed'}: {result.problem()} ({result.console})")
-        if self.options.only == "load":
-            return
-        self._seen(result)
-        self._report(result)
+        target = self.code.target
+        return Ran(result.outdir, "instructions", {
+            "release": target.release, "version": target.version, "kernel": _banner(result.outdir), "arch": "x86_64",
+            "config": kernels.config_of(target), "taint": 0, "taint_after": result.taint,
+            "hypervisor": f"QEMU {result.qemu}; {result.accel}", "packages": target.provenance,
+            "build_id": self.code.kernel().build_id().hex()})
 
-    def _seen(self, result: guest.Result) -> None:
+    def _here(self, ko: pathlib.Path) -> Ran:
+        programs, (tests, names) = tryhere.where_programs_are(), self._tests()
+        about = machine.describe()
+        out = paths.BUILD / "try" / self.code.target.release / "out" / self.outcome.name
+        paths.remove(out)
+        work = paths.ensure(out / "work")
+        with self._step("here", "on the running kernel"):
+            status = tryhere.run(self._script(programs, tests, out, work, names), self.outcome.name, self.kos, ko)
+        if status:
+            raise errors.Problem(f"{self.path.name}: {tryscript.SAID.get(status, f'the run ended with status {status}')} ({out})")
+        return Ran(out, "ns", about | {"taint_after": machine.tainted()})
+
+    def _seen(self, out: pathlib.Path) -> None:
         """null has to do what off does; where new does not, a person is told."""
-        seen = {arm: (result.outdir / f"seen.{arm}").read_text() for arm in ("off", "null", "new")}
+        seen = {arm: (out / f"seen.{arm}").read_text() for arm in ("off", "null", "new")}
         if seen["null"] != seen["off"]:
             raise errors.Problem(f"{self.path.name}: a random program sees null behave unlike off")
         if seen["new"] != seen["off"]:
             self.outcome.notes.append("a random program sees new behave unlike off: is that the change?")
 
-    def _report(self, result: guest.Result) -> None:
-        for line in (result.outdir / "reach").read_text().splitlines():
+    def _kernel_tests(self, out: pathlib.Path) -> None:
+        """null has to do what off does in them, too; where new does not, it is an error of the change."""
+        if not (out / f"kernel-tests.{tryscript.ARMS[0]}").exists():
+            return
+        found = kerneltests.compare(out)
+        if found.null:
+            raise errors.Problem(f"{self.path.name}: the kernel's own tests see null behave unlike off: {found.null[0]}")
+        self.outcome.kernel_tests, self.problems = found.same, found.new
+        if found.unsteady:
+            self.outcome.notes.append(f"the kernel's own tests of which nothing is concluded, as they vary with the change "
+                                      f"off: {', '.join(found.unsteady)}")
+
+    def _stats(self, out: pathlib.Path) -> None:
+        """What has no effect while the change is on."""
+        lines = (out / "stats").read_text().splitlines()
+        self.outcome.notes += [f"without effect while the change is on: {line.partition(': ')[2]}" for line in lines
+                               if line.startswith("bypassed: ")]
+
+    def _report(self, ran: Ran) -> None:
+        for line in (ran.out / "reach").read_text().splitlines():
             sample = json.loads(line)
-            if sample.get("calls", 0) >= REACHED:
+            if sample.get("calls", 0) >= tryscript.REACHED:
                 self.outcome.reached[sample["op"]] = sample["calls"] // sample["runs"]
         operations: list[record.Operation] = []
         for name, calls in (("bench", 1), ("panel", 0)):
-            path = result.outdir / name
+            path = ran.out / name
             if not path.exists():
                 continue
             rounds: dict[str, dict[str, list[float]]] = {}
             for line in path.read_text().splitlines():
                 sample = json.loads(line)
-                rounds.setdefault(sample["op"], {}).setdefault(sample["arm"], []).append(sample["best"])
-            operations += [record.operation(op, arms, "instructions", self.outcome.reached.get(op, 0) if calls else 0,
-                                            "" if calls else _void(arms)) for op, arms in rounds.items()]
+                rounds.setdefault(sample["op"], {}).setdefault(sample["arm"], []).append(sample[ran.figure])
+            operations += [record.operation(op, arms, ran.unit, self.outcome.reached.get(op, 0) if calls else 0,
+                                            "" if calls else ran.void(arms)) for op, arms in rounds.items()]
         if not self.outcome.reached:
             self.outcome.notes.append("no operation of the panel comes to these functions: give one with --workload")
-        self.report = self._dossier(result, operations)
+        self.report = self._dossier(ran, operations)
 
-    def _dossier(self, result: guest.Result, operations: list[record.Operation]) -> record.Report:
-        target, out = self.code.target, self.outcome
-        machine = {"release": target.release, "version": target.version, "kernel": _banner(result), "arch": "x86_64",
-                   "config": kernels.config_of(target), "taint": 0, "taint_after": result.taint,
-                   "hypervisor": f"QEMU {result.qemu}; {result.accel}", "packages": target.provenance,
-                   "build_id": self.code.kernel().build_id().hex()}
-        report = record.new(machine, _again(self.path, self.options, target.name))
+    def _dossier(self, ran: Ran, operations: list[record.Operation]) -> record.Report:
+        out = self.outcome
+        report = record.new(ran.machine, _again(self.path, self.options, "" if ran.unit == "ns" else self.code.target.name))
         evidence = [f"functions: {', '.join(out.functions)}", f"identical with the kernel's own code: {out.identical}",
                     f"structs that it moves: none of {', '.join(f'{count} in {path}' for path, count in out.unmoved.items())}"]
         if out.copied:
             evidence.append(f"the module brings: {', '.join(out.copied)}")
-        ok: record.Correctness = {"ok": True, "summary": "a random program sees null do what off does", "problems": [],
-                                  "tests": []}
+        if out.kernel_tests:
+            evidence.append(f"the kernel's own tests that say the same in off, null and new: {', '.join(out.kernel_tests)}")
+        problems = [f"with the change on, a test of the kernel's says otherwise: {line}" for line in self.problems]
+        ok: record.Correctness = {"ok": not problems, "problems": problems, "tests": [],
+                                  "summary": "a random program sees null do what off does, "
+                                  + (f"and {len(out.kernel_tests)} of the kernel's own tests" if out.kernel_tests
+                                     else "and no test of the kernel's was run")}
         report["changes"].append({
             "name": out.name, "title": out.title, "upstream": _upstream(out), "patches": {self.path.name: self.text}, "risk": [], "by_hand": [],
             "verdict": {"kind": "applicable", "evidence": evidence, "from": "module"}, "correctness": ok,
             "redirect": {"function": ", ".join(out.functions), "method": "ftrace-direct"}, "operations": operations,
             "shows": [], "notes": out.notes})
-        report["changes"][0]["abi"] = self._abi()
+        if self.abi is not None:
+            report["changes"][0]["abi"] = self.abi
         return report
 
 
 NOISE = 0.001
 
 
-def _banner(result: guest.Result) -> str:
+def _banner(out: pathlib.Path) -> str:
     """What the kernel that ran says it is."""
-    path = result.outdir / "version"
+    path = out / "version"
     return path.read_text(errors="replace").strip() if path.exists() else ""
 
 
 def _again(path: pathlib.Path, options: argparse.Namespace, target: str) -> str:
-    """What to type to have the same again."""
+    """What to type to have the same again. @target: "" for the running kernel"""
     places = [word for name in ("kernel", "modules", "kdir", "ksrc") if (where := getattr(options, name, None))
               for word in (f"--{name}", str(pathlib.Path(where).resolve()))]
-    words = ["scripts/uplift", "try", str(path.resolve()), *(places or ["--target", target]), "--rounds", str(options.rounds)]
+    words = ["scripts/uplift", "try", str(path.resolve()), *(places or (["--target", target] if target else [])), "--rounds", str(options.rounds)]
     return shlex.join(words + (["--workload", options.workload] if options.workload else []))
 
 
@@ -449,12 +521,24 @@ def _upstream(out: Outcome) -> dict[str, Any]:
     return {"title": out.title} | ({"commit": out.commits[0]} if len(out.commits) == 1 else {})
 
 
-def _void(arms: dict[str, list[float]]) -> str:
-    """Why nothing is concluded of an operation that does not come to the change."""
-    same = [min(arms[arm]) for arm in ("off", "off_again", "null") if arms.get(arm)]
-    if same and max(same) - min(same) > NOISE * min(same):
-        return "it differs by itself: off, off again and null are the same code here"
-    return ""
+@dataclasses.dataclass
+class Ran:
+    """A run, in a guest or here: where its files are, in what is counted, and on what machine."""
+    out: pathlib.Path
+    unit: str
+    machine: dict[str, Any]
+
+    @property
+    def figure(self) -> str:
+        """Of a sample: counts have a least one, times a median."""
+        return "median" if self.unit == "ns" else "best"
+
+    def void(self, arms: dict[str, list[float]]) -> str:
+        """Why nothing is concluded of an operation that does not come to the change."""
+        same = [min(arms[arm]) for arm in ("off", "off_again", "null") if arms.get(arm)]
+        if self.unit != "ns" and same and max(same) - min(same) > NOISE * min(same):
+            return "it differs by itself: off, off again and null are the same code here"
+        return ""
 
 
 # ---------------------------------------------------------------------- the command
@@ -472,6 +556,11 @@ def _line(out: Outcome) -> str:
 def _target(args: argparse.Namespace) -> kernels.Target:
     want = {*fetch.USUAL, "source"} - {"slice"}
     return commands.chosen(args, want)
+
+
+def _code(args: argparse.Namespace) -> KernelCode:
+    """Of the kernel that is named; of the one that runs where none is."""
+    return KernelCode(_target(args)) if args.target or args.kernel or args.modules else tryhere.HereCode(args.kdir, args.ksrc)
 
 
 def _text(path: pathlib.Path) -> str:
@@ -512,6 +601,8 @@ def _given(args: argparse.Namespace) -> list[Given]:
 def _check(args: argparse.Namespace) -> list[Given]:
     """What is wrong with the words, before anything is downloaded or built."""
     given = _given(args)
+    if args.rounds is None:
+        args.rounds = 3 if args.target or args.kernel else 10
     if args.rounds < 2:
         raise errors.Problem("--rounds: two at least, as a second one has to confirm the first", errors.USAGE)
     for option, path in (("--kdir", args.kdir), ("--ksrc", args.ksrc)):
@@ -530,7 +621,7 @@ def _check(args: argparse.Namespace) -> list[Given]:
 
 def _try(args: argparse.Namespace) -> int:
     given = _check(args)
-    code = KernelCode(_target(args))
+    code = _code(args)
     results, status = [], errors.OK
     for one in given:
         trial = Trial(code, one, args)
@@ -571,13 +662,14 @@ def register(groups: Any) -> None:
     parser = groups.add_parser("try", help="any upstream patch, on a stock kernel: armed and measured, or why not",
                                description=(__doc__ or "").partition(": ")[2])
     parser.add_argument("patch", nargs="+", metavar="PATCH", help="a unified diff, or git's mail of one or more commits")
-    parser.add_argument("--target", metavar="TARGET", help="one of: " + " ".join(targets.TABLE))
+    parser.add_argument("--target", metavar="TARGET",
+                        help="in a guest, on one of: " + " ".join(targets.TABLE) + " (on the running kernel)")
     parser.add_argument("--kernel", metavar="BZIMAGE", help="a kernel of your own: its image")
     parser.add_argument("--modules", metavar="DIR", help="its modules")
     parser.add_argument("--kdir", metavar="DIR", help="its headers or build directory")
     parser.add_argument("--ksrc", metavar="DIR", help="its source tree")
-    parser.add_argument("--workload", metavar="COMMAND", help="run this in the guest with the change on")
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="rounds of measuring (3)")
+    parser.add_argument("--workload", metavar="COMMAND", help="run this with the change on")
+    parser.add_argument("--rounds", type=int, metavar="N", help="rounds of measuring (3 in a guest, which counts instructions; 10)")
     parser.add_argument("--keep", metavar="DIR", help="copy the module's source and .ko there")
     parser.add_argument("--git", metavar="DIR", help="a clone of the kernel's repository: what fixes or reverts the commit, "
                                                      "what it needs, and which stable branches have it")

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The modules that selftests/safety.sh looks at: small edits of a target's source, made into patches and tried as such,
+and a live patch for tests. None of the kernel's code is kept here: an edit is a place in it and what is put there."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import difflib
+import hashlib
+import pathlib
+import re
+import shutil
+
+from ..base import console, errors, paths, targets
+from . import kernels, trial
+from .kernelcode import KernelCode
+
+_NOP = 'asm volatile("nop");'
+
+
+@dataclasses.dataclass(frozen=True)
+class Edit:
+    """Of a file the first match of a pattern is replaced."""
+    file: str
+    pattern: str
+    by: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Edited:
+    """A module: what it is called, and the edits of which it is made."""
+    name: str
+    edits: tuple[Edit, ...]
+
+
+# One that changes nothing that can be seen: a function with a static local, and one that leaves the address of another
+# behind; and one that makes the compiler inline a function that stands by itself.
+LIST = (
+    Edited("safety_plain", (Edit("fs/inode.c", r"(?<=\n)(\tres\+\+;)", rf"\t{_NOP}\n\1"),
+                            Edit("kernel/time/hrtimer.c", r"(?<=\n)(\tret = do_nanosleep\(&t, mode\);)", rf"\t{_NOP}\n\1"))),
+    Edited("safety_inline", (Edit("kernel/time/hrtimer.c", r"\bstatic (int __sched do_nanosleep\()", r"static __always_inline \1"),)),
+)
+OTHER = "uplift_safety_other.ko"
+_FIXTURE = paths.TOP / "selftests/fixtures/testpatch"
+
+
+def patch_of(read: dict[str, str], edits: tuple[Edit, ...]) -> str:
+    """The edits of the texts of files, as a patch. A Problem where there is nothing to edit."""
+    found = ""
+    for edit in edits:
+        after, count = re.subn(edit.pattern, edit.by, read[edit.file], count=1)
+        if not count:
+            raise errors.Problem(f"{edit.file}: nothing there matches {edit.pattern}")
+        found += "".join(difflib.unified_diff(read[edit.file].splitlines(True), after.splitlines(True),
+                                              f"a/{edit.file}", f"b/{edit.file}"))
+    return found
+
+
+def _made_of(target: kernels.Target) -> str:
+    """What the modules depend on, in short."""
+    package = paths.TOP / "scripts/upliftlib"
+    files = [path for top in (package / "generator", paths.TOP / "modules/core", paths.TOP / "modules/compat", _FIXTURE)
+             for path in sorted(top.iterdir()) if path.suffix in (".py", ".c", ".h", ".mk", ".sh") or path.name == "Kbuild"]
+    files += [pathlib.Path(__file__), package / "lab/trial.py", package / "lab/kernelcode.py"]
+    return hashlib.sha256(b"\0".join([target.version.encode(), *(path.read_bytes() for path in files)])).hexdigest()
+
+
+def build(target: kernels.Target) -> list[pathlib.Path]:
+    """Their .ko, with uplift.ko not among them; made when what they depend on has changed. A Skip for most targets."""
+    if target.name not in targets.use("tries"):
+        raise errors.Skip(f"modules for it are made on {' '.join(targets.use('tries'))} only")
+    if not target.ksrc or not (target.ksrc / "MAINTAINERS").exists():
+        raise errors.Skip(f"the whole source of {target.name} is needed: uplift lab fetch --source {target.name}")
+    done, now = paths.BUILD / "try" / target.release / "safety", _made_of(target)
+    with paths.lock(f"safety-{target.name}"):
+        stamp = done / "made.of"
+        if not stamp.exists() or stamp.read_text() != now:
+            with console.doing(f"making modules of edits for {target.release}"):
+                _make(target, done, now)
+        return sorted(done.glob("*.ko"))
+
+
+def _make(target: kernels.Target, done: pathlib.Path, now: str) -> None:
+    code = KernelCode(target)
+    kos = [_tried(code, edited) for edited in LIST]
+    with paths.fresh_dir(done) as temp:
+        for ko in (*kos, _testpatch(code)):
+            shutil.copy(ko, temp)
+        (temp / OTHER).write_bytes(_other(code, kos[0]))
+        paths.write(temp / "made.of", now)
+
+
+def _tried(code: KernelCode, edited: Edited) -> pathlib.Path:
+    texts = {edit.file: code.read(edit.file) or "" for edit in edited.edits}
+    given = trial.Given(pathlib.Path(f"{edited.name}.patch"), patch_of(texts, edited.edits))
+    out = trial.Trial(code, given, argparse.Namespace(only="build", keep=None, workload=None, rounds=2)).run()
+    if out.outcome != "built":
+        raise errors.Problem(f"{edited.name}: {out.outcome}: {out.reason}")
+    return code.directory / "modules" / out.name / f"uplift_{out.name}.ko"
+
+
+def _testpatch(code: KernelCode) -> pathlib.Path:
+    directory = code.directory / "modules" / _FIXTURE.name
+    paths.remove(directory)
+    shutil.copytree(_FIXTURE, directory)
+    return code.module(directory, code.core())
+
+
+def _other(code: KernelCode, ko: pathlib.Path) -> bytes:
+    """The same module with a build id that is no kernel's."""
+    data, build_id = ko.read_bytes(), code.kernel().build_id()
+    if data.count(build_id) != 1:
+        raise errors.Problem(f"{ko.name} has the kernel's build id {data.count(build_id)} times")
+    return data.replace(build_id, bytes(byte ^ 0xff for byte in build_id))
