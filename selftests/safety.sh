@@ -28,7 +28,7 @@ fi
 FORM=safety
 
 TESTS="load names one_object callback helper_probe helper_livepatch patch_before patch_after"
-TESTS="$TESTS copy_patch_before copy_patch_after probe_inside other_kernel unloaded kernel_log"
+TESTS="$TESTS copy_patch_before copy_patch_after probe_inside other_kernel module_function other_module unloaded kernel_log"
 
 PATCH=uplift_testpatch
 TRACING=/sys/kernel/tracing
@@ -353,6 +353,42 @@ test_other_kernel()
 	log_line "uplift selftest $$ not loaded"
 	log_since "uplift selftest $$ other kernel" | grep -q "made for another kernel, with build id" ||
 		complain "the log does not say why"
+}
+
+# A module is not unloaded while there are bodies for its functions.
+test_module_function()
+{
+	use safety_module || return
+	! is_loaded brd || rmmod brd || return
+	ensure_core || return
+	refused ENOENT "$CHANGE_KO" || return
+	modprobe brd rd_nr=1 rd_size=1024 || skip "no brd here" || return
+	for arm in null new; do
+		into_arm $arm || return
+		calls=$(stat_of "calls_$arm")
+		dd if=/dev/ram0 of=/dev/null bs=4k count=8 iflag=direct 2>/dev/null || dd if=/dev/ram0 of=/dev/null bs=4k count=8 2>/dev/null
+		[ "$(stat_of "calls_$arm")" -gt "$calls" ] || complain "no call in $arm" || return
+		! rmmod brd 2>/dev/null || complain "brd is gone, and its bodies are there" || return
+	done
+	into_arm off
+	loop_until 100 ensure_unloaded 2>/dev/null || complain "$MODULE stays" || return
+	rmmod brd || complain "brd is still held"
+}
+
+# A module of the kernel's that is another build.
+test_other_module()
+{
+	use safety_module || return
+	ensure_core || return
+	other=$(find_ko uplift_safety_stranger)
+	[ -n "$other" ] || skip "no uplift_safety_stranger.ko" || return
+	is_loaded brd || modprobe brd rd_nr=1 rd_size=1024 || skip "no brd here" || return
+	log_line "uplift selftest $$ other module"
+	refused ENOEXEC "$other" || return
+	log_line "uplift selftest $$ not loaded either"
+	log_since "uplift selftest $$ other module" | grep -q "made for another module brd, with build id" ||
+		complain "the log does not say why" || return
+	rmmod brd || complain "brd is still held"
 }
 
 begin

@@ -49,4 +49,7 @@ have X86_GET_LLC_ID ../arch/x86/include/asm/processor.h '^extern u16 get_llc_id\
 # point to. Since 7.2.
 have SCHED_CACHE_GROUP linux/sched.h '^struct sched_cache_group \{$'
 
+# A module's memory is an array of kinds. Since 6.4; before, two layouts.
+have MODULE_MEMORY linux/module.h '^struct module_memory \{$'
+
 echo

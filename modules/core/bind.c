@@ -300,6 +300,18 @@ int uplift_bind_init(void)
 }
 
 /**
+ * uplift_module_get - find a module, and hold it
+ * @name: its name
+ *
+ * Context: process context.
+ * Return: the module, for module_put(); NULL if it is not loaded, or going.
+ */
+struct module *uplift_module_get(const char *name)
+{
+	return bind_get(name);
+}
+
+/**
  * uplift_bind_exit - bind no longer
  */
 void uplift_bind_exit(void)

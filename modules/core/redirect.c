@@ -565,6 +565,11 @@ int uplift_redirect_init(struct uplift_redirect *redirect)
 		       redirect->functions[0].name);
 		return -EOPNOTSUPP;
 	}
+	for (i = 0; i < redirect->nr_modules; i++) {
+		err = uplift_module_check(&redirect->modules[i]);
+		if (err)
+			return err;
+	}
 	mutex_init(&redirect->lock);
 	INIT_DELAYED_WORK(&redirect->drain, redirect_drain_work);
 	for (i = 0; i < redirect->nr_functions; i++) {

@@ -13,6 +13,7 @@
 #include <linux/workqueue.h>
 
 #include "body.h"
+#include "module_id.h"
 
 struct dentry;
 struct module;
@@ -87,6 +88,8 @@ struct uplift_function {
  * @copies: functions of the kernel's of which bodies have a copy, in whole or
  *	inlined, beside @functions
  * @nr_copies: how many
+ * @modules: modules of the kernel that @functions are of
+ * @nr_modules: how many
  * @count: the counters that the bodies write, @nr_arms of them
  * @select: for a live patch: choose the arm whose bodies are called; at any time
  * @livepatch: do it by livepatch, not by ftrace-direct
@@ -116,6 +119,8 @@ struct uplift_redirect {
 	unsigned int nr_arms;
 	const char * const *copies;
 	unsigned int nr_copies;
+	const struct uplift_module_id *modules;
+	unsigned int nr_modules;
 	struct uplift_count __percpu *count;
 	void (*select)(unsigned int arm);
 	bool livepatch;

@@ -4,7 +4,6 @@ and what is not, and that nothing stays loaded or switched on however it ends.""
 
 from __future__ import annotations
 
-import os
 import pathlib
 import signal
 import subprocess

@@ -10,6 +10,7 @@ from __future__ import annotations
 import collections
 import pathlib
 
+from ..kernel import notes
 from .identity import Kernel
 from .objects import ALLOC, EXEC, FUNC, GLOBAL, NOBITS, OBJECT, R_NONE, RELATIVE, UNDEF, Object, Reloc, Symbol
 
@@ -101,6 +102,11 @@ class ModuleCode(Kernel):
 
     def build_id(self) -> bytes:
         return self.kernel.build_id()
+
+    def module_build_id(self) -> bytes:
+        """The module's own."""
+        section = self._ko.section(".note.gnu.build-id")
+        return notes.build_id(self._ko.bytes(section)) if section else b""
 
     def anchor(self, address: int) -> tuple[str, int] | None:
         """("module:symbol", distance) of what lies outside of the image; None for what lies in it."""

@@ -44,6 +44,8 @@ static struct uplift_function try_functions[] = {
 /* Of functions of the kernel's beside these. */
 static const char * const try_copies[] = { @COPIES@ };
 
+static const struct uplift_module_id try_modules[] = { @MODULES@ };
+
 static struct uplift_redirect try_redirect = {
 	.functions	= try_functions,
 	.nr_functions	= ARRAY_SIZE(try_functions),
@@ -52,6 +54,8 @@ static struct uplift_redirect try_redirect = {
 	.count		= uplift_@NAME@_count,
 	.copies		= try_copies,
 	.nr_copies	= @COPIED@,
+	.modules	= try_modules,
+	.nr_modules	= @MODULE_COUNT@,
 };
 
 static int try_probe(struct uplift_change *change)
@@ -120,6 +124,7 @@ class Module:
     identical: str
     build_id: bytes
     copies: list[str] = dataclasses.field(default_factory=list)
+    modules: dict[str, bytes] = dataclasses.field(default_factory=dict)	# of the kernel, with their build ids
 
     def write(self, directory: pathlib.Path, null: Arm, new: Arm) -> None:
         """All its sources, into a directory."""
@@ -139,11 +144,13 @@ class Module:
         numbers = range(len(self.functions))
         declare = [f"void uplift_{self.name}_{arm}_{way}_{number}(void);" for arm in ("null", "new")
                    for number in numbers for way in ("call", "jump")]
+        modules = [f'{{ "{name}", {{ {", ".join(map(str, build_id))} }} }}' for name, build_id in self.modules.items()]
         words = {"NAME": self.name, "TITLE": self.title.replace("*", ""), "DECLARE": "\n".join(declare),
                  "NULL": "\n".join(self._entry("null", number) for number in numbers),
                  "NEW": "\n".join(self._entry("new", number) for number in numbers),
                  "FUNCTIONS": "\n".join(f'\t{{ .name = "{name}" }},' for name in self.functions),
                  "COPIES": ", ".join([*map(_quoted, self.copies), "NULL"]), "COPIED": str(len(self.copies)),
+                 "MODULES": ", ".join([*modules, "{ }"]), "MODULE_COUNT": str(len(modules)),
                  "LIST": _quoted(" ".join(self.functions)), "IDENTICAL": _quoted(self.identical),
                  "DESCRIPTION": _quoted(f"uplift: {self.title}")}
         text = _MAIN

@@ -13,6 +13,7 @@ import re
 import shutil
 
 from ..base import console, errors, paths, targets
+from ..generator.modulecode import ModuleCode
 from . import kernels, trial
 from .kernelcode import KernelCode
 
@@ -35,13 +36,13 @@ class Edited:
 
 
 # One that changes nothing that can be seen: a function with a static local, and one that leaves the address of another
-# behind; and one that makes the compiler inline a function that stands by itself.
+# behind; one that makes the compiler inline a function that stands by itself; and a function of a module.
 LIST = (
     Edited("safety_plain", (Edit("fs/inode.c", r"(?<=\n)(\tres\+\+;)", rf"\t{_NOP}\n\1"),
                             Edit("kernel/time/hrtimer.c", r"(?<=\n)(\tret = do_nanosleep\(&t, mode\);)", rf"\t{_NOP}\n\1"))),
     Edited("safety_inline", (Edit("kernel/time/hrtimer.c", r"\bstatic (int __sched do_nanosleep\()", r"static __always_inline \1"),)),
+    Edited("safety_module", (Edit("drivers/block/brd.c", r"(?<=\n)(\tif \(unlikely\(op_is_discard\()", rf"\t{_NOP}\n\1"),)),
 )
-OTHER = "uplift_safety_other.ko"
 _FIXTURE = paths.TOP / "selftests/fixtures/testpatch"
 
 
@@ -87,7 +88,10 @@ def _make(target: kernels.Target, done: pathlib.Path, now: str) -> None:
     with paths.fresh_dir(done) as temp:
         for ko in (*kos, _testpatch(code)):
             shutil.copy(ko, temp)
-        (temp / OTHER).write_bytes(_other(code, kos[0]))
+        (temp / "uplift_safety_other.ko").write_bytes(_with_another(kos[0], code.kernel().build_id()))
+        module = code.kernel_of(LIST[-1].edits[0].file)
+        assert isinstance(module, ModuleCode)
+        (temp / "uplift_safety_stranger.ko").write_bytes(_with_another(kos[-1], module.module_build_id()))
         paths.write(temp / "made.of", now)
 
 
@@ -107,9 +111,9 @@ def _testpatch(code: KernelCode) -> pathlib.Path:
     return code.module(directory, code.core())
 
 
-def _other(code: KernelCode, ko: pathlib.Path) -> bytes:
-    """The same module with a build id that is no kernel's."""
-    data, build_id = ko.read_bytes(), code.kernel().build_id()
+def _with_another(ko: pathlib.Path, build_id: bytes) -> bytes:
+    """The same module with a build id that nothing has."""
+    data = ko.read_bytes()
     if data.count(build_id) != 1:
-        raise errors.Problem(f"{ko.name} has the kernel's build id {data.count(build_id)} times")
+        raise errors.Problem(f"{ko.name} has the build id {data.count(build_id)} times")
     return data.replace(build_id, bytes(byte ^ 0xff for byte in build_id))

@@ -82,7 +82,7 @@ SCRIPTS = dict(_of_changes()) | {
     "privilege": Script(file="privilege"),
     "fuzz": Script(file="fuzz"),
     "backports": Script(file="backports"),
-    "safety": Script(file="safety", form=False, livepatch=True, tries=True),
+    "safety": Script(file="safety", form=False, livepatch=True, tries=True, modules=("brd",)),
 }
 
 

@@ -28,6 +28,7 @@ from ..generator import patch as patches
 from ..generator import copies, headers
 from ..generator.compare import Comparison, Difference, Plan, plan
 from ..generator.identity import Placement, doubtful_callers
+from ..generator.modulecode import ModuleCode
 from ..generator.objectbody import Arm, New, Old
 from ..generator.objects import FUNC, GLOBAL, OBJECT, UNDEF, Object, Refused, Symbol
 from ..generator.references import Unit
@@ -318,7 +319,7 @@ class Trial:
             paths.ensure(directory)
             self.outcome.copied = sorted(set(new.copied))
             Module(self.outcome.name, patch.title, functions, self.outcome.identical, kernel.build_id(),
-                   self._copies(pieces)).write(directory, null, new)
+                   self._copies(pieces), self._module_ids(placements)).write(directory, null, new)
             tree = self.code.core()
             self.kos = [tree / "modules/core/uplift.ko"]
             ko = self.code.module(directory, tree)
@@ -358,6 +359,16 @@ class Trial:
             null.add(Old(placement), numbers)
             new.add(New(piece.comparison, placement, set(numbers), others), numbers, given_to_others(piece, pieces))
         return null, new, functions
+
+    def _module_ids(self, placements: dict[str, Placement]) -> dict[str, bytes]:
+        """Of the kernel's modules that functions of are redirected, the build ids: their code is where it was in that build."""
+        found = {}
+        for placement in placements.values():
+            if isinstance(placement.kernel, ModuleCode):
+                found[placement.kernel.name] = placement.kernel.module_build_id()
+                if len(found[placement.kernel.name]) != 20:
+                    raise Refused(f"the module {placement.kernel.name} has no build id, by which it could be told from another build")
+        return found
 
     def _copies(self, pieces: list[Piece]) -> list[str]:
         brought = [name.removesuffix("()") for name in self.outcome.copied]

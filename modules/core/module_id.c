@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Is a module that is loaded the one that bodies were made of? Few kernels keep a
+ * module's build id at hand (CONFIG_STACKTRACE_BUILD_ID); its note is loaded with
+ * the data that is only read, and is looked for there.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/errno.h>
+#include <linux/kernel.h>
+#include <linux/module.h>
+#include <linux/string.h>
+
+#include "core.h"
+#include "module_id.h"
+
+/* Elf64_Nhdr, the owner, and what follows it. */
+struct build_id_note {
+	u32 owner_size, size, type;
+	char owner[4];
+	u8 build_id[UPLIFT_BUILD_ID_SIZE];
+};
+
+#define NOTE_BUILD_ID	3
+
+/**
+ * uplift_find_note - find the note with a build id
+ * @data: where to look, aligned as notes are, to 4 bytes
+ * @size: bytes
+ * @build_id: the build id
+ *
+ * Context: any.
+ * Return: the note; NULL if there is none with this build id.
+ */
+const void *uplift_find_note(const void *data, size_t size, const u8 *build_id)
+{
+	struct build_id_note wanted = {
+		.owner_size = sizeof(wanted.owner), .size = UPLIFT_BUILD_ID_SIZE,
+		.type = NOTE_BUILD_ID, .owner = "GNU",
+	};
+	size_t at;
+
+	memcpy(wanted.build_id, build_id, sizeof(wanted.build_id));
+	for (at = 0; at + sizeof(wanted) <= size; at += sizeof(u32))
+		if (!memcmp(data + at, &wanted, sizeof(wanted)))
+			return data + at;
+	return NULL;
+}
+
+static bool module_has(const struct module *module, const u8 *build_id)
+{
+#ifdef UPLIFT_HAVE_MODULE_MEMORY
+	const struct module_memory *memory = &module->mem[MOD_RODATA];
+
+	return uplift_find_note(memory->base, memory->size, build_id);
+#else
+	const struct module_layout *layout = &module->core_layout;
+
+	return uplift_find_note(layout->base + layout->text_size,
+				layout->ro_size - layout->text_size, build_id);
+#endif
+}
+
+/**
+ * uplift_module_check - is a module the one that bodies were made of?
+ * @id: its name and build id
+ *
+ * Context: process context, may sleep.
+ * Return: 0; after a line in the log -ENOENT if it is not loaded, -ENOEXEC if it
+ * is another build.
+ */
+int uplift_module_check(const struct uplift_module_id *id)
+{
+	struct module *module = uplift_module_get(id->name);
+	bool same;
+
+	if (!module) {
+		pr_err("the module %s is not loaded\n", id->name);
+		return -ENOENT;
+	}
+	same = module_has(module, id->build_id);
+	module_put(module);
+	if (same)
+		return 0;
+	pr_err("made for another module %s, with build id %*phN: make it for this one\n",
+	       id->name, UPLIFT_BUILD_ID_SIZE, id->build_id);
+	return -ENOEXEC;
+}
