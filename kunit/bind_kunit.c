@@ -231,6 +231,35 @@ static void build_id_of_notes_that_are_cut_off(struct kunit *test)
 	}
 }
 
+/* Wherever it is: the note itself, not what looks like it. */
+static void note_of_a_build_id(struct kunit *test)
+{
+	size_t size = 512, at, length;
+	u8 *data = kunit_kzalloc(test, size, GFP_KERNEL);
+	u8 build_id[UPLIFT_BUILD_ID_SIZE], other[UPLIFT_BUILD_ID_SIZE];
+	u32 i;
+
+	KUNIT_ASSERT_NOT_NULL(test, data);
+	for (i = 0; i < sizeof(build_id); i++)
+		build_id[i] = i + 1;
+	memcpy(other, build_id, sizeof(other));
+	other[19] ^= 1;
+	KUNIT_EXPECT_NULL(test, uplift_find_note(data, size, build_id));
+	for (at = 0; at + 36 <= size; at += 4) {
+		memset(data, 0xff, size);
+		length = note_add(data, at, 3, "GNU", UPLIFT_BUILD_ID_SIZE) - at;
+		KUNIT_ASSERT_EQ(test, length, 36);
+		KUNIT_EXPECT_PTR_EQ(test, uplift_find_note(data, size, build_id),
+				    (const void *)data + at);
+		KUNIT_EXPECT_NULL(test, uplift_find_note(data, size, other));
+		KUNIT_EXPECT_NULL(test, uplift_find_note(data, at + 35, build_id));
+	}
+	note_add(data, 0, 1, "GNU", UPLIFT_BUILD_ID_SIZE);
+	KUNIT_EXPECT_NULL(test, uplift_find_note(data, 36, build_id));
+	note_add(data, 0, 3, "GNX", UPLIFT_BUILD_ID_SIZE);
+	KUNIT_EXPECT_NULL(test, uplift_find_note(data, 36, build_id));
+}
+
 static struct kunit_case bind_cases[] = {
 	KUNIT_CASE(tables_that_make_sense),
 	KUNIT_CASE(tables_that_do_not),
@@ -240,6 +269,7 @@ static struct kunit_case bind_cases[] = {
 	KUNIT_CASE(constants_of_the_boot),
 	KUNIT_CASE(build_id_among_notes),
 	KUNIT_CASE(build_id_of_notes_that_are_cut_off),
+	KUNIT_CASE(note_of_a_build_id),
 	{}
 };
 

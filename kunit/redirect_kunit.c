@@ -34,6 +34,7 @@
 
 #include "../modules/compat/ftrace.h"
 #include "../modules/core/body.h"
+#include "../modules/core/bypass.h"
 #include "../modules/core/change.h"
 #include "../modules/core/conflict.h"
 #include "../modules/core/count.h"
@@ -1162,6 +1163,45 @@ static void probe_without_post_handler_goes_along(struct kunit *test)
 	expect_reaches(test, &rnd, UPLIFT_ARM_NEW);
 }
 
+/* What "stats" says of what has no effect in an arm. */
+static const char *bypassed(unsigned int arm)
+{
+	static char text[512];
+	struct seq_file m = { .buf = text, .size = sizeof(text) - 1 };
+
+	memset(text, 0, sizeof(text));
+	uplift_bypass_show(&m, &redirect, arm);
+	return text;
+}
+
+/* Probes of a function of which the bodies have a copy, and in the middle of the one that is redirected. */
+static void probes_that_are_bypassed(struct kunit *test)
+{
+	static const char * const copies[] = { "uplift_tried_too" };
+	struct kprobe copy = { .symbol_name = "uplift_tried_too", .pre_handler = probe_before };
+	struct kprobe entry = { .symbol_name = "uplift_tried", .pre_handler = probe_before };
+	struct rnd_state rnd;
+
+	prandom_seed_state(&rnd, 10);
+	redirect.copies = copies;
+	redirect.nr_copies = ARRAY_SIZE(copies);
+	KUNIT_EXPECT_STREQ(test, bypassed(UPLIFT_ARM_NEW), "");
+	KUNIT_ASSERT_EQ(test, register_kprobe(&copy), 0);
+	KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(bypassed(UPLIFT_ARM_NEW),
+					       "bypassed: uplift_tried_too, kprobe at uplift_tried_too+"),
+				  "%s", bypassed(UPLIFT_ARM_NEW));
+	KUNIT_EXPECT_STREQ(test, bypassed(UPLIFT_ARM_NULL), "");
+	KUNIT_EXPECT_STREQ(test, bypassed(UPLIFT_ARM_OFF), "");
+	unregister_kprobe(&copy);
+	KUNIT_EXPECT_STREQ(test, bypassed(UPLIFT_ARM_NEW), "");
+
+	/* At the site it is hit on the way. */
+	KUNIT_ASSERT_EQ(test, register_kprobe(&entry), 0);
+	KUNIT_EXPECT_STREQ(test, bypassed(UPLIFT_ARM_NULL), "");
+	unregister_kprobe(&entry);
+	expect_reaches(test, &rnd, UPLIFT_ARM_OFF);
+}
+
 static ssize_t write_sysctl(struct file *file, const char *text)
 {
 	loff_t pos = 0;
@@ -1338,6 +1378,7 @@ static struct kunit_case redirect_cases[] = {
 	KUNIT_CASE(hooker_without_a_name_told_an_address),
 	KUNIT_CASE(probe_with_post_handler_is_refused),
 	KUNIT_CASE(probe_without_post_handler_goes_along),
+	KUNIT_CASE(probes_that_are_bypassed),
 	KUNIT_CASE(ftrace_that_is_off),
 	KUNIT_CASE(stack_inside_a_body),
 	KUNIT_CASE(speed_of_arms),

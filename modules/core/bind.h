@@ -129,6 +129,7 @@ unsigned long uplift_fix_place(const struct uplift_bodies *bodies, const struct 
 unsigned int uplift_fix_size(const struct uplift_fix *fix);
 int uplift_fix_value(const struct uplift_fix *fix, unsigned long place, unsigned long symbol,
 		     u64 *value);
+const void *uplift_find_note(const void *data, size_t size, const u8 *build_id);
 const u8 *uplift_build_id(const void *notes, size_t size, size_t *length);
 
 #endif /* _UPLIFT_BIND_H */

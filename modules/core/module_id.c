@@ -14,39 +14,6 @@
 #include "core.h"
 #include "module_id.h"
 
-/* Elf64_Nhdr, the owner, and what follows it. */
-struct build_id_note {
-	u32 owner_size, size, type;
-	char owner[4];
-	u8 build_id[UPLIFT_BUILD_ID_SIZE];
-};
-
-#define NOTE_BUILD_ID	3
-
-/**
- * uplift_find_note - find the note with a build id
- * @data: where to look, aligned as notes are, to 4 bytes
- * @size: bytes
- * @build_id: the build id
- *
- * Context: any.
- * Return: the note; NULL if there is none with this build id.
- */
-const void *uplift_find_note(const void *data, size_t size, const u8 *build_id)
-{
-	struct build_id_note wanted = {
-		.owner_size = sizeof(wanted.owner), .size = UPLIFT_BUILD_ID_SIZE,
-		.type = NOTE_BUILD_ID, .owner = "GNU",
-	};
-	size_t at;
-
-	memcpy(wanted.build_id, build_id, sizeof(wanted.build_id));
-	for (at = 0; at + sizeof(wanted) <= size; at += sizeof(u32))
-		if (!memcmp(data + at, &wanted, sizeof(wanted)))
-			return data + at;
-	return NULL;
-}
-
 static bool module_has(const struct module *module, const u8 *build_id)
 {
 #ifdef UPLIFT_HAVE_MODULE_MEMORY

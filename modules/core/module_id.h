@@ -14,7 +14,6 @@ struct uplift_module_id {
 	u8 build_id[UPLIFT_BUILD_ID_SIZE];
 };
 
-const void *uplift_find_note(const void *data, size_t size, const u8 *build_id);
 int uplift_module_check(const struct uplift_module_id *id);
 
 #endif /* _UPLIFT_MODULE_ID_H */
