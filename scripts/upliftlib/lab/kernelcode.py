@@ -46,10 +46,13 @@ class KernelCode:
         if not target.kdir or not target.ksrc or not (target.ksrc / "MAINTAINERS").exists():
             raise errors.Problem(f"{target.name}: headers and the whole source of the kernel are needed", errors.USAGE)
         self.target, self.ksrc, self.kdir = target, target.ksrc, target.kdir
-        self.version = f"{target.name} {target.version}"
         self.release = kmod.release_of(self.kdir)
         self.directory = paths.ensure(paths.BUILD / "try" / self.release)
         buildroot.ensure("run", kmod.wanted_compiler(self.kdir))
+
+    def kernel_id(self) -> str:
+        """What tells this kernel from all others."""
+        return f"{self.release} {self.kernel().build_id().hex()}"
 
     def own_source(self) -> str:
         """Where the source is that a user brought; "" where it is a package's."""

@@ -14,7 +14,7 @@ import shutil
 
 from ..base import console, errors, paths, targets
 from ..generator.modulecode import ModuleCode
-from . import kernels, trial
+from . import fetch, kernels, trial
 from .kernelcode import KernelCode
 
 _NOP = 'asm volatile("nop");'
@@ -71,8 +71,7 @@ def build(target: kernels.Target) -> list[pathlib.Path]:
     """Their .ko, with uplift.ko not among them; made when what they depend on has changed. A Skip for most targets."""
     if target.name not in targets.use("tries"):
         raise errors.Skip(f"modules for it are made on {' '.join(targets.use('tries'))} only")
-    if not target.ksrc or not (target.ksrc / "MAINTAINERS").exists():
-        raise errors.Skip(f"the whole source of {target.name} is needed: uplift lab fetch --source {target.name}")
+    target = fetch.fetch(target.name, {*fetch.USUAL, "source"} - {"slice"})	# as `uplift try` takes it
     done, now = paths.BUILD / "try" / target.release / "safety", _made_of(target)
     with paths.lock(f"safety-{target.name}"):
         stamp = done / "made.of"

@@ -205,18 +205,19 @@ class Trial:
         return self.code.directory / "modules" / self.outcome.name
 
     def _key(self) -> str:
-        return trybuilt.key(self.text, self.code.version, self.code.own_source())
+        return trybuilt.key(self.text, self.code.kernel_id(), self.code.own_source())
 
     def _again(self) -> bool:
         """Has a module been built of this patch for this kernel? Then all that is known of it is taken again."""
+        core = self.code.directory / "uplift/modules/core/uplift.ko"
         found = trybuilt.kept(self._directory(), self._key())
-        if not found:
+        if not found or not core.exists():
             return False
         for name, value in found["outcome"].items():
             setattr(self.outcome, name, value)
         self.stock, self.abi = found["stock"], found["abi"]
         self.ko = self._directory() / f"uplift_{self.outcome.name}.ko"
-        self.kos = [self.code.core() / "modules/core/uplift.ko"]
+        self.kos = [core]
         console.note(f"{self.path.name}: built before")
         return True
 

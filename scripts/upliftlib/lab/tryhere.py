@@ -45,7 +45,6 @@ class HereCode(KernelCode):
         self._kdir, self._ksrc = kdir, ksrc
         self.release = release()
         self.directory = paths.ensure(paths.BUILD / "try" / self.release)
-        self.version = f"{self.release} {running_build_id().hex()}"
         config = BOOT / f"config-{self.release}"
         self.target = kernels.Target(NAME, self.release, _version(), BOOT / f"vmlinuz-{self.release}", pathlib.Path("/"),
                                      config=config if config.exists() else None)
@@ -83,6 +82,10 @@ class HereCode(KernelCode):
         for name in sorted(path.name for path in paths.SRC.glob("*")):
             if (fetch.on_disk(name) or {}).get("release") == self.release:
                 yield paths.SRC / name
+
+    def kernel_id(self) -> str:
+        """The running kernel says it itself."""
+        return f"{self.release} {running_build_id().hex()}"
 
     def own_source(self) -> str:
         return self._ksrc or ""
