@@ -50,10 +50,12 @@ class Made(unittest.TestCase):
         self.addCleanup(temp.cleanup)
         self.dir = pathlib.Path(temp.name)
 
+    flags = FLAGS
+
     def obj(self, text: str, name: str = "x", *flags: str) -> pathlib.Path:
         source, out = self.dir / f"{name}.c", self.dir / f"{name}.o"
         source.write_text(text)
-        done = subprocess.run([compiler(), *FLAGS, *flags, "-c", "-o", out, source], capture_output=True, text=True)
+        done = subprocess.run([compiler(), *self.flags, *flags, "-c", "-o", out, source], capture_output=True, text=True)
         if done.returncode and "unrecognized" in done.stderr:
             self.skipTest(done.stderr.splitlines()[0])
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -423,10 +425,7 @@ class BodyTest(Bodies):
                         "int lake(int i) { return keep(deep) + i; }\n")
 
     def test_a_plain_return_is_refused(self) -> None:
-        global FLAGS
-        kept = FLAGS
-        self.addCleanup(globals().__setitem__, "FLAGS", kept)
-        FLAGS = tuple(flag for flag in kept if "return=thunk" not in flag)
+        self.flags = tuple(flag for flag in FLAGS if "return=thunk" not in flag)
         with self.assertRaisesRegex(Refused, "returns by a plain instruction"):
             self.arms(SOURCE, SOURCE.replace("flags -= x", "flags -= x + 7"))
 

@@ -13,7 +13,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 from upliftlib.generator import compare, copies, identity	# noqa: E402
 from upliftlib.generator.objects import Refused	# noqa: E402
-from tests.objects_test import Bodies	# noqa: E402
+from tests.objects_test import FLAGS, Bodies	# noqa: E402
 
 HEAD = "extern int outside(int), keep(int (*f)(int));\n"
 
@@ -176,6 +176,74 @@ class CopiesTest(Bodies):
 
     def test_what_is_not_mentioned(self) -> None:
         self.assertEqual(self.copies((self.CALLED, "outside(x)"), (self.CALLED, "outside(x) + 1")), [])
+
+
+class ConfigurationTest(Bodies):
+    """Kernels that are configured otherwise: the compiler's flags are theirs, and what comes of it fits, or is refused."""
+
+    # Static functions whose address nobody takes have no landing pad, whatever the configuration.
+    TEXT = HEAD + ("__attribute__((noinline)) static int in(int x) { return outside(x) * 3 + outside(x + 1); }\n"
+                   "int look(int x) { return in(x) + in(x + 1) + 1; }\nint see(int (*f)(int), int x) { return f(x); }\n")
+
+    def with_flags(self, *instead: str) -> None:
+        """FLAGS with others in the place of those that begin alike."""
+        begins = tuple(flag.partition("=")[0] + "=" for flag in instead)
+        self.flags = (*(flag for flag in FLAGS if not flag.startswith(begins)), *instead)
+
+    def body(self, before: str, name: str, after: str) -> tuple[bytes, bytes]:
+        """(what the compiler has behind the ftrace site, the body), without what is bound."""
+        comparison, null, new = self.arms(self.TEXT, self.TEXT.replace(before, after))
+        self.assembled(new)
+        made, function = self.assembled(null), comparison.old.functions[name]
+        body = made.functions()[f"uplift_t_null_1_{name}"]
+        found = bytearray(made.bytes(made.sections[body.section])[body.value:body.value + body.size])
+        skip = function.size - body.size
+        code = comparison.old.obj.bytes(comparison.old.obj.sections[function.section])
+        wanted = bytearray(code[function.value + skip:function.value + function.size])
+        for reference in comparison.old.of_function(function):
+            at = reference.offset - function.value - skip
+            if at >= 0:
+                wanted[at:at + reference.width] = found[at:at + reference.width] = bytes(reference.width)
+        self.assertIn(skip, (5, 9))
+        return bytes(wanted), bytes(found)
+
+    def test_with_and_without_landing_pads(self) -> None:
+        for protection, pads in (("branch", True), ("none", False)):
+            self.with_flags(f"-fcf-protection={protection}")
+            for name, before, after, has_pad in (("look", "+ 1;", "+ 2;", pads), ("in", "* 3", "* 5", False)):
+                with self.subTest(protection=protection, function=name):
+                    wanted, found = self.body(before, name, after)
+                    self.assertEqual(found, wanted)
+                    self.assertFalse(found.startswith(b"\xf3\x0f\x1e\xfa"))
+                    unit = self.unit(self.TEXT)
+                    function = unit.functions[name]
+                    code = unit.obj.bytes(unit.obj.sections[function.section])[function.value:]
+                    self.assertEqual(code.startswith(b"\xf3\x0f\x1e\xfa"), has_pad)
+
+    def test_without_return_thunks(self) -> None:
+        """There is no room for a jump to where leaving is counted."""
+        self.with_flags("-mfunction-return=keep")
+        with self.assertRaisesRegex(Refused, r"look\(\) returns by a plain instruction: the kernel is built without rethunk"):
+            self.arms(self.TEXT, self.TEXT.replace("+ 1;", "+ 2;"))
+
+    def test_without_retpolines(self) -> None:
+        """A function that is left by an indirect jump."""
+        self.with_flags("-mindirect-branch=keep")
+        self.flags = tuple(flag for flag in self.flags if flag != "-mindirect-branch-register")
+        with self.assertRaisesRegex(Refused, r"see\(\) returns by a plain instruction"):
+            self.arms(self.TEXT, self.TEXT.replace("return f(x);", "return f(x + 1);"))
+
+    def test_with_padding_in_front_of_functions(self) -> None:
+        """As call depth tracking has it: what is in the padding is no part of the body."""
+        self.flags = (*FLAGS, "-fpatchable-function-entry=16,16")
+        wanted, found = self.body("+ 1;", "look", "+ 2;")
+        self.assertEqual(found, wanted)
+
+    def test_another_configuration_than_the_kernel_s(self) -> None:
+        """The same source with other flags is other code: it is not used."""
+        kernel = self.kernel(self.TEXT)
+        self.with_flags("-mfunction-return=keep")
+        self.assertIn("look", identity.Placement(self.unit(self.TEXT), kernel).why)
 
 
 if __name__ == "__main__":
