@@ -11,7 +11,7 @@ import unittest
 SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCRIPTS))
 
-from upliftlib.generator import compare, copies, identity	# noqa: E402
+from upliftlib.generator import compare, copies, headers, identity	# noqa: E402
 from upliftlib.generator.objects import Refused	# noqa: E402
 from tests.objects_test import FLAGS, Bodies	# noqa: E402
 
@@ -137,6 +137,12 @@ class CallersTest(Bodies):
     def test_each_of_them(self) -> None:
         comparison, _, _ = self.arms(HEAD + self.BEFORE, HEAD + self.BEFORE.replace("* 3", "* 5"))
         self.assertEqual(list(compare.plan(comparison, comparison.difference()).entries), ["one", "two"])
+
+    def test_a_file_of_nothing_but_system_calls_is_known_to_be_in_the_image(self) -> None:
+        """Its other functions are inlined: it is told by these, or what it has of a changed header would be missed."""
+        text = ("static int deep(int x)\n{\n\treturn x;\n}\n\nSYSCALL_DEFINE1(pond, int, depth)\n{\n\treturn deep(depth);\n}\n"
+                "COMPAT_SYSCALL_DEFINE1(lake, int, depth)\n{\n\treturn deep(depth);\n}\n")
+        self.assertLessEqual({"deep", "__x64_sys_pond", "__ia32_compat_sys_lake"}, headers.functions_of(text))
 
     def test_one_that_the_kernel_has_otherwise(self) -> None:
         """Where the kernel's caller is other code, it may have the function inlined: then the change would miss it."""

@@ -85,6 +85,12 @@ def users(source: pathlib.Path, names: set[str]) -> tuple[list[str], set[str]]:
 _DEFINED = re.compile(r"^(?:[A-Za-z_][^\n;{}=#]*[ \t*])?(\w+)\([^;]*?\)\s*\n?\{", re.MULTILINE)
 
 
+_SYSCALL = re.compile(r"^(COMPAT_)?SYSCALL_DEFINE\d\((\w+)", re.MULTILINE)
+
+
 def functions_of(text: str) -> set[str]:
-    """Names of functions that a file seems to define."""
-    return set(_DEFINED.findall(text))
+    """Names of functions that a file seems to define, and of its system calls as the image has them."""
+    found = set(_DEFINED.findall(text))
+    for compat, name in _SYSCALL.findall(text):
+        found |= {f"__ia32_compat_sys_{name}", f"__x64_compat_sys_{name}"} if compat else {f"__x64_sys_{name}"}
+    return found
