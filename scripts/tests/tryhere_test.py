@@ -4,6 +4,9 @@ and what is not, and that nothing stays loaded or switched on however it ends.""
 
 from __future__ import annotations
 
+import argparse
+import contextlib
+import io
 import pathlib
 import signal
 import subprocess
@@ -20,7 +23,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 from upliftlib.base import errors, paths	# noqa: E402
 from upliftlib.kernel import notes	# noqa: E402
-from upliftlib.lab import buildroot, kernelcode, kerneltests, trybuilt, tryhere, tryscript	# noqa: E402
+from upliftlib.lab import buildroot, kernelcode, kerneltests, trial, trybuilt, tryhere, tryscript	# noqa: E402
 
 
 class Scratch(unittest.TestCase):
@@ -75,6 +78,13 @@ class RunningKernelTest(Scratch):
         self.assertIn("apt-get install linux-source-6.18, unpack /usr/src/linux-source-6.18.tar.xz and give --ksrc DIR",
                       self.said("ksrc"))
         self.assertIn("no whole source of a kernel there", self.said("ksrc", ksrc=str(self.dir)))
+
+    def test_where_no_target_is_named(self) -> None:
+        words = {"target": None, "kernel": None, "modules": None, "kdir": None, "ksrc": None}
+        self.assertIsInstance(trial._code(argparse.Namespace(**words)), tryhere.HereCode)
+        with mock.patch.object(trial, "_target") as target, mock.patch.object(trial, "KernelCode") as code:
+            for word in ("target", "kernel", "modules"):
+                self.assertIs(trial._code(argparse.Namespace(**words | {word: "x"})), code(target()))
 
     def test_a_source_that_is_here(self) -> None:
         for name in ("MAINTAINERS", "Makefile"):
@@ -132,6 +142,27 @@ class BuiltBeforeTest(Scratch):
         self.assertIsNone(trybuilt.kept(directory, trybuilt.key("another", "6.18 1", "")))
         (directory / "built.json").write_text('{"key": "')
         self.assertIsNone(trybuilt.kept(directory, key))
+
+
+    def test_a_trial_takes_it_and_compiles_nothing(self) -> None:
+        code = types.SimpleNamespace(target=types.SimpleNamespace(name="9.1"), directory=self.dir / "try",
+                                     kernel_id=lambda: "9.1 abc", own_source=lambda: "")
+        given, options = trial.Given(pathlib.Path("x.patch"), "a patch"), argparse.Namespace(only="build", keep=None)
+        first = trial.Trial(code, given, options)	# type: ignore[arg-type]
+        first.outcome.functions, first.outcome.identical, first.stock = {"look": "fs/pond.c: its code changes"}, "1 of 1", ["pond"]
+        module = paths.ensure(self.dir / "try/modules/x")
+        (module / "uplift_x.ko").write_text("")
+        self.assertFalse(first._again())
+        first._remember()
+        self.assertFalse(first._again())		# without uplift.ko there is nothing to load it upon
+        (paths.ensure(self.dir / "try/uplift/modules/core") / "uplift.ko").write_text("")
+        again = trial.Trial(code, given, options)	# type: ignore[arg-type]
+        with mock.patch.object(trial.Trial, "_apply", side_effect=AssertionError("applied again")), \
+             contextlib.redirect_stderr(io.StringIO()):
+            out = again.run()
+        self.assertEqual((out.outcome, out.functions, out.identical), ("built", first.outcome.functions, "1 of 1"))
+        self.assertEqual((again.stock, again.ko, again.kos), (["pond"], module / "uplift_x.ko",
+                                                              [self.dir / "try/uplift/modules/core/uplift.ko"]))
 
 
 CHILD = """
