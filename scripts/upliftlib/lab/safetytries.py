@@ -62,7 +62,7 @@ def _made_of(target: kernels.Target) -> str:
     """What the modules depend on, in short."""
     package = paths.TOP / "scripts/upliftlib"
     files = [path for top in (package / "generator", paths.TOP / "modules/core", paths.TOP / "modules/compat", _FIXTURE)
-             for path in sorted(top.iterdir()) if path.suffix in (".py", ".c", ".h", ".mk", ".sh") or path.name == "Kbuild"]
+             for path in sorted(top.iterdir()) if path.suffix in (".py", ".c", ".h", ".S", ".mk", ".sh") or path.name == "Kbuild"]
     files += [pathlib.Path(__file__), package / "lab/trial.py", package / "lab/kernelcode.py"]
     return hashlib.sha256(b"\0".join([target.version.encode(), *(path.read_bytes() for path in files)])).hexdigest()
 
