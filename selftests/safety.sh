@@ -391,6 +391,13 @@ test_other_module()
 	rmmod brd || complain "brd is still held"
 }
 
+test_unloaded()
+{
+	use safety_plain || return
+	need_module || return
+	unload_change && unload_core
+}
+
 begin
 [ -n "$CHANGE_KO" ] || skip_all "no uplift_safety_plain.ko: uplift lab selftests makes it, for one kernel"
 run_tests
