@@ -94,9 +94,19 @@ def _make(target: kernels.Target, done: pathlib.Path, now: str) -> None:
         paths.write(temp / "made.of", now)
 
 
+def built(target: kernels.Target, edited: Edited, patch: pathlib.Path) -> pathlib.Path:
+    """The .ko of one; its patch is written into a file."""
+    code = KernelCode(target)
+    patch.write_text(_patch(code, edited))
+    return _tried(code, edited)
+
+
+def _patch(code: KernelCode, edited: Edited) -> str:
+    return patch_of({edit.file: code.read(edit.file) or "" for edit in edited.edits}, edited.edits)
+
+
 def _tried(code: KernelCode, edited: Edited) -> pathlib.Path:
-    texts = {edit.file: code.read(edit.file) or "" for edit in edited.edits}
-    given = trial.Given(pathlib.Path(f"{edited.name}.patch"), patch_of(texts, edited.edits))
+    given = trial.Given(pathlib.Path(f"{edited.name}.patch"), _patch(code, edited))
     out = trial.Trial(code, given, argparse.Namespace(only="build", keep=None, workload=None, rounds=2)).run()
     if out.outcome != "built":
         raise errors.Problem(f"{edited.name}: {out.outcome}: {out.reason}")
