@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Tables of symbols as scripts/kallsyms.c writes them, made here in its three forms, and read back."""
+"""Tables of symbols as scripts/kallsyms.c writes them, made here in its forms, and read back."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def symbols(seed: random.Random, count: int) -> Symbols:
     return found
 
 
-def padded(data: bytes) -> bytes:
-    return data + bytes(-len(data) % 8)
+def padded(data: bytes, to: int = 8) -> bytes:
+    return data + bytes(-len(data) % to)
 
 
 def tokens() -> list[bytes]:
@@ -47,10 +47,10 @@ def encoded(name: bytes, table: list[bytes]) -> bytes:
     return (bytes([len(out)]) if len(out) < 128 else bytes([len(out) & 0x7f | 0x80, len(out) >> 7])) + out
 
 
-def tables(found: Symbols, form: str, before: bytes) -> bytes:
+def tables(found: Symbols, form: str, before: bytes, first: bytes = b"first") -> bytes:
     """.rodata with the tables somewhere in it."""
     table = tokens()
-    table[0] = b"first"
+    table[0] = first
     names, markers = b"", []
     for number, (_, kind, name) in enumerate(found):
         if number % 256 == 0:
@@ -60,9 +60,14 @@ def tables(found: Symbols, form: str, before: bytes) -> bytes:
     for token in table:
         index.append(at)
         at += len(token) + 1
-    data = padded(before) + padded(struct.pack("<I", len(found))) + padded(names)
-    data += padded(struct.pack(f"<{len(markers)}I", *markers)) + padded(b"".join(token + b"\0" for token in table))
-    data += padded(struct.pack("<256H", *index))
+    data = padded(before) + (offsets(found, "negative", 0) if form == "in front" else b"")
+    data += padded(struct.pack("<I", len(found))) + padded(names) + padded(struct.pack(f"<{len(markers)}I", *markers))
+    if form == "in front":	# the order of the names, three bytes each
+        data += padded(bytes(byte for number in range(len(found)) for byte in (number >> 16, number >> 8 & 255, number & 255)))
+    to = 4 if form == "from here" else 8
+    data += padded(b"".join(token + b"\0" for token in table), to) + padded(struct.pack("<256H", *index), to)
+    if form == "in front":
+        return data + b"\xff" * 64
     return data + offsets(found, form, ADDRESS + len(data)) + b"\xff" * 64
 
 
@@ -82,13 +87,22 @@ class ReadingTest(unittest.TestCase):
 
     def test_each_form(self) -> None:
         seed = random.Random(3)
-        for form in ("from base", "negative", "from here"):
+        for form in ("from base", "negative", "from here", "in front"):
             for count in (257, 700, 1024):
                 found = symbols(seed, count)
-                if form == "negative":
+                if form in ("negative", "in front"):
                     found.insert(0, (0x1000, "A", "per_cpu_thing"))
                 with self.subTest(form=form, count=count):
                     self.assertEqual(self.read(tables(found, form, b"\x01of others" * 9)), found)
+
+    def test_offsets_that_are_not_aligned_to_eight_bytes(self) -> None:
+        """As 7.3 has them: four bytes further on every name would get the address of the next."""
+        found = symbols(random.Random(6), 300)
+        found.insert(1, (TEXT, "T", "_stext"))
+        data = tables(found, "from here", b"", b"first of all")
+        where = len(data) - 64 - 4 * len(found)
+        self.assertEqual(where % 8, 4)
+        self.assertEqual(self.read(data), found)
 
     def test_digits_elsewhere_are_no_tables(self) -> None:
         digits = b"".join(b"%d\0" % digit for digit in range(10))
@@ -99,7 +113,7 @@ class ReadingTest(unittest.TestCase):
         good = tables(symbols(random.Random(5), 400), "from base", b"")
         for data, why in ((b"", "no table of tokens"), (bytes(5000), "no table of tokens"),
                           (good.replace(b"first\0", b"other\0\0"), "no table of tokens"),
-                          (bytes(100) + good[1200:], "no (markers|names) in front"),
+                          (bytes(100) + good[1200:], "no offsets, neither behind"),
                           (good[:-600] + bytes(600), "offsets in a form")):
             with self.subTest(why), self.assertRaisesRegex(kallsyms.NotFound, why):
                 list(kallsyms.symbols(data, ADDRESS, TEXT + 4))

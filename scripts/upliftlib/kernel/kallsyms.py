@@ -92,13 +92,50 @@ def _fits(data: bytes, start: int, count: int, markers: list[int], end: int) -> 
     return begins[::_EACH] == markers and start + begins[-1] < end
 
 
+def _behind(data: bytes, address: int, table: int, end: int) -> tuple[int, int, int]:
+    """(where the names begin, how many they are, where the offsets are): these follow the index of tokens."""
+    at, markers = _markers(data, table)
+    start, count = _begin(data, markers, at)
+    place = (address + end + 3 & ~3) - address
+    # aligned to 8 bytes, or since 7.0 to 4; an offset from itself is never 0, as what is between is
+    return start, count, place if any(data[place:place + 4]) else _aligned(address + end) - address
+
+
+def _in_front(data: bytes, table: int, text: int) -> tuple[int, int, int]:
+    """The same where the offsets lie in front, as in 6.1: their base is _text, and the number of names follows."""
+    base = struct.pack("<Q", text)
+    at = data.find(base, 0, table)
+    while at >= 0:
+        count, = struct.unpack_from("<I", data, at + 8)
+        if 0 < count < min(_MOST, at // 4) and _marked(data, at + 16, count, table):
+            return at + 16, count, at - 4 * (count + count % 2)
+        at = data.find(base, at + 8, table)
+    raise NotFound("no offsets, neither behind the tokens nor in front of the names")
+
+
+def _marked(data: bytes, start: int, count: int, table: int) -> bool:
+    """Are there names, and behind them their markers?"""
+    begins, end = [], start
+    try:
+        for offset, name in _names(data, start, count):
+            begins.append(offset)
+            end = start + offset + len(name)
+            if end > table:
+                return False
+    except IndexError:
+        return False
+    wanted = struct.pack(f"<{len(begins[::_EACH])}I", *begins[::_EACH])
+    return data.find(wanted, end, end + 16 + len(wanted)) >= 0
+
+
 def symbols(data: bytes, address: int, text: int) -> Iterator[tuple[int, str, str]]:
     """(address, type, name) of each symbol. data: .rodata, which lies at `address`; text: where _text is."""
     table, tokens, end = _tokens(data)
-    at, markers = _markers(data, table)
-    start, count = _begin(data, markers, at)
+    try:
+        start, count, place = _behind(data, address, table, end)
+    except NotFound:
+        start, count, place = _in_front(data, table, text)
     names = [b"".join(tokens[byte] for byte in name).decode() for _, name in _names(data, start, count)]
-    place = _aligned(address + end) - address
     where = _addresses(data, place, count, address, names.index("T_text"), text)
     for number, name in enumerate(names):
         yield where(number), name[0], name[1:]
