@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of the bodies of the epoll change, which scripts/generate-bodies made from
- * the fs/eventpoll.c of the very kernel that runs them.
+ * KUnit tests of the bodies of the epoll change, which scripts/generate-bodies made
+ * of the object code of the fs/eventpoll.c of the very kernel that runs them.
  *
  * A real epoll instance watches files of this suite. Beside it is a model: an
  * array of what is ready, in order, and the rules for level-triggered,
@@ -34,10 +34,10 @@
 
 #include <asm/ptrace.h>
 
+#include "../modules/core/bind.h"
 #include "../modules/core/body.h"
 #include "../modules/core/count.h"
 #include "../modules/core/redirect.h"
-#include "../modules/core/trampoline.h"
 #include "../modules/core/uplift.h"
 #include "rounds.h"
 #include "epoll_gen.h"
@@ -74,6 +74,15 @@ static int epoll_wait_off(int epfd, struct epoll_event __user *events, int maxev
 
 DEFINE_PER_CPU(struct uplift_count[UPLIFT_EPOLL_ARMS], uplift_epoll_count);
 
+extern const struct uplift_bodies_head uplift_epoll_bodies;
+extern const char uplift_epoll_bodies_end[];
+
+typedef int wait_fn(int epfd, struct epoll_event __user *events, int maxevents,
+		    struct timespec64 *to);
+
+/* Of do_epoll_wait(): to be called as that is. */
+#define WAIT(arm)	((wait_fn *)uplift_epoll_##arm##_jump_0)
+
 /**
  * struct body - an implementation of epoll_wait()
  * @name: for messages
@@ -85,15 +94,14 @@ struct body {
 	const char *name;
 	unsigned int arm;
 	bool looks_ahead;
-	int (*wait)(int epfd, struct epoll_event __user *events, int maxevents,
-		    struct timespec64 *to);
+	wait_fn *wait;
 };
 
 static const struct body bodies[] = {
 	{ "off", UPLIFT_ARM_OFF, false, epoll_wait_off },
-	{ "null", UPLIFT_ARM_NULL, false, uplift_epoll_null },
-	{ "new", UPLIFT_ARM_NEW, false, uplift_epoll_new },
-	{ "batch", UPLIFT_ARM_BATCH, true, uplift_epoll_batch },
+	{ "null", UPLIFT_ARM_NULL, false, WAIT(null) },
+	{ "new", UPLIFT_ARM_NEW, false, WAIT(new) },
+	{ "batch", UPLIFT_ARM_BATCH, true, WAIT(batch) },
 };
 
 static u64 tasks_inside(void)
@@ -899,18 +907,14 @@ static void sleeps_and_is_woken(struct kunit *test)
 
 /* --- in place of the kernel's function --- */
 
-UPLIFT_TRAMPOLINE(uplift_epoll_null_trampoline, uplift_epoll_null);
-UPLIFT_TRAMPOLINE(uplift_epoll_new_trampoline, uplift_epoll_new);
-UPLIFT_TRAMPOLINE(uplift_epoll_batch_trampoline, uplift_epoll_batch);
-
 static const struct uplift_arm arms[] = {
-	[UPLIFT_ARM_NULL]	= UPLIFT_ARM(uplift_epoll_null),
-	[UPLIFT_ARM_NEW]	= UPLIFT_ARM(uplift_epoll_new),
-	[UPLIFT_ARM_BATCH]	= UPLIFT_ARM(uplift_epoll_batch, .name = "batch"),
+	[UPLIFT_ARM_NULL]	= { .bodies = UPLIFT_EPOLL_NULL },
+	[UPLIFT_ARM_NEW]	= { .bodies = UPLIFT_EPOLL_NEW },
+	[UPLIFT_ARM_BATCH]	= { .bodies = UPLIFT_EPOLL_BATCH, .name = "batch" },
 };
 
 static struct uplift_function functions[] = {
-	{ .name = UPLIFT_EPOLL_FUNCTION },
+	UPLIFT_EPOLL_FUNCTIONS
 };
 
 static struct uplift_redirect redirect = {
@@ -1016,7 +1020,7 @@ static void speed_per_event(struct kunit *test)
 
 static int epoll_suite_init(struct kunit_suite *suite)
 {
-	return uplift_epoll_null_bind() ?: uplift_epoll_new_bind() ?: uplift_epoll_batch_bind();
+	return uplift_bind_builtin(&uplift_epoll_bodies, uplift_epoll_bodies_end);
 }
 
 static int epoll_init(struct kunit *test)

@@ -31,6 +31,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from upliftlib.base import builds, changes, console, errors, ktap, paths, signals, targets	# noqa: E402
+from upliftlib.generator import bodies as generator	# noqa: E402
 from upliftlib.kernel import log as kernel_log	# noqa: E402
 from upliftlib.lab import buildroot, fetch	# noqa: E402
 
@@ -94,7 +95,7 @@ def seeded(kunit_dir: Path | str) -> list[str]:
 
 
 def bodies() -> dict[str, str]:
-    """{change whose bodies its suite has linked in: the function that is lifted}, from [kunit] of about.toml."""
+    """{change whose bodies its suite has linked in: the function that they are made of}, from [kunit] of about.toml."""
     return {change.name: change.about["kunit"]["function"] for change in changes.load().values() if "kunit" in change.about}
 
 
@@ -231,7 +232,7 @@ def kunit_argv(verb: str, args: argparse.Namespace, objdir: Path, tree: Path) ->
         argv.append("--make_options=CC_FLAGS_LTO=--coverage -Wl,-z,muldefs")
     if verb == "build":
         argv.append(f"--jobs={args.jobs}")
-    else:
+    elif verb == "exec":
         argv.append(f"--timeout={args.timeout}")
         if args.arch != "um":
             argv += ["--qemu_args=-smp 2", "--kernel_args=panic=-1"]
@@ -245,28 +246,37 @@ def kunit_argv(verb: str, args: argparse.Namespace, objdir: Path, tree: Path) ->
     return argv
 
 
-def make_bodies(args: argparse.Namespace, objdir: Path, tree: Path) -> list[str]:
-    """Generate the bodies that suites link, from the tree that they are built in.
+def make_bodies(args: argparse.Namespace, objdir: Path, tree: Path) -> None:
+    """Generate the bodies that suites link, from the tree and with the configuration that they are built in.
 
-    Returns the changes that have none, as this kernel is not in need of them.
+    Leaves in args.lacking the changes whose suite is left out, as this kernel is not in need of them. UML has no bodies.
     """
-    lacking = []
+    wanted, args.lacking = {}, []
     chosen = [path.name for path in enabled(paths.TOP / "kunit", args.arch)]
-    for change, function in bodies().items():
-        if f"{change}_kunit.c" not in chosen:
+    for name, function in bodies().items():
+        if f"{name}_kunit.c" not in chosen:
             continue
-        out = objdir / "drivers/uplift/modules" / change / "gen"
-        paths.ensure(out)
+        change = generator.Change(paths.TOP / "modules" / name)
+        if generator.arms_for(change, (tree / change.manifest["source"]).read_text()):
+            wanted[name] = function
+        else:
+            console.note(f"uplift_{name} is left out: this kernel does not need the change")
+            args.lacking.append(name)
+    if args.arch == "um" or not wanted:
+        return
+    words = f"-C {tree} O={objdir} ARCH={args.arch}"
+    if run_kunit("config", args, objdir, tree):
+        raise errors.Problem(f"the kernel was not configured, see above; {objdir}")
+    status, text = buildroot.output(["make", *words.split(), f"-j{args.jobs}", "modules_prepare"], cwd=tree)
+    if status:
+        raise errors.Problem("make modules_prepare failed: " + "\n".join(text.splitlines()[-10:]))
+    for name, function in wanted.items():
+        out = paths.ensure(objdir / "drivers/uplift/modules" / name / "gen")
         status, text = buildroot.output(
-            ["python3", "-B", paths.TOP / "scripts/generate-bodies", "--change",
-             paths.TOP / "modules" / change, "--ksrc", tree, "--btf", "none",
-             "--function", function, "--out", out])
+            ["python3", "-B", paths.TOP / "scripts/generate-bodies", "--change", paths.TOP / "modules" / name,
+             "--ksrc", tree, "--kdir", objdir, "--make", words, "--function", function, "--out", out])
         if status:
-            raise errors.Problem(f"no bodies for the suite uplift_{change}: {text.strip()}")
-        if not text.strip():
-            console.note(f"uplift_{change} is left out: this kernel does not need the change")
-            lacking.append(change)
-    return lacking
+            raise errors.Problem(f"no bodies for the suite uplift_{name}: {text.strip()}")
 
 
 def run_kunit(verb: str, args: argparse.Namespace, objdir: Path, tree: Path, extra: Sequence[str] = ()) -> int:
@@ -478,7 +488,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         start = time.monotonic()
         with builds.unbroken(objdir):
-            args.lacking = make_bodies(args, objdir, tree)
+            make_bodies(args, objdir, tree)
             if run_kunit("build", args, objdir, tree):
                 raise errors.Problem(f"the kernel did not build, see above; its objects are in {objdir}")
         for change in args.lacking:

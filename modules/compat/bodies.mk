@@ -3,10 +3,10 @@
 # target's own source (KSRC), see scripts/generate-bodies: sets uplift-bodies to their
 # objects. Says itself what does not fit.
 
+include $(uplift-modules)/compat/generate.mk
 uplift-change := $(notdir $(patsubst %/,%,$(src)))
-uplift-bodies := $(shell python3 $(uplift-modules)/../scripts/generate-bodies \
-	--change $(uplift-modules)/$(uplift-change) --out $(uplift-modules)/$(uplift-change)/gen \
-	--ksrc $(KSRC) --kdir $(abspath $(objtree)) --btf '$(BTF)')
+uplift-bodies := $(shell $(uplift-generate-bodies) \
+	--change $(uplift-modules)/$(uplift-change) --out $(uplift-modules)/$(uplift-change)/gen)
 ifneq ($(.SHELLSTATUS),0)
 $(error no bodies for the change $(uplift-change))
 endif

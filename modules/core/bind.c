@@ -43,7 +43,7 @@ DEFINE_STATIC_CALL(uplift_find_module, find_unknown);
 static struct mutex *poke_mutex;
 static unsigned long image_text;
 
-/* Tables of a module that is coming. */
+/* Tables of a module that is coming; or of the kernel itself, without a module. */
 struct binding {
 	const struct module *module;
 	const struct uplift_bodies *bodies;
@@ -56,6 +56,11 @@ struct pin {
 	const struct module *owner;
 	struct module *held;
 };
+
+static const char *bind_whose(const struct module *module)
+{
+	return module ? module->name : "vmlinux";
+}
 
 static DEFINE_MUTEX(pins_lock);
 static LIST_HEAD(pins);
@@ -139,6 +144,18 @@ static int bind_of_module(struct binding *binding, u32 i)
 	return 0;
 }
 
+/* Without the image nothing is known but its name. */
+static int bind_by_name(struct binding *binding, u32 i)
+{
+	const char *name = binding->bodies->symbols[i].name;
+	int err = uplift_resolve(name, &binding->address[i]);
+
+	if (err)
+		pr_err("%s: %s symbol %s in this kernel: make the module with its image\n",
+		       bind_whose(binding->module), err == -ENOTUNIQ ? "more than one" : "no", name);
+	return err ? -ENOEXEC : 0;
+}
+
 static int bind_symbol(struct binding *binding, u32 i)
 {
 	const struct uplift_symbol *symbol = &binding->bodies->symbols[i];
@@ -146,11 +163,13 @@ static int bind_symbol(struct binding *binding, u32 i)
 
 	if (symbol->origin == UPLIFT_SYMBOL_IN_MODULE)
 		return bind_of_module(binding, i);
+	if (symbol->origin == UPLIFT_SYMBOL_BY_NAME)
+		return bind_by_name(binding, i);
 	if (symbol->origin == UPLIFT_SYMBOL_IN_IMAGE)
 		address += image_text;
 	if (symbol->name && !uplift_is_symbol(symbol->name, address)) {
 		pr_err("%s: %s is not where it was in the kernel that the bodies were made for\n",
-		       binding->module->name, symbol->name);
+		       bind_whose(binding->module), symbol->name);
 		return -ENOEXEC;
 	}
 	binding->address[i] = address;
@@ -159,6 +178,8 @@ static int bind_symbol(struct binding *binding, u32 i)
 
 static bool bind_inside(const struct module *module, unsigned long place, unsigned int size)
 {
+	if (!module)
+		return true;	/* the linker has seen to it */
 	return within_module(place, module) && within_module(place + size - 1, module);
 }
 
@@ -173,12 +194,12 @@ static int bind_fix(const struct binding *binding, const struct uplift_fix *fix)
 
 	if (!bind_inside(binding->module, place, size)) {
 		pr_err("%s: a reference to %s would be outside of the module\n",
-		       binding->module->name, name);
+		       bind_whose(binding->module), name);
 		return -ENOEXEC;
 	}
 	err = uplift_fix_value(fix, place, binding->address[fix->symbol], &value);
 	if (err) {
-		pr_err("%s: %s is out of reach\n", binding->module->name, name);
+		pr_err("%s: %s is out of reach\n", bind_whose(binding->module), name);
 		return -ENOEXEC;
 	}
 	mutex_lock(poke_mutex);
@@ -187,7 +208,7 @@ static int bind_fix(const struct binding *binding, const struct uplift_fix *fix)
 	if (copy_from_kernel_nofault(&written, (void *)place, size) ||
 	    memcmp(&written, &value, size)) {
 		pr_err("%s: a reference to %s could not be written\n",
-		       binding->module->name, name);
+		       bind_whose(binding->module), name);
 		return -ENOEXEC;
 	}
 	return 0;
@@ -201,7 +222,7 @@ static int bind_tables(struct binding *binding)
 
 	if (err) {
 		pr_err("%s: tables of references that are not of this version of uplift\n",
-		       binding->module->name);
+		       bind_whose(binding->module));
 		return err;
 	}
 	binding->address = kvcalloc(bodies->nr_symbols ?: 1, sizeof(*binding->address), GFP_KERNEL);
@@ -222,6 +243,8 @@ static int bind_kernel(const struct module *module, const struct uplift_bodies_h
 	size_t length = 0;
 	const u8 *id;
 
+	if (!memchr_inv(head->build_id, 0, sizeof(head->build_id)))
+		return 0;
 	if (uplift_resolve("__start_notes", &start) || uplift_resolve("__stop_notes", &stop)) {
 		pr_err("%s: this kernel's build id cannot be found\n", module->name);
 		return -ENOEXEC;
@@ -244,6 +267,17 @@ static unsigned long bind_lookup(const struct module *module, const char *symbol
 	return uplift_module_symbol(name);
 }
 
+static int bind_all(struct binding *binding, const struct uplift_bodies_head *head,
+		    const void *end)
+{
+	int err = 0;
+
+	for (binding->bodies = (void *)(head + 1);
+	     !err && (void *)(binding->bodies + 1) <= end; binding->bodies++)
+		err = bind_tables(binding);
+	return err;
+}
+
 static int bind_module(const struct module *module)
 {
 	unsigned long start = bind_lookup(module, "uplift_bodies");
@@ -254,10 +288,7 @@ static int bind_module(const struct module *module)
 
 	if (!start || end < start + sizeof(*head))
 		return 0;
-	err = bind_kernel(module, head);
-	for (binding.bodies = (void *)(head + 1);
-	     !err && (unsigned long)(binding.bodies + 1) <= end; binding.bodies++)
-		err = bind_tables(&binding);
+	err = bind_kernel(module, head) ?: bind_all(&binding, head, (void *)end);
 	if (err)
 		bind_unpin(module);
 	return err;
@@ -309,6 +340,21 @@ int uplift_bind_init(void)
 struct module *uplift_module_get(const char *name)
 {
 	return bind_get(name);
+}
+
+/**
+ * uplift_bind_builtin - bind bodies that are a part of the kernel itself
+ * @head: what is in front of their tables
+ * @end: where these end
+ *
+ * Context: process context, may sleep; before any of the bodies runs.
+ * Return: 0, or a negative errno after a line in the log.
+ */
+int uplift_bind_builtin(const struct uplift_bodies_head *head, const void *end)
+{
+	struct binding binding = {};
+
+	return poke_mutex ? bind_all(&binding, head, end) : -EOPNOTSUPP;
 }
 
 /**

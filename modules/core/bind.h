@@ -50,12 +50,15 @@ enum uplift_fix_origin {
  * @UPLIFT_SYMBOL_ABSOLUTE: nothing: an offset of per-CPU data
  * @UPLIFT_SYMBOL_IN_MODULE: a symbol of another module, which is named as
  *	"module:symbol"
+ * @UPLIFT_SYMBOL_BY_NAME: the one symbol of its name: the bodies were made
+ *	without the kernel's image
  * @UPLIFT_SYMBOL_ORIGINS: how many there are
  */
 enum uplift_symbol_origin {
 	UPLIFT_SYMBOL_IN_IMAGE,
 	UPLIFT_SYMBOL_ABSOLUTE,
 	UPLIFT_SYMBOL_IN_MODULE,
+	UPLIFT_SYMBOL_BY_NAME,
 	UPLIFT_SYMBOL_ORIGINS,
 };
 
@@ -116,7 +119,8 @@ struct uplift_bodies {
 
 /**
  * struct uplift_bodies_head - in front of the tables
- * @build_id: of the kernel that the bodies were made for; no other is right
+ * @build_id: of the kernel that the bodies were made for; no other is right.
+ *	Zeros if they were made without its image
  * @reserved: 0
  */
 struct uplift_bodies_head {
@@ -131,5 +135,6 @@ int uplift_fix_value(const struct uplift_fix *fix, unsigned long place, unsigned
 		     u64 *value);
 const void *uplift_find_note(const void *data, size_t size, const u8 *build_id);
 const u8 *uplift_build_id(const void *notes, size_t size, size_t *length);
+int uplift_bind_builtin(const struct uplift_bodies_head *head, const void *end);
 
 #endif /* _UPLIFT_BIND_H */

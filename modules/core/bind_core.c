@@ -28,6 +28,8 @@ int uplift_bodies_check(const struct uplift_bodies *bodies)
 		symbol = &bodies->symbols[i];
 		if (symbol->origin >= UPLIFT_SYMBOL_ORIGINS || (symbol->name && !*symbol->name))
 			return -ENOEXEC;
+		if (symbol->origin == UPLIFT_SYMBOL_BY_NAME && !symbol->name)
+			return -ENOEXEC;
 		if (symbol->origin == UPLIFT_SYMBOL_IN_MODULE &&
 		    (!symbol->name || !strchr(symbol->name, ':')))
 			return -ENOEXEC;

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What a body needs: a body is a function that takes the place of one of the
- * kernel's. Most are generated at build time from the kernel's own source.
+ * kernel's. Most are the object code of the kernel's own source, see bind.h.
  */
 #ifndef _UPLIFT_BODY_H
 #define _UPLIFT_BODY_H
 
-#include <linux/jump_label.h>
 #include <linux/percpu.h>
 #include <linux/types.h>
 
@@ -43,35 +42,5 @@ struct uplift_count {
 	this_cpu_inc(uplift_##change##_count[UPLIFT_ARM_##ARM].entered)
 #define UPLIFT_BODY_LEAVE(change, ARM) \
 	this_cpu_inc(uplift_##change##_count[UPLIFT_ARM_##ARM].left)
-
-/**
- * uplift_key_enabled - is a static key on?
- * @key: a key of the kernel's that modules cannot link to, so that there is no
- *	branch of ours to be patched: it is read
- *
- * Context: any. Two instructions.
- * Return: true if it is.
- */
-static __always_inline bool uplift_key_enabled(const struct static_key *key)
-{
-#ifdef CONFIG_X86
-	asm goto("cmpl $0, %0\n\tjne %l[enabled]" : : "m" (key->enabled) : "cc" : enabled);
-	return false;
-enabled:
-	return true;
-#else
-	return unlikely(atomic_read(&key->enabled));
-#endif
-}
-
-/*
- * For an array on the stack that is written before it is read: not cleared
- * where the kernel's configuration has all of them cleared.
- */
-#if __has_attribute(__uninitialized__)
-#define UPLIFT_UNINITIALIZED	__attribute__((__uninitialized__))
-#else
-#define UPLIFT_UNINITIALIZED
-#endif
 
 #endif /* _UPLIFT_BODY_H */

@@ -71,6 +71,8 @@ static int change_judge(struct uplift_change *change)
 	err = change->probe(change);
 	if (err)
 		return err;
+	if (change->identical)
+		uplift_verdict_add(verdict, "identical", "%s", change->identical);
 	if (verdict->kind == UPLIFT_NATIVE && (change->native || change_goes_beyond(change)))
 		return 0;
 	err = uplift_verdict_errno(verdict->kind);

@@ -22,6 +22,8 @@ struct module;
  * @btf_size: length of the BTF of the kernel that it was built for, bytes; 0 if
  *	it does not depend on private layouts
  * @btf_crc: its CRC-32
+ * @identical: how many of the functions that it redirects were shown, when it was
+ *	built, to be the kernel's own code in the arm "null"; may be NULL
  * @method: the word for the method of redirecting, "ftrace-direct" or
  *	"livepatch"; NULL if the former is all that there is
  * @redirect: what it redirects; NULL if nothing
@@ -45,6 +47,7 @@ struct uplift_change {
 	struct module *owner;
 	size_t btf_size;
 	u32 btf_crc;
+	const char *identical;
 	char **method;
 	struct uplift_redirect *redirect;
 	bool native;

@@ -49,13 +49,6 @@ struct uplift_arm {
 /* A body of this name, whose trampoline is name_trampoline(). */
 #define UPLIFT_BODY(name)	{ .entry = name##_trampoline, .body = name }
 
-/* An arm of one function, with body() and body_bind(), and what else is to be set. */
-#define UPLIFT_ARM(name_of_body, ...) {						\
-	.bind = name_of_body##_bind,						\
-	.bodies = (const struct uplift_body[]) { UPLIFT_BODY(name_of_body) },	\
-	##__VA_ARGS__								\
-}
-
 /**
  * struct uplift_function - a function of the kernel that is redirected
  * @name: its name

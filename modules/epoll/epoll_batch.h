@@ -2,7 +2,7 @@
 /*
  * Delivering events in batches: beyond upstream.
  *
- * Included by a generated file, behind what it uses: the target kernel's own
+ * Included by a copy of the kernel's fs/eventpoll.c, behind what it uses: the
  * struct eventpoll, struct epitem and eventpoll_fops, ep_start_scan(), ep_done_scan(),
  * ep_item_poll(), ep_wakeup_source() and ep_pm_stay_awake().
  */
@@ -21,6 +21,13 @@
 
 /* Events per scope: twice what is asked for, at 192 bytes of stack. */
 #define EPOLL_BATCH	16
+
+/* The batch is written before it is read: not cleared first, where the configuration has that done. */
+#if __has_attribute(__uninitialized__)
+#define EPOLL_UNINITIALIZED	__attribute__((__uninitialized__))
+#else
+#define EPOLL_UNINITIALIZED
+#endif
 
 /* Two events are a whole number of words. */
 #define EPOLL_PAIR_WORDS	(2 * sizeof(struct epoll_event) / sizeof(u64))
@@ -188,7 +195,7 @@ epoll_batch_collect(struct eventpoll *ep, struct list_head *ready, poll_table *p
 static noinline int epoll_batch_many(struct eventpoll *ep, struct list_head *ready, poll_table *pt,
 				     struct epoll_event __user *events, int maxevents)
 {
-	struct epoll_event batch[EPOLL_BATCH] __aligned(sizeof(u64)) UPLIFT_UNINITIALIZED;
+	struct epoll_event batch[EPOLL_BATCH] __aligned(sizeof(u64)) EPOLL_UNINITIALIZED;
 	u8 __user *tried = (u8 __user *)1;	/* no page */
 	struct epitem *epi;
 	int res = 0;

@@ -19,22 +19,20 @@
 
 #include "change.h"
 #include "gen/epoll_gen.h"
-#include "trampoline.h"
 
 DEFINE_PER_CPU(struct uplift_count[UPLIFT_EPOLL_ARMS], uplift_epoll_count);
 
-UPLIFT_TRAMPOLINE(uplift_epoll_null_trampoline, uplift_epoll_null);
-UPLIFT_TRAMPOLINE(uplift_epoll_new_trampoline, uplift_epoll_new);
-UPLIFT_TRAMPOLINE(uplift_epoll_batch_trampoline, uplift_epoll_batch);
+/* Why there is no such arm here; NULL if there is. */
+static const char *const batch_left_out = UPLIFT_EPOLL_BATCH_LEFT_OUT;
 
 static const struct uplift_arm epoll_arms[] = {
-	[UPLIFT_ARM_NULL]	= UPLIFT_ARM(uplift_epoll_null),
-	[UPLIFT_ARM_NEW]	= UPLIFT_ARM(uplift_epoll_new),
-	[UPLIFT_ARM_BATCH]	= UPLIFT_ARM(uplift_epoll_batch, .name = "batch", .beyond = true),
+	[UPLIFT_ARM_NULL]	= { .bodies = UPLIFT_EPOLL_NULL },
+	[UPLIFT_ARM_NEW]	= { .bodies = UPLIFT_EPOLL_NEW },
+	[UPLIFT_ARM_BATCH]	= { .bodies = UPLIFT_EPOLL_BATCH, .name = "batch", .beyond = true },
 };
 
 static struct uplift_function epoll_functions[] = {
-	{ .name = UPLIFT_EPOLL_FUNCTION },
+	UPLIFT_EPOLL_FUNCTIONS
 };
 
 static struct uplift_redirect epoll_redirect = {
@@ -69,6 +67,8 @@ static int epoll_probe(struct uplift_change *change)
 	uplift_verdict_add(verdict, "delivers", "%s", words && pointers ?
 			   "an event in two user accesses, a call each" :
 			   "an event in one user access");
+	if (batch_left_out)
+		uplift_verdict_add(verdict, "batch", "left out: %s", batch_left_out);
 	return 0;
 }
 
@@ -77,6 +77,7 @@ static struct uplift_change epoll_change = {
 	.owner		= THIS_MODULE,
 	.btf_size	= UPLIFT_EPOLL_BTF_SIZE,
 	.btf_crc	= UPLIFT_EPOLL_BTF_CRC,
+	.identical	= UPLIFT_EPOLL_IDENTICAL,
 	.redirect	= &epoll_redirect,
 	.probe		= epoll_probe,
 };

@@ -3,6 +3,7 @@
  * The bodies for iomap_iter(). Where the kernel never had the fault, or has it
  * no longer, none are generated: then there is nothing to be bound.
  */
+#include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/percpu.h>
 #include <linux/static_call.h>
@@ -10,21 +11,31 @@
 #include "gen/iomap_gen.h"
 #include "iomap_arms.h"
 #include "redirect.h"
-#include "trampoline.h"
 
 DEFINE_PER_CPU(struct uplift_count[UPLIFT_IOMAP_ARMS], uplift_iomap_count);
 
-#ifdef UPLIFT_IOMAP_NEW
+static int iomap_unbound(struct iomap_iter *iter, const struct iomap_ops *ops)
+{
+	return -EIO;
+}
 
-UPLIFT_TRAMPOLINE(uplift_iomap_null_trampoline, uplift_iomap_null);
-UPLIFT_TRAMPOLINE(uplift_iomap_new_trampoline, uplift_iomap_new);
+/*
+ * Bodies are assembly, which no indirect call may come to where the compiler
+ * checks what those call.
+ */
+DEFINE_STATIC_CALL(iomap_null, iomap_unbound);
+DEFINE_STATIC_CALL(iomap_new, iomap_unbound);
+DEFINE_STATIC_CALL(iomap_patched, iomap_unbound);
 
-static const struct uplift_arm iomap_arms[] = {
-	[UPLIFT_ARM_NULL]	= UPLIFT_ARM(uplift_iomap_null),
-	[UPLIFT_ARM_NEW]	= UPLIFT_ARM(uplift_iomap_new),
-};
+static int iomap_call_null(struct iomap_iter *iter, const struct iomap_ops *ops)
+{
+	return static_call(iomap_null)(iter, ops);
+}
 
-DEFINE_STATIC_CALL(iomap_patched, uplift_iomap_null);
+static int iomap_call_new(struct iomap_iter *iter, const struct iomap_ops *ops)
+{
+	return static_call(iomap_new)(iter, ops);
+}
 
 /* Stays on the stack while a body runs, for the live patch to see. */
 static int iomap_livepatched(struct iomap_iter *iter, const struct iomap_ops *ops)
@@ -35,18 +46,41 @@ static int iomap_livepatched(struct iomap_iter *iter, const struct iomap_ops *op
 	return ret;
 }
 
+#ifdef UPLIFT_IOMAP_NEW
+
+static const struct uplift_arm iomap_arms[] = {
+	[UPLIFT_ARM_NULL]	= { .bodies = UPLIFT_IOMAP_NULL },
+	[UPLIFT_ARM_NEW]	= { .bodies = UPLIFT_IOMAP_NEW },
+};
+
+static iomap_iter_fn *iomap_body(unsigned int arm)
+{
+	return (iomap_iter_fn *)iomap_arms[arm].bodies[0].body;
+}
+
 static void iomap_select(unsigned int arm)
 {
-	static_call_update(iomap_patched,
-			   arm == UPLIFT_ARM_NEW ? uplift_iomap_new : uplift_iomap_null);
+	static_call_update(iomap_patched, iomap_body(arm));
+}
+
+/**
+ * iomap_arms_bind - make the bodies ready to be called plainly
+ */
+void iomap_arms_bind(void)
+{
+	static_call_update(iomap_null, iomap_body(UPLIFT_ARM_NULL));
+	static_call_update(iomap_new, iomap_body(UPLIFT_ARM_NEW));
 }
 
 #else
 
 static const struct uplift_arm iomap_arms[UPLIFT_IOMAP_ARMS];
 
-#define iomap_livepatched	NULL
 #define iomap_select		NULL
+
+void iomap_arms_bind(void)
+{
+}
 
 #endif
 
@@ -65,13 +99,13 @@ struct uplift_redirect iomap_redirect = {
 
 /**
  * iomap_arms_body - the body of an arm, to be called plainly
- * @arm: an arm that there is
+ * @arm: UPLIFT_ARM_NULL or UPLIFT_ARM_NEW; after iomap_arms_bind()
  *
  * Return: the body.
  */
 iomap_iter_fn *iomap_arms_body(enum uplift_arm_id arm)
 {
-	return iomap_arms[arm].bodies[0].body;
+	return arm == UPLIFT_ARM_NEW ? iomap_call_new : iomap_call_null;
 }
 
 /**

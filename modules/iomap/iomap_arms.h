@@ -8,6 +8,7 @@
 
 extern struct uplift_redirect iomap_redirect;
 
+void iomap_arms_bind(void);
 iomap_iter_fn *iomap_arms_body(enum uplift_arm_id arm);
 const char *iomap_arms_reuse(void);
 

@@ -116,6 +116,7 @@ static int iomap_check(struct uplift_change *change)
 		pr_err("scripts=0: bodies that were not compared are not used\n");
 		return -EINVAL;
 	}
+	iomap_arms_bind();
 	err = iomap_equal(&change->verdict, "kernel", iomap_kernel, "null", null, 0);
 	if (err)
 		return err;
@@ -136,6 +137,7 @@ static struct uplift_change iomap_change = {
 	.owner		= THIS_MODULE,
 	.btf_size	= UPLIFT_IOMAP_BTF_SIZE,
 	.btf_crc	= UPLIFT_IOMAP_BTF_CRC,
+	.identical	= UPLIFT_IOMAP_IDENTICAL,
 	.method		= &method,
 	.redirect	= &iomap_redirect,
 	.probe		= iomap_probe,

@@ -7,13 +7,14 @@ import shutil
 import sys
 import tempfile
 import unittest
+from unittest import mock
 
 SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 TOP = SCRIPTS.parent
 sys.path.insert(0, str(SCRIPTS))
 
 from upliftlib.base import changes	# noqa: E402
-from upliftlib.generator import csource, make, manifests	# noqa: E402
+from upliftlib.generator import bodies, manifests, semantic	# noqa: E402
 from upliftlib.host import probe	# noqa: E402
 from upliftlib.lab import measure	# noqa: E402
 from upliftlib.base.errors import Problem	# noqa: E402
@@ -50,7 +51,6 @@ says = "there is nothing to look at"
 MANIFEST = """\
 source = "fs/pond.c"
 functions = ["pond_look"]
-declares = ["linux/types.h"]
 [arms.null]
 [arms.new]
 patch = { file = "pond.cocci", places = 1, removes = 1, adds = 1 }
@@ -92,7 +92,10 @@ class Fixture(unittest.TestCase):
         return path
 
     def generate(self, *words, **kernel):
-        return make.generate(self.change, self.top / "ksrc", Kernel(*words, **kernel), "6.0", self.out)
+        return bodies.generate(bodies.Change(self.change), self.target(*words, **kernel), self.out)
+
+    def target(self, *words, **kernel):
+        return mock.Mock(ksrc=self.top / "ksrc", types=Kernel(*words, **kernel), of="6.0", linked=False, image=None)
 
     def said(self, act=None):
         with self.assertRaises(Problem) as caught:
@@ -102,7 +105,7 @@ class Fixture(unittest.TestCase):
 
 class Made(Fixture):
     def test_native(self):
-        # nothing is lifted, so that no semantic patch has to fit
+        # nothing is compiled, so that no semantic patch has to fit
         self.assertEqual(self.generate("struct pond.clear"), [])
         text = (self.out / "pond_main.c").read_text()
         self.assertIn("verdict->kind = UPLIFT_NATIVE;", text)
@@ -112,19 +115,25 @@ class Made(Fixture):
         self.assertRegex((self.out / "module.mk").read_text(), r"(?m)^uplift_pond-y := pond/gen/pond_main.o$")
         self.assertNotIn("UPLIFT_POND_NEW", (self.out / "pond_gen.h").read_text())
 
-    @unittest.skipUnless(shutil.which("spatch"), "no spatch")
     def test_applicable(self):
-        self.assertEqual(self.generate(), ["pond_null.o", "pond_new.o"])
+        made = bodies.Made({"null": mock.Mock(**{"text.return_value": "null"}), "new": mock.Mock(**{"text.return_value": "new"})},
+                           ["pond_look"], "1 of 1 function", {})
+        seen = {}
+
+        def make(change, target, text, texts, function):
+            seen.update(texts)
+            return made
+        with mock.patch.object(bodies, "make", make), \
+                mock.patch.object(semantic, "patched", lambda text, *_: text.replace("depth = 1", "depth = 2")):
+            self.assertEqual(self.generate(), [f"pond_{name}.o" for name in ("first", "null", "new", "last")])
+        self.assertEqual(seen, {"null": SOURCE, "new": SOURCE.replace("depth = 1", "depth = 2")})
         text = (self.out / "pond_main.c").read_text()
         self.assertIn("UPLIFT_APPLICABLE", text)
         self.assertIn('verdict->why = "looking makes it shallow";', text)
         self.assertIn('uplift_verdict_add(verdict, "source", "%s", verdict->why);', text)
-        self.assertIn("pond->depth = 2;", (self.out / "pond_new.c").read_text())
-        self.assertIn("pond->depth = 1;", (self.out / "pond_null.c").read_text())
-        rules = (self.out / "module.mk").read_text()
-        # what lies beside the kernel's file is found, by the bodies alone
-        self.assertRegex(rules, r"CFLAGS_pond/gen/pond_new.o := .*-I\$\(KSRC\)/fs\n")
-        self.assertNotRegex(rules, r"pond_main.o := .*KSRC")
+        self.assertEqual((self.out / "pond_new.S").read_text(), "new")
+        self.assertRegex((self.out / "module.mk").read_text(), r"(?m)^uplift_pond-y := pond/gen/pond_main.o "
+                         r"pond/gen/pond_first.o pond/gen/pond_null.o pond/gen/pond_new.o pond/gen/pond_last.o$")
 
     def test_without_the_function(self):
         # not a function of its own in this kernel, and nothing to do there
@@ -132,19 +141,14 @@ class Made(Fixture):
         self.assertIn("none of pond_look is a function of its own", self.said(lambda: self.generate(functions=())))
 
     def test_rules(self):
-        source = csource.Source(self.top / "ksrc/fs/pond.c")
-        manifest = manifests.read(self.change / "manifest.toml")
-
         def verdict(*words):
-            return make.verdict(self.change, source, manifest, Kernel(*words))
+            text = (self.top / "ksrc/fs/pond.c").read_text()
+            return bodies.verdict(self.change, text, ["pond_look"], self.target(*words))
         self.assertEqual(verdict("struct pond.clear"), ("native", 'struct pond has "clear"', "types"))
         self.assertEqual(verdict(), ("applicable", "looking makes it shallow", "source"))
         (self.top / "ksrc/fs/pond.c").write_text(SOURCE.replace("= 1", "= 3"))
-        source = csource.Source(self.top / "ksrc/fs/pond.c")
         self.assertEqual(verdict()[0], "unaffected")
         self.assertIn("no [[static]] rule holds", self.said(lambda: verdict("struct lake")))
-        self.assertIn("--btf none: a [[static]] rule asks for", self.said(
-            lambda: make.verdict(self.change, source, manifest, make.NoBtf("pond_look"))))
 
     def test_forms(self):
         tried = []
@@ -154,11 +158,12 @@ class Made(Fixture):
             if cocci.name == "b":
                 return "changed"
             raise Problem(f"{cocci.name} matches nowhere")
-        real, make.lifting.patched = make.lifting.patched, patched
-        self.addCleanup(setattr, make.lifting, "patched", real)
-        self.assertEqual(make.one_of("", self.change, [{"file": "a"}, {"file": "b"}, {"file": "c"}], ""), "changed")
+        changing = mock.patch.object(semantic, "patched", patched)
+        changing.start()
+        self.addCleanup(changing.stop)
+        self.assertEqual(semantic.one_of("", self.change, [{"file": "a"}, {"file": "b"}, {"file": "c"}], ""), "changed")
         self.assertEqual(tried, ["a", "b"])
-        self.assertEqual(self.said(lambda: make.one_of("", self.change, [{"file": "a"}, {"file": "c"}], "")),
+        self.assertEqual(self.said(lambda: semantic.one_of("", self.change, [{"file": "a"}, {"file": "c"}], "")),
                          "a matches nowhere\nc matches nowhere")
 
     def test_names(self):
@@ -167,7 +172,7 @@ class Made(Fixture):
         self.assertIn("small letters and digits", self.said())
 
     def test_arms(self):
-        self.file("backports/pond/manifest.toml", MANIFEST.replace("[arms.null]\n", ""))
+        self.file("backports/pond/manifest.toml", MANIFEST + "[arms.deep]\n")
         self.assertIn("the arms null and new", self.said())
 
 

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The generator of bodies, on C written for the purpose."""
+"""The generator of bodies for the changes below modules/, on C written for the purpose."""
 
 import os
 import pathlib
-import re
 import shutil
 import struct
 import subprocess
@@ -14,112 +13,65 @@ import unittest
 from unittest import mock
 
 SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(SCRIPTS))
+sys.path[:0] = [str(SCRIPTS), str(SCRIPTS / "tests")]
+
+import objects_test	# noqa: E402
 
 from upliftlib.kernel import btf	# noqa: E402
-from upliftlib.generator import csource, lifting, make, manifests	# noqa: E402
+from upliftlib.generator import bodies, functions, manifests, objectbody, semantic, target	# noqa: E402
+from upliftlib.generator.objects import Object	# noqa: E402
+from upliftlib.generator.references import Unit	# noqa: E402
 from upliftlib.base.errors import Problem	# noqa: E402
 
 POND = """\
 // SPDX-License-Identifier: GPL-2.0-only
-#include <linux/types.h>
-#ifdef CONFIG_DUCKS
-#include <linux/ducks.h>
-#endif
-
-#define POND_MAX	(POND_BASE + 1)
-#define POND_BASE 2 /* as many as
-		     * ever */
-#define UNUSED 7
-
 struct pond {
 	int depth;
 	struct fish *first;
 };
 
-struct bank {
-	int reeds;
-};
+extern int duck_count(struct pond *pond);
+extern int wait_for(int n);
 
-struct fish {
-	int weight;
-};
+static int feeds;
 
-enum weather { POND_SUNNY, POND_RAIN };
-
-static int levels[POND_MAX];
-static const struct warden keeper = { .feed = 1 };
-static DEFINE_MUTEX(pond_lock);
-
-/* a } and a " in a comment */
-static const char *pond_word(void)
+/* called from two places, so that it stands by itself */
+static noinline int bank(struct pond *pond, int n)
 {
-	return "a { in a string, and \\" too";
+	feeds++;
+	return duck_count(pond) + n; /* not bank(n) */
 }
 
-#ifdef CONFIG_DUCKS
-static int ducks(struct pond *pond)
-{
-	return duck_count(pond) + '{';
-}
-#else
-static inline int ducks(struct pond *pond) { return 0; }
-#endif
-
-static int bank(int depth)
-{
-	return depth > POND_MAX ? POND_RAIN : POND_SUNNY;
-}
-
-int pond_public(int depth)
-{
-	return depth;
-}
-
-static int feed(struct pond *pond)
-{
-	if (!keeper_awake())
-		return -1;
-	return call_keeper(&keeper);
-}
-
-static int locked(struct pond *pond)
-{
-	mutex_lock(&pond_lock);
-	return levels[0];
-}
-
-static int inner(struct pond *pond, int n)
-{
-	return bank(n) + ducks(pond) + pond->bank;
-}
-
-int pond_look(struct pond *pond,
+/* a comment in front
+ */
+__printf(1, 2) noinline int pond_look(struct pond *pond,
 	      int n)
 {
 	if (n)
-		return inner(pond, n - 1) + pond_public(n);
-	return pond->ops->inner(pond);
+		return bank(pond, n - 1) + pond->depth;
+	return wait_for(n) * 3;
 }
 
-static int caller(struct pond *pond)
+int pond_feed(struct pond *pond)
 {
-	return inner(pond, 1) + feed(pond) + locked(pond);
+	return bank(pond, 4) + 7;
 }
 
-SYSCALL_DEFINE1(pond, int, n)
+int pond_visit(struct pond *pond)
 {
-	return caller(0);
+	int sum = 0, i;
+
+	for (i = 0; i < pond_feed(pond); i++)
+		sum += pond_look(pond, i) + pond_look(pond, wait_for(i));
+	return sum;
 }
 """
 
-# One struct "pond" as a 64-bit compiler lays it out.
 LAYOUT = {"pond": (16, [("depth", 0), ("first", 8)])}
 
 MANIFEST = """
 source = "fs/pond.c"
 functions = ["pond_look_fast", "pond_look"]
-declares = ["linux/pond.h"]
 
 [arms.null]
 
@@ -168,313 +120,55 @@ class Fixture(unittest.TestCase):
             path.write_text(textwrap.dedent(text))
         return path
 
-    def source(self, text=POND):
-        return csource.Source(self.file("pond.c", text))
-
-    def lift(self, function="pond_look", text=POND, **options):
-        return lifting.Lift(self.source(text), function, "fishing", **options)
-
     def kernel(self, structs=None, functions=("pond_look",)):
         return btf.Btf(self.file("btf", btf_blob(LAYOUT if structs is None else structs, functions)))
 
-    def body(self, lift, **manifest):
-        return lifting.Body(lift, "null", {"arms": {"null": {}}, **manifest}, self.kernel()).text("pond.c")
+
+class Functions(Fixture):
+    """A file's functions, found by the kernel's style."""
+
+    def test_names_and_texts(self):
+        found = functions.functions(POND)
+        self.assertEqual(list(found), ["bank", "pond_look", "pond_feed", "pond_visit"])
+        for function in found.values():
+            self.assertEqual(POND[function.start:function.start + len(function.text)], function.text)
+            self.assertTrue(function.text.endswith("\n}"))
+        self.assertTrue(found["pond_look"].text.startswith("__printf(1, 2) noinline int pond_look(struct pond *pond,"))
+
+    def test_what_is_none(self):
+        for text in ("struct pond f = {\n};\n", "int f(void);\n\nstruct a\n{\n\tint b;\n};\n", "#define F(a) \\\n{\n}\n"):
+            self.assertEqual(functions.functions(text), {}, text)
+
+    def test_changed(self):
+        self.assertEqual(functions.changed(POND, POND.replace("n - 1", "n - 2").replace("+ 7", "+ 8")), ["pond_look", "pond_feed"])
+        self.assertEqual(functions.changed(POND, POND.replace("int pond_feed", "int pond_fed")), ["pond_feed"])
+        self.assertEqual(functions.changed(POND, "/* new */\n" + POND), [])
+
+    def test_reaching(self):
+        self.assertEqual(functions.reaching(POND, ["bank"]), {"bank", "pond_look", "pond_feed", "pond_visit"})
+        self.assertEqual(functions.reaching(POND, ["pond_feed"]), {"pond_feed", "pond_visit"})
+        self.assertEqual(functions.reaching(POND, []), set())
+
+    def test_apart(self):
+        text = functions.apart(POND.replace("static noinline int", "static int"), ["bank", "pond_feed"])
+        self.assertIn("\nstatic noinline int bank(", text)
+        self.assertIn("\nnoinline int pond_feed(", text)
+        self.assertEqual(functions.apart("static inline int f(void)\n{\n}\n", ["f"]), "static inline int f(void)\n{\n}\n")
+
+    def test_digest(self):
+        one = functions.functions(POND)["bank"].text
+        for same in (one.replace("/* not bank(n) */", ""), one.replace("\t", "    "), one.replace("int n)", "int n)   /* n */")):
+            self.assertEqual(functions.digest(same), functions.digest(one))
+        for other in (one.replace("+ n", "- n"), one.replace("feeds++;", ""), one.replace("duck_count", "duckcount")):
+            self.assertNotEqual(functions.digest(other), functions.digest(one))
+
+    def test_first_arguments(self):
+        text = "f(a, 1); g(f(b)); p->f(c); o.f(d); of(e); /* f(x) */ f(a)"
+        self.assertEqual(functions.first_arguments("f", text), ["a", "b", "a"])
 
 
-class Split(Fixture):
-    """A file's items."""
-
-    def one(self, text):
-        items = self.source(text).items
-        self.assertEqual(len(items), 1, [item.text for item in items])
-        return items[0]
-
-    def test_kinds(self):
-        for text, kind, names in (
-                ("int f(int a)\n{\n}\n", "function", ("f",)),
-                ("static int f(int a, void (*done)(int))\n{ if (a) { } }\n", "function", ("f",)),
-                ("static struct fish *f(void) __must_hold(&lock)\n{\n}\n", "function", ("f",)),
-                ("static __printf(1, 2) int f(const char *format, ...)\n{\n}\n", "function", ("f",)),
-                ("struct fish f(void)\n{\n}\n", "function", ("f",)),
-                ("static int f(int a);\n", "prototype", ("f",)),
-                ("int f(int a) __cold;\n", "prototype", ("f",)),
-                ("typedef int number;", "type", ("number",)),
-                ("typedef int (*call)(int);", "type", ("call",)),
-                ("typedef struct { int a; } pair;", "type", ("pair",)),
-                ("enum { RED = 1, GREEN };", "type", ("RED", "GREEN")),
-                ("static int a = 1, *b;", "object", ("a", "b")),
-                ("static int table[] = { 1, F(2) };", "object", ("table",)),
-                ("static struct fish *f __read_mostly;", "object", ("f",)),
-                ("static int x __aligned(8);", "object", ("x",)),
-                ("static struct fish f = FISH_INIT(f);", "object", ("f",)),
-                ("static int (*call)(int) = f;", "object", ("call",)),
-                ("static struct { int a; } one;", "object", ("one",)),
-                ("struct fish { int a; } one;", "object", ("one",)),
-                ("static LIST_HEAD(all);", "object", ("all",)),
-                ("static DEFINE_PER_CPU(int, count);", "object", ("count",)),
-                ("fs_initcall(start);", "other", ()),
-                ("SYSCALL_DEFINE1(f, int, a)\n{\n}\n", "other", ())):
-            with self.subTest(text):
-                item = self.one(text)
-                self.assertEqual((item.kind, item.names), (kind, names))
-
-    def test_tags(self):
-        for text, names, tags in (("struct fish { int a; } __packed __aligned(4);", (), ("fish",)),
-                                  ("struct fish;", (), ("fish",)),
-                                  ("typedef struct fish { int a; } fish_t;", ("fish_t",), ("fish",)),
-                                  ("enum colour { RED, GREEN };", ("RED", "GREEN"), ("colour",))):
-            item = self.one(text)
-            self.assertEqual((item.kind, item.names, item.tags), ("type", names, tags), text)
-
-    def test_brackets_in_comments_and_strings(self):
-        names = [item.names for item in self.source().items if item.kind == "function"]
-        self.assertEqual(names, [("pond_word",), ("ducks",), ("ducks",), ("bank",), ("pond_public",), ("feed",),
-                                 ("locked",), ("inner",), ("pond_look",), ("caller",)])
-        item = self.source().named("pond_word")[0]
-        self.assertIn("a { in a string", item.text)
-        self.assertNotIn("string", item.masked)
-
-    def test_conditions(self):
-        source = self.source("""\
-            #if A(1)
-            int a;
-            #elif defined(B)
-            #ifndef C
-            int b;
-            #endif
-            #else
-            int c;
-            #endif
-            int d;
-            """)
-        self.assertEqual([item.conditions for item in source.items],
-                         [("A(1)",), ("!(A(1))", "defined(B)", "!defined(C)"), ("!(A(1))", "!(defined(B))"), ()])
-
-    def test_condition_inside_stays(self):
-        item = self.one("struct fish {\n#ifdef A\n\tint a;\n#endif\n};\n")
-        self.assertIn("#ifdef A", item.text)
-
-    def test_macros(self):
-        source = self.source("#define TWO(a, b) do { \\\n\ta; \\\n} while (b)\n"
-                             "#define ONE 1 /* long\n comment */\nint x;\n")
-        self.assertEqual([(item.kind, item.names) for item in source.items],
-                         [("macro", ("TWO",)), ("macro", ("ONE",)), ("object", ("x",))])
-        self.assertTrue(source.items[1].text.endswith("comment */"))
-        self.assertIn((False, "POND_BASE"), self.source().named("POND_MAX")[0].used)
-
-    def test_macro_alone_on_its_line(self):
-        source = self.source("ALLOW_ERRORS(f, ERRNO)\n\nstatic int f(void)\n{\n}\n")
-        self.assertEqual([(item.kind, item.names) for item in source.items], [("other", ()), ("function", ("f",))])
-
-    def test_lines(self):
-        self.assertEqual(self.source("\n\n/* a\n */ int a;\nint b;\n").named("b")[0].line, 5)
-
-    def test_what_does_not_fit(self):
-        for text, said in (("int a;\n#endif\n", r"pond\.c:2: #endif without an #if"),
-                           ("#if A\nint a;\n", "an #if without its #endif"),
-                           ("int a;\n}\n", r"pond\.c:2: unmatched '}'"),
-                           ("int a;\nint b", r"pond\.c:2: no end: 'int b'"),
-                           ("int a;\n#define\n", r"pond\.c:2: a #define without a name"),
-                           ("#import a\n", r"pond\.c:1: directive not understood: #import a")):
-            with self.subTest(text), self.assertRaisesRegex(Problem, said):
-                self.source(text)
-
-    def test_calls(self):
-        text = "f(1) + p->f(2) + o.f(3) > f(4) + of(5) + f"
-        self.assertEqual([text[match.end():match.end() + 3] for match in csource.calls("f", text)], ["(1)", "(4)"])
-
-
-class Closure(Fixture):
-    """What a function needs of its file."""
-
-    def names(self, lift):
-        return [name for item in lift.items() for name in item.names or item.tags]
-
-    def test_helpers_types_and_macros(self):
-        self.assertEqual(self.names(self.lift()),
-                         ["POND_MAX", "POND_BASE", "pond", "fish", "POND_SUNNY", "POND_RAIN",
-                          "ducks", "ducks", "bank", "inner", "pond_look"])
-
-    def test_tag_of_the_same_name(self):
-        # bank() is called, struct bank is not used; nor is the member of that name anything of the file's
-        self.assertEqual(self.lift().structs(), ["pond", "fish"])
-        text = POND.replace("int reeds;", "int reeds; struct bank *next;").replace("int weight;", "struct bank at;")
-        self.assertEqual(self.lift(text=text).structs(), ["pond", "bank", "fish"])
-
-    def test_missing_function(self):
-        with self.assertRaisesRegex(Problem, r"pond\.c: no function pond_swim\(\)"):
-            self.lift("pond_swim")
-
-    def test_missing_need(self):
-        self.assertIn("pond_word", self.names(self.lift(needs=["pond_word"])))
-        with self.assertRaisesRegex(Problem, r"pond\.c: no pond_song, which fishing needs"):
-            self.lift(needs=["pond_song"])
-
-    def test_unlisted_object(self):
-        line = POND[:POND.index("static const struct warden")].count("\n") + 1
-        with self.assertRaisesRegex(Problem, rf"pond\.c:{line}: feed\(\) uses the object keeper, .* of fishing"):
-            self.lift("feed")
-
-    def test_object_of_a_type_in_place(self):
-        with self.assertRaisesRegex(Problem, r"pond\.c:1: f\(\) uses the object one"):
-            self.lift("f", "struct fish { int a; } one;\nint f(void)\n{\n\treturn one.a;\n}\n")
-
-    def test_static_bound_function_is_lifted(self):
-        self.assertIn("bank", self.names(self.lift(bind=["bank"])))
-        self.assertEqual(self.lift(bind=["pond_public"]).bound, {"pond_public"})
-
-    def test_copied_function_is_lifted(self):
-        self.assertNotIn("pond_public", self.names(self.lift()))
-        lift = self.lift(copy=["pond_public", "bank"])
-        self.assertIn("pond_public", self.names(lift))
-        # what is static needs no other name
-        self.assertEqual(lift.copies(), ["pond_public"])
-        text = self.body(lift)
-        self.assertIn("static int copy_pond_public(int depth)", text)
-        self.assertIn("+ copy_pond_public(n)", text)
-        self.assertIsNone(re.search(r"(?<!copy_)pond_public", text))
-
-    def test_bind_via(self):
-        via = {"call_keeper": "keeper_hat", "nobody": "ghost"}
-        self.assertEqual(self.lift("feed", bind=["keeper"], bind_via=via).bound, {"keeper", "keeper_hat"})
-
-    def test_replaced(self):
-        lift = self.lift(replace={"inner": "our_inner"})
-        self.assertEqual(self.names(lift), ["pond", "fish", "inner", "pond_look"])
-        with self.assertRaisesRegex(Problem, r"pond\.c: pond_look\(\) does not call caller\(\), which fishing"):
-            self.lift(replace={"caller": "our_caller"})
-
-    def test_signature(self):
-        self.assertEqual(self.lift().signature(), ("int", "struct pond *pond, int n", ["pond", "n"]))
-        self.assertEqual(self.lift("f", "static noinline int *f(void)\n{\n}\n").signature(), ("int *", "void", []))
-        self.assertEqual(self.lift("f", "int f(int a[2], char *b)\n{\n}\n").signature()[2], ["a", "b"])
-        with self.assertRaisesRegex(Problem, r"pond\.c:1: f\(\) returns nothing"):
-            self.lift("f", "void f(int a)\n{\n}\n").signature()
-        with self.assertRaisesRegex(Problem, r"pond\.c:1: a parameter of f\(\) is not understood: void \(\*done\)"):
-            self.lift("f", "int f(void (*done)(int))\n{\n}\n").signature()
-
-    def test_lonely(self):
-        # called by caller() as well
-        lift = self.lift()
-        self.assertEqual([item.names[0] for item in lift.items() if lift.lonely(item)], ["inner"])
-
-
-class Generated(Fixture):
-    """The text of an arm."""
-
-    def test_body_and_entry(self):
-        text = self.body(self.lift())
-        self.assertIn("static __always_inline int body_pond_look(struct pond *pond,\n", text)
-        self.assertIn("ret = body_pond_look(pond, n);", text)
-        self.assertIn("UPLIFT_BODY_ENTER(fishing, NULL);", text)
-        self.assertIn("pond->ops->inner(pond)", text)
-        self.assertNotIn("caller", text)
-        # nothing is bound
-        self.assertTrue(text.endswith("int uplift_fishing_null_bind(void)\n{\n\treturn 0;\n}\n"), text)
-
-    def test_conditions(self):
-        text = self.body(self.lift())
-        self.assertIn("#if defined(CONFIG_DUCKS)\n#include <linux/ducks.h>\n#endif", text)
-        self.assertIn("#if !(defined(CONFIG_DUCKS))\nstatic inline int ducks(", text)
-
-    def test_inlined_as_in_the_kernel(self):
-        lift = self.lift()
-        text = lifting.Body(lift, "null", {"arms": {"null": {}}}, self.kernel(functions=["bank"])).text("pond.c")
-        self.assertIn("static noinline int bank(", text)
-        self.assertIn("}\n__ADDRESSABLE(inner)\n", text)
-
-    def test_bound(self):
-        text = self.body(self.lift("feed", bind=["keeper", "keeper_awake"]), bind_objects=["keeper"])
-        define, include = "#define keeper_awake __SCT__uplift_fishing_null_keeper_awake\n", "#include <linux/types.h>"
-        self.assertLess(text.index(define), text.index(include))
-        self.assertIn("DEFINE_STATIC_CALL_NULL(uplift_fishing_null_keeper_awake, __SCT__", text)
-        self.assertIn("static_call_update(uplift_fishing_null_keeper_awake, (void *)addr);", text)
-        self.assertIn("static const struct warden *uplift_fishing_null_keeper;\n"
-                      "#define keeper (*uplift_fishing_null_keeper)\n", text)
-        self.assertIn('uplift_bind("fishing", "keeper", &addr)', text)
-
-    def test_bound_objects_of_other_kinds(self):
-        lift = self.lift("locked", bind=["pond_lock", "levels"])
-        with self.assertRaisesRegex(Problem, r"pond\.c:\d+: the object levels is of a type that cannot be bound"):
-            self.body(lift, bind_objects=["pond_lock", "levels"])
-        self.assertEqual(lifting._object_type(lift.source, "pond_lock"), "struct mutex")
-        # of a header: the header's own declaration becomes that of the pointer
-        text = self.body(self.lift("feed", bind=["keeper"], bind_via={"call_keeper": "keeper_hat"}),
-                         bind_objects=["keeper"])
-        self.assertLess(text.index("#define keeper_hat (*uplift_fishing_null_keeper_hat)"),
-                        text.index("#include <linux/types.h>"))
-
-    def test_traced(self):
-        text = POND.replace("#include <linux/types.h>", '#include <linux/types.h>\n#include "trace.h"')
-        text = text.replace("if (n)", "trace_look(n);\n\tif (n)")
-        made = self.body(self.lift(text=text), trace={"header": "trace.h", "points": ["look", "splash"]})
-        self.assertLess(made.index("#define __DO_TRACE_CALL"), made.index('#include "trace.h"'))
-        self.assertIn('uplift_bind("fishing", "__tracepoint_look", &addr)', made)
-        self.assertNotIn("splash", made)
-        with self.assertRaisesRegex(Problem, r"pond\.c does not include traces\.h, the 'trace\.header' in the "
-                                             "manifest of fishing"):
-            self.body(self.lift(text=text), trace={"header": "traces.h", "points": ["look"]})
-
-    def test_replaced_helper(self):
-        manifest = {"arms": {"batch": {"header": "ours.h"}}}
-        lift = self.lift(replace={"inner": "our_inner"}, needs=["bank"])
-        text = lifting.Body(lift, "batch", manifest, self.kernel()).text("pond.c")
-        self.assertLess(text.index("static int bank("), text.index('#include "ours.h"'))
-        self.assertLess(text.index('#include "ours.h"'), text.index("return our_inner(pond, n - 1)"))
-        self.assertNotIn("static int inner", text)
-        self.assertIn("pond->ops->inner(pond)", text)
-
-    def test_arms_of_its_own_are_numbered_in_the_manifests_order(self):
-        arms = {"null": {}, "calm": {}, "new": {}, "deep": {}}
-        for arm in arms:
-            text = lifting.Body(self.lift(), arm, {"arms": arms}, self.kernel()).text("pond.c")
-            for line in ("#define UPLIFT_ARM_CALM (UPLIFT_ARM_FIRST_OWN + 0)",
-                         "#define UPLIFT_ARM_DEEP (UPLIFT_ARM_FIRST_OWN + 1)",
-                         "#define UPLIFT_FISHING_ARMS (UPLIFT_ARM_FIRST_OWN + 2)",
-                         "DECLARE_PER_CPU(struct uplift_count[UPLIFT_FISHING_ARMS], uplift_fishing_count);",
-                         f"\tUPLIFT_BODY_ENTER(fishing, {arm.upper()});"):
-                self.assertIn(line + "\n", text)
-        with self.assertRaisesRegex(Problem, "fishing: 'off' is the kernel's own function"):
-            lifting.Body(self.lift(), "off", {"arms": {"off": {}}}, self.kernel()).text("pond.c")
-
-    def test_replaced_itself(self):
-        manifest = {"arms": {"batch": {"header": "ours.h"}}}
-        lift = self.lift(replace={"pond_look": "our_look"})
-        text = lifting.Body(lift, "batch", manifest, self.kernel()).text("pond.c")
-        self.assertIn("ret = our_look(pond, n);", text)
-        self.assertNotIn("body_pond_look", text)
-
-    def test_header_of_an_arm(self):
-        text = lifting.Body(self.lift(), "new", {"arms": {"new": {"header": "ours.h"}}}, self.kernel()).text("pond.c")
-        self.assertLess(text.index("#include <linux/types.h>"), text.index('#include "ours.h"'))
-        self.assertLess(text.index('#include "ours.h"'), text.index("#define POND_MAX"))
-
-
-class Layout(Fixture):
-    """Structs of the target's BTF."""
-
-    def test_assertions(self):
-        self.assertEqual(lifting.layouts(["pond"], self.kernel()).splitlines()[1:], [
-            'static_assert(sizeof(struct pond) == 16, "struct pond has another size in the kernel");',
-            'static_assert(offsetof(struct pond, depth) == 0, "depth of struct pond lies elsewhere in the kernel");',
-            'static_assert(offsetof(struct pond, first) == 8, "first of struct pond lies elsewhere in the kernel");'])
-
-    @unittest.skipUnless(shutil.which("gcc"), "no gcc")
-    def test_compiler_says_what_differs(self):
-        def compiled(structs):
-            text = lifting.layouts(["pond"], self.kernel(structs))
-            path = self.file("a.c", "#include <assert.h>\n#include <stddef.h>\n"
-                                    "struct fish;\nstruct pond {\n\tint depth;\n\tstruct fish *first;\n};\n" + text)
-            return subprocess.run(["gcc", "-fsyntax-only", path], env={**os.environ, "LC_ALL": "C"}, text=True,
-                                  check=False, stderr=subprocess.PIPE).stderr
-        self.assertEqual(compiled(LAYOUT), "")
-        self.assertIn("first of struct pond lies elsewhere", compiled({"pond": (16, [("depth", 0), ("first", 4)])}))
-        self.assertIn("struct pond has another size", compiled({"pond": (24, [("depth", 0), ("first", 8)])}))
-        self.assertIn("tail", compiled({"pond": (16, [("depth", 0), ("first", 8), ("tail", 12)])}))
-
-    def test_unknown_struct(self):
-        with self.assertRaisesRegex(Problem, "btf: no struct bank in the kernel's BTF"):
-            lifting.layouts(["bank"], self.kernel())
+class Types(Fixture):
+    """The target's BTF."""
 
     def test_functions_and_sum(self):
         kernel = self.kernel(functions=["pond_look", "inner"])
@@ -510,7 +204,7 @@ class Patch(Fixture):
 
     def patched(self, text, places=1, removes=1, adds=1, cocci=COCCI):
         expected = {"file": "new.cocci", "places": places, "removes": removes, "adds": adds}
-        return lifting.patched(text, self.file("new.cocci", cocci), expected, "f() of pond.c")
+        return semantic.patched(text, self.file("new.cocci", cocci), expected, "f() of pond.c")
 
     def test_no_spatch(self):
         with mock.patch.dict(os.environ, {"PATH": str(self.top)}):
@@ -569,13 +263,32 @@ class Patch(Fixture):
                 ("a\n\nb\n", "a\n", (1, 1, 0), ["@@", "-b"]),
                 ("a\n\nb\n", "A\n\n\tB\n", (1, 2, 2), ["@@", "-a", "-b", "+A", "+\tB"])):
             with self.subTest(before=before, after=after):
-                difference = lifting.Difference(before, after)
+                difference = semantic.Difference(before, after)
                 self.assertEqual(tuple(difference.counts[key] for key in ("places", "removes", "adds")), counts)
                 self.assertEqual(difference.lines, lines)
 
 
+@unittest.skipUnless(shutil.which("gcc"), "no gcc")
 class Make(Fixture):
-    """The command, from the manifest to the files."""
+    """From the manifest to the files; the compiler at hand stands for a kernel's build."""
+
+    class Target(target.Target):
+        """Compiles with the compiler at hand, and has no image."""
+
+        compiled: list = []
+
+        def compile(self, root, path, changed):
+            source = root / path
+            source.parent.mkdir(parents=True, exist_ok=True)
+            source.write_text("#define noinline __attribute__((noinline))\n#define __printf(a, b)\n" +
+                              (changed.get(path) or (self.ksrc / path).read_text()))
+            obj = source.with_suffix(".o")
+            done = subprocess.run(["gcc", *objects_test.FLAGS, "-gbtf", "-w", "-c", "-o", obj, source], text=True, check=False,
+                                  capture_output=True)
+            if done.returncode:
+                raise Problem(f"{path} does not compile: {done.stderr.splitlines()[0]}")
+            self.compiled.append(root.name)
+            return Object(obj)
 
     def setUp(self):
         super().setUp()
@@ -584,7 +297,9 @@ class Make(Fixture):
         self.file("src/fs/pond.c", POND)
         self.version("src", 6, 18, 15)
         self.headers(6, 18, 15)
-        self.file("btf", btf_blob({**LAYOUT, "fish": (4, [("weight", 0)])}, ["pond_look"]))
+        self.file("btf", btf_blob(LAYOUT, ["pond_look"]))
+        self.edits = {"pond_new.cocci": ("n - 1", "n - 2")}
+        self.Target.compiled = []
 
     def version(self, directory, *numbers):
         self.file(f"{directory}/Makefile", "VERSION = {}\nPATCHLEVEL = {}\nSUBLEVEL = {}\n".format(*numbers))
@@ -594,35 +309,188 @@ class Make(Fixture):
             f"#define LINUX_VERSION_{word} {number}\n" for word, number in zip(("MAJOR", "PATCHLEVEL", "SUBLEVEL"),
                                                                                 numbers)))
 
+    def patched(self, text, cocci, *_):
+        """In place of spatch."""
+        before, after = self.edits[cocci.name]
+        self.assertIn(before, text)
+        return text.replace(before, after)
+
+    def target(self, btf_file="btf"):
+        return self.Target(self.top / "src", self.top / "linux-headers", btf_file and str(self.top / btf_file), [],
+                           self.top / "work")
+
     def generate(self, manifest=None, btf_file="btf"):
         if manifest:
             self.file("change/pond/pond.toml", manifest)
-        with mock.patch.object(lifting, "patched", side_effect=lambda text, cocci, *_: f"{text}/* {cocci.name} */\n"):
-            kernel = make.target(self.top / "src", self.top / "linux-headers", btf_file and self.top / btf_file)
-            return make.generate(self.top / "change/pond", self.top / "src", kernel, "linux-headers", self.top / "out")
+        with mock.patch.object(semantic, "patched", side_effect=self.patched):
+            return bodies.generate(bodies.Change(self.top / "change/pond"), self.target(btf_file), self.top / "out")
 
-    def test_without_a_built_kernel(self):
-        with mock.patch.object(lifting, "patched", side_effect=lambda text, *_: text):
-            objects = make.generate(self.top / "change/pond", self.top / "src", make.NoBtf("pond_look"), "src",
-                                    self.top / "out")
-        self.assertEqual(objects, ["pond_null.o", "pond_new.o"])
-        text = (self.top / "out/pond_null.c").read_text()
-        self.assertIn("uplift_pond_null(", text)
-        self.assertNotIn("static_assert", text)
-        with self.assertRaisesRegex(Problem, "none of"):
-            make.generate(self.top / "change/pond", self.top / "src", make.NoBtf("other"), "src", self.top / "out")
+    def out(self, name):
+        return (self.top / "out" / name).read_text()
+
+    FILES = ["pond_first.o", "pond_null.o", "pond_new.o", "pond_last.o"]
 
     def test_files(self):
-        self.assertEqual(self.generate(), ["pond_null.o", "pond_new.o"])
-        self.assertIn("/* pond_new.cocci */", (self.top / "out/pond_new.c").read_text())
-        header = (self.top / "out/pond_gen.h").read_text()
-        for line in ('#define UPLIFT_POND_FUNCTION "pond_look"', "#define UPLIFT_POND_NEW", "#include <linux/pond.h>",
-                     "int uplift_pond_new(struct pond *pond, int n);", "int uplift_pond_null_bind(void);",
-                     "#define UPLIFT_POND_ARMS (UPLIFT_ARM_FIRST_OWN + 0)",
+        self.assertEqual(self.generate(), self.FILES)
+        header = self.out("pond_gen.h")
+        for line in ('#define UPLIFT_POND_FUNCTION "pond_look"', '#define UPLIFT_POND_FUNCTIONS { .name = "pond_look" }',
+                     "enum { UPLIFT_POND_ARMS = UPLIFT_ARM_FIRST_OWN };", "void uplift_pond_new_jump_0(void);",
                      "DECLARE_PER_CPU(struct uplift_count[UPLIFT_POND_ARMS], uplift_pond_count);",
                      f"#define UPLIFT_POND_BTF_SIZE {(self.top / 'btf').stat().st_size}"):
             self.assertIn(line + "\n", header)
-        self.assertEqual(sorted(os.listdir(self.top / "out")), ["pond_gen.h", "pond_new.c", "pond_null.c"])
+        self.assertIn('UPLIFT_POND_IDENTICAL "not shown: ', header)
+        self.assertIn("\t.byte " + ", ".join(["0x00"] * 20) + "\n", self.out("pond_first.S"))
+        self.assertEqual(sorted(os.listdir(self.top / "out")), ["pond_first.S", "pond_gen.h", "pond_last.S", "pond_new.S",
+                                                                "pond_null.S"])
+
+    @staticmethod
+    def bytes_of(text):
+        """The bytes of code that an arm's assembly has."""
+        return [line for line in text.splitlines() if line.startswith("\t.byte 0x")]
+
+    def test_arms_are_the_compilers_own_code(self):
+        self.generate()
+        null, new = self.out("pond_null.S"), self.out("pond_new.S")
+        unit = self.target().compile(self.top / "again", "fs/pond.c", {})
+        function = unit.functions()["pond_look"]
+        code = unit.bytes(unit.sections[function.section])[function.value:function.value + function.size]
+        made = [int(word, 16) for line in self.bytes_of(null) for word in line.split()[1].split(",")]
+        relocated = {at for r in Unit(unit).of_function(function)
+                     for at in range(r.offset - function.value, r.offset - function.value + r.width)}
+        # but for the landing pad and the ftrace site
+        self.assertEqual([byte for at, byte in enumerate(code) if at >= 9 and at not in relocated],
+                         [byte for at, byte in enumerate(made[:len(code) - 9], 9) if at not in relocated])
+        self.assertNotEqual(self.bytes_of(null), self.bytes_of(new))
+        # what they refer to is the kernel's
+        for text in (null, new):
+            self.assertNotIn("uplift_pond_null_1_bank", text)
+            self.assertNotIn("uplift_pond_new_1_bank", text)
+            self.assertIn('.asciz "bank"', text)
+
+    def test_what_calls_it_stays(self):
+        """pond_visit() is compiled anew beside a changed pond_look(), aligned or inlined otherwise: the kernel's serves."""
+        self.edits = {"pond_new.cocci": ("wait_for(n) * 3", "wait_for(n) * 3 + wait_for(n + 1) * 5")}
+        self.generate()
+        self.assertIn('UPLIFT_POND_FUNCTIONS { .name = "pond_look" }\n', self.out("pond_gen.h"))
+
+    def test_where_it_is_inlined(self):
+        """Then what calls it has the change in it, and would have to be redirected as well."""
+        self.file("src/fs/pond.c", POND.replace("noinline int pond_look", "int pond_look"))
+        with self.assertRaisesRegex(Problem, r"^pond_visit\(\) would have to be redirected"):
+            self.generate()
+
+    def test_a_function_that_is_not_listed(self):
+        self.edits = {"pond_new.cocci": ("+ 7", "+ 8")}
+        with self.assertRaisesRegex(Problem, r"^pond_feed\(\) would have to be redirected \(its code changes\), and is not one "
+                                             r"of the 'functions' in pond\.toml$"):
+            self.generate()
+
+    def test_it_changes_nothing(self):
+        self.edits = {"pond_new.cocci": ("n - 1", "n + -1")}
+        with self.assertRaisesRegex(Problem, "it changes nothing here"):
+            self.generate()
+
+    def test_it_does_not_compile(self):
+        self.edits = {"pond_new.cocci": ("n - 1", "m - 1")}
+        with self.assertRaisesRegex(Problem, "fs/pond.c does not compile: "):
+            self.generate()
+
+    def test_a_layout_that_changes(self):
+        self.edits = {"pond_new.cocci": ("int depth;", "int depth, width;")}
+        with self.assertRaisesRegex(Problem, "^the layout of struct pond changes$"):
+            self.generate()
+
+    BATCH = MANIFEST + """
+[arms.batch]
+header = "ours.h"
+patch = { file = "pond_batch.cocci", places = 1, removes = 1, adds = 1 }
+"""
+
+    def batch(self, reviewed=()):
+        self.file("change/pond/pond_batch.cocci", COCCI)
+        self.file("change/pond/ours.h", "static inline int ours(struct pond *pond)\n{\n\treturn bank(pond, 99) + 1;\n}\n")
+        self.edits["pond_batch.cocci"] = ("return wait_for(n) * 3", "return ours(pond)")
+        return self.generate(self.BATCH + (f"reviewed = [{', '.join(map(repr, reviewed))}]\n" if reviewed else ""))
+
+    def test_an_arm_of_its_own(self):
+        """Its header stands behind all that the changed function uses."""
+        self.assertEqual(self.batch(), [*self.FILES[:3], "pond_batch.o", "pond_last.o"])
+        header = self.out("pond_gen.h")
+        self.assertIn("enum { UPLIFT_ARM_BATCH = UPLIFT_ARM_FIRST_OWN, UPLIFT_POND_ARMS };\n", header)
+        self.assertIn("#define UPLIFT_POND_BATCH_LEFT_OUT NULL\n", header)
+        self.assertIn("uplift_pond_count+48(%rip)", self.out("pond_batch.S"))
+        self.assertIn("0x63", "".join(self.bytes_of(self.out("pond_batch.S"))))
+
+    def test_code_that_it_was_not_reviewed_against(self):
+        """What the replaced function has been mended in would be missing: the arm is left out, and says so."""
+        known = functions.digest(functions.functions(POND)["pond_look"].text)
+        self.assertIn("pond_batch.o", self.batch([known]))
+        self.file("src/fs/pond.c", POND.replace("if (n)", "if (n > 0)"))
+        self.assertEqual(self.batch([known]), self.FILES)
+        header = self.out("pond_gen.h")
+        self.assertRegex(header, r'UPLIFT_POND_BATCH_LEFT_OUT "pond_look\(\) of this kernel \([0-9a-f]{16}\) is not among')
+        self.assertIn("#define UPLIFT_POND_BATCH NULL\n", header)
+
+    def test_linked_into_the_kernel(self):
+        """As the KUnit kernel has them: global names are the linker's, static ones are bound, and tables have names of their own."""
+        class Linked(self.Target, target.Linked):
+            __init__ = target.Linked.__init__
+
+        made = Linked(self.top / "src", self.top / "linux-headers", "pond_look", [], self.top / "work")
+        with mock.patch.object(semantic, "patched", side_effect=self.patched):
+            bodies.generate(bodies.Change(self.top / "change/pond"), made, self.top / "out", "pond_look")
+        null = self.out("pond_null.S")
+        self.assertRegex(null, r"\.reloc \S+, R_X86_64_PLT32, wait_for[-+]")
+        self.assertNotIn('.asciz "wait_for"', null)
+        self.assertIn('.asciz "bank"', null)
+        self.assertIn("uplift_pond_bodies:", self.out("pond_first.S"))
+        self.assertIn("uplift_pond_bodies_end:", self.out("pond_last.S"))
+        for name in ("first", "null", "last"):
+            self.assertIn('.section .rodata.uplift_bodies, "a"', self.out(f"pond_{name}.S"))
+
+    def test_an_image(self):
+        """Held against the kernel's own code: shown where it is the same, and not used where it is not."""
+        image = mock.Mock(symbols={"pond_look": [0x1000]}, text=0)
+        image.build_id.return_value = bytes(range(20))
+        placed = objectbody.Place(0xffffffff81001000, "")
+        for why, said in (({}, None), ({"pond_look": "its code differs from the kernel's at +0x9"}, "is not what the kernel runs")):
+            placement = mock.MagicMock(why=why, kernel=mock.Mock(text=0xffffffff81000000, anchor=lambda at: None), linked=False)
+            placement.identical = lambda name, why=why: name not in why
+            for method in ("place", "of_symbol", "external"):
+                getattr(placement, method).return_value = placed
+            def placement_of(unit, kernel, placement=placement):
+                placement.unit = unit
+                return placement
+            with mock.patch.object(target, "image_in", return_value=image), \
+                    mock.patch.object(bodies, "Placement", placement_of):
+                if said:
+                    with self.assertRaisesRegex(Problem, r"pond_look\(\) of the source is not what the kernel runs: its code"):
+                        self.generate()
+                else:
+                    self.generate()
+                    self.assertIn('UPLIFT_POND_IDENTICAL "1 of 1 function"\n', self.out("pond_gen.h"))
+                    self.assertIn("0x00, 0x01, 0x02", self.out("pond_first.S"))
+
+    def test_an_image_without_code(self):
+        """Headers packages have a vmlinux that is types and nothing else."""
+        self.assertIsNone(target.image_in(self.file("vmlinux", b"no ELF at all")))
+        source = self.file("x.c", "int a;\n")
+        subprocess.run(["gcc", "-c", "-o", self.top / "x.o", source], check=True)
+        self.assertIsNone(target.image_in(self.top / "x.o"))
+
+    def test_nothing_is_done_twice(self):
+        argv = ["generate-bodies", "--change", str(self.top / "change/pond"), "--ksrc", str(self.top / "src"), "--kdir",
+                str(self.top / "linux-headers"), "--btf", str(self.top / "btf"), "--out", str(self.top / "out")]
+        with mock.patch.object(semantic, "patched", side_effect=self.patched), mock.patch.object(bodies, "Target", self.Target), \
+                mock.patch.object(sys, "argv", argv), mock.patch("builtins.print") as said:
+            bodies.main()
+            count = len(self.Target.compiled)
+            bodies.main()
+            self.assertEqual(len(self.Target.compiled), count)
+            self.assertEqual(said.call_args_list, [mock.call(*self.FILES)] * 2)
+            self.file("src/fs/pond.c", POND + "\n")
+            bodies.main()
+            self.assertGreater(len(self.Target.compiled), count)
 
     def test_no_such_source(self):
         with self.assertRaisesRegex(Problem, r"KSRC=\S+/src has no fs/lake\.c, the 'source' in pond\.toml$"):
@@ -630,14 +498,9 @@ class Make(Fixture):
 
     def test_unchanged_files_keep_their_time(self):
         self.generate()
-        os.utime(self.top / "out/pond_null.c", (1, 1))
+        os.utime(self.top / "out/pond_null.S", (1, 1))
         self.generate()
-        self.assertEqual((self.top / "out/pond_null.c").stat().st_mtime, 1)
-
-    def test_arm_that_does_not_apply(self):
-        manifest = MANIFEST + 'when = "pond_song"\n'
-        self.assertEqual(self.generate(manifest), ["pond_null.o"])
-        self.assertNotIn("UPLIFT_POND_NEW", (self.top / "out/pond_gen.h").read_text())
+        self.assertEqual((self.top / "out/pond_null.S").stat().st_mtime, 1)
 
     def test_other_version(self):
         self.version("src", 6, 18, 14)
@@ -670,7 +533,7 @@ class Make(Fixture):
                                 (plain, "include gone/Makefile\n"), (plain, "include ./Makefile\n"),
                                 (plain, "include $(srctree)/Makefile\n"), (plain, "EXTRAVERSION = $(OURS)\n")):
             with self.subTest(source=source, headers=headers):
-                self.assertEqual(self.extra(source, headers), ["pond_null.o", "pond_new.o"])
+                self.assertEqual(self.extra(source, headers), self.FILES)
 
     def test_no_source_or_headers(self):
         (self.top / "src/Makefile").write_text("all:\n")
@@ -695,18 +558,19 @@ class Make(Fixture):
     def test_reuse(self):
         reuse = '[reuse]\nfunction = "pond_look"\nfiles = ["fs/pond/*.c"]\n'
         self.file("change/pond/pond_reuse.cocci", COCCI)
+        self.edits["pond_reuse.cocci"] = ("n - 1", "n - 77")
         manifest = MANIFEST + 'reuse_patch = { file = "pond_reuse.cocci", places = 1, removes = 1, adds = 3 }\n' + reuse
         loop = "int {}(void)\n{{\n\twhile (pond_look(&a, 1))\n\t\t;\n\treturn pond_look({}, 2);\n}}\n"
         with self.assertRaisesRegex(Problem, r"KSRC=\S+ has no fs/pond/\*\.c, where calls of pond_look\(\)"):
             self.generate(manifest)
         self.file("src/fs/pond/a.c", loop.format("two_of_them", "&b"))
         self.generate()
-        self.assertNotIn("REUSE", (self.top / "out/pond_gen.h").read_text())
-        self.assertIn("/* pond_new.cocci */", (self.top / "out/pond_new.c").read_text())
+        self.assertNotIn("REUSE", self.out("pond_gen.h"))
+        self.assertNotIn("0x4d", self.out("pond_new.S"))
         self.file("src/fs/pond/b.c", loop.format("goes_on", "&a"))
         self.generate()
-        self.assertIn('#define UPLIFT_POND_REUSE "goes_on"\n', (self.top / "out/pond_gen.h").read_text())
-        self.assertIn("/* pond_reuse.cocci */", (self.top / "out/pond_new.c").read_text())
+        self.assertIn('#define UPLIFT_POND_REUSE "goes_on"\n', self.out("pond_gen.h"))
+        self.assertIn("0x4d", self.out("pond_new.S"))
 
     def test_one_line_and_a_status(self):
         self.version("src", 6, 1, 1)
@@ -717,12 +581,19 @@ class Make(Fixture):
         self.assertEqual((said.returncode, said.stdout, said.stderr.count("\n")), (1, "", 1))
         self.assertTrue(said.stderr.startswith("pond: KSRC="), said.stderr)
 
+    def test_arm_that_does_not_apply(self):
+        """Where no arm does, the header says so, and there is nothing to link."""
+        manifest = MANIFEST.replace("[arms.null]", '[arms.null]\nwhen = "pond_song"') + 'when = "pond_song"\n'
+        self.assertEqual(self.generate(manifest), [])
+        header = self.out("pond_gen.h")
+        self.assertNotIn("UPLIFT_POND_NEW", header)
+        self.assertIn("#define UPLIFT_POND_IDENTICAL NULL\n", header)
 
 class Manifest(Fixture):
     """What may stand in a manifest; everything else is one line that names the file and the key."""
 
     ARMS = "[arms.null]\n"
-    TOP = 'source = "fs/pond.c"\nfunctions = ["pond_look"]\ndeclares = []\n'
+    TOP = 'source = "fs/pond.c"\nfunctions = ["pond_look"]\n'
     REUSE = "[reuse]\nfunction = 'a'\nfiles = ['b']\n"
 
     def read(self, text):
@@ -745,15 +616,6 @@ class Manifest(Fixture):
 
     def test_all_of_it(self):
         text = self.TOP + """\
-            types = ["pond"]
-            bind = ["keeper_awake"]
-            bind_objects = ["keeper"]
-            bind_via = { call_keeper = "keeper_hat" }
-            bind_if = { keeper_hat = "CONFIG_HATS" }
-            copy = ["bank"]
-            [trace]
-            header = "trace.h"
-            points = ["look"]
             [reuse]
             function = "pond_look"
             files = ["fs/pond/*.c", "fs/d?x.c"]
@@ -764,19 +626,17 @@ class Manifest(Fixture):
             reuse_patch = { file = "pond_new.cocci", places = 2, removes = 2, adds = 0 }
             [arms.batch]
             header = "ours.h"
-            replace = { inner = "our_inner" }
-            needs = ["bank"]
+            reviewed = ["0123456789abcdef"]
+            patch = { file = "pond_new.cocci", places = 1, removes = 0, adds = 1 }
             """
-        self.assertEqual(self.read(text)["arms"]["batch"]["replace"], {"inner": "our_inner"})
+        self.assertEqual(self.read(text)["arms"]["batch"]["reviewed"], ["0123456789abcdef"])
 
     def test_missing(self):
         top = self.TOP + self.ARMS
-        for text, key in ((top.replace("source", "types"), "source"), (top.replace("functions", "types"), "functions"),
-                          (top.replace("declares", "types"), "declares"), (self.TOP, "arms"),
+        for text, key in ((top.replace('source = "fs/pond.c"', ""), "source"), (top.replace('functions = ["pond_look"]', ""), "functions"),
+                          (self.TOP, "arms"),
                           (top + "[reuse]\nfunction = 'f'\n", "reuse.files"),
                           (top + "[reuse]\nfiles = ['f.c']\n", "reuse.function"),
-                          (top + "[trace]\nheader = 'trace.h'\n", "trace.points"),
-                          (top + "[trace]\npoints = ['look']\n", "trace.header"),
                           *((top + self.patch(key), f"arms.null.patch.{key}")
                             for key in ("file", "places", "removes", "adds")),
                           (top + self.patch() + self.patch("adds", "reuse_patch") + self.REUSE,
@@ -789,8 +649,6 @@ class Manifest(Fixture):
                            (self.TOP + self.ARMS + "place = 1\nneed = 1\n", "arms.null.need, arms.null.place"),
                            (self.TOP + self.ARMS + "patch = 'pond_new.cocci'\nplaces = 1\n", "arms.null.places"),
                            (self.TOP + self.ARMS + self.patch(place=1), "arms.null.patch.place"),
-                           (self.TOP + self.ARMS + "[trace]\nheader = 'a'\npoints = ['b']\npoint = 1\n",
-                            "trace.point"),
                            (self.TOP + self.ARMS + self.REUSE + "file = 1\n", "reuse.file")):
             with self.subTest(said):
                 self.assertEqual(self.said(text), f"unknown: {said}")
@@ -798,30 +656,25 @@ class Manifest(Fixture):
     def test_of_another_kind(self):
         name, path = "a name", "the path of a file"
         counts = ("places", "removes", "adds")
-        names, table = "a list of names", 'a table, { name = "name" }'
+        names = "a list of names"
         for key, value, what in (
                 ("source", "1", path), ("source", '""', path), ("source", '"/etc/passwd"', path),
                 ("functions", '"pond_look"', names + ", with one at least"),
                 ("functions", "[]", names + ", with one at least"),
                 ("functions", '["pond look"]', names + ", with one at least"),
-                ("declares", '"linux/pond.h"', "a list of paths"), ("declares", "[1]", "a list of paths"),
-                ("types", '"pond"', names), ("bind", '"a"', names), ("bind_objects", "true", names),
-                ("copy", "3", names),
-                ("bind_via", '"x"', table), ("bind_via", '{"a": 1}', table), ("bind_if", '["a"]', table),
-                ("trace", '"trace.h"', "a table"), ("trace.header", "1", path),
-                ("trace.points", "[]", names + ", with one at least"),
                 ("reuse", "3", "a table"), ("reuse.function", "[]", name),
                 *(("reuse.files", files, "a list of paths, with one at least, in which '*' and '?' may stand")
                   for files in ('"fs/*.c"', "[]", '["/etc/*"]', '["fs/**.c"]', '[""]')),
                 *(("arms", value, "a table of arms, with one at least") for value in ("3", "{}")),
                 ("arms.null", "3", "a table"), ("arms.null.when", "1", name), ("arms.null.header", "[]", path),
-                ("arms.null.replace", '"inner"', table), ("arms.null.needs", '"bank"', names),
+                *(("arms.null.reviewed", value, "a list of digests, with one at least")
+                  for value in ('"0123456789abcdef"', "[]", '["0123"]')),
                 ("arms.null.patch", '"pond_new.cocci"', "a table"), ("arms.null.patch.file", "1", path),
                 *(("arms.null.patch.places", value, "a number, 1 at least") for value in ('"1"', "0", "true", "1.0")),
                 *((f"arms.null.patch.{key}", value, "a number")
                   for key in counts[1:] for value in ('"1"', "-1", "true", "1.0"))):
-            whole = {"source": '"fs/pond.c"', "functions": '["pond_look"]', "declares": "[]", "arms.null": "{}",
-                     "trace.header": '"a"', "trace.points": '["b"]', "reuse.function": '"a"', "reuse.files": '["b"]',
+            whole = {"source": '"fs/pond.c"', "functions": '["pond_look"]', "arms.null": "{}",
+                     "reuse.function": '"a"', "reuse.files": '["b"]',
                      **({"arms.null.patch.file": '"a"', **{f"arms.null.patch.{other}": "1" for other in counts}}
                         if key.startswith("arms.null.patch.") else {})}
             lines = [f"{key} = {value}" for key, value in {
@@ -833,10 +686,13 @@ class Manifest(Fixture):
 
     def test_arms(self):
         for arm, said in ((self.patch(name="reuse_patch"), "arms.null has 'reuse_patch' and no 'patch'"),
-                          ("replace = { a = 'b' }", "arms.null has 'replace' and no 'header'"),
+                          ("header = 'ours.h'", "arms.null has 'header' and no 'patch'"),
+                          ("reviewed = ['0123456789abcdef']", "arms.null has 'reviewed' and no 'patch'"),
+                          (self.patch(), "no arm 'null' that is the kernel's own code: [arms.null], without a patch"),
+                          ("[arms.off]", "'arms.off': 'off' is the kernel's own function"),
                           (self.patch() + self.patch(name="reuse_patch"),
                            "arms.null has 'reuse_patch', and there is no [reuse]"),
-                          ("header = 'gone.h'", f"'arms.null.header' is gone.h: no such file in {self.top}"),
+                          ("header = 'gone.h'\n" + self.patch(), f"'arms.null.header' is gone.h: no such file in {self.top}"),
                           (self.patch(file="'gone.cocci'"),
                            f"'arms.null.patch.file' is gone.cocci: no such file in {self.top}"),
                           ("[arms.'a b']", "'arms.a b' is no name")):

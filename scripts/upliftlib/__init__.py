@@ -3,7 +3,7 @@
 
     base	errors, console, paths, signals, parallel work; the changes and the targets, as data
     kernel	what a kernel says of itself: image, BTF, its log
-    generator	bodies of functions, from the kernel's own source; DKMS runs it
+    generator	bodies of functions, of the object code of the kernel's own source; DKMS runs it
     report	one form of what was found, and its renderings
     host	probe, doctor, bench: the machine that it runs on
     inspector	caches, and which process runs where

@@ -28,7 +28,7 @@ change is, how it is tested and how it is measured. Nothing outside of that dire
     guest      what the guest of all of its script needs, beside what `tests` has, see Guest
     torture    { NAME = a run of that script of its own in `make torture`, see Torture }
     checked    what is different on kernels with checkers, see Checked
-    kunit      { function }: the function that is lifted for its KUnit suite
+    kunit      { function }: the function whose bodies its KUnit suite has
     documented { what a block of commands begins with = { before, after } }, what is typed around it
     stress     { a stressor of stress-ng that reaches it = how many of it }
 

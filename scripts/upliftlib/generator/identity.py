@@ -15,8 +15,8 @@ import pathlib
 from collections.abc import Iterable
 
 from ..kernel import notes
-from .objects import ALLOC, EXEC, NOBITS, RELATIVE, WEAK, Object, Refused, Symbol
-from .references import Entry, Kind, Reference, Unit, parent
+from .objects import ALLOC, EXEC, LOCAL, NOBITS, OBJECT, RELATIVE, WEAK, Object, Refused, Symbol
+from .references import Entry, Kind, Reference, Unit, is_numbered, parent
 
 _NOP5 = b"\x0f\x1f\x44\x00\x00"
 _SHT_NOTE = 7
@@ -87,13 +87,22 @@ def read_symbols(lines: Iterable[str]) -> dict[str, list[int]]:
 
 @dataclasses.dataclass
 class Place:
-    """Where something lies in the kernel: an address of the image, and its name in kallsyms if it has one there."""
+    """Where something lies in the kernel: an address of the image, and its name in kallsyms if it has one there.
+
+    by_name: there was no image to ask; kallsyms knows when the module is loaded
+    linked: the linker knows, as the body becomes a part of the same kernel
+    """
     address: int
     name: str = ""
+    by_name: bool = False
+    linked: bool = False
 
 
 class Placement:
     """An unchanged object held against the kernel."""
+
+    copies_data = False		# data without a name is the kernel's, as all else is
+    linked = False			# the bodies are not linked into the kernel
 
     def __init__(self, unit: Unit, kernel: Kernel) -> None:
         self.unit, self.kernel = unit, kernel
@@ -251,6 +260,43 @@ def doubtful_callers(placement: Placement, name: str) -> list[str]:
              and not unit.obj.sections[other.section].name.startswith((".init", ".exit"))
              and any(reference.symbol == wanted for reference in unit.of_function(other))}
     return sorted(caller for caller in found - {name} if caller in placement.kernel.symbols)
+
+
+class NoImage(Placement):
+    """In place of that where no image can be read: all is bound by its name, and nothing is shown.
+
+    What has no name of its own is copied if it is constant; what the compiler numbers cannot be told from its namesakes.
+    linked: the bodies are linked into the kernel itself, by whose global names it goes then
+    """
+
+    copies_data = True
+
+    def __init__(self, unit: Unit, linked: bool = False) -> None:
+        self.unit, self.kernel, self.linked = unit, _Nowhere(), linked
+        self.bases, self.constants, self.externals = {}, {}, {}
+        self.why = {name: "there is no image to hold it against" for name in unit.functions}
+
+    def place(self, reference: Reference) -> Place | None:
+        if reference.kind is Kind.EXTERN:
+            return self.external(reference.name)
+        return self.of_symbol(reference.symbol) if reference.symbol else None
+
+    def of_symbol(self, symbol: Symbol) -> Place | None:
+        if symbol.bind != LOCAL:
+            return self.external(symbol.name)
+        if symbol.type == OBJECT and is_numbered(symbol.name):
+            raise Refused(f"{symbol.name} is one of several of its name: the kernel's image is needed to tell them apart")
+        return Place(0, symbol.name, by_name=True)
+
+    def external(self, name: str) -> Place | None:
+        return Place(0, name, by_name=not self.linked, linked=self.linked)
+
+
+class _Nowhere(Kernel):
+    """A kernel of which nothing is known."""
+
+    def __init__(self) -> None:
+        self.symbols, self.text = {}, 0
 
 
 def summary(placements: Iterable[Placement], names: Iterable[str]) -> tuple[int, int]:

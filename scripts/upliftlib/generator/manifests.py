@@ -33,16 +33,9 @@ class Arm(TypedDict):
     """An arm of a change: [arms.NAME]."""
     when: NotRequired[str]
     header: NotRequired[str]
-    replace: NotRequired[dict[str, str]]
-    needs: NotRequired[list[str]]
+    reviewed: NotRequired[list[str]]
     patch: NotRequired[Patch | list[Patch]]
     reuse_patch: NotRequired[Patch | list[Patch]]
-
-
-class Trace(TypedDict):
-    """The tracepoints of the file: [trace]."""
-    header: str
-    points: list[str]
 
 
 class Reuse(TypedDict):
@@ -55,15 +48,7 @@ class Manifest(TypedDict):
     """The manifest of a change."""
     source: str
     functions: list[str]
-    declares: list[str]
     arms: dict[str, Arm]
-    types: NotRequired[list[str]]
-    bind: NotRequired[list[str]]
-    bind_objects: NotRequired[list[str]]
-    bind_via: NotRequired[dict[str, str]]
-    bind_if: NotRequired[dict[str, str]]
-    copy: NotRequired[list[str]]
-    trace: NotRequired[Trace]
     reuse: NotRequired[Reuse]
 
 
@@ -105,12 +90,8 @@ def _list(what: str, kind: _Kind, least: int = 0) -> _Kind:
 
 
 _NAME = _text("a name", r"[A-Za-z_]\w*")
-_NAMES = _list("a list of names", _NAME)
 _SOME_NAMES = _list("a list of names, with one at least", _NAME, 1)
-_MAP = _Kind("a table, { name = \"name\" }",
-             lambda value: isinstance(value, dict) and all(_NAME.fits(word) for pair in value.items() for word in pair))
 _PATH = _text("the path of a file", r"[\w.+-]+(/[\w.+-]+)*")
-_PATHS = _list("a list of paths", _PATH)
 # '**' is left to those who understand it in all of its forms
 _PATTERNS = _list("a list of paths, with one at least, in which '*' and '?' may stand",
                   _text("", r"([\w.+?-]|\*(?!\*))+(/([\w.+?-]|\*(?!\*))+)*"), 1)
@@ -118,12 +99,10 @@ _PATTERNS = _list("a list of paths, with one at least, in which '*' and '?' may 
 _COUNT = _Kind("a number", lambda value: type(value) is int and value >= 0)
 _SOME = _Kind("a number, 1 at least", lambda value: type(value) is int and value >= 1)
 
-_MANIFEST = _Keys({"source": _PATH, "functions": _SOME_NAMES, "declares": _PATHS, "arms": None},
-                  {"types": _NAMES, "bind": _NAMES, "bind_objects": _NAMES, "bind_via": _MAP, "bind_if": _MAP,
-                   "copy": _NAMES, "trace": None, "reuse": None})
-_TRACE = _Keys({"header": _PATH, "points": _SOME_NAMES}, {})
+_MANIFEST = _Keys({"source": _PATH, "functions": _SOME_NAMES, "arms": None}, {"reuse": None})
 _REUSE = _Keys({"function": _NAME, "files": _PATTERNS}, {})
-_ARM = _Keys({}, {"when": _NAME, "header": _PATH, "replace": _MAP, "needs": _NAMES, "patch": None, "reuse_patch": None})
+_DIGESTS = _list("a list of digests, with one at least", _text("", r"[0-9a-f]{16}"), 1)
+_ARM = _Keys({}, {"when": _NAME, "header": _PATH, "reviewed": _DIGESTS, "patch": None, "reuse_patch": None})
 _PATCH = _Keys({"file": _PATH, "places": _SOME, "removes": _COUNT, "adds": _COUNT}, {})
 
 
@@ -164,8 +143,10 @@ class _Reader:
         key = f"arms.{name}"
         if not _NAME.fits(name):
             raise Problem(f"{self.path}: '{key}' is no name")
+        if name == "off":
+            raise Problem(f"{self.path}: '{key}': 'off' is the kernel's own function")
         self.table(key, arm, _ARM)
-        for one, other in (("replace", "header"), ("reuse_patch", "patch")):
+        for one, other in (("header", "patch"), ("reviewed", "patch"), ("reuse_patch", "patch")):
             if one in arm and other not in arm:
                 raise Problem(f"{self.path}: {key} has '{one}' and no '{other}'")
         if "reuse_patch" in arm and "reuse" not in manifest:
@@ -190,14 +171,15 @@ def read(path: pathlib.Path) -> Manifest:
         raise Problem(f"{path}: {error}") from None
     reader = _Reader(path)
     reader.table("", manifest, _MANIFEST)
-    for key, keys in (("trace", _TRACE), ("reuse", _REUSE)):
-        if key in manifest:
-            reader.table(key, manifest[key], keys)
+    if "reuse" in manifest:
+        reader.table("reuse", manifest["reuse"], _REUSE)
     arms = manifest["arms"]
     if not isinstance(arms, dict) or not arms:
         reader.must("arms", "a table of arms, with one at least", arms)
     for name, arm in arms.items():
         reader.arm(name, arm, manifest)
+    if "null" not in arms or "patch" in arms["null"]:
+        raise Problem(f"{path}: no arm 'null' that is the kernel's own code: [arms.null], without a patch")
     return cast(Manifest, manifest)
 
 
@@ -243,7 +225,7 @@ def slice_of(top: pathlib.Path) -> list[str]:
             continue
         manifest = read(path)
         found |= {manifest["source"], *manifest.get("reuse", {}).get("files", ())}
-        # what lies beside it and is included
-        found.add(f"{manifest['source'].rpartition('/')[0]}/*.h")
+        # what compiles it, and what lies beside it and above and is included
+        for directory in [str(parent) for parent in pathlib.PurePosixPath(manifest["source"]).parents][:-1]:
+            found |= {f"{directory}/Makefile", f"{directory}/*.h"}
     return sorted(found)
-

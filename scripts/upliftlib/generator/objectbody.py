@@ -25,7 +25,7 @@ _RELOC = {R_64: "R_X86_64_64", R_PC32: "R_X86_64_PC32", R_PLT32: "R_X86_64_PLT32
 _FIX = {R_64: 0, R_PC64: 1, R_32S: 2, R_32: 3, R_PC32: 4, R_PLT32: 4}
 _FIX_POINTER, _FIX_SHIFT = 5, 6
 _FROM_TEXT, _FROM_HERE = 0, 1			# what a fix's place is counted from
-_IN_IMAGE, _ABSOLUTE, _IN_MODULE = range(3)	# what a symbol's value is counted from
+_IN_IMAGE, _ABSOLUTE, _IN_MODULE, _BY_NAME = range(4)	# what a symbol's value is counted from
 
 # The module loader knows these by name: it patches the calls and jumps to them.
 _THUNKS = ("__x86_return_thunk", "__x86_indirect_")
@@ -64,7 +64,7 @@ class Old:
         if reference.kind is Kind.ANONYMOUS and self.unit.obj.sections[reference.section].flags & EXEC:
             return None		# what is jumped to there jumps back into the kernel's function
         place = self.placement.place(reference)
-        if place is None and reference.kind is Kind.CONSTANT:
+        if place is None and (reference.kind is Kind.CONSTANT or self.placement.copies_data):
             return None		# a warning's file, to which no code refers
         if place is None:
             raise Refused(f"where {reference.name or 'a constant'} lies in this kernel cannot be told")
@@ -166,6 +166,8 @@ class Arm:
 
     def symbol(self, place: Place, kernel: Kernel) -> int:
         """The number of a symbol in the table."""
+        if place.by_name:
+            return self.symbols.setdefault((_BY_NAME, place.name, 0), len(self.symbols))
         anchor = kernel.anchor(place.address)
         if anchor:
             key = (_IN_MODULE, *anchor)
@@ -530,6 +532,10 @@ class _Body:
         self.arm.counted["loader"] += 1
 
     def _to_kernel(self, label: str, reference: Reference, place: Place, origin: int, function: Symbol | None) -> None:
+        if place.linked:
+            return self._to_linked(label, reference, function)
+        if self.resolver.placement.linked and origin == _FROM_HERE:
+            raise Refused(f"a table refers to {place.name}, which the linker cannot find")
         symbol = self.arm.symbol(place, self.resolver.placement.kernel)
         addend = reference.delta + reference.slack
         if function is not None and self._leaves(function, reference):
@@ -543,6 +549,14 @@ class _Body:
         self.out.append(f"\t.reloc {label}, {_RELOC[reference.type]}, {self._visible(reference)}{addend:+d}")
         self.arm.fixes.append((label, _FIX[reference.type], origin, symbol, addend))
         self.arm.counted["table"] += 1
+
+    def _to_linked(self, label: str, reference: Reference, function: Symbol | None) -> None:
+        """What the linker finds, as the bodies become a part of the kernel itself."""
+        to = f"{reference.name}{reference.delta + reference.slack:+d}"
+        if function is not None and self._leaves(function, reference):
+            to = f"{self._stub(reference.name, reference.delta, -1)}-4"
+        self.out.append(f"\t.reloc {label}, {_RELOC[reference.type]}, {to}")
+        self.arm.counted["linked"] += 1
 
     def _visible(self, reference: Reference) -> str:
         """The symbol that objtool sees: by their names it knows functions that do not return."""

@@ -86,7 +86,7 @@ obj-m := uplift_@NAME@.o
 uplift_@NAME@-y := first.o main.o null.o new.o last.o
 """
 
-_FIRST = """/* SPDX-License-Identifier: GPL-2.0 */
+FIRST = """/* SPDX-License-Identifier: GPL-2.0 */
 /* Where the tables of references begin: struct uplift_bodies_head in modules/core/bind.h. */
 	.section .uplift_bodies, "aw", @progbits
 	.balign 8
@@ -96,7 +96,7 @@ uplift_bodies:
 	.long 0
 """
 
-_LAST = """/* SPDX-License-Identifier: GPL-2.0 */
+LAST = """/* SPDX-License-Identifier: GPL-2.0 */
 /* Where the tables of references end. */
 	.section .uplift_bodies, "aw", @progbits
 	.globl uplift_bodies_end
@@ -129,8 +129,8 @@ class Module:
     def write(self, directory: pathlib.Path, null: Arm, new: Arm) -> None:
         """All its sources, into a directory."""
         files = {"main.c": self._main(), "Kbuild": _KBUILD.replace("@NAME@", self.name),
-                 "first.S": _FIRST.replace("@BUILD_ID@", ", ".join(f"{byte:#04x}" for byte in self.build_id)),
-                 "null.S": null.text(), "new.S": new.text(), "last.S": _LAST}
+                 "first.S": FIRST.replace("@BUILD_ID@", ", ".join(f"{byte:#04x}" for byte in self.build_id)),
+                 "null.S": null.text(), "new.S": new.text(), "last.S": LAST}
         for name, text in files.items():
             path = directory / name
             if not path.exists() or path.read_text() != text:

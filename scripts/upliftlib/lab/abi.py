@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import cast
 
 from ..base import changes, errors, paths
-from ..generator import make, manifests
+from ..generator import bodies, manifests
 from ..report import record
 from . import buildroot, kernels, kmod
 
@@ -97,7 +97,7 @@ def _patched(change: changes.Change, manifest: manifests.Manifest, ksrc: pathlib
     """The file with the arm new's semantic patch, and with the header that this takes."""
     arm = manifest["arms"]["new"]
     forms = arm.get("patch", [])
-    if "reuse" in manifest and make.reused(ksrc, manifest["reuse"]):
+    if "reuse" in manifest and bodies.reused(ksrc, manifest["reuse"]):
         forms = arm.get("reuse_patch", forms)
     where = paths.ensure(paths.BUILD / "try" / "abi") / f"{change.name}.c"
     for form in forms if isinstance(forms, list) else [forms]:

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A target's own code: its files compiled as its kernel's were, its image, and the addresses of its symbols.
 
-A file is compiled by the kernel's own Makefile of its directory, so that it gets the flags that it got: the directory is
-taken for an external module's, below a tree of links to the pristine source in which only what a patch changes is a file.
+How files are compiled is in generator/compiling.py; here make runs in the build root.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import re
 import shutil
 
 from ..base import console, errors, paths
+from ..generator import compiling
 from ..generator.identity import Kernel, read_symbols
 from ..generator.modulecode import ModuleCode, read_exporters
 from ..generator.objectbody import Exports, read_exports
@@ -23,9 +23,6 @@ from ..generator.objects import Object, Refused
 from ..kernel import elf, kallsyms
 from . import abi, buildroot, guest, imagecheck, kernels, kmod
 
-# One section for each object (the code stays as it is), and the types for a look at layouts.
-_FLAGS = "-fdata-sections -gbtf -Wno-error"
-_ERROR = re.compile(r"^(.*?:\d+:\d+: (?:fatal )?error: .*)$", re.MULTILINE)
 _SYMBOLS = "cat /proc/kallsyms >/out/kallsyms"
 _LOG = ".uplift.log"
 _INCLUDES = ("arch/x86/include", "include", "arch/x86/include/uapi", "include/uapi")
@@ -122,47 +119,18 @@ class KernelCode:
 
     # ------------------------------------------------------------------ compiling
 
-    def overlay(self, root: pathlib.Path, changed: dict[str, str], files: list[str]) -> None:
-        """A tree of links to the source, in which what is changed, and what is compiled, has directories of its own."""
-        parents = {pathlib.Path(".")}
-        for path in (*changed, *files):
-            parents |= set(pathlib.Path(path).parents)
-        for parent in sorted(parents):
-            here = root / parent
-            if here.is_symlink():
-                here.unlink()
-            here.mkdir(parents=True, exist_ok=True)
-            for entry in os.scandir(self.ksrc / parent) if (self.ksrc / parent).is_dir() else ():
-                link = here / entry.name
-                if parent / entry.name in parents or str(parent / entry.name) in changed:
-                    continue
-                if link.is_symlink() and not link.exists():
-                    link.unlink()	# the tree was moved since
-                if not link.is_symlink() and not link.exists():
-                    link.symlink_to(self.ksrc / parent / entry.name)
-        for path, text in changed.items():
-            file = root / path
-            if file.is_symlink():
-                file.unlink()
-            if not file.exists() or file.read_text(errors="surrogateescape") != text:
-                file.write_text(text, errors="surrogateescape")
+    @property
+    def _tree(self) -> compiling.SourceTree:
+        return compiling.SourceTree(self.ksrc)
 
-    def made_in(self, path: str) -> pathlib.Path:
-        """The directory whose Makefile makes a file's object."""
-        file = pathlib.Path(path)
-        for parent in file.parents:
-            makefile = next((self.ksrc / parent / name for name in ("Kbuild", "Makefile")
-                             if (self.ksrc / parent / name).is_file()), None)
-            if makefile:
-                name = re.escape(str(file.relative_to(parent).with_suffix(".o")))
-                if re.search(rf"(?<![\w/.-]){name}(?!\w)", makefile.read_text(errors="replace")):
-                    return parent
-        raise Refused(f"{path}: no Makefile of its directories makes an object of it")
+    def overlay(self, root: pathlib.Path, changed: dict[str, str], files: list[str]) -> None:
+        """A tree of links to the source, see SourceTree."""
+        self._tree.overlay(root, changed, files)
 
     def whole(self, path: str) -> str:
         """The file that is compiled for one that may only be included, as kernel/sched/rt.c is."""
         try:
-            self.made_in(path)
+            self._tree.made_in(path)
             return path
         except Refused:
             wanted = re.compile(rf'^#\s*include\s+"(?:[\w./-]*/)?{re.escape(pathlib.PurePath(path).name)}"', re.MULTILINE)
@@ -175,7 +143,7 @@ class KernelCode:
         """Objects of files in a tree that overlay() made."""
         by_directory: dict[pathlib.Path, list[str]] = {}
         for path in files:
-            by_directory.setdefault(self.made_in(path), []).append(path)
+            by_directory.setdefault(self._tree.made_in(path), []).append(path)
         built = []
         for directory, found in sorted(by_directory.items()):
             built += self._make(root, directory, found, includes)
@@ -194,12 +162,11 @@ class KernelCode:
         return text
 
     def _make(self, root: pathlib.Path, directory: pathlib.Path, files: list[str], includes: bool) -> list[Built]:
-        objects = [str(pathlib.Path(path).relative_to(directory).with_suffix(".o")) for path in files]
-        names = " ".join(f"-fmacro-prefix-map={path}/=" for path in (*self._sources(), root))	# __FILE__, as the kernel has it
-        names += " " + " ".join(f"-fmacro-prefix-map={pathlib.Path(path).relative_to(directory)}={path}" for path in files)
+        objects = compiling.objects_of(files, directory)
         cc = kmod.compiler(self.kdir)
         argv = ["make", *kmod.make_words(self.kdir), f"M={root / directory}", "-k", f"-j{os.cpu_count() or 1}",
-                f"KCFLAGS={_FLAGS} {names}", abi.MODVERSIONS, *([f"CC={cc}"] if cc else [])]
+                f"KCFLAGS={compiling.flags(files, directory, (*self._sources(), root))}", abi.MODVERSIONS,
+                *([f"CC={cc}"] if cc else [])]
         if includes:
             argv.append("NOSTDINC_FLAGS=-nostdinc " + " ".join(f"-I{root / path}" for path in _INCLUDES))
         for name in objects:
@@ -210,9 +177,7 @@ class KernelCode:
         found = []
         for path, name in zip(files, objects):
             obj = root / directory / name
-            said = [line for line in _ERROR.findall(text)] or ([] if obj.exists() else text.splitlines()[-3:])
-            ours = [line for line in said if pathlib.PurePath(path).name in line] or said
-            found.append(Built(path, obj, "" if obj.exists() else (ours or ["make gave no reason"])[0]))
+            found.append(Built(path, obj, "" if obj.exists() else compiling.reason(text, path)))
         return found
 
     def said(self, root: pathlib.Path) -> str:
@@ -221,7 +186,8 @@ class KernelCode:
 
     def _kept(self, path: str) -> pathlib.Path:
         """Where the object of an unchanged file is kept."""
-        key = f"{_FLAGS} whole __FILE__ {self.target.version} {self._sources()} {self.kdir} {self.ksrc} {kmod.compiler(self.kdir)}"
+        key = f"{compiling.FLAGS} whole __FILE__ {self.target.version} {self._sources()} {self.kdir} {self.ksrc} " \
+              f"{kmod.compiler(self.kdir)}"
         kept = paths.ensure(self.directory / "objects" / hashlib.sha256(key.encode()).hexdigest()[:16])
         return kept / path.replace("/", "+").replace(".c", ".o")
 

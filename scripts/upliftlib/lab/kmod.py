@@ -159,12 +159,28 @@ def btf_of(target: kernels.Target) -> pathlib.Path | None:
     return path if path.stat().st_size else None
 
 
+def image_of(target: kernels.Target) -> pathlib.Path | None:
+    """A Target's image as an ELF file, beside its headers: what bodies are held against; None if it has no BTF."""
+    assert target.vmlinuz
+    path = paths.ensure(paths.TARGETS / target.name) / "vmlinux"
+    stamp = path.with_suffix(".of")
+    image = target.vmlinuz.stat()
+    now = f"{target.version} {image.st_size} {image.st_mtime_ns}\n"
+    with paths.lock(f"vmlinux-{target.name}"):
+        if not stamp.exists() or stamp.read_text() != now:
+            new = path.with_suffix(".new")
+            new.write_bytes(imagecheck.vmlinux_of(target.vmlinuz))
+            new.replace(path)
+            paths.write(stamp, now)
+    return path if btf_of(target) else None
+
+
 @dataclasses.dataclass
 class _Build:
     """One build of the modules."""
     kdir: pathlib.Path
     ksrc: pathlib.Path | None	# the kernel's source, which some modules' bodies are generated from
-    btf: pathlib.Path | None	# a file with its BTF, which that takes as well
+    btf: pathlib.Path | None	# its image, or a file with its BTF, which that takes as well
     verbose: bool
     strict: bool		# a warning is an error
 
@@ -241,7 +257,7 @@ def build(target: kernels.Target | paths.Path, *, ksrc: paths.Path | None = None
             raise errors.Problem(f"{target.name}: no headers of {target.release} to build modules with (KDIR=...)",
                                  errors.USAGE)
         kdir, ksrc = target.kdir, ksrc or target.ksrc
-        btf = btf or (btf_of(target) if ksrc and target.vmlinuz else None)
+        btf = btf or (image_of(target) if ksrc and target.vmlinuz else None)
     else:
         kdir = pathlib.Path(target).resolve()
     source, types = (pathlib.Path(path).resolve() if path else None for path in (ksrc, btf))
