@@ -180,10 +180,14 @@ class Derived(unittest.TestCase):
         """It gets a row in README, which a person may reword, and its place in every list; one that is gone loses them."""
         known = list(changes.load().values())
         about = {"title": "trout in ponds", "upstream": {"linux": "9.9"}}
-        known[1:2] = [changes.Change("trout", TOP / "modules/trout", about)]
+        gone, known[1] = known[1], changes.Change("trout", TOP / "modules/trout", about)
         rules = UPDATE.of_changes(known)
         found = {str(path.relative_to(TOP)): text for path, text in UPDATE.stale(TOP, rules).items()}
-        self.assertEqual(set(found), {"README.md", "packaging/uplift.8"})
+        self.assertEqual(set(found), {"README.md", "packaging/uplift.8", "dkms.conf", "packaging/dkms-bodies.conf"})
+        for name, place in (("README.md", f"| `{gone.module}.ko` |"), ("packaging/uplift.8", f".Cm {gone.name}\n.Pq"),
+                            ("packaging/dkms-bodies.conf", f'"{gone.module}"')):
+            self.assertNotIn(place, found[name], name)
+        self.assertIn('BUILT_MODULE_NAME[2]="uplift_trout"\nBUILT_MODULE_LOCATION[2]="modules/trout"\n', found["dkms.conf"])
         readme, manual = found["README.md"], found["packaging/uplift.8"]
         self.assertIn("| trout | trout in ponds | 9.9 | `uplift_trout.ko` |\n", readme)
         self.assertIn(f"\n.Cm {known[0].name}\n", manual)
