@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What can be known of guests without booting one."""
 
+import contextlib
 import hashlib
 import io
 import lzma
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import threading
 import time
 import types
 import unittest
@@ -18,7 +20,7 @@ from unittest import mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from upliftlib.base import console as console_, errors, paths	# noqa: E402
+from upliftlib.base import console as console_, errors, parallel, paths	# noqa: E402
 from upliftlib.kernel import elf, log	# noqa: E402
 from upliftlib.lab import guest, initramfs, selftests, signed	# noqa: E402
 from upliftlib.lab.guest import accelerator, booting, command, kernelargs, limits, modules, programs, stream	# noqa: E402
@@ -466,6 +468,37 @@ class Stream(unittest.TestCase):
                 self.assertIsNone(sent.rc)
                 self.assertIn(why, sent.why)
         self.assertFalse((self.dir / "out").exists())
+
+
+class EndedWithOthers(unittest.TestCase):
+    def test_no_word_of_a_guest_that_was_killed(self):
+        """Behind the failure of one stood the last lines of the others' consoles."""
+        booted, killed, said = threading.Event(), threading.Event(), []
+        result = mock.Mock(rc=None, outdir=mock.Mock())
+        result.show_end.side_effect = lambda: said.append("its console")
+
+        def run(*_):
+            booted.set()
+            killed.wait(20)
+            return watcher.Ending(), -9
+
+        with tempfile.TemporaryDirectory() as build, contextlib.ExitStack() as patches:
+            for module, name, value in (
+                    (booting, "_check_release", mock.Mock()), (booting, "_prepared", lambda *_: result), (booting, "_run", run),
+                    (booting.result, "judge", mock.Mock()), (booting.command, "machine", mock.Mock()),
+                    (booting.command, "line", lambda *_: ["qemu"]), (booting.accelerator, "choose", mock.Mock()),
+                    (booting.limits, "memory", mock.Mock()), (paths, "BUILD", pathlib.Path(build)),
+                    (booting.contents, "archive_of", lambda _: mock.Mock(write=lambda path: path.touch()))):
+                patches.enter_context(mock.patch.object(module, name, value))
+            given = guest.Guest(types.SimpleNamespace(release="6.12", name="6.12"), "true", qemu=mock.Mock(spec=guest.Qemu))
+            with self.assertRaises(errors.Problem), parallel.pool(1) as pool:
+                job = pool.submit(booting.once, given)
+                booted.wait(20)
+                pool.group.stop()
+                killed.set()
+                raise errors.Problem("another failed")
+        self.assertIsInstance(job.exception(), parallel.Ended)
+        self.assertEqual(said, [])
 
 
 class FaultOfEmulation(unittest.TestCase):

@@ -64,6 +64,7 @@ def once(guest: Guest) -> Result:
         result.judge(found, ending, status, guest.excused)
         if not guest.keep:
             (directory / "initramfs.cpio").unlink()
+    parallel.check()	# killed as another guest failed: it tells nothing of this one
     if found.rc is None and not guest.quiet:
         found.show_end()
     return found
