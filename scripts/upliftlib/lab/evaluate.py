@@ -16,7 +16,7 @@ from typing import Any
 
 from ..base import changes, console, errors, parallel, paths, targets
 from ..host import machine
-from ..report import dossier, record
+from ..report import dossier, history, record
 from . import abi, buildroot, commands, guest, kernels, kmod, measure, testprograms, verify
 
 ARMS = "arms"		# the job that measures many changes in one guest
@@ -169,12 +169,16 @@ def _evaluate(args: argparse.Namespace) -> int:
     if args.target:
         targets.spec(args.target)
     commands.check(args)
+    repository = history.Repository(args.git) if args.git is not None else None
     buildroot.ensure()
     if not (args.target or args.kernel):
         console.note(f"no TARGET given: taking {' or else '.join(targets.use('run')[:2])}")
     target = commands.chosen(args)
     console.note(f"target {target.name}: {target.release}")
     report = evaluate(target, args.accel, _again(args, target))
+    if repository:
+        for part in report["changes"]:
+            part["history"] = history.look(part, repository, args.base, target.release)
     where = paths.ensure(paths.REPORT)
     forms = {"json": json.dumps(report, indent=1) + "\n", "txt": dossier.text(report), "html": dossier.page(report)}
     for suffix, text in forms.items():
@@ -192,5 +196,7 @@ def register(commands_parser: Any) -> None:
                                                     "Status 1: a correctness test failed; 4: no target to be had.")
     commands.add_kernel_options(parser)
     parser.add_argument("--accel", choices=("auto", "kvm", "tcg"), help="for the correctness guest (auto)")
+    parser.add_argument("--git", metavar="DIR", help="a clone of the kernel's repository, for what goes with a change")
+    parser.add_argument("--base", metavar="COMMIT", default="", help="where the kernel is in that clone")
     parser.add_argument("--json", action="store_true", help="print the data, not the text")
     parser.set_defaults(func=_evaluate)

@@ -14,7 +14,7 @@ WIDTH = 79
 
 # A figure, with its interval; or what a gain is in a matrix.
 _FIGURE = re.compile(r"-?[\d,.]+( \[.*\]|%( MORE)?)?")
-_WORDS = ("applicable", "unsupported", "unknown", "passed", "FAILED", "ERROR", "PROBLEM", "MORE")
+_WORDS = ("applicable", "unsupported", "unknown", "passed", "FAILED", "ERROR", "PROBLEM", "MORE", "HARMFUL")
 
 
 def _wrap(text: str, first: str = "", later: str | None = None) -> list[str]:

@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterator
 from typing import Any, NotRequired, TypedDict
 
 from ..base import changes
-from . import blocks, dossier, figures, reading, record, stats
+from . import blocks, decision, dossier, figures, reading, record, stats
 from .blocks import Block
 
 FORMAT = "uplift-matrix/1"
 WIDE = 110		# columns that a table may take as text
 LABELS = dossier.ARMS | {"off": "kernel"}
 NONE = "-"		# what there is not
+# Decisions, as short as a column is.
+SHORT = {decision.WORTH_IT: "worth it", decision.NOT_WORTH_IT: "not worth it", decision.HARMFUL: "HARMFUL",
+         decision.UNTOLD: "open", decision.NOTHING: "nothing"}
 
 
 class Target(TypedDict):
@@ -143,6 +146,11 @@ def _verdict(target: Target, part: record.Part | None) -> str:
     return "FAILED" if "failed" in target else "skipped" if "skipped" in target else NONE
 
 
+def _decision(target: Target, part: record.Part | None) -> str:
+    """What to do about a change on a target."""
+    return SHORT[decision.decide(part, target["report"]["machine"]).kind] if part else _verdict(target, None)
+
+
 def _tests(target: Target) -> str:
     """What the tests of all changes came to."""
     if "report" not in target:
@@ -197,7 +205,10 @@ def document(data: Comparison) -> Iterator[Block]:
     columns = [name + ("*" if target.get("reference") else "") for name, target in targets.items()]
     yield blocks.Title("uplift: upstream's fast-path changes on "
                        + (f"{len(targets)} kernels" if len(targets) != 1 else "one kernel"))
-    yield blocks.Table(["change", *columns], [
+    yield blocks.Table(["decision", *columns], [
+        [change, *(_decision(target, per.get(name)) for name, target in targets.items())] for change, per in parts.items()])
+    yield blocks.Text("open: cannot be told here; nothing: nothing to do, the kernel has it or never had the problem.")
+    yield blocks.Table(["verdict", *columns], [
         *([change, *(_verdict(target, per.get(name)) for name, target in targets.items())] for change, per in parts.items()),
         ["tests", *map(_tests, targets.values())]])
     if any(target.get("reference") for target in targets.values()):

@@ -37,7 +37,7 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; } d
 dd { margin: 0; min-width: 0; } pre { background: var(--block); padding: .8rem; overflow-x: auto; font-size: 13px; }
 details { border-top: 1px solid var(--line); padding: .35rem 0; } details[open] { padding-bottom: .8rem; }
 summary { cursor: pointer; color: var(--soft); font-weight: 600; }
-.applicable, .passed, .less { color: var(--good); } .FAILED, .ERROR, .MORE, .PROBLEM { color: var(--bad); font-weight: 600; }
+.applicable, .passed, .less { color: var(--good); } .FAILED, .ERROR, .MORE, .PROBLEM, .HARMFUL { color: var(--bad); font-weight: 600; }
 .unsupported, .unknown { color: var(--note); } .none { color: var(--soft); }
 svg { min-width: 36rem; max-width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; fill: var(--ink); }
 svg .soft { fill: var(--soft); } svg .axis { stroke: var(--line); }
