@@ -103,23 +103,28 @@ class OfChanges(unittest.TestCase):
 
         with mock.patch.object(abi.buildroot, "output", played), mock.patch.object(abi.kmod, "make_words", lambda _: []), \
                 mock.patch.object(abi.kmod, "compiler", lambda _: ""), mock.patch.object(abi.kmod, "_binds", lambda _: []):
-            return abi.of_change(change, self.target)
+            found, self.diff = abi.of_change(change, self.target)
+            return found
 
     def test_a_file_with_exports(self) -> None:
         found = self.look("pipepoll", FILE)
         self.assertEqual((found["symbols"], found["files"]), ({"pipe": ["0x1", "0x1"]}, ["fs/pipe.c"]))
+        lines = self.diff["fs/pipe.c.patch"].splitlines()
+        self.assertEqual(lines[:2], ["--- a/fs/pipe.c", "+++ b/fs/pipe.c"])
+        self.assertEqual([line for line in lines[2:] if line[0] in "+-"], ["-\treturn 1;", "+\treturn 2;"])
 
     def test_a_file_without(self) -> None:
         self.assertIn("has none", said(self.look("epoll", FILE.replace("EXPORT_SYMBOL(pipe);\n", "")))[0])
 
     def test_a_header_goes_behind_the_includes(self) -> None:
-        self.assertEqual(abi._with_header(FILE, "x.h").splitlines()[1], '#include "x.h"')
+        for text, line in ((FILE, 1), (f"// x\n/*\n * y\n */\n#include <a>\n\n#include <b>\n\n#ifdef C\n{FILE}#endif\n", 7)):
+            self.assertEqual(abi._with_header(text, "x.h").splitlines()[line], '#include "x.h"')
 
     def test_what_cannot_be_looked_at_is_said(self) -> None:
         self.assertIn("no semantic patch", self.look("pipepoll", "int other;\n").get("problem", ""))
-        self.assertIn("beside the kernel's code", abi.of_change(changes.load()["fslist"], self.target).get("problem", ""))
+        self.assertIn("beside the kernel's code", abi.of_change(changes.load()["fslist"], self.target)[0].get("problem", ""))
         self.target.ksrc = None
-        self.assertIn("source is not here", abi.of_change(changes.load()["pipepoll"], self.target).get("problem", ""))
+        self.assertIn("source is not here", abi.of_change(changes.load()["pipepoll"], self.target)[0].get("problem", ""))
 
     def test_a_compiler_that_fails(self) -> None:
         with mock.patch.object(abi, "_compiled", side_effect=errors.Problem("fs/pipe.c does not compile: x\nmore")):

@@ -44,6 +44,13 @@ class Forms(unittest.TestCase):
             self.assertIn("0c4aefe3c2d0", text, name)
             self.assertIn("do not ship it, a test failed (events_new)" if name != "mail" else "harmful", text, name)
 
+    def test_a_patch_of_suses_has_the_patch(self) -> None:
+        data = dossier_data.bench()
+        data["changes"][2]["patches"]["fs/x.c.patch"] = "--- a/fs/x.c\n+++ b/fs/x.c\n@@ -1 +1 @@\n-old\n+new\n"
+        text = forms.render("suse", data, ["epoll"], "")
+        self.assertTrue(text.endswith("---\n--- a/fs/x.c\n+++ b/fs/x.c\n@@ -1 +1 @@\n-old\n+new\n"), text[-200:])
+        self.assertNotIn("expression revents", text)	# the semantic patch
+
     def test_an_omitted_fix_has_its_reason(self) -> None:
         data = dossier_data.bench()
         self.assertIn("Omitted-fix: 31e3d833d522 (its iterator has no folio batch)", forms.render("centos", data, ["iomap"], ""))

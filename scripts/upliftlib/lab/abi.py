@@ -2,6 +2,7 @@
 """What a change does to the kernel's ABI: the CRCs of the symbols that its files export, before and after, by the genksyms of
 the target's kbuild. A kernel without CONFIG_MODVERSIONS carries no CRCs: they are computed all the same, to compare."""
 
+import difflib
 import hashlib
 import json
 import pathlib
@@ -72,25 +73,33 @@ def _not_looked_at(why: str) -> record.Abi:
     return {"method": "", "files": [], "symbols": {}, "layouts": [], "problem": why}
 
 
-def of_change(change: changes.Change, target: kernels.Target) -> record.Abi:
-    """The same of a change that ships with us: its arm new, against the file as it is."""
+def of_change(change: changes.Change, target: kernels.Target) -> tuple[record.Abi, dict[str, str]]:
+    """The same of a change that ships with us: its arm new, against the file as it is; and that as {file.patch: a unified diff}."""
     if not change.generated:
         return _not_looked_at("the module stands beside the kernel's code and does not change it; upstream's patch was not "
-                              "applied")
+                              "applied"), {}
     if not target.ksrc or not target.kdir:
-        return _not_looked_at("the kernel's source is not here")
+        return _not_looked_at("the kernel's source is not here"), {}
     name = "manifest.toml" if change.backport else f"{change.name}.toml"
     manifest = manifests.read(change.directory / name)
+    diff: dict[str, str] = {}
     try:
         text = (target.ksrc / manifest["source"]).read_text()
         after = _patched(change, manifest, target.ksrc, text)
+        diff = {f"{manifest['source']}.patch": _diff(manifest["source"], text, after)}
+        if header := manifest["arms"]["new"].get("header"):
+            diff[f"modules/{change.name}/{header}"] = change.text(header)
         found = compared([manifest["source"]], {}, {}, {})
         if _EXPORTED.search(text) or _EXPORTED.search(after):
             found = _kept(change, manifest, target, text, after)
         found["layouts"] = moved(text, after)
-        return found
+        return found, diff
     except (OSError, errors.Problem) as problem:
-        return _not_looked_at(str(problem).splitlines()[0])
+        return _not_looked_at(str(problem).splitlines()[0]), diff
+
+
+def _diff(path: str, before: str, after: str) -> str:
+    return "".join(difflib.unified_diff(before.splitlines(True), after.splitlines(True), f"a/{path}", f"b/{path}"))
 
 
 def _patched(change: changes.Change, manifest: manifests.Manifest, ksrc: pathlib.Path, text: str) -> str:
@@ -110,11 +119,13 @@ def _patched(change: changes.Change, manifest: manifests.Manifest, ksrc: pathlib
 
 
 def _with_header(text: str, header: str | None) -> str:
-    """The header behind the last of the includes at the top."""
+    """The header behind the last of the includes at the top, before any code and condition."""
     if not header:
         return text
-    last = [found.end() for found in re.finditer(r'^#include\s+[<"].*$', text, re.MULTILINE)][-1]
-    return f'{text[:last]}\n#include "{header}"{text[last:]}'
+    lines = text.split("\n")
+    code = next((at for at, line in enumerate(lines) if re.match(r"#\s*(if|define)|[a-z]", line)), len(lines))
+    last = max((at for at, line in enumerate(lines[:code]) if re.match(r"#\s*include\b", line)), default=code - 1)
+    return "\n".join([*lines[:last + 1], f'#include "{header}"', *lines[last + 1:]])
 
 
 def _kept(change: changes.Change, manifest: manifests.Manifest, target: kernels.Target, text: str, after: str) -> record.Abi:

@@ -136,7 +136,8 @@ def _report(known: Mapping[str, changes.Change], target: kernels.Target, results
             counts = measured.get(change.name) or results.get(_measured(change)) or measure.Found()
             part = _part(change, results.get(_tested(change)), counts)
             if part["verdict"]["kind"] == "applicable":
-                part["abi"] = abi.of_change(change, target)
+                part["abi"], diff = abi.of_change(change, target)
+                part["patches"] |= diff
             report["changes"].append(part)
     report["ok"] = all(part["correctness"]["ok"] for part in report["changes"] if part["correctness"])
     return report

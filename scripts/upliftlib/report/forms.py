@@ -82,7 +82,8 @@ def suse(part: record.Part, data: record.Report, bug: str) -> str:
     lines = [f"From: {upstream.get('author') or '<author>'}", f"Subject: {_title(part)}", f"Git-commit: {_commit(part)}",
              f"Patch-mainline: v{upstream.get('linux') or '<version>'}", f"References: {f'bsc#{bug}' if bug else '<bsc#NUMBER>'}"]
     return "\n".join((*lines, "", _wrap(decision.decide(part, data["machine"]).sentence), "", _goes_with_it(part, data), "",
-                      _abi(part), "", "Acked-by: <name and address>", "---"))
+                      _abi(part), "", "Acked-by: <name and address>", "---",
+                      *(text for name, text in (part.get("patches") or {}).items() if not name.endswith((".cocci", ".h")))))
 
 
 def centos(part: record.Part, data: record.Report, bug: str) -> str:

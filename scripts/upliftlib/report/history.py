@@ -250,7 +250,7 @@ def _changed(lines: Iterable[str]) -> collections.Counter[str]:
 
 def _distance(part: record.Part, repository: Repository, commit: str) -> str:
     """How far the patch as it was applied is from the commit."""
-    applied = [text for name, text in (part.get("patches") or {}).items() if not name.endswith(".cocci")]
+    applied = [text for name, text in (part.get("patches") or {}).items() if not name.endswith((".cocci", ".h"))]
     if not applied:
         return ""
     ours, theirs = _changed(line for text in applied for line in text.splitlines()), _changed(_diff(repository, commit))
