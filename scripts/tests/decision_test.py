@@ -4,12 +4,13 @@
 import copy
 import pathlib
 import sys
+import tempfile
 import unittest
 from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from upliftlib.base import changes	# noqa: E402
+from upliftlib.base import changes, paths	# noqa: E402
 from upliftlib.report import blocks, companions, decision, dossier, record	# noqa: E402
 from tests import dossier_data	# noqa: E402
 
@@ -135,6 +136,38 @@ class Companions(unittest.TestCase):
     def test_what_is_needed_is_in_the_sentence(self) -> None:
         found = part(counted("wait", 1000, new=900), name="fslist")
         self.assertIn("with it go dc651e25a6d2, 912289ee831d, a later fix without an id (below)", decided(found).reason)
+
+    def test_the_table_is_what_the_sources_say(self) -> None:
+        """Of the kernels whose source is here; that is how it was made."""
+        looked = 0
+        for tree in sorted(path for path in paths.SRC.glob("[0-9]*") if (path / "MAINTAINERS").exists()):
+            for name, change in changes.load().items():
+                for entry in change.upstream().get("with", ()):
+                    wanted, found = entry.get("kernels", {}).get(tree.name), companions.of_source(entry, tree)
+                    if wanted and found:
+                        looked += 1
+                        self.assertEqual(found.partition(":")[0], wanted.partition(":")[0], (tree.name, name, entry["title"]))
+        if not looked:
+            self.skipTest("no kernel source here: scripts/uplift lab fetch --source")
+
+    def test_of_a_source(self) -> None:
+        with tempfile.TemporaryDirectory() as place:
+            tree = pathlib.Path(place)
+            entry = {"seen": {"file": "a.c", "has": "mended()", "only": "batch"}}
+            self.assertEqual(companions.of_source(entry, tree), "")
+            for text, state in (("batch; mended();", "present"), ("batch;", "needed"), ("x", "omitted: its a.c has no batch")):
+                (tree / "a.c").write_text(text)
+                self.assertEqual(companions.of_source(entry, tree), state)
+            self.assertEqual(companions.of_source({}, tree), "")
+
+    def test_a_kernel_that_is_not_in_the_table(self) -> None:
+        with tempfile.TemporaryDirectory() as place:
+            source = pathlib.Path(place, "fs/iomap/iter.c")
+            source.parent.mkdir(parents=True)
+            source.write_text("fbatch\n")
+            found = part(name="iomap")
+            companions.with_source(found, "6.17.3-own", pathlib.Path(place))
+            self.assertEqual([one.state for one in companions.of(found, "6.17.3-own")], ["needed"])
 
     def test_nothing_known_is_said(self) -> None:
         found = part()

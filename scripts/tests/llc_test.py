@@ -776,6 +776,7 @@ class Command(unittest.TestCase):
                 self.assertIn("uplift", err.strip().splitlines()[-1])
 
     def test_draws(self):
+        self.enterContext(mock.patch.dict(os.environ, LC_ALL="C.UTF-8"))
         code, out, err = uplift_program("--from", FIXTURES / "made-processes")
         self.assertEqual((code, err), (0, ""))
         self.assertEqual(out, (FIXTURES / "made-processes.txt").read_text())

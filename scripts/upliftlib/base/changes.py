@@ -63,6 +63,8 @@ WITH = {
     "linux": "the version that has it",
     "why": "why it goes with the change",
     "link": "where it was reported, or posted",
+    "seen": "{ file, has }: a text in a file of the kernel's source that tells that it is there; only: one without which it is "
+            "of no use",
     "kernels": '{ series = "needed", "present" or "omitted: why" }: read in the source of Debian\'s kernel',
 }
 

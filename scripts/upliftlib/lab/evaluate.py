@@ -16,7 +16,7 @@ from typing import Any
 
 from ..base import changes, console, errors, parallel, paths, targets
 from ..host import machine
-from ..report import dossier, history, record
+from ..report import companions, dossier, history, record
 from . import abi, buildroot, commands, guest, kernels, kmod, measure, testprograms, verify
 
 ARMS = "arms"		# the job that measures many changes in one guest
@@ -135,6 +135,8 @@ def _report(known: Mapping[str, changes.Change], target: kernels.Target, results
         if change.measure() or change.tests():
             counts = measured.get(change.name) or results.get(_measured(change)) or measure.Found()
             part = _part(change, results.get(_tested(change)), counts)
+            if target.ksrc:
+                companions.with_source(part, target.release, target.ksrc)
             if part["verdict"]["kind"] == "applicable":
                 part["abi"], diff = abi.of_change(change, target)
                 part["patches"] |= diff

@@ -3,8 +3,9 @@
 date, and from a clone of the kernel's repository where one was given (history.py)."""
 
 import dataclasses
+import pathlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from . import record
@@ -36,6 +37,27 @@ class Companion:
 def short(commit: str) -> str:
     """An id as kernel people write it."""
     return commit[:12]
+
+
+def of_source(entry: Mapping[str, Any], ksrc: pathlib.Path) -> str:
+    """The state of an entry of about.toml by a kernel's source; "" where that does not tell."""
+    seen = entry.get("seen")
+    if not seen:
+        return ""
+    try:
+        text = (ksrc / seen["file"]).read_text(errors="replace")
+    except OSError:
+        return ""
+    if seen["has"] in text:
+        return PRESENT
+    return f"{OMITTED}: its {seen['file']} has no {seen['only']}" if "only" in seen and seen["only"] not in text else NEEDED
+
+
+def with_source(part: record.Part, release: str, ksrc: pathlib.Path) -> None:
+    """What goes with a change on a kernel that about.toml does not know, by its source."""
+    for entry in (part.get("upstream") or {}).get("with", ()):
+        if series(release) not in entry.get("kernels", {}) and (state := of_source(entry, ksrc)):
+            entry["kernels"] = entry.get("kernels", {}) | {series(release): state}
 
 
 def series(release: str) -> str:
