@@ -108,9 +108,9 @@ def source(part: record.Part, release: str) -> str:
         words.append(f"in a clone at {short(history['head'])}" + (f" for {history['base']}" if history.get("base") else "")
                      + (f": {history['problem']}" if history.get("problem") else ""))
     if not words:
-        return f"no: neither does its about.toml say, nor was a repository given; {GIVE}"
+        return f"no: about.toml has nothing, and no repository was given; {GIVE}"
     if not history:
-        words.append(f"what came later is not in it; {GIVE}")
+        words.append(f"later commits are not covered; {GIVE}")
     return "; ".join(words)
 
 

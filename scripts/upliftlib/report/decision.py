@@ -107,8 +107,8 @@ def _needs(part: record.Part, machine: dict[str, Any]) -> Iterator[str]:
     """What has to go with it here."""
     needed = [one for one in companions.of(part, machine["release"]) if one.state == companions.NEEDED]
     if needed:
-        yield "with it go " + ", ".join(companions.short(one.commit) or f"a {companions.KINDS[one.kind]} without an id (below)"
-                                        for one in needed)
+        yield "ship it with " + ", ".join(companions.short(one.commit) or f"a {companions.KINDS[one.kind]} without an id (below)"
+                                          for one in needed)
 
 
 def _unmeasured(part: record.Part) -> str:
@@ -119,12 +119,12 @@ def _tested(part: record.Part, state: str) -> str:
     """What the tests came to, in words."""
     found = part.get("correctness")
     if not found or state == NOT_RUN:
-        return "whether it is correct is open, its tests were not run here"
+        return "correctness is open: its tests were not run here"
     if state == SKIPPED:
-        return f"whether it is correct is open, its tests were skipped ({found.get('skipped')})"
+        return f"correctness is open: its tests were skipped ({found.get('skipped')})"
     if state == ERROR:
         why = found.get("error") or next(iter(found["problems"]), found["summary"])
-        return f"whether it is correct is open, its tests could not be run ({why})"
+        return f"correctness is open: its tests could not be run ({why})"
     return f"its tests passed ({sum(test['outcome'] == 'pass' for test in found['tests'])})" if found["tests"] else \
         f"its tests passed ({found['summary']})"
 
@@ -140,7 +140,7 @@ def _weighed(found: list[figures.Gained]) -> tuple[str, str]:
     gained = _percent(best) >= WORTH
     said = _said(best, found, "gain")
     if not worst:
-        return (WORTH_IT, said) if gained else (NOT_WORTH_IT, f"{said}, under {WORTH:.0f}%")
+        return (WORTH_IT, said) if gained else (NOT_WORTH_IT, f"{said}, less than the {WORTH:.0f}% that a patch to carry is worth")
     both = f"{said}, but {_said(worst, found, 'loss')}"
     if _percent(worst) >= WORTH:
         return UNTOLD, f"{both}: it depends on which of them your load does"
@@ -163,16 +163,16 @@ def _said(row: figures.Gained | None, found: list[figures.Gained], claim: str) -
     count = sum(one[2]["claim"] == claim for one in found)
     before = operation["summary"]["null"]["median"]
     words = (f"{operation['name']} takes {figures.number(before - gain['saves']['median'])} {figures.LONG[operation['unit']]}"
-             f" in place of {figures.number(before)}" + (f" with {arm}" if arm != "new" else "")
-             + f", {figures.percent(gain['percent']['median'])} {'less' if claim == 'gain' else 'MORE'}")
-    return words + (f", and {count} of {len(found)} operations {'gain' if claim == 'gain' else 'lose'}" if count > 1 else "")
+             f" instead of {figures.number(before)}" + (f" with {arm}" if arm != "new" else "")
+             + f" ({figures.percent(gain['percent']['median'])} {'less' if claim == 'gain' else 'MORE'})")
+    return words + (f", {count} of {len(found)} operations {'gain' if claim == 'gain' else 'lose'}" if count > 1 else "")
 
 
 def _sure(found: list[figures.Gained], machine: dict[str, Any]) -> str:
     """On what machine, and how sure it is."""
     operation, _, gain = max([row for row in found if row[2]["claim"] != "none"] or found, key=_percent)
     if operation["unit"] == "instructions":
-        return f"counted exactly {on(machine)}; not time"
+        return f"exact counts {on(machine)}, not time"
     part = gain["percent"]
     low, high = sorted((abs(part["low"]), abs(part["high"])))
     sure = f", 95% interval {figures.percent(low)} to {figures.percent(high)}" if gain["claim"] != "none" else ""
