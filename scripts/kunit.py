@@ -30,7 +30,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from upliftlib.base import builds, changes, console, errors, ktap, paths, signals, targets	# noqa: E402
+from upliftlib.base import arguments, builds, changes, console, errors, ktap, paths, signals, targets	# noqa: E402
 from upliftlib.generator import bodies as generator	# noqa: E402
 from upliftlib.kernel import log as kernel_log	# noqa: E402
 from upliftlib.lab import buildroot, fetch	# noqa: E402
@@ -410,7 +410,7 @@ def coverage(objdir: Path, results: Path) -> list[str]:
 # --- the command -------------------------------------------------------------------
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = arguments.Parser(
         prog="kunit.py", description="Run uplift's KUnit suites under the kernel's own "
         "kunit.py, from a target's source package.")
     parser.add_argument("--arch", choices=ARCHES, default="um",

@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from unittest import mock
 TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "scripts"))
 
-from upliftlib.base import console, errors, packages, paths	# noqa: E402
+from upliftlib.base import arguments, console, errors, packages, paths	# noqa: E402
 from upliftlib.host import bench	# noqa: E402
 from upliftlib.kernel import bzimage	# noqa: E402
 from upliftlib.lab import fetch, kernelcode, needs	# noqa: E402
@@ -30,6 +31,60 @@ class Case(unittest.TestCase):
 
     def make(self, *words: str, top: pathlib.Path = TOP) -> subprocess.CompletedProcess[str]:
         return subprocess.run(["make", "-s", "-C", str(top), *words], text=True, check=False, capture_output=True)
+
+
+class WrongWords(Case):
+    def uplift(self, *words: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-B", TOP / "scripts/uplift", *map(str, words)], text=True, check=False,
+                              stdin=subprocess.DEVNULL, capture_output=True)
+
+    def said(self, *words: str) -> str:
+        """What a parser with one subcommand says of wrong words, which is all that it says."""
+        parser = arguments.Parser(prog="top")
+        sub = parser.add_subparsers(metavar="COMMAND", required=True).add_parser("sub")
+        sub.add_argument("number", type=int)
+        sub.add_argument("--how", choices=("one", "two"))
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), self.assertRaises(SystemExit) as ended:
+            parser.parse_args(words)
+        self.assertEqual((ended.exception.code, out.getvalue()), (errors.USAGE, ""))
+        return err.getvalue()
+
+    def test_wrong_words_are_one_line_of_the_command(self) -> None:
+        for words, begins in (((), "top: the following arguments are required: COMMAND"), (("nothing",), "top: argument COMMAND"),
+                              (("sub",), "top sub: the following arguments are required: number"),
+                              (("sub", "1", "--what"), "top sub: unrecognized arguments: --what"),
+                              (("sub", "x"), "top sub: argument number: invalid int value: 'x'"),
+                              (("sub", "1", "--how", "no"), "top sub: argument --how: invalid choice: 'no'")):
+            line = self.said(*words)
+            self.assertRegex(line, r"\A[^\n]*; see --help\n\Z")
+            self.assertTrue(line.startswith(begins), line)
+
+    def test_every_program_says_it_so(self) -> None:
+        programs = [path for path in (TOP / "scripts").iterdir() if path.is_file()]
+        self.assertGreater(sum("arguments.Parser(" in path.read_text() for path in programs), 5)
+        self.assertEqual([path.name for path in programs if "ArgumentParser(" in path.read_text()], [])
+
+    def test_what_is_no_command_is_told_all_that_there_are(self) -> None:
+        listed = self.uplift("--help").stdout.partition("positional arguments:")[2].partition("\n\n")[0]
+        there = re.findall(r"(?m)^    ([a-z][a-z-]*)(?: .*)?$", listed)
+        said = self.uplift("nothing").stderr
+        self.assertIn("try", there)
+        self.assertEqual(re.findall(r"'(\w+)'", said.partition("choose from")[2]), there)
+
+    def test_what_is_no_report(self) -> None:
+        for text in ("", "# A title\n"):
+            file = self.place / "report.json"
+            file.write_text(text)
+            done = self.uplift("report", file)
+            self.assertEqual((done.returncode, done.stderr.count("\n")), (errors.USAGE, 1), done.stderr)
+            self.assertIn("report.json: no report of ours: not JSON (", done.stderr)
+
+    def test_words_for_a_form_that_is_not_asked_for(self) -> None:
+        for words in (("--change", "epoll"), ("--bug", "1"), ("--change", "epoll", "--html", "-")):
+            done = self.uplift("report", *words, self.place / "report.json")
+            self.assertEqual((done.returncode, done.stdout), (errors.USAGE, ""))
+            self.assertIn(f"uplift: {words[0]} goes with one of: --sru ", done.stderr)
 
 
 class FullDisk(Case):

@@ -136,6 +136,9 @@ class WordsTest(Scratch):
     def test_rounds(self) -> None:
         self.assertIn("--rounds: two at least", self.said(self.file(GOOD), "--rounds", 1))
 
+    def test_a_base_without_a_clone(self) -> None:
+        self.assertEqual(self.said(self.file(GOOD), "--base", "v6.18"), "--base goes with --git")
+
     def test_a_workload_that_no_shell_reads(self) -> None:
         for command in ("echo 'x", "true )", "if true"):
             self.assertIn("--workload: no command of a shell", self.said(self.file(GOOD), "--workload", command))

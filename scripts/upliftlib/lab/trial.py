@@ -625,6 +625,8 @@ def _check(args: argparse.Namespace) -> list[Given]:
         raise errors.Problem(f"--workload: no command of a shell: {args.workload}", errors.USAGE)
     if getattr(args, "git", None) is not None:
         history.Repository(args.git)
+    elif getattr(args, "base", ""):
+        raise errors.Problem("--base goes with --git", errors.USAGE)
     if args.keep:
         for one in given:
             keep_in(args.keep, one.name)

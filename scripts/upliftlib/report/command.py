@@ -91,7 +91,15 @@ def _looked_up(data: Any, directory: str | None, base: str) -> None:
             part["history"] = history.look(part, repository, base, report["machine"]["release"])
 
 
+def _check(args: argparse.Namespace) -> None:
+    """Words that no form asked for would take."""
+    if (args.change or args.bug) and all(getattr(args, name) is None for name in forms.FORMS):
+        raise errors.Problem(f"--{'change' if args.change else 'bug'} goes with one of: "
+                             + " ".join(f"--{name}" for name in forms.FORMS), errors.USAGE)
+
+
 def _report(args: argparse.Namespace) -> int:
+    _check(args)
     data = _together(args.files)
     _looked_up(data, args.git, args.base)
     renders = _forms(data, args)
@@ -122,8 +130,8 @@ def register(commands: Any) -> None:
     for name, (_, about) in forms.FORMS.items():
         parser.add_argument(f"--{name}", metavar="FILE", help=about)
     parser.add_argument("--change", metavar="NAME", action="append", default=[],
-                        help="of the latter: this change only (those that could be shipped); may be given again")
-    parser.add_argument("--bug", metavar="NUMBER", default="", help="and the number of the bug")
+                        help=f"of --{' --'.join(forms.FORMS)}: this change only (those that could be shipped); may be given again")
+    parser.add_argument("--bug", metavar="NUMBER", default="", help="of the same: the number of the bug")
     parser.add_argument("--git", metavar="DIR", help="a clone of the kernel's repository: what fixes or reverts the commits, "
                                                      "what they need, and which stable branches have them")
     parser.add_argument("--base", metavar="COMMIT", default="", help="where the kernel is in that clone (the tag vX.Y.Z of "

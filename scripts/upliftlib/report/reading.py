@@ -56,6 +56,8 @@ def load(path: str | pathlib.Path, reads: Callable[[Any], Any] = check) -> Any:
         return reads(json.loads(sys.stdin.read() if path == "-" else paths.read(path)))
     except OSError as problem:
         raise errors.Problem(errors.of_os(problem), errors.USAGE) from None
+    except json.JSONDecodeError as problem:
+        raise errors.Problem(f"{_named(path)}: no report of ours: not JSON ({problem})", errors.USAGE) from None
     except RecursionError:
         raise errors.Problem(f"{_named(path)}: no report of ours: nested too deeply", errors.USAGE) from None
     except (ValueError, KeyError) as problem:
