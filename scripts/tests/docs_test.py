@@ -128,6 +128,12 @@ class Abi(unittest.TestCase):
                 self.assertTrue(any(what.endswith(f"/{name}") for what in self.entries),
                                 f"{path}: {name} is not in docs/ABI/testing")
 
+    def test_every_change(self):
+        # abi.sh asks the changes that are documented: one that is not would not be missed
+        wanted = {f"/sys/kernel/debug/uplift/{change.name}/{node}" for change in changes.load().values()
+                  for node in ("verdict", *(("stats", "arm") if change.generated else ()))}
+        self.assertEqual(wanted - set(self.entries), set(), "not in docs/ABI/testing")
+
 
 if __name__ == "__main__":
     unittest.main()
