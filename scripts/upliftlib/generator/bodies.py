@@ -35,6 +35,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from ..base import arguments
 from ..base.errors import Problem
 from ..kernel import btf
 from . import functions, manifests, semantic
@@ -405,7 +406,7 @@ def _made(out: pathlib.Path, inputs: str) -> list[str] | None:
 
 def main() -> None:
     """The command, see above."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = arguments.Parser(description=(__doc__ or "").splitlines()[0])
     for option in ("change", "ksrc", "kdir", "out"):
         parser.add_argument(f"--{option}", type=lambda text: pathlib.Path(text).resolve(), required=True)
     parser.add_argument("--make", default="", help="what make needs to build in the headers")
