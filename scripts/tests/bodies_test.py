@@ -489,8 +489,10 @@ patch = { file = "pond_batch.cocci", places = 1, removes = 1, adds = 1 }
             self.assertEqual(len(self.Target.compiled), count)
             self.assertEqual(said.call_args_list, [mock.call(*self.FILES)] * 2)
             self.file("src/fs/pond.c", POND + "\n")
+            self.file("out/pond_null.c", "of a version that made C\n")
             bodies.main()
             self.assertGreater(len(self.Target.compiled), count)
+            self.assertFalse(list((self.top / "out").glob("*.c")), "Kbuild would take it")
 
     def test_no_such_source(self):
         with self.assertRaisesRegex(Problem, r"KSRC=\S+/src has no fs/lake\.c, the 'source' in pond\.toml$"):

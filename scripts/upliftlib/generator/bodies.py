@@ -404,6 +404,12 @@ def _made(out: pathlib.Path, inputs: str) -> list[str] | None:
     return objects if before == inputs else None
 
 
+def clear(out: pathlib.Path) -> None:
+    """Remove C of another time, another version's perhaps: Kbuild takes NAME.c before the NAME.S that is made now."""
+    for path in out.glob("*.c"):
+        path.unlink()
+
+
 def main() -> None:
     """The command, see above."""
     parser = arguments.Parser(description=(__doc__ or "").splitlines()[0])
@@ -418,6 +424,7 @@ def main() -> None:
         inputs = _inputs(change, args)
         objects = _made(args.out, inputs)
         if objects is None:
+            clear(args.out)
             with tempfile.TemporaryDirectory(prefix="uplift-") as directory:
                 words = (args.ksrc, args.kdir, args.function or args.btf, shlex.split(args.make), pathlib.Path(directory))
                 target = Linked(*words) if args.function else Target(*words)
