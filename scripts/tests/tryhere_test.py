@@ -91,6 +91,11 @@ class RunningKernelTest(Scratch):
             self.file(f"USR/linux-source-6.18/{name}")
         self.assertEqual(tryhere.HereCode().ksrc, (self.dir / "USR/linux-source-6.18").resolve())
 
+    def test_a_module_that_is_not_loaded(self) -> None:
+        with self.assertRaisesRegex(errors.Problem, "the module pond, whose functions it changes, is not loaded here: modprobe pond"):
+            tryhere.need_loaded(["pond"])
+        tryhere.need_loaded([])
+
     def test_no_image(self) -> None:
         self.file("MODULES/6.18.15+deb13-amd64/build/Makefile")
         self.assertIn("BOOT/vmlinuz-6.18.15+deb13-amd64", self.said("kdir"))

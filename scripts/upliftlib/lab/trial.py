@@ -430,6 +430,7 @@ class Trial:
             "build_id": self.code.kernel().build_id().hex()})
 
     def _here(self, ko: pathlib.Path) -> Ran:
+        tryhere.need_loaded(self.stock)
         programs, (tests, names) = tryhere.where_programs_are(), self._tests()
         about = machine.describe()
         out = paths.BUILD / "try" / self.code.target.release / "out" / self.outcome.name
@@ -557,7 +558,8 @@ class Ran:
 
 def _line(out: Outcome) -> str:
     what = {ARMED: "armed", NATIVE: "native", REFUSED: "refused"}.get(out.outcome, out.outcome)
-    text = f"{pathlib.Path(out.patch).name} on {out.target}: {what}"
+    where = "the running kernel" if out.target == tryhere.NAME else out.target
+    text = f"{pathlib.Path(out.patch).name} on {where}: {what}"
     if out.reason:
         text += f": {out.reason}"
     if out.functions and out.outcome not in (REFUSED, NATIVE):

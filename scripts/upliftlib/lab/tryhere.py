@@ -136,6 +136,13 @@ def _version() -> str:
 
 # ---------------------------------------------------------------------- the run
 
+def need_loaded(modules: list[str]) -> None:
+    """The kernel's modules whose functions a change replaces: loading them is not ours."""
+    for name in modules:
+        if not loader.loaded(name):
+            raise errors.Problem(f"the module {name}, whose functions it changes, is not loaded here: modprobe {name}", errors.USAGE)
+
+
 def where_programs_are() -> pathlib.Path:
     """Our measuring programs: installed, or built."""
     own = os.environ.get("UPLIFT_BENCH_DIR")
