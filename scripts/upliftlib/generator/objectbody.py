@@ -120,9 +120,9 @@ class New:
         if symbol.type == FUNC and symbol.name not in self._pairs.equal and symbol.name not in self._entries:
             return None		# a changed one that comes along
         place = self.placement.of_symbol(old)
-        if place is None:
+        if place is None and (symbol.type == FUNC or self.unit.writable(symbol.section)):
             raise Refused(f"where {symbol.name} lies in this kernel cannot be told")
-        return place
+        return place		# a constant that is not found is copied
 
     def _extern(self, name: str) -> Place | None:
         if name in self._others:
