@@ -3,6 +3,7 @@
 
 import os
 import pathlib
+import shutil
 import subprocess
 import tempfile
 import tomllib
@@ -23,6 +24,8 @@ printf '%s\n' "${COMPREPLY[@]}"
 
 
 class Completion(unittest.TestCase):
+    """bash"""
+
     @classmethod
     def setUpClass(cls):
         # by the name that people type
@@ -77,6 +80,31 @@ class Completion(unittest.TestCase):
 
     def test_files(self):
         self.assertEqual(self.offered("lab", "run", "--script", "READ"), {"README.md"})
+
+
+class Others(unittest.TestCase):
+    """fish, asked for what it would offer, and zsh, whose completion takes a terminal: its syntax."""
+
+    @unittest.skipUnless(shutil.which("fish"), "no fish here")
+    def test_fish(self):
+        with tempfile.TemporaryDirectory() as place:
+            os.symlink(TOP / "scripts/uplift", pathlib.Path(place, "uplift"))
+            for line, wanted in (("uplift la", {"lab", "layout"}), ("uplift llc track ", {"on", "off"}),
+                                 ("uplift lab sel", {"selftests"}), ("uplift lab build -", {"-v", "--verbose", "-h"})):
+                found = subprocess.run(["fish", "-N", "-c", f"source {TOP}/packaging/uplift.fish; complete -C '{line}'"],
+                                       cwd=TOP, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True,
+                                       env=dict(os.environ, HOME=place, PATH=f"{place}:{os.environ['PATH']}"))
+                self.assertEqual(found.stderr, "")
+                self.assertLessEqual(wanted, set(found.stdout.split()), line)
+
+    @unittest.skipUnless(shutil.which("zsh"), "no zsh here")
+    def test_zsh(self):
+        subprocess.run(["zsh", "-n", TOP / "packaging/uplift.zsh"], check=True)
+
+    def test_installed(self):
+        text = (TOP / "scripts/install").read_text()
+        for name in ("bash", "zsh", "fish"):
+            self.assertIn(f"packaging/uplift.{name}", text)
 
 
 if __name__ == "__main__":

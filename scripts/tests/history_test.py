@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -54,6 +55,7 @@ def part(commit: str = "", title: str = "", patch: str = "") -> record.Part:
     return found
 
 
+@unittest.skipUnless(shutil.which("git"), "no git here")
 class Case(unittest.TestCase):
     def setUp(self) -> None:
         self.place = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))

@@ -4,6 +4,7 @@
 import argparse
 import os
 import pathlib
+import shutil
 import struct
 import subprocess
 import sys
@@ -39,6 +40,7 @@ class Uplift(unittest.TestCase):
         return subprocess.run(["git", "-C", str(self.place), *words], check=True, text=True, capture_output=True,
                               env={**os.environ, **WHO}).stdout.strip()
 
+    @unittest.skipUnless(shutil.which("git"), "no git here")
     def test_a_clone(self) -> None:
         self.git("init", "-q")
         self.git("add", "VERSION")

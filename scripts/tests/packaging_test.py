@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Packages beside Debian's: the rpm, where rpmbuild is here; licences; what a package's header has to say."""
+
+import pathlib
+import re
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import unittest
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+VERSION = (TOP / "VERSION").read_text().strip()
+
+
+def sources() -> list[str]:
+    """The files of the tree; all that are there where it is no clone."""
+    if shutil.which("git"):
+        done = subprocess.run(["git", "-C", TOP, "-c", f"safe.directory={TOP}", "ls-files", "-z", "--cached", "--others",
+                               "--exclude-standard"], text=True, check=False, capture_output=True)
+        if done.returncode == 0 and done.stdout:
+            return [name for name in done.stdout.split("\0") if name and (TOP / name).is_file()]
+    return [str(path.relative_to(TOP)) for path in TOP.rglob("*")
+            if path.is_file() and not {"build", ".git", "__pycache__"} & set(path.relative_to(TOP).parts)]
+
+
+class Headers(unittest.TestCase):
+    def test_the_spec_has_the_version(self) -> None:
+        text = (TOP / "packaging/rpm/uplift.spec").read_text()
+        self.assertEqual(re.findall(r"^Version:\s+(.*)$", text, re.MULTILINE), [VERSION])
+        self.assertRegex(text, rf"(?m)^\* .* - {re.escape(VERSION)}-1$")
+
+    def test_debians_control(self) -> None:
+        text = (TOP / "debian/control").read_text()
+        for name in ("Homepage", "Vcs-Git", "Vcs-Browser"):
+            self.assertRegex(text, rf"(?m)^{name}: https://")
+
+    def test_the_licence(self) -> None:
+        self.assertEqual((TOP / "LICENSES/GPL-2.0-only.txt").read_bytes(), (TOP / "COPYING").read_bytes())
+        self.assertIn('SPDX-License-Identifier = "GPL-2.0-only"', (TOP / "REUSE.toml").read_text())
+
+    @unittest.skipUnless(shutil.which("reuse"), "no reuse here: apt-get install reuse")
+    def test_reuse(self) -> None:
+        done = subprocess.run(["reuse", "--root", TOP, "lint"], text=True, check=False, stdout=subprocess.PIPE)
+        self.assertEqual(done.returncode, 0, done.stdout[-2000:])
+
+
+@unittest.skipUnless(shutil.which("rpmbuild"), "no rpmbuild here: apt-get install rpm")
+class Rpm(unittest.TestCase):
+    def test_what_is_in_it(self) -> None:
+        with tempfile.TemporaryDirectory() as place:
+            with tarfile.open(f"{place}/uplift-{VERSION}.tar.gz", "w:gz") as archive:
+                for name in sources():
+                    archive.add(TOP / name, f"uplift-{VERSION}/{name}")
+            done = subprocess.run(
+                ["rpmbuild", "-bb", "--nodeps", TOP / "packaging/rpm/uplift.spec", "--define", f"_sourcedir {place}",
+                 "--define", f"_topdir {place}/top"], text=True, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            self.assertEqual(done.returncode, 0, done.stdout[-2000:])
+            listed = {path.name.partition(f"-{VERSION}")[0]: set(subprocess.run(
+                ["rpm", "-qlp", path], text=True, check=True, stdout=subprocess.PIPE).stdout.split())
+                for path in pathlib.Path(place).glob("top/RPMS/*/*.rpm")}
+        self.assertEqual(set(listed), {"uplift", "uplift-dkms"})
+        self.assertLessEqual({"/usr/sbin/uplift", "/usr/lib/uplift/scripts/uplift", "/usr/share/man/man8/uplift.8",
+                              "/usr/share/zsh/site-functions/_uplift"}, listed["uplift"])
+        self.assertLessEqual({"/etc/uplift.conf", f"/usr/src/uplift-{VERSION}/dkms.conf",
+                              f"/usr/src/uplift-bodies-{VERSION}/dkms.conf"}, listed["uplift-dkms"])
+        for names in listed.values():
+            self.assertFalse([name for name in names if name.endswith((".o", ".ko", ".pyc"))])
+
+
+if __name__ == "__main__":
+    unittest.main()
