@@ -36,7 +36,7 @@ SETUP := scripts/setup
 RUNNING := /lib/modules/$(shell uname -r)/build
 HEADERS := $(or $(KDIR),$(RUNNING))
 # What modinfo says of uplift.ko beside the version; a tarball has none.
-COMMIT = $(shell git -C $(CURDIR) rev-parse --short=12 HEAD 2>/dev/null)
+COMMIT = $(shell git -c safe.directory=$(CURDIR) -C $(CURDIR) rev-parse --short=12 HEAD 2>/dev/null)
 # scripts/targets.toml says which there are; only help needs them here, and only sed is sure to be there.
 KNOWN = $(shell sed -n 's/^\[target\."\([^"]*\)"\]$$/\1/p' scripts/targets.toml)
 DEFAULT = $(shell sed -n 's/^run = \["\([^"]*\)".*/\1/p' scripts/targets.toml)
