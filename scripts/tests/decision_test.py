@@ -77,6 +77,11 @@ class Kinds(unittest.TestCase):
         self.assertEqual(found.kind, decision.HARMFUL)
         self.assertIn("10.0% MORE", found.reason)
 
+    def test_a_small_loss_alone(self) -> None:
+        found = decided(part(counted("wait", 1000, new=1003)))
+        self.assertEqual(found.kind, decision.NOT_WORTH_IT)
+        self.assertIn("0.30% MORE", found.reason)
+
     def test_a_small_loss_is_said(self) -> None:
         found = decided(part(counted("wait", 1000, new=900), counted("poll", 1000, new=1004)))
         self.assertEqual(found.kind, decision.WORTH_IT)

@@ -148,6 +148,7 @@ class Trial:
         self.code, self.path, self.text, self.options = code, given.path, given.text, options
         self.outcome = Outcome(str(given.path), target=code.target.name, name=given.name)
         self.report: record.Report | None = None
+        self.seen = "a random program sees off, null and new do the same"
         self.after: dict[str, pathlib.Path] = {}	# the objects of files with the patch
         self.abi: record.Abi | None = None
         self.ko = pathlib.Path()
@@ -425,7 +426,7 @@ class Trial:
         target = self.code.target
         return Ran(result.outdir, "instructions", {
             "release": target.release, "version": target.version, "kernel": _banner(result.outdir), "arch": "x86_64",
-            "config": kernels.config_of(target), "taint": 0, "taint_after": result.taint,
+            "config": machine.that_matters(kernels.config_of(target)), "taint": 0, "taint_after": result.taint,
             "hypervisor": f"QEMU {result.qemu}; {result.accel}", "packages": target.provenance,
             "build_id": self.code.kernel().build_id().hex()})
 
@@ -449,6 +450,7 @@ class Trial:
             raise errors.Problem(f"{self.path.name}: a random program sees null behave unlike off")
         if seen["new"] != seen["off"]:
             self.outcome.notes.append("a random program sees new behave unlike off: is that the change?")
+            self.seen = "a random program sees null do what off does, and new behave otherwise"
 
     def _kernel_tests(self, out: pathlib.Path) -> None:
         """null has to do what off does in them, too; where new does not, it is an error of the change."""
@@ -499,9 +501,9 @@ class Trial:
             evidence.append(f"the kernel's own tests that say the same in off, null and new: {', '.join(out.kernel_tests)}")
         problems = [f"with the change on, a test of the kernel's says otherwise: {line}" for line in self.problems]
         ok: record.Correctness = {"ok": not problems, "problems": problems, "tests": [],
-                                  "summary": "a random program sees null do what off does, "
-                                  + (f"and {len(out.kernel_tests)} of the kernel's own tests" if out.kernel_tests
-                                     else "and no test of the kernel's was run")}
+                                  "summary": self.seen
+                                  + (f", as do {len(out.kernel_tests)} of the kernel's own tests" if out.kernel_tests
+                                     else "; no test of the kernel's was run")}
         report["changes"].append({
             "name": out.name, "title": out.title, "upstream": _upstream(out), "patches": {self.path.name: self.text}, "risk": [], "by_hand": [],
             "verdict": {"kind": "applicable", "evidence": evidence, "from": "module"}, "correctness": ok,

@@ -4,7 +4,7 @@ how sure that is. Everything below it in a dossier is what it rests on.
 
     worth it       it gains, its tests passed here, and no operation loses as much
     not worth it   nothing measurable, or less than WORTH of an operation
-    harmful        a test failed, or it loses and gains nothing
+    harmful        a test failed, or it gains nothing and loses WORTH of an operation or more
     cannot be told what would decide was not done here, or which operation counts is for the reader to say
     nothing to do  the kernel has it, or never had the problem
 """
@@ -136,7 +136,7 @@ def _weighed(found: list[figures.Gained]) -> tuple[str, str]:
         why = sorted({gain["why"] for *_, gain in found if gain["why"]})
         return NOT_WORTH_IT, stats.NONE + (f" ({'; '.join(why)})" if why else "")
     if not best:
-        return HARMFUL, _said(worst, found, "loss")
+        return (HARMFUL if _percent(worst) >= WORTH else NOT_WORTH_IT), _said(worst, found, "loss")
     gained = _percent(best) >= WORTH
     said = _said(best, found, "gain")
     if not worst:

@@ -291,7 +291,7 @@ def _how(data: record.Report) -> Iterator[str]:
         yield ("off: the kernel as it is. null: its own code behind the hook, or in a node of the same making. new: "
                "the change. batch: beyond upstream. What a change gains is new against null.")
     yield (f"Worth it: a gain of {decision.WORTH:.0f}% of an operation or more, no loss of that size, and tests that passed "
-           "here. Harmful: a test failed, or there are only losses.")
+           "here. Harmful: a test failed, or a loss of that size and no gain.")
 
 
 def document(data: record.Report) -> Iterator[Block]:
