@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Files from somewhere, spoiled at random: they are taken, or refused in one line; nothing else may happen.
 
-Manifests, snapshots of cache domains, reports of bench and of evaluations, KTAP. What is spoiled is a good one, mostly
+Manifests, snapshots of cache domains, trees of other programs, XML of hwloc, recordings, reports of bench and of evaluations, KTAP. What is spoiled is a good one, mostly
 one value of its structure, else some of its bytes. FUZZ_ROUNDS=N takes N of each (40), FUZZ_SEED=N begins elsewhere (1);
 a failure says which seed does it again.
 """
@@ -27,9 +27,12 @@ sys.path.insert(0, str(TOP / "scripts"))
 from upliftlib.base import errors, ktap	# noqa: E402
 from upliftlib.generator import manifests	# noqa: E402
 from upliftlib.report import command as report_command	# noqa: E402
-from upliftlib.inspector import command, source, svg, text	# noqa: E402
+from upliftlib.inspector import command, record, source, svg, text, timeline, timeline_svg, trace	# noqa: E402
 from upliftlib.scheduler import tables	# noqa: E402
 from tests import dossier_data	# noqa: E402
+sys.path.insert(0, str(TOP / "scripts/tests"))
+import llc_machines	# noqa: E402
+import llc_sources_test	# noqa: E402
 
 ROUNDS = int(os.environ.get("FUZZ_ROUNDS", "40"))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
@@ -174,6 +177,48 @@ class Fuzz(unittest.TestCase):
             self.drawn(place)
 
         self.each(snapshot)
+
+    def test_trees(self):
+        def tree(rng):
+            place = self.dir / f"tree{rng.random()}"
+            llc_machines.write(llc_machines.MACHINES[rng.choice(("snc", "isolcpus", "masks-only", "meteor-lake", "s390"))], place)
+            files = sorted(path for path in place.rglob("*") if path.is_file())
+            for path in rng.sample(files, 3):
+                path.write_bytes(spoil_bytes(path.read_bytes(), rng))
+            if rng.random() < 0.2:
+                rng.choice(files).unlink()
+            self.drawn(place)
+
+        self.each(tree)
+
+    def test_hwloc(self):
+        good = [llc_sources_test.xml(llc_machines.MACHINES[name], version).encode() for name in ("snc", "neoverse-big-ids")
+                for version in (1, 2)]
+
+        def xml(rng):
+            path = self.dir / "x.xml"
+            path.write_bytes(spoil_bytes(rng.choice(good), rng))
+            self.drawn(path)
+
+        self.each(xml)
+
+    def test_recordings(self):
+        good = [{"format": 1, "record": 1, "kernel": "made", "interval_ms": 100, "places": {"0a": "0-3", "0b": "4-7"}},
+                {"names": {"7": "work"}}]
+        good += [{"ms": at * 100.0, "threads": [[7, 7, at % 8, 10.0], [7, 8, at * 3 % 8, 90.0]],
+                  "processes": [{"pid": 7, "where": "0a", "reason": None}, {"pid": 8, "where": None, "reason": "footprint"}]}
+                 for at in range(1, 9)]
+
+        def recording(rng):
+            path = self.dir / "r"
+            lines = "".join(json.dumps(line) + "\n" for line in (spoil(good, rng) if rng.random() < 0.7 else good))
+            path.write_bytes(lines.encode("utf-8", "replace") if rng.random() < 0.7 else spoil_bytes(lines.encode(), rng))
+            found = record.read(path)
+            timeline.render(found)
+            timeline_svg.render(found)
+            trace.render(found)
+
+        self.each(recording)
 
     def test_packed_snapshots(self):
         good = sorted(FIXTURES.glob("*.tar.xz"))

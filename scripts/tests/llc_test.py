@@ -160,8 +160,8 @@ class Picture(unittest.TestCase):
                     if item.get("text-anchor") is None and item.find(SVG + "title") is None:
                         size = 14 if item.get("class") == "head" else 11
                         self.assertLess(float(item.get("x")) + 0.6 * size * len(words), width, words)
-                titles = {item.text for item in root.iter(SVG + "title")}
-                for cpu in found[0].online:
+                titles = {(item.text or "").partition(",")[0] for item in root.iter(SVG + "title")}
+                for cpu in found[0].online if found[0].domains else ():
                     self.assertIn(f"CPU {cpu}", titles)
 
     def test_needs_nothing_else(self):
@@ -204,11 +204,27 @@ class Large(unittest.TestCase):
 
     def test_is_drawn_in_time(self):
         begin = time.process_time()
-        lines = text.render(self.machine).splitlines()
-        root = ElementTree.fromstring(svg.render(self.machine).encode())
+        lines = text.render(self.machine, every=True).splitlines()
+        root = ElementTree.fromstring(svg.render(self.machine, every=True).encode())
         self.assertLess(time.process_time() - begin, 20)	# about 0.2 s; not quadratic
         self.assertEqual(sum(line.count("domain ") for line in lines if "┌" in line), 512)
         self.assertGreater(len(list(root.iter(SVG + "rect"))), 4096)
+
+    def test_is_folded(self):
+        lines = text.render(self.machine).splitlines()
+        self.assertLess(len(lines), 15)
+        self.assertIn("  domains 0-63: 64 x L3 32 MiB, 8 CPUs in 8 cores each: CPUs 0-511", lines)
+        self.assertIn("Socket 1, node 1 to socket 7, node 7: 7 more of the same: domains 64-511, CPUs 512-4095", lines)
+        self.assertLess(len(svg.render(self.machine)), 20000)
+
+    def test_what_differs_is_not_folded(self):
+        self.machine.domains[70].size_kib = 16384
+        self.machine.domains[80].disagreements.append("caches differ")
+        self.machine.domains[80].sched_cpus = frozenset({640})
+        lines = text.render(self.machine).splitlines()
+        self.assertTrue([line for line in lines if "domain 70: L3 16 MiB" in line])
+        self.assertTrue([line for line in lines if "domain 80: L3 32 MiB" in line])
+        self.assertTrue([line for line in lines if "62 x L3 32 MiB" in line])
 
 
 class Sysfs(unittest.TestCase):
@@ -217,7 +233,7 @@ class Sysfs(unittest.TestCase):
     def setUp(self):
         temp = tempfile.TemporaryDirectory()
         self.addCleanup(temp.cleanup)
-        self.base = pathlib.Path(temp.name)
+        self.base = pathlib.Path(temp.name) / "devices/system"
         self.put("cpu/possible", "0-3")
         self.put("cpu/online", "0-3")
 
@@ -239,7 +255,7 @@ class Sysfs(unittest.TestCase):
             self.put(f"{base}/id", ident)
 
     def machine(self):
-        return sysfs.machine(self.base, "x")
+        return sysfs.machine(self.base.parents[1], "x")
 
     def masks(self):
         return [model.list_of(domain.cpus) for domain in self.machine().domains]
@@ -259,13 +275,13 @@ class Sysfs(unittest.TestCase):
     def test_one_id_for_two_masks(self):
         for cpu in range(4):
             self.cpu(cpu, "0-1" if cpu < 2 else "2-3", ident=7)
-        self.assertIn("id 7", layout.problems(self.machine())[0])
+        self.assertEqual(layout.problems(self.machine()), ["cacheinfo id 7 names several domains: 0,1"])
 
     def test_masks_that_do_not_agree(self):
         for cpu, shared in enumerate(("0-3", "1-2", "1-2", "0-3")):
             self.cpu(cpu, shared)
         self.assertEqual(self.masks(), ["0,3", "1-2"])
-        self.assertIn("not all of which agree", self.machine().domains[0].disagreements[0])
+        self.assertEqual(self.machine().domains[0].disagreements, ["the mask 0-3 has CPUs with other masks: 1-2"])
 
     def test_last_level_is_the_topmost_that_holds_data(self):
         for cpu in range(4):
@@ -278,8 +294,66 @@ class Sysfs(unittest.TestCase):
         self.put("cpu/online", "1-3")
         for cpu in range(1, 4):
             self.cpu(cpu, "0-3")
-        self.assertEqual(self.masks(), ["1-3"])
-        self.assertEqual(layout.problems(self.machine()), [])
+        self.assertEqual(self.masks(), ["0-3"])
+        self.assertEqual(self.machine().domains[0].online, {1, 2, 3})
+        self.assertEqual(layout.problems(self.machine()), ["domain 0 (0-3): the mask has offline CPUs: 0"])
+
+    def list_that_is_wrong(self, cpu, text):
+        path = self.base / f"cpu/cpu{cpu}/cache/index2/shared_cpu_list"
+        path.unlink() if text is None else path.write_text(text)
+
+    def test_no_list_of_sharers(self):
+        """It was taken for a private cache, silently."""
+        for text_ in (None, "", "\n"):
+            for cpu in range(4):
+                self.cpu(cpu, "0-3")
+            self.list_that_is_wrong(2, text_)
+            with self.subTest(list=text_):
+                machine = self.machine()
+                self.assertEqual((self.masks(), machine.no_domain, machine.unknown), (["0-1,3"], {2}, {2}))
+                self.assertIn("no list of the CPUs that share the last-level cache of CPUs 2", layout.problems(machine))
+
+    def test_no_list_but_a_mask(self):
+        for cpu in range(4):
+            self.cpu(cpu, "0-3")
+            self.list_that_is_wrong(cpu, None)
+            self.put(f"cpu/cpu{cpu}/cache/index2/shared_cpu_map", "00000000,0000000f")
+        self.assertEqual((self.masks(), layout.problems(self.machine())), (["0-3"], []))
+
+    def test_package_not_known(self):
+        for cpu in range(4):
+            self.cpu(cpu, "0-3", package=-1)
+        self.assertEqual(layout.problems(self.machine()), ["package not known (id -1) of CPUs 0-3"])
+        self.assertIn("Socket unknown", text.render(self.machine()))
+
+    def test_siblings_in_different_caches(self):
+        for cpu in range(4):
+            self.cpu(cpu, "0-1" if cpu < 2 else "2-3", ident=cpu // 2, siblings="0,2" if cpu % 2 == 0 else "1,3")
+        self.assertEqual(layout.problems(self.machine()), ["SMT siblings in different last-level caches: CPUs 0,2; 1,3"])
+
+    def test_scheduler_from_schedstat(self):
+        """By names since version 17; before by the flags in debugfs, and not at all without either."""
+        for cpu in range(4):
+            self.cpu(cpu, "0-3")
+        root = self.base.parents[1] / "root"
+        (root / "proc").mkdir(parents=True)
+        mask = {0: "3", 1: "3", 2: "c", 3: "c"}
+
+        def schedstat(word):
+            (root / "proc/schedstat").write_text("version 17\ntimestamp 5\n" + "".join(
+                f"cpu{cpu} 0 0 0\ndomain0 {word}{mask[cpu]} 1 2 3\ndomain1 {word and 'PKG '}f 1 2 3\n" for cpu in range(4)))
+        schedstat("MC ")
+        machine = sysfs.machine(self.base.parents[1], "x", root)
+        self.assertEqual([(part.name, part.cpus) for part in machine.domains[0].parts], [("0a", {0, 1}), ("0b", {2, 3})])
+        self.assertIn("the scheduler splits the mask (partition): 0a 0-1, 0b 2-3", machine.domains[0].disagreements)
+        schedstat("")
+        self.assertIsNone(sysfs.machine(self.base.parents[1], "x", root).domains[0].sched_cpus)
+        for cpu in range(4):
+            for number, flags in ((0, "SD_BALANCE_NEWIDLE SD_SHARE_PKG_RESOURCES"), (1, "SD_BALANCE_NEWIDLE")):
+                path = self.base.parents[1] / f"kernel/debug/sched/domains/cpu{cpu}/domain{number}/flags"
+                path.parent.mkdir(parents=True)
+                path.write_text(flags + "\n")
+        self.assertEqual(len(sysfs.machine(self.base.parents[1], "x", root).domains[0].parts), 2)
 
     def test_no_cache_at_all(self):
         for cpu in range(4):
@@ -289,7 +363,8 @@ class Sysfs(unittest.TestCase):
     def test_sizes_that_differ(self):
         for cpu in range(4):
             self.cpu(cpu, "0-3", size="16384K" if cpu else "8192K")
-        self.assertIn("sizes differ", self.machine().domains[0].disagreements[0])
+        self.assertEqual(self.machine().domains[0].disagreements,
+                         ["caches differ within one mask: that of CPU 0 is another than those of CPUs 1-3"])
 
     def test_nonsense_is_not_believed(self):
         for cpu in range(4):
@@ -309,6 +384,7 @@ class Sysfs(unittest.TestCase):
                     self.machine()
                 (self.base / name).write_text(before)
         (self.base / "cpu/possible").unlink()
+        (self.base / "cpu/online").unlink()
         with self.assertRaisesRegex(model.Bad, "no .*possible"):
             self.machine()
 

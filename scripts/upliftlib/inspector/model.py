@@ -72,7 +72,7 @@ def size_of(kib: int | None) -> str:
     """16384 -> "16 MiB"."""
     if kib is None:
         return "size unknown"
-    return f"{round(kib / 1024, 1):g} MiB" if kib >= 1024 else f"{kib} KiB"
+    return f"{round(kib / 1024, 2):g} MiB" if kib >= 1024 else f"{kib} KiB"
 
 
 class Fields:
@@ -155,6 +155,34 @@ def document(text: str, where: str) -> Fields:
 
 
 @dataclasses.dataclass
+class Part:
+    """CPUs of one domain that the scheduler balances together; or, @alone, those that it balances with none.
+
+    @name: the domain's number and a letter, "0a"
+    """
+    name: str
+    cpus: frozenset[int]
+    alone: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """Caches that are alike, and how many of them there are."""
+    level: int
+    type: str
+    size_kib: int | None
+    number: int
+
+
+@dataclasses.dataclass
+class About:
+    """What machine it is: the processor's model, the hypervisor, and what of the command line concerns CPUs."""
+    model: str = ""
+    hypervisor: str = ""
+    command_line: str = ""
+
+
+@dataclasses.dataclass
 class Domain:
     """CPUs that share a last-level cache.
 
@@ -163,6 +191,7 @@ class Domain:
     @nodes, @packages, @dies: numbers; a domain can cross
     @ids: {"cacheinfo": "0", ...}: what each source calls it; None where it does not
     @sched_cpus: what the scheduler takes for the domain; None where that is not known
+    @parts: where the scheduler splits the mask, the Parts; [] where it does not
     """
     number: int
     cpus: frozenset[int]
@@ -177,7 +206,13 @@ class Domain:
     dies: frozenset[int] = frozenset()
     ids: dict[str, str | None] = dataclasses.field(default_factory=dict)
     sched_cpus: frozenset[int] | None = None
+    parts: list[Part] = dataclasses.field(default_factory=list)
     disagreements: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def shape(self) -> tuple[int, str, int | None, int | None, int | None]:
+        """What is alike in domains that are alike."""
+        return self.level, self.type, self.size_kib, self.ways, self.line
 
 
 @dataclasses.dataclass
@@ -187,6 +222,11 @@ class Machine:
     @cas: cache-aware scheduling: "absent", "off", "on"; None where that is not known
     @cores: the CPUs of a core, for each CPU that is known to share one
     @places: (package, node) of a CPU, as far as known
+    @unknown: those of @no_domain that have a last-level cache, of which it is not known with whom they share it
+    @caches: the Kinds of all levels, the largest first; [] where only the last level is known
+    @clusters: the CPUs that share the level below the last, by CPU
+    @kinds, @capacities: of cores, by CPU, where there are several
+    @memory_kib: by node
     @source: where that comes from, for people
     @notes: what is missing, and what to do about it
     """
@@ -200,12 +240,31 @@ class Machine:
     disagreements: list[str] = dataclasses.field(default_factory=list)
     cores: dict[int, frozenset[int]] = dataclasses.field(default_factory=dict)
     places: dict[int, tuple[int | None, int | None]] = dataclasses.field(default_factory=dict)
+    unknown: frozenset[int] = frozenset()
+    caches: list[Kind] = dataclasses.field(default_factory=list)
+    clusters: dict[int, frozenset[int]] = dataclasses.field(default_factory=dict)
+    kinds: dict[int, str] = dataclasses.field(default_factory=dict)
+    capacities: dict[int, int] = dataclasses.field(default_factory=dict)
+    memory_kib: dict[int, int] = dataclasses.field(default_factory=dict)
+    about: About = dataclasses.field(default_factory=About)
     source: str = ""
     notes: list[str] = dataclasses.field(default_factory=list)
 
     def domain_of(self, cpu: int) -> Domain | None:
         """The Domain that a CPU is in, or None."""
         return next((domain for domain in self.domains if cpu in domain.cpus), None)
+
+
+def _parts(item: Fields, domain: Domain) -> list[Part]:
+    """The Parts of a domain; a module of an earlier version says nothing of them."""
+    if item.data.get("parts") is None:
+        return []
+    found = [Part(one.text("part"), one.cpus("cpus"), one.flag("alone")) for one in item.objects("parts")]
+    cpus = [cpu for part in found for cpu in part.cpus]
+    if found and (sorted(cpus) != sorted(domain.online) or len({part.name for part in found}) < len(found)
+                  or not all(part.cpus for part in found)):
+        raise Bad(f"{item.where}: its parts are not the online CPUs '{list_of(domain.online)}', each once")
+    return found
 
 
 def machine(text: str, where: str) -> Machine:
@@ -230,6 +289,7 @@ def machine(text: str, where: str) -> Machine:
             packages=item.cpus("packages"), dies=item.cpus("dies", True) or frozenset(),
             ids={plain(key): ids.text(key, True, None) if ids.data[key] is not None else None for key in ids.data},
             sched_cpus=item.cpus("sched_cpus", True), disagreements=item.texts("disagreements"))
+        domain.parts = _parts(item, domain)
         if domain.number in numbers:
             raise Bad(f"{item.where}: domain {domain.number} is there twice")
         numbers.add(domain.number)
@@ -246,12 +306,21 @@ def machine(text: str, where: str) -> Machine:
 
 @dataclasses.dataclass
 class Verdict:
-    """Where a process is, or would be, gathered: @preferred is a domain's number, or None for @reason."""
+    """Where a process is, or would be, gathered: @preferred is a domain's number, or None for @reason.
+
+    @part: of that domain, where the scheduler splits it
+    """
     preferred: int | None = None
+    part: str | None = None
     reason: str | None = None
     footprint_kib: int | None = None
     running_avg: float | None = None
     epoch: int | None = None
+
+    @property
+    def where(self) -> str | None:
+        """The part, or the domain, as text; None where it is not gathered."""
+        return self.part or (None if self.preferred is None else str(self.preferred))
 
 
 @dataclasses.dataclass
@@ -259,6 +328,7 @@ class Process:
     """One that has several threads, and where it ran.
 
     @share: {domain: permille} of its run time lately
+    @parts: {part: permille}, where the scheduler splits a domain
     @wakeups: {"same_cpu", "within", "across"}, @moves: {"within", "across"}
     """
     pid: int
@@ -266,6 +336,7 @@ class Process:
     threads: int
     runtime_ns: int = 0
     share: dict[int, int] = dataclasses.field(default_factory=dict)
+    parts: dict[str, int] = dataclasses.field(default_factory=dict)
     scheduler: Verdict | None = None
     predicted: Verdict | None = None
     wakeups: dict[str, int] = dataclasses.field(default_factory=dict)
@@ -275,6 +346,11 @@ class Process:
     def verdict(self) -> Verdict | None:
         """The scheduler's word where there is one, else the prediction."""
         return self.scheduler or self.predicted
+
+    @property
+    def places(self) -> dict[str, int]:
+        """{part, or domain where there are none, as text: permille}."""
+        return self.parts or {str(domain): permille for domain, permille in self.share.items()}
 
 
 @dataclasses.dataclass
@@ -293,9 +369,16 @@ def _verdict(fields: Fields | None) -> Verdict | None:
     if fields is None:
         return None
     reason = fields.get("reason", (str, type(None)))
-    return Verdict(preferred=fields.number("preferred", True), reason=None if reason is None else plain(reason),
+    return Verdict(preferred=fields.number("preferred", True), part=fields.text("part", True, None) if
+                   fields.data.get("part") is not None else None, reason=None if reason is None else plain(reason),
                    footprint_kib=fields.number("footprint_kib", True), running_avg=fields.measure("running_avg"),
                    epoch=fields.number("epoch", True))
+
+
+def _shares_of_parts(item: Fields) -> dict[str, int]:
+    if item.data.get("parts") is None:
+        return {}
+    return {part.text("part"): part.number("permille") for part in item.objects("parts")}
 
 
 def processes(text: str, where: str) -> Processes:
@@ -315,7 +398,7 @@ def processes(text: str, where: str) -> Processes:
             counts[key] = {name: of.number(name) for name in names} if of else {}
         found.list.append(Process(
             pid=item.number("pid"), comm=item.text("comm"), threads=item.number("threads"),
-            runtime_ns=item.number("runtime_ns", True) or 0, share=share,
+            runtime_ns=item.number("runtime_ns", True) or 0, share=share, parts=_shares_of_parts(item),
             scheduler=_verdict(item.part_if_any("scheduler")), predicted=_verdict(item.part_if_any("predicted")),
             **counts))
     return found

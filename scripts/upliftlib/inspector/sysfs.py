@@ -1,132 +1,191 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The cache domains as /sys/devices/system has them: the hardware's view, without the scheduler's.
+"""What is known of each CPU from /sys (and /proc), of this machine or as somebody else copied it.
 
-A CPU's last level is the topmost that its cache/ shows and that holds data. CPUs are grouped by the mask that they
-share, never by an id: ids differ from source to source, and on some machines from CPU to CPU of one cache.
+A CPU's last level is the topmost that its cache/ shows and that holds data. Captures differ in what they hold: lscpu's
+have masks where later kernels have lists, too; some lack cpu/possible. A list that is there is taken, else the mask, else
+what it says is not known.
 """
 
-import collections
 import pathlib
 import re
 
-from . import model
+from . import facts, grouping, model, sched
+
+MOST = 1 << 18		# bytes of a small file; /proc/cpuinfo and schedstat of many CPUs are larger than that, and cut
 
 
-def small(path):
+def small(path: pathlib.Path, most: int = MOST) -> str | None:
     """The text of a small file; None where there is none, or it does not answer."""
     try:
         # a pipe in a snapshot would never answer
         if not path.is_file():
             return None
         with open(path, "rb") as file:
-            return file.read(16384).decode(errors="replace")
+            return file.read(most).decode(errors="replace")
     except OSError:
         return None
 
 
-def _word(path):
+def _word(path: pathlib.Path) -> str | None:
     text = small(path)
     return None if text is None else model.plain(text.strip()[:32])
 
 
-def _number(path):
+def _number(path: pathlib.Path) -> int | None:
     word = _word(path)
     return int(word) if word is not None and re.fullmatch(r"-?\d{1,18}", word) else None
 
 
-def _kib(path):
+def _kib(path: pathlib.Path) -> int | None:
     """"16384K" -> 16384."""
     match = re.fullmatch(r"(\d{1,15})([KMG]?)", _word(path) or "")
     return int(match[1]) * {"K": 1, "M": 1 << 10, "G": 1 << 20, "": 1}[match[2]] if match else None
 
 
-def _cpus(path, optional=False):
+def mask(text: str, where: str) -> frozenset[int]:
+    """The numbers of a mask as the kernel prints it: "00000001,000000ff" -> {0 ... 7, 32}."""
+    words = text.strip().split(",")
+    if not all(re.fullmatch(r"[0-9a-fA-F]{1,8}", word) for word in words) or len(words) * 32 > model.MOST:
+        raise model.Bad(f"{where}: a mask like 'ff,00000003' is wanted, not '{text.strip():.40}'")
+    value = int("".join(word.rjust(8, "0") for word in words), 16)
+    return frozenset(number for number, bit in enumerate(reversed(f"{value:b}")) if bit == "1")
+
+
+def _cpus(path: pathlib.Path) -> frozenset[int] | None:
+    """The CPUs of a list; None where there is no such file."""
     text = small(path)
-    if text is None:
-        if optional:
-            return frozenset()
-        raise model.Bad(f"no {path}: is /sys mounted, is the snapshot whole?")
-    return model.cpus_of(text, str(path))
+    return None if text is None else facts.cpu_list(text, str(path))
 
 
-def _last_level(cpu):
-    """The directory of a CPU's last-level cache, and its level; (None, 0) where it has none."""
-    best, top = None, 0
-    for index in sorted(cpu.glob("cache/index*")):
-        level = _number(index / "level")
-        if level and level > top and _word(index / "type") in ("Unified", "Data"):
-            best, top = index, level
-    return best, top
+def _either(directory: pathlib.Path, lists: tuple[str, ...], masks: tuple[str, ...]) -> frozenset[int] | None:
+    """The CPUs of the first list that has any, else of the first mask that has; None where none has."""
+    for name in lists:
+        if found := _cpus(directory / name):
+            return found
+    for name in masks:
+        if (text := small(directory / name)) and text.strip() and (found := mask(text, str(directory / name))):
+            return found
+    return None
 
 
-def machine(base, kernel):
-    """The Machine of a devices/system directory."""
-    base = pathlib.Path(base)
-    possible, online = _cpus(base / "cpu/possible"), _cpus(base / "cpu/online")
+# Of the machine.
+
+def _numbered(base: pathlib.Path, name: str) -> dict[int, pathlib.Path]:
+    return {int(path.name[len(name):]): path for path in base.glob(f"{name}[0-9]*")
+            if re.fullmatch(r"\d{1,5}", path.name[len(name):])}
+
+
+def _present(base: pathlib.Path) -> tuple[frozenset[int], frozenset[int]]:
+    """(possible, online) CPUs. Old captures may have neither list; then what directories there are counts."""
+    there = _numbered(base / "cpu", "cpu")
+    online = _cpus(base / "cpu/online")
+    if online is None and not there:
+        raise model.Bad(f"no {base}/cpu/possible and no cpu0: is /sys mounted, is the snapshot whole?")
+    if online is None:
+        online = frozenset(cpu for cpu, path in there.items() if _number(path / "online") != 0)
+    possible = _cpus(base / "cpu/possible")
+    if possible is None:
+        possible = _cpus(base / "cpu/present") or frozenset(there) | online
     if not online:
         raise model.Bad(f"{base}/cpu/online: no CPU is")
     if not online <= possible:
         raise model.Bad(f"{base}/cpu: online is '{model.list_of(online)}', possible '{model.list_of(possible)}'")
-    found = model.Machine(kernel=kernel, possible=possible, online=online, source="sysfs")
-    nodes = {}
-    for path in sorted(base.glob("node/node[0-9]*")):
-        if re.fullmatch(r"node\d{1,9}", path.name):
-            nodes |= dict.fromkeys(_cpus(path / "cpulist", optional=True), int(path.name[4:]))
-    groups, caches = {}, {}
-    dies = {}
-    for cpu in sorted(online):
-        path = base / f"cpu/cpu{cpu}"
-        if not path.is_dir():
-            raise model.Bad(f"{base}/cpu: CPU {cpu} is online, and there is no cpu{cpu}: is the snapshot whole?")
-        topology = path / "topology"
-        siblings = _cpus(topology / "thread_siblings_list", optional=True) & online
-        found.cores[cpu] = siblings | {cpu}
-        found.places[cpu] = (_number(topology / "physical_package_id"), nodes.get(cpu))
-        dies[cpu] = _number(topology / "die_id")
-        index, level = _last_level(path)
-        if index is None:
-            continue
-        shared = _cpus(index / "shared_cpu_list", optional=True) or frozenset({cpu})
-        groups.setdefault((level, shared), []).append(cpu)
-        caches[cpu] = index
-    found.smt = any(len(core) > 1 for core in found.cores.values())
-    found.no_domain = online - set(caches)
-    for number, ((level, shared), cpus) in enumerate(sorted(groups.items(), key=lambda item: item[1][0])):
-        index = caches[cpus[0]]
-        ids = {_word(caches[cpu] / "id") for cpu in cpus} - {None}
-        domain = model.Domain(
-            number=number, cpus=frozenset(cpus), online=frozenset(cpus), level=level,
-            type=(_word(index / "type") or "").lower(), size_kib=_kib(index / "size"),
-            ways=_number(index / "ways_of_associativity") or None, line=_number(index / "coherency_line_size") or None,
-            nodes=_known(nodes.get(cpu) for cpu in cpus), packages=_known(found.places[cpu][0] for cpu in cpus),
-            dies=_known(dies[cpu] for cpu in cpus),
-            ids={"cacheinfo": ",".join(sorted(ids, key=lambda word: (len(word), word))) or None})
-        if shared & online != domain.cpus:
-            domain.disagreements.append(f"cacheinfo: these CPUs name {model.list_of(shared & online)} as sharing the "
-                                        "cache, not all of which agree")
-        if len(ids) > 1:
-            domain.disagreements.append(f"cacheinfo ids differ within one mask: {domain.ids['cacheinfo']}")
-        sizes = {_kib(caches[cpu] / "size") for cpu in cpus}
-        if len(sizes) > 1:
-            domain.disagreements.append("cacheinfo sizes differ within one mask: "
-                                        + ", ".join(sorted(model.size_of(size) for size in sizes)))
-        found.domains.append(domain)
-    one_id = collections.defaultdict(list)
-    for domain in found.domains:
-        if domain.ids["cacheinfo"] and "," not in domain.ids["cacheinfo"]:
-            one_id[domain.level, domain.ids["cacheinfo"]].append(domain)
-    for (level, name), domains in one_id.items():
-        if len(domains) > 1:
-            found.disagreements.append(f"cacheinfo: id {name} of level {level} stands for several masks: "
-                                       + "; ".join(model.list_of(domain.cpus) for domain in domains))
+    if lost := online - set(there):
+        raise model.Bad(f"{base}/cpu: CPU {min(lost)} is online, and there is no cpu{min(lost)}: is the snapshot whole?")
+    return possible, online
+
+
+def _memory(path: pathlib.Path) -> int | None:
+    match = re.search(r"MemTotal:\s*(\d{1,15}) kB", small(path / "meminfo") or "")
+    return int(match[1]) if match else None
+
+
+# Of a CPU.
+
+TYPES = {"Unified": "unified", "Data": "data", "Instruction": "instruction"}
+
+
+def _cache(path: pathlib.Path) -> facts.Cache | None:
+    level, kind = _number(path / "level"), TYPES.get(_word(path / "type") or "")
+    if not level or not 0 < level < 16 or kind is None:
+        return None
+    return facts.Cache(level, kind, _either(path, ("shared_cpu_list",), ("shared_cpu_map",)), _kib(path / "size") or None,
+                       _number(path / "ways_of_associativity") or None, _number(path / "coherency_line_size") or None,
+                       _word(path / "id") or None)
+
+
+MADE = 1 << 40		# package numbers from here on are made of several
+
+
+def _package(topology: pathlib.Path) -> int | None:
+    """A package's number; on s390 sockets are numbered within books, and these within drawers."""
+    number = _number(topology / "physical_package_id")
+    book, drawer = _number(topology / "book_id"), _number(topology / "drawer_id")
+    if number is None or number < 0 or book is None and drawer is None:
+        return number
+    return MADE + (max(drawer or 0, 0) << 20) + (max(book or 0, 0) << 10) + number
+
+
+def _part_number(path: pathlib.Path) -> str:
+    """What kind of core an arm64 CPU is: the part number of its MIDR."""
+    word = _word(path / "regs/identification/midr_el1") or ""
+    return f"part {(int(word, 16) >> 4) & 0xfff:#x}" if re.fullmatch(r"0x[0-9a-fA-F]{1,16}", word) else ""
+
+
+def _fact(path: pathlib.Path, cpu: int, node: int | None, kinds: dict[int, str]) -> facts.Fact:
+    topology = path / "topology"
+    core = _either(topology, ("core_cpus_list", "thread_siblings_list"), ("core_cpus", "thread_siblings"))
+    caches = [cache for index in sorted(path.glob("cache/index*")) if (cache := _cache(index)) is not None]
+    return facts.Fact(caches=caches, package=_package(topology), node=node, die=_number(topology / "die_id"),
+                      core=(core or frozenset()) | {cpu}, kind=kinds.get(cpu) or _part_number(path),
+                      capacity=_number(path / "cpu_capacity"))
+
+
+# The kinds of cores that an x86 hybrid has are those of its counters.
+HYBRID = {"cpu_core": "P-core", "cpu_atom": "E-core", "cpu_lowpower": "LP E-core"}
+
+
+def _kinds(sys: pathlib.Path) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for name, kind in HYBRID.items():
+        found |= dict.fromkeys(_cpus(sys / "devices" / name / "cpus") or (), kind)
     return found
 
 
-def _known(values):
-    return frozenset(value for value in values if value is not None and value >= 0)
+def read(sys: pathlib.Path, kernel: str, root: pathlib.Path | None = None) -> facts.Facts:
+    """The Facts of a /sys; and of the /proc and debugfs of the same machine below @root."""
+    base = sys / "devices/system"
+    possible, online = _present(base)
+    found = facts.Facts(kernel, possible, online)
+    nodes: dict[int, int] = {}
+    for node, path in sorted(_numbered(base / "node", "node").items()):
+        nodes |= dict.fromkeys(_either(path, ("cpulist",), ("cpumap",)) or (), node)
+        if memory := _memory(path):
+            found.memory_kib[node] = memory
+    kinds = _kinds(sys)
+    for cpu in sorted(online):
+        found.cpu[cpu] = _fact(base / f"cpu/cpu{cpu}", cpu, nodes.get(cpu), kinds)
+    _renumber(found)
+    found.isolated = _cpus(base / "cpu/isolated") or frozenset()
+    if root is not None:
+        sched.view(found, small(root / "proc/schedstat", 64 << 20), sys / "kernel/debug/sched/domains")
+    return found
 
 
-def compare(told, seen):
+def _renumber(found: facts.Facts) -> None:
+    """Numbers that were made of several are 0, 1, 2 again."""
+    made = sorted({fact.package for fact in found.cpu.values() if fact.package is not None and fact.package >= MADE})
+    for fact in found.cpu.values():
+        if fact.package in made:
+            fact.package = made.index(fact.package)
+
+
+def machine(sys: pathlib.Path, kernel: str, root: pathlib.Path | None = None) -> model.Machine:
+    """The Machine of a /sys."""
+    return grouping.machine(read(sys, kernel, root))
+
+
+def compare(told: model.Machine, seen: model.Machine) -> list[str]:
     """How the module's domains differ from sysfs's, a line each."""
     if told.online != seen.online:
         return [f"online CPUs: uplift_llc has {model.list_of(told.online)}, sysfs {model.list_of(seen.online)}"]

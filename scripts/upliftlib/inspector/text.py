@@ -1,19 +1,28 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The map as text: boxes of CPUs below their socket and node, as lstopo and likwid-topology draw them."""
 
-import collections
+from collections.abc import Sequence
 
-from . import layout, model
+from . import history, layout, model
 
 MOST = 20	# processes, unless all are asked for
 IN_BOX = 4	# of them in a domain's box
 ASCII = str.maketrans("┌┐└┘─│◄…·", "++++-|<.-")
 
 
-def _rows(box, room, width):
-    """The CPUs of a box: rows of as many cores, that fit."""
+def _rows(box: layout.Box, room: int, width: int) -> list[str]:
+    """The CPUs of a box: rows of as many cores, that fit; a part's begin with its name."""
+    names = max(len(name) for name, _ in box.rows)
+    lines = []
+    for name, cores in box.rows:
+        for number, row in enumerate(_row_of(box, cores, room - (names + 1 if names else 0), width)):
+            lines.append(f"{'' if number else name:{names}} {row}" if names else row)
+    return lines
+
+
+def _row_of(box: layout.Box, cores: list[list[int]], room: int, width: int) -> list[str]:
     cells = []
-    for core in box.cores:
+    for core in cores:
         words = [f"({cpu})".rjust(width + 2) if cpu in box.offline else f"{cpu:>{width}}" for cpu in core]
         cells.append("[" + " ".join(words) + "]")
     fit = max(1, (room + 1) // (max(map(len, cells)) + 1))
@@ -22,21 +31,23 @@ def _rows(box, room, width):
     return [" ".join(cells[start:start + across]) for start in range(0, len(cells), across)]
 
 
-def _clip(text, room):
+def _clip(text: str, room: int) -> str:
     return text if len(text) <= room else text[:room - 1] + "…"
 
 
-def _residents(box):
+def _residents(box: layout.Box) -> list[str]:
     lines = []
     for item in box.residents[:IN_BOX]:
-        mark = " ◄" if item.preferred else ""
-        lines.append(f"{item.permille / 10:3.0f}% {item.process.comm} {item.process.pid}{mark}")
+        mark = f" ◄{f' {item.part}' if item.part else ''}" if item.preferred else ""
+        parts = "".join(f" {name} {permille / 10:.0f}%" for name, permille in item.parts.items() if permille)
+        lines.append(f"{item.permille / 10:3.0f}% {item.process.comm} {item.process.pid}{mark}"
+                     + (f" ({parts.strip()})" if parts else ""))
     if len(box.residents) > IN_BOX:
         lines.append(f"     and {len(box.residents) - IN_BOX} more")
     return lines
 
 
-def _drawn(box, room, width):
+def _drawn(box: layout.Box, room: int, width: int) -> list[str]:
     """The lines inside of a box."""
     lines = _rows(box, room, width)
     lines += [_clip(f"! {text}", room) for text in box.warnings]
@@ -44,7 +55,23 @@ def _drawn(box, room, width):
     return lines
 
 
-def _beside(boxes, columns, width):
+def _drawn_group(group: layout.Group, columns: int, width: int) -> list[str]:
+    """A group: its boxes, and a line for each lot of boxes that are the same."""
+    if not any(box.domain for box in group.boxes) and len(group.cpus) > MOST:
+        return ["  " + layout.same_boxes(box) for box in group.boxes]
+    out: list[str] = []
+    row: list[layout.Box] = []
+    for box in group.boxes:
+        if not box.like:
+            row.append(box)
+            continue
+        out += _beside(row, columns, width) if row else []
+        out.append(f"  {layout.same_boxes(box)}")
+        row = []
+    return out + (_beside(row, columns, width) if row else [])
+
+
+def _beside(boxes: list[layout.Box], columns: int, width: int) -> list[str]:
     """Boxes side by side, as many as fit."""
     room = max(20, min(columns - 6, 46))
     drawn = []
@@ -52,8 +79,9 @@ def _beside(boxes, columns, width):
         lines = _drawn(box, room, width)
         inner = max([len(box.title) + 1, *map(len, lines)])
         drawn.append((box.title, inner, lines))
-    out, row, used = [], [], 0
-    rows = []
+    out: list[str] = []
+    row: list[tuple[str, int, list[str]]] = []
+    rows, used = [], 0
     for item in drawn:
         if row and used + item[1] + 5 > columns - 2:
             rows.append(row)
@@ -71,7 +99,7 @@ def _beside(boxes, columns, width):
     return ["  " + line for line in out]
 
 
-def _table(rows):
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
     """Rows of cells, in columns; numbers to the right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     right = [all(row[column].replace(".", "").isdigit() or row[column] == "-" for row in rows[1:])
@@ -80,7 +108,17 @@ def _table(rows):
                              for cell, width, align in zip(row, widths, right)).rstrip() for row in rows]
 
 
-def _processes(processes, every):
+def _history(shown: list[model.Process], before: history.History | None) -> list[str]:
+    """What --watch remembers."""
+    if before is None or before.rounds < 2:
+        return []
+    rows = [("PID", "LATELY", "GATHERING")] + [(str(item.pid), before.strip(item.pid), before.words(item.pid))
+                                               for item in shown]
+    return ["", f"The last {min(before.rounds, history.KEPT)} pictures (the last character of the domain or part that has 80%, "
+            "* apart, . idle):"] + _table(rows)
+
+
+def _processes(processes: model.Processes, every: bool, before: history.History | None = None) -> list[str]:
     shown, left = layout.busiest(processes, None if every else MOST)
     out = ["", f"Processes: {layout.about_processes(processes)}"]
     if not shown:
@@ -100,10 +138,11 @@ def _processes(processes, every):
     out.append("  wakeups: on the same CPU/within a domain/across; moves: within/across"
                + ("; ◄ in a box: gathered there" if any(item.verdict and item.verdict.preferred is not None
                                                         for item in shown) else ""))
+    out += _history(shown, before)
     return out
 
 
-def _migrations(found):
+def _migrations(found: model.Migrations) -> list[str]:
     if not found.tracking:
         return []
     out = ["", "Threads: wakeups on the same CPU {same_cpu}, within a domain {within}, across {across}; ".format(
@@ -117,28 +156,34 @@ def _migrations(found):
     return out
 
 
-def render(machine, processes=None, migrations=None, columns=100, every=False, plain=False):
+def _map(machine: model.Machine, processes: model.Processes | None, columns: int, every: bool) -> list[str]:
+    """The boxes."""
+    if not machine.domains and not machine.unknown:
+        return ["", f"No cache is known of any CPU: {model.list_of(machine.online)}"]
+    found = layout.groups(machine, processes)
+    out = []
+    for group in found if every else layout.folded(machine, found):
+        out += ["", group.title] + _drawn_group(group, columns, len(str(max(machine.online))))
+        out += ["", layout.same_groups(group)] if group.like else []
+    return out
+
+
+def render(machine: model.Machine, processes: model.Processes | None = None, migrations: model.Migrations | None = None,
+           columns: int = 100, every: bool = False, plain: bool = False, before: history.History | None = None) -> str:
     """All of it, as text that ends with a newline."""
     columns = max(40, columns)
-    width = len(str(max(machine.online)))
     out = [layout.headline(machine), layout.CAS[machine.cas]]
-    shapes = collections.Counter((domain.level, domain.type, domain.size_kib, domain.ways, domain.line)
-                                 for domain in machine.domains)
-    for (level, kind, size, ways, line), number in shapes.items():
-        words = [f"L{level} {kind}", model.size_of(size) + (" each" if number > 1 else "")]
-        words += [f"{ways} ways"] if ways else []
-        words += [f"lines of {line} bytes"] if line else []
-        out.append(f"{layout.count(number, 'domain')}: " + ", ".join(words))
-    for group in layout.groups(machine, processes):
-        out += ["", group.title] + _beside(group.boxes, columns, width)
+    out += layout.shapes(machine)
+    out += [_clip(line, max(columns, 100)) for line in layout.about(machine)]
+    out += _map(machine, processes, columns, every)
     if rest := layout.offline(machine):
         out += ["", f"Offline: {model.list_of(rest)}"]
-    if problems := layout.problems(machine):
+    if problems := layout.remarks(machine, every):
         out += ["", "Disagreements:"] + [f"  ! {line}" for line in problems]
     elif machine.domains and all(domain.sched_cpus is not None for domain in machine.domains):
         out += ["", "Hardware and scheduler agree."]
     if processes:
-        out += _processes(processes, every)
+        out += _processes(processes, every, before)
     if migrations:
         out += _migrations(migrations)
     if machine.notes:
