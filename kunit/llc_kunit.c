@@ -126,6 +126,7 @@ static struct machine *machine_new(struct kunit *test, unsigned int nr)
 		*fact_of(machine, cpu) = (struct llc_fact){ .online = true };
 		memset64((u64 *)fact_of(machine, cpu)->id, LLC_NONE, LLC_SOURCES);
 		memset64((u64 *)fact_of(machine, cpu)->place, LLC_NONE, LLC_PLACES);
+		fact_of(machine, cpu)->place[LLC_PACKAGE] = 0;
 	}
 	return machine;
 }
@@ -310,7 +311,8 @@ static void map_offline_cpu_in_a_mask(struct kunit *test)
 	for (unsigned int cpu = 1; cpu < 4; cpu++)
 		set_bit(0, mask_of(machine, cpu));
 	expect_says(test, table_of(machine), "\n0\t0-3\t1-3\t");
-	expect_silent(test, machine->text.buf, "disagreement");
+	expect_says(test, machine->text.buf,
+		    "disagreement: domain 0: the mask has offline CPUs: 0\n");
 	KUNIT_EXPECT_EQ(test, machine->map.domain_of[0], 0);
 	KUNIT_EXPECT_EQ(test, machine->map.domains[0].online, 3);
 }
@@ -361,7 +363,7 @@ static void map_ids_that_clash(struct kunit *test)
 	/* Caches of different levels are numbered each for themselves. */
 	for (cpu = 8; cpu < 12; cpu++)
 		fact_of(machine, cpu)->level = 2;
-	expect_silent(test, table_of(machine), "disagreement");
+	expect_silent(test, table_of(machine), "cacheinfo id");
 }
 
 static void map_ids_of_cpus_not_caches(struct kunit *test)
@@ -445,7 +447,8 @@ static void map_hybrid(struct kunit *test)
 	}
 	expect_says(test, table_of(machine), "\n0\t0-7\t0-7\tL3 unified\t16384 KiB\t");
 	expect_says(test, machine->text.buf, "\n1\t8-11\t8-11\tL2 data\t2048 KiB\t");
-	expect_silent(test, machine->text.buf, "disagreement");
+	expect_says(test, machine->text.buf,
+		    "disagreement: machine: last levels differ: L3 unified 16 MiB of CPUs 0-7; L2 data 2 MiB of CPUs 8-11\n");
 }
 
 static void map_two_sizes_under_one_mask(struct kunit *test)
@@ -486,17 +489,112 @@ static void map_partition(struct kunit *test)
 		bitmap_set(span_of(machine, cpu), cpu & 2, 2);
 	}
 	expect_says(test, table_of(machine),
-		    "domain 0: the scheduler splits the mask (partition or isolated CPUs): 0-1 2-3\n");
+		    "domain 0: the scheduler splits the mask (partition): 0a 0-1, 0b 2-3\n");
 	expect_silent(test, machine->text.buf, "domain 1:");
 	expect_says(test, json_of(machine), "\"sched_cpus\": \"0-3\"");
+	expect_says(test, machine->text.buf,
+		    "\"parts\": [{\"part\": \"0a\", \"cpus\": \"0-1\", \"alone\": false}, {\"part\": \"0b\", \"cpus\": \"2-3\", \"alone\": false}],");
 
-	/* CPU 3 isolated. */
+	/* CPU 3 by itself, then isolated. */
 	for (cpu = 0; cpu < 3; cpu++) {
 		bitmap_zero(span_of(machine, cpu), 8);
 		bitmap_set(span_of(machine, cpu), 0, 3);
 	}
 	fact_of(machine, 3)->sched_cpus = NULL;
-	expect_says(test, table_of(machine), "(partition or isolated CPUs): 0-2 alone 3\n");
+	expect_says(test, table_of(machine), "(CPUs without a domain): 0a 0-2, 0b 3\n");
+	fact_of(machine, 3)->isolated = true;
+	expect_says(test, table_of(machine), "(isolated CPUs): 0a 0-2, 0b 3\n");
+}
+
+/* The spans of domain 0's halves, whose CPUs are in two places. */
+static void split_at(struct machine *machine, enum llc_place place)
+{
+	unsigned int cpu;
+
+	for (cpu = 0; cpu < 4; cpu++) {
+		bitmap_zero(span_of(machine, cpu), 8);
+		bitmap_set(span_of(machine, cpu), cpu & 2, 2);
+		fact_of(machine, cpu)->place[place] = cpu / 2;
+	}
+}
+
+static void map_split_at_nodes(struct kunit *test)
+{
+	struct machine *machine = machine_even(test, 8, 4);
+
+	split_at(machine, LLC_NODE);
+	expect_says(test, table_of(machine),
+		    "domain 0: the scheduler splits the mask (nodes): 0a 0-1, 0b 2-3\n");
+	expect_says(test, machine->text.buf, "domain 0: one mask across nodes: 0-1\n");
+	/* That it has an id for each part is as it should be. */
+	fact_of(machine, 2)->id[LLC_SCHED] = 2;
+	fact_of(machine, 3)->id[LLC_SCHED] = 2;
+	expect_silent(test, table_of(machine), "sched ids differ");
+
+	/* A partition within a node. */
+	fact_of(machine, 1)->sched_cpus = NULL;
+	fact_of(machine, 0)->sched_cpus = NULL;
+	fact_of(machine, 0)->isolated = true;
+	fact_of(machine, 1)->isolated = true;
+	expect_says(test, table_of(machine), "(isolated CPUs): 0a 2-3, 0b 0-1\n");
+}
+
+static void map_split_at_packages(struct kunit *test)
+{
+	struct machine *machine = machine_even(test, 8, 4);
+
+	split_at(machine, LLC_PACKAGE);
+	expect_says(test, table_of(machine), "(packages): 0a 0-1, 0b 2-3\n");
+
+	/* A part that crosses packages says that they are not the cause. */
+	fact_of(machine, 0)->place[LLC_PACKAGE] = 1;
+	expect_says(test, table_of(machine), "(partition): 0a 0-1, 0b 2-3\n");
+}
+
+static void map_many_parts(struct kunit *test)
+{
+	struct machine *machine = machine_even(test, 128, 128);
+	unsigned int cpu;
+
+	for (cpu = 0; cpu < 128; cpu++) {
+		bitmap_zero(span_of(machine, cpu), 128);
+		bitmap_set(span_of(machine, cpu), cpu & ~1, 2);
+	}
+	expect_says(test, json_of(machine),
+		    "{\"part\": \"0z\", \"cpus\": \"50-51\", \"alone\": false}");
+	expect_says(test, machine->text.buf,
+		    "{\"part\": \"0bl\", \"cpus\": \"126-127\", \"alone\": false}]");
+	expect_says(test, table_of(machine), ", 0h 14-15 and 56 more\n");
+}
+
+static void map_siblings_in_two_caches(struct kunit *test)
+{
+	struct machine *machine = machine_even(test, 8, 4);
+	unsigned long *core = kunit_kzalloc(test, sizeof(*core), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, core);
+	__set_bit(1, core);
+	__set_bit(5, core);
+	fact_of(machine, 1)->core_cpus = core;
+	fact_of(machine, 5)->core_cpus = core;
+	expect_says(test, table_of(machine),
+		    "machine: SMT siblings in different last-level caches: CPUs 1,5\n");
+	offline(machine, 5);
+	expect_silent(test, table_of(machine), "SMT siblings");
+}
+
+static void map_what_is_not_known(struct kunit *test)
+{
+	struct machine *machine = machine_even(test, 4, 4);
+
+	bitmap_zero(mask_of(machine, 2), 4);
+	fact_of(machine, 2)->sched_cpus = NULL;
+	fact_of(machine, 3)->place[LLC_PACKAGE] = LLC_NONE;
+	expect_says(test, table_of(machine),
+		    "machine: no list of the CPUs that share the last-level cache of CPUs 2\n");
+	expect_says(test, machine->text.buf, "machine: package not known (id -1) of CPUs 3\n");
+	expect_silent(test, machine->text.buf, "other masks");
+	expect_says(test, machine->text.buf, "none\t2\n");
 }
 
 static void map_scheduler_not_known(struct kunit *test)
@@ -520,10 +618,12 @@ static void map_json_of_two_domains(struct kunit *test)
 			   "  {\"domain\": 0, \"cpus\": \"0-1\", \"online\": \"0-1\", \"level\": 3, \"type\": \"unified\", \"size_kib\": 16384, \"ways\": 16, \"line\": 64,\n"
 			   "   \"nodes\": \"0\", \"packages\": \"0\", \"dies\": \"0\",\n"
 			   "   \"ids\": {\"cacheinfo\": \"0\", \"topology\": \"0\", \"sched\": \"0\"}, \"sched_cpus\": \"0-1\",\n"
+			   "   \"parts\": [],\n"
 			   "   \"disagreements\": []},\n"
 			   "  {\"domain\": 1, \"cpus\": \"2-3\", \"online\": \"2-3\", \"level\": 3, \"type\": \"unified\", \"size_kib\": 16384, \"ways\": 16, \"line\": 64,\n"
 			   "   \"nodes\": \"0\", \"packages\": \"0\", \"dies\": \"1\",\n"
 			   "   \"ids\": {\"cacheinfo\": \"1\", \"topology\": \"2\", \"sched\": \"2\"}, \"sched_cpus\": \"2-3\",\n"
+			   "   \"parts\": [],\n"
 			   "   \"disagreements\": []}],\n"
 			   " \"no_domain\": \"\",\n"
 			   " \"disagreements\": []}\n");
@@ -631,8 +731,10 @@ static u64 time_to_build(struct kunit *test, unsigned int nr, unsigned int each,
 	unsigned int i;
 
 	/* As the module has it: equal masks are one and the same. */
-	for (i = 0; !apart && i < nr; i++)
+	for (i = 0; !apart && i < nr; i++) {
 		fact_of(machine, i)->cache_cpus = mask_of(machine, i - i % each);
+		fact_of(machine, i)->sched_cpus = span_of(machine, i - i % each);
+	}
 	for (i = 0; i < 50; i++) {
 		u64 begin = ktime_get_ns();
 
@@ -688,7 +790,11 @@ static void spans_are_the_schedulers(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, spans->span_of[2], 1);
 	KUNIT_EXPECT_EQ(test, spans->span_of[3], -1);
 	KUNIT_EXPECT_EQ(test, spans->span_of[4], 2);
-	KUNIT_EXPECT_EQ(test, spans->domain_of[3], 0);
+	KUNIT_EXPECT_EQ(test, spans->nr_parts, 4);
+	KUNIT_EXPECT_EQ(test, spans->part_of[0], 0);
+	KUNIT_EXPECT_EQ(test, spans->part_of[2], 1);
+	KUNIT_EXPECT_EQ(test, spans->part_of[3], 2);
+	KUNIT_EXPECT_EQ(test, spans->part_of[4], 3);
 	KUNIT_EXPECT_EQ(test, spans->room[0].cpus, 2);
 	KUNIT_EXPECT_EQ(test, spans->room[0].bytes, 8192 * 1024);
 	KUNIT_EXPECT_EQ(test, spans->room[3].cpus, 1);
@@ -1576,6 +1682,38 @@ static void predict_as_the_model(struct kunit *test)
 
 /* --- what is shown --- */
 
+static const struct llc_part whole_parts[] = { { .domain = 0 }, { .domain = 1 } };
+static const struct llc_part split_parts[] = {
+	{ .domain = 0, .split = true }, { .domain = 0, .nr = 1, .split = true }, { .domain = 1 },
+};
+
+/* In both halves of a domain that the scheduler splits: domain 0 alone would not show it. */
+static void show_processes_by_part(struct kunit *test)
+{
+	u64 runtime[] = { 1000, 2000, 1000 };
+	struct llc_row row = {
+		.pid = 12, .comm = "c", .threads = 3, .tracked = true, .runtime = runtime,
+		.scheduler = { .known = true, .part = 2 },
+		.predicted = { .known = true, .part = 1, .running_avg = 2, .epoch = 7 },
+	};
+	struct llc_table table = {
+		.kernel = "made-up", .tracking = true, .page_size = 4096, .nr_parts = 3,
+		.parts = split_parts, .nr = 1, .row = &row,
+	};
+	struct llc_text text = {};
+
+	llc_table_json(&table, &text);
+	expect_says(test, text.buf,
+		    "\"share\": [{\"domain\": 0, \"permille\": 750}, {\"domain\": 1, \"permille\": 250}], \"parts\": [{\"part\": \"0a\", \"permille\": 250}, {\"part\": \"0b\", \"permille\": 500}, {\"part\": \"1\", \"permille\": 250}],\n");
+	expect_says(test, text.buf, "\"scheduler\": {\"preferred\": 1, \"reason\": null,");
+	expect_says(test, text.buf,
+		    "\"predicted\": {\"preferred\": 0, \"part\": \"0b\", \"reason\": null,");
+	llc_text_free(&text);
+	llc_table_text(&table, &text);
+	expect_says(test, text.buf, "\n12\tc\t3\t0a:250,0b:500,1:250\t1\t-\t-\t0\t0b\t-\t");
+	llc_text_free(&text);
+}
+
 static void show_processes(struct kunit *test)
 {
 	u64 runtime[2][2] = { { 1000, 3000 }, {} };
@@ -1584,16 +1722,17 @@ static void show_processes(struct kunit *test)
 			.pid = 12, .comm = "a \"b\"", .threads = 3, .tracked = true,
 			.runtime = runtime[0],
 			.moves = { 1, 2, 3, 4, 5 },
-			.predicted = { .known = true, .domain = 1, .running_avg = 2, .epoch = 7 },
+			.predicted = { .known = true, .part = 1, .running_avg = 2, .epoch = 7 },
 		}, {
 			.pid = 13, .comm = "c", .threads = 1, .runtime = runtime[1],
-			.scheduler = { .known = true, .domain = -1, .reason = LLC_SINGLE,
+			.scheduler = { .known = true, .part = -1, .reason = LLC_SINGLE,
 				       .footprint = 3, .footprint_known = true },
 		},
 	};
 	struct llc_table table = {
 		.kernel = "made-up", .tracking = true, .tracked = 1, .epoch_us = 8004,
-		.tolerance = 1, .page_size = 4096, .nr_domains = 2, .nr = 2, .row = rows,
+		.tolerance = 1, .page_size = 4096, .nr_parts = 2, .parts = whole_parts, .nr = 2,
+		.row = rows,
 	};
 	struct llc_text text = {};
 
@@ -1637,8 +1776,8 @@ static void show_migrations(struct kunit *test)
 	u64 pairs[] = { 1, 2, 3, 4 };
 	struct llc_text domains[2] = {}, text = {};
 	struct llc_traffic traffic = {
-		.tracking = true, .since_ns = 9, .moves = { 5, 6, 7, 8, 9 }, .nr_domains = 2,
-		.pairs = pairs, .domains = domains,
+		.tracking = true, .since_ns = 9, .moves = { 5, 6, 7, 8, 9 }, .nr_parts = 2,
+		.parts = split_parts, .pairs = pairs, .cpus = domains,
 	};
 
 	llc_text_put(&domains[0], "0-3");
@@ -1648,6 +1787,7 @@ static void show_migrations(struct kunit *test)
 			   "{\"format\": 1, \"tracking\": true, \"since_ns\": 9,\n"
 			   " \"wakeups\": {\"same_cpu\": 5, \"within\": 6, \"across\": 7}, \"moves\": {\"within\": 8, \"across\": 9},\n"
 			   " \"domains\": [\"0-3\", \"4-7\"],\n"
+			   " \"parts\": [\"0a\", \"0b\"],\n"
 			   " \"pairs\": [\n  [1, 2],\n  [3, 4]]}\n");
 	llc_text_free(&text);
 	llc_traffic_text(&traffic, &text);
@@ -1679,6 +1819,11 @@ static struct kunit_case llc_cases[] = {
 	KUNIT_CASE(map_two_sizes_under_one_mask),
 	KUNIT_CASE(map_masks_that_disagree),
 	KUNIT_CASE(map_partition),
+	KUNIT_CASE(map_split_at_nodes),
+	KUNIT_CASE(map_split_at_packages),
+	KUNIT_CASE(map_many_parts),
+	KUNIT_CASE(map_siblings_in_two_caches),
+	KUNIT_CASE(map_what_is_not_known),
 	KUNIT_CASE(map_scheduler_not_known),
 	KUNIT_CASE(map_json_of_two_domains),
 	KUNIT_CASE(map_lists_cpus),
@@ -1711,6 +1856,7 @@ static struct kunit_case llc_cases[] = {
 	KUNIT_CASE(table_of_many_comes_and_goes),
 	KUNIT_CASE(predict_as_the_model),
 	KUNIT_CASE(show_processes),
+	KUNIT_CASE(show_processes_by_part),
 	KUNIT_CASE(show_no_processes),
 	KUNIT_CASE(show_migrations),
 	{}

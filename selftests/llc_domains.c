@@ -435,6 +435,65 @@ out:
 	return ok;
 }
 
+/* Is @cpu balanced with exactly @cpus, of those of its domain; or @alone with none? */
+static bool check_cpu_of_part(int cpu, const char *stat, const struct cpus *domain,
+			      const struct cpus *cpus, bool alone)
+{
+	struct cpus span, is, only = {};
+
+	if (!sched_span(cpu, stat, &span))
+		return true;
+	is = cpus_and(&span, domain);
+	cpus_add(&only, cpu);
+	if (cpus_equal(&is, alone ? &only : cpus))
+		return true;
+	return wrong("CPU %d is balanced with '%s', its part is%s '%s'", cpu, cpus_text(&is),
+		     alone ? ", alone," : "", cpus_text(cpus));
+}
+
+/* Are parts what the scheduler splits domains into, and are there none where it does not? */
+static bool check_parts(void)
+{
+	char *json = read_file(LLC_DIR "/domains.json"), *stat = read_file("/proc/schedstat");
+	const char *domain, *part;
+	struct cpus online, cpus;
+	bool ok = json && stat;
+	int cpu;
+
+	domain = ok ? json_first(json_get(json, "domains")) : NULL;
+	for (; domain; domain = json_next(domain)) {
+		struct cpus all = {};
+
+		json_cpus(json_get(domain, "online"), &online);
+		part = json_first(json_get(domain, "parts"));
+		for (cpu = 0; !part && cpu < MAX_CPUS; cpu++)
+			if (cpus_has(&online, cpu))
+				ok &= check_cpu_of_part(cpu, stat, &online, &online, false);
+		if (!part)
+			continue;
+		for (; part; part = json_next(part)) {
+			const char *alone = json_get(part, "alone");
+
+			if (!alone || !json_cpus(json_get(part, "cpus"), &cpus))
+				ok = wrong("a part without CPUs");
+			for (cpu = 0; ok && cpu < MAX_CPUS; cpu++) {
+				if (!cpus_has(&cpus, cpu))
+					continue;
+				if (cpus_has(&all, cpu))
+					ok = wrong("CPU %d is in two parts", cpu);
+				cpus_add(&all, cpu);
+				ok &= check_cpu_of_part(cpu, stat, &online, &cpus, *alone == 't');
+			}
+		}
+		if (!cpus_equal(&all, &online))
+			ok = wrong("parts have '%s', the domain '%s'", cpus_text(&all),
+				   cpus_text(&online));
+	}
+	free(json);
+	free(stat);
+	return ok;
+}
+
 /* Load: threads that compute, wake each other and sleep, on all CPUs. */
 static atomic_int stop;
 
@@ -566,11 +625,13 @@ int main(int argc, char **argv)
 		snprintf(verbose, sizeof(verbose), "N");
 	write_text(VERBOSE, "Y");
 	sched = check_sched();
+	if (sched > 0)
+		sched = check_parts();
 	write_text(VERBOSE, verbose);
 	if (sched < 0)
 		ksft_test_result_skip("sched_cpus: this kernel does not show its domains\n");
 	else
-		ksft_test_result(sched, "sched_cpus are the scheduler's own\n");
+		ksft_test_result(sched, "sched_cpus and parts are the scheduler's own\n");
 	n = disagreements(true);
 	ksft_test_result(n >= 0 && (!expected || !strcmp(expected, n ? "some" : "none")),
 			 "disagreements: %d, %s expected\n", n, expected ?: "no number");

@@ -137,8 +137,8 @@ bool llc_cas_opinion(struct llc_opinion *opinion, struct task_struct *p, unsigne
 	};
 
 	opinion->known = true;
-	opinion->domain = !state.off && cas.cpu >= 0 ? spans->domain_of[cas.cpu] : -1;
-	if (opinion->domain < 0)
+	opinion->part = !state.off && cas.cpu >= 0 ? spans->part_of[cas.cpu] : -1;
+	if (opinion->part < 0)
 		state.cpu = -1;
 	opinion->reason = llc_reason(&state, &params, room, PAGE_SIZE);
 	opinion->footprint = cas.footprint;
@@ -198,9 +198,10 @@ void llc_cas_text(struct llc_text *text, const struct llc_map *map,
 	llc_text_put(text, "imb_pct %u\n", params.imb_pct);
 	llc_text_put(text, "threads_per_core %u\n", map->facts->threads);
 	llc_text_put(text, "numa_balancing %s\n", str_on_off(map->facts->numa));
-	for (at = 0; at < map->nr_domains; at++) {
-		llc_text_put(text, "domain %u", at);
-		cas_limits(text, &params, &spans->room[map->domains[at].leader]);
+	for (at = 0; at < map->nr_parts; at++) {
+		llc_text_put(text, "domain ");
+		llc_part_name(text, &map->parts[at]);
+		cas_limits(text, &params, &spans->room[map->parts[at].leader]);
 		llc_text_put(text, "\n");
 	}
 }

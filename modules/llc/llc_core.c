@@ -49,11 +49,14 @@ int llc_map_init(struct llc_map *map, unsigned int nr_cpus)
 		.domains	= kvcalloc(nr_cpus, sizeof(*map->domains), GFP_KERNEL),
 		.domain_of	= kvcalloc(nr_cpus, sizeof(*map->domain_of), GFP_KERNEL),
 		.cpus		= kvcalloc(nr_cpus, sizeof(*map->cpus), GFP_KERNEL),
+		.parts		= kvcalloc(nr_cpus, sizeof(*map->parts), GFP_KERNEL),
+		.part_of	= kvcalloc(nr_cpus, sizeof(*map->part_of), GFP_KERNEL),
 		.head		= kvcalloc(nr_cpus, sizeof(*map->head), GFP_KERNEL),
 		.values		= kvcalloc(nr_cpus, 2 * sizeof(*map->values), GFP_KERNEL),
 		.bits		= kvcalloc(BITS_TO_LONGS(nr_cpus), sizeof(long), GFP_KERNEL),
 	};
-	if (map->domains && map->domain_of && map->cpus && map->head && map->values && map->bits)
+	if (map->domains && map->domain_of && map->cpus && map->parts && map->part_of &&
+	    map->head && map->values && map->bits)
 		return 0;
 	return -ENOMEM;
 }
@@ -67,6 +70,8 @@ void llc_map_free(struct llc_map *map)
 	kvfree(map->domains);
 	kvfree(map->domain_of);
 	kvfree(map->cpus);
+	kvfree(map->parts);
+	kvfree(map->part_of);
 	kvfree(map->head);
 	kvfree(map->values);
 	kvfree(map->bits);
@@ -135,6 +140,124 @@ static int find_domain(struct llc_map *map, unsigned int cpu)
 	return new_domain(map, cpu, lowest);
 }
 
+/* The i-th CPU of a domain. */
+#define domain_cpu(map, domain, i)	((map)->cpus[(domain)->first + (i)])
+
+/* --- parts --- */
+
+/* Does @cpu's span equal the one of the CPU that is @other? */
+static bool same_span(const struct llc_map *map, unsigned int cpu, unsigned int other)
+{
+	const unsigned long *one = fact_of(map, cpu)->sched_cpus;
+	const unsigned long *two = fact_of(map, other)->sched_cpus;
+
+	if (!one || !two)
+		return one == two;
+	return one == two || bitmap_equal(one, two, map->facts->nr_cpus);
+}
+
+/* The part of @cpu, which is online: one that is there, or a new one. */
+static int find_part(struct llc_map *map, struct llc_domain *domain, unsigned int cpu)
+{
+	struct llc_part *parts = map->parts + domain->first_part;
+	unsigned int at;
+
+	/* A few at most, and mostly the one of the CPU before. */
+	for (at = domain->nr_parts; at-- > 0;)
+		if (!map->facts->sched || same_span(map, cpu, parts[at].leader))
+			return domain->first_part + at;
+	at = domain->nr_parts++;
+	parts[at] = (struct llc_part){
+		.nr	= at,
+		.leader	= cpu,
+		.alone	= map->facts->sched && domain->online > 1 &&
+			  !fact_of(map, cpu)->sched_cpus,
+		.place	= { LLC_NONE, LLC_NONE },
+	};
+	return domain->first_part + at;
+}
+
+/* Where @cpu is, as far as it is known, is where its part is. */
+static void place_part(const struct llc_map *map, struct llc_part *part, unsigned int cpu)
+{
+	const struct llc_fact *fact = fact_of(map, cpu);
+	unsigned int i;
+
+	for (i = 0; i < LLC_DIE; i++) {
+		if (fact->place[i] == LLC_NONE)
+			continue;
+		if (part->place[i] == LLC_NONE)
+			part->place[i] = fact->place[i];
+		part->crosses[i] |= part->place[i] != fact->place[i];
+	}
+}
+
+/* Those that are balanced with none come last. */
+static void order_parts(struct llc_map *map, struct llc_domain *domain)
+{
+	struct llc_part *parts = map->parts + domain->first_part, alone;
+	unsigned int last = domain->nr_parts - 1, at, i;
+	int part;
+
+	for (at = 0; at < last && !parts[at].alone; at++)
+		;
+	if (at == last)
+		return;
+	alone = parts[at];
+	memmove(parts + at, parts + at + 1, (last - at) * sizeof(*parts));
+	parts[last] = alone;
+	for (i = 0; i < domain->nr; i++) {
+		part = map->part_of[domain_cpu(map, domain, i)] - domain->first_part;
+		if (part == at)
+			part = last;
+		else if (part > (int)at)
+			part--;
+		map->part_of[domain_cpu(map, domain, i)] = domain->first_part + part;
+	}
+}
+
+static void build_parts(struct llc_map *map, unsigned int number)
+{
+	struct llc_domain *domain = &map->domains[number];
+	unsigned int i, cpu;
+
+	domain->first_part = map->nr_parts;
+	for (i = 0; i < domain->nr; i++) {
+		cpu = domain_cpu(map, domain, i);
+		map->part_of[cpu] = domain->first_part;
+		if (!fact_of(map, cpu)->online)
+			continue;
+		map->part_of[cpu] = find_part(map, domain, cpu);
+		place_part(map, &map->parts[map->part_of[cpu]], cpu);
+	}
+	order_parts(map, domain);
+	map->nr_parts += domain->nr_parts;
+	domain->split = domain->nr_parts > 1 || map->parts[domain->first_part].alone;
+	for (i = 0; i < domain->nr_parts; i++) {
+		map->parts[domain->first_part + i].domain = number;
+		map->parts[domain->first_part + i].nr = i;
+		map->parts[domain->first_part + i].split = domain->split;
+	}
+}
+
+/**
+ * llc_part_name - add the name of a part, "0a"; of a domain that is whole, "0"
+ * @text: the text
+ * @part: the part
+ *
+ * Context: process context, may sleep.
+ */
+void llc_part_name(struct llc_text *text, const struct llc_part *part)
+{
+	char letters[8];
+	unsigned int at = sizeof(letters) - 1, nr = part->nr + 1;
+
+	letters[at] = '\0';
+	for (; nr; nr = (nr - 1) / 26)
+		letters[--at] = 'a' + (nr - 1) % 26;
+	llc_text_put(text, "%u%s", part->domain, part->split ? letters + at : "");
+}
+
 /**
  * llc_map_build - find the domains
  * @map: with room for all CPUs
@@ -151,9 +274,11 @@ void llc_map_build(struct llc_map *map, const struct llc_facts *facts)
 
 	map->facts = facts;
 	map->nr_domains = 0;
+	map->nr_parts = 0;
 	for (cpu = 0; cpu < facts->nr_cpus; cpu++) {
 		map->head[cpu] = -1;
 		map->domain_of[cpu] = -1;
+		map->part_of[cpu] = -1;
 	}
 	for (cpu = 0; cpu < facts->nr_cpus; cpu++)
 		if (facts->cpu[cpu].online)
@@ -178,10 +303,9 @@ void llc_map_build(struct llc_map *map, const struct llc_facts *facts)
 		domain = &map->domains[map->domain_of[cpu]];
 		map->cpus[domain->first + domain->nr++] = cpu;
 	}
+	for (at = 0; at < map->nr_domains; at++)
+		build_parts(map, at);
 }
-
-/* The i-th CPU of a domain. */
-#define domain_cpu(map, domain, i)	((map)->cpus[(domain)->first + (i)])
 
 /* --- lists of what a domain's CPUs say --- */
 
@@ -289,7 +413,8 @@ static void say_ids(struct llc_map *map, const struct llc_domain *domain, struct
 
 	for (source = 0; source < LLC_SOURCES; source++) {
 		nr = collect_ids(map, domain, source);
-		if (nr > 1) {
+		/* That it numbers the parts of what it splits is as it should be. */
+		if (nr > 1 && !(source == LLC_SCHED && domain->split)) {
 			say(saying);
 			llc_text_put(saying->text, "%s ids differ within one mask: ",
 				     source_names[source]);
@@ -359,6 +484,14 @@ static void say_caches(struct llc_map *map, const struct llc_domain *domain,
 	say_end(saying);
 }
 
+/* A cache with nobody in its mask: whom it is shared with is not known. */
+static bool is_unknown(const struct llc_map *map, unsigned int cpu)
+{
+	const unsigned long *mask = fact_of(map, cpu)->cache_cpus;
+
+	return mask && bitmap_empty(mask, map->facts->nr_cpus);
+}
+
 /* Are those in the mask exactly those who have it? */
 static void say_mask(struct llc_map *map, const struct llc_domain *domain, struct saying *saying)
 {
@@ -367,7 +500,7 @@ static void say_mask(struct llc_map *map, const struct llc_domain *domain, struc
 	unsigned int cpu, i, nr = 0;
 
 	for_each_set_bit(cpu, mask, nr_cpus)
-		if (fact_of(map, cpu)->online &&
+		if (fact_of(map, cpu)->online && !is_unknown(map, cpu) &&
 		    map->domain_of[cpu] != map->domain_of[domain->leader])
 			map->values[nr++] = cpu;
 	if (nr) {
@@ -390,75 +523,126 @@ static void say_mask(struct llc_map *map, const struct llc_domain *domain, struc
 		llc_text_list(saying->text, map->values, nr, true);
 		say_end(saying);
 	}
-}
 
-/* Does @cpu's span equal the one of the CPU that is @other? */
-static bool same_span(const struct llc_map *map, unsigned int cpu, unsigned int other)
-{
-	const unsigned long *one = fact_of(map, cpu)->sched_cpus;
-	const unsigned long *two = fact_of(map, other)->sched_cpus;
-
-	if (!one || !two)
-		return cpu == other;
-	return one == two || bitmap_equal(one, two, map->facts->nr_cpus);
-}
-
-/* How many spans are told apart in one line. */
-#define SPANS_SHOWN	8
-
-static void say_split(struct llc_map *map, const struct llc_domain *domain,
-		      const unsigned int *spans, unsigned int nr, struct saying *saying)
-{
-	unsigned int i, alone = 0, shown = 0;
-
-	say(saying);
-	llc_text_put(saying->text, "the scheduler splits the mask (partition or isolated CPUs):");
-	for (i = 0; i < nr; i++) {
-		if (!fact_of(map, spans[i])->sched_cpus)
-			continue;
-		if (shown++ < SPANS_SHOWN) {
-			llc_text_put(saying->text, " ");
-			put_bits(map, saying->text, fact_of(map, spans[i])->sched_cpus);
-		}
+	nr = 0;
+	for_each_set_bit(cpu, mask, nr_cpus)
+		if (!fact_of(map, cpu)->online)
+			map->values[nr++] = cpu;
+	if (nr) {
+		say(saying);
+		llc_text_put(saying->text, "the mask has offline CPUs: ");
+		llc_text_list(saying->text, map->values, nr, true);
+		say_end(saying);
 	}
-	if (shown > SPANS_SHOWN)
-		llc_text_put(saying->text, " and %u more", shown - SPANS_SHOWN);
+}
+
+/* What is told apart in one line. */
+#define SHOWN	8
+
+static void say_cause(struct saying *saying, bool *any, const char *cause)
+{
+	llc_text_put(saying->text, "%s%s", *any ? ", " : "", cause);
+	*any = true;
+}
+
+/*
+ * Packages, where no part crosses them; nodes within a package, likewise; and
+ * what both leave together a partition.
+ */
+static void say_places_split(struct llc_map *map, const struct llc_domain *domain,
+			     struct saying *saying, bool *any)
+{
+	const struct llc_part *parts = map->parts + domain->first_part;
+	unsigned int i, nr = 0, packages, places;
+	bool crosses[LLC_DIE] = {};
+	s64 package, node;
+
+	for (i = 0; i < domain->nr_parts && !parts[i].alone; i++) {
+		crosses[LLC_NODE] |= parts[i].crosses[LLC_NODE];
+		crosses[LLC_PACKAGE] |= parts[i].crosses[LLC_PACKAGE];
+	}
+	for (i = 0; i < domain->nr_parts && !parts[i].alone; i++) {
+		package = crosses[LLC_PACKAGE] ? LLC_NONE : parts[i].place[LLC_PACKAGE];
+		node = crosses[LLC_NODE] ? LLC_NONE : parts[i].place[LLC_NODE];
+		map->values[nr++] = (package + 1) << 32 | (node + 1);
+	}
+	places = llc_text_unique(map->values, nr);
+	for (i = 0, packages = 0; i < places; i++)
+		packages += !i || map->values[i] >> 32 != map->values[i - 1] >> 32;
+	if (packages > 1)
+		say_cause(saying, any, "packages");
+	if (places > packages)
+		say_cause(saying, any, "nodes");
+	if (nr > places)
+		say_cause(saying, any, "partition");
+}
+
+static void say_causes(struct llc_map *map, const struct llc_domain *domain,
+		       struct saying *saying)
+{
+	bool any = false, isolated = false, other = false;
+	unsigned int i;
+
+	say_places_split(map, domain, saying, &any);
+	for (i = 0; i < domain->nr; i++) {
+		unsigned int cpu = domain_cpu(map, domain, i);
+		const struct llc_fact *fact = fact_of(map, cpu);
+
+		if (!fact->online || !map->parts[map->part_of[cpu]].alone)
+			continue;
+		isolated |= fact->isolated;
+		other |= !fact->isolated;
+	}
+	if (isolated)
+		say_cause(saying, &any, "isolated CPUs");
+	if (other)
+		say_cause(saying, &any, "CPUs without a domain");
+}
+
+/* The CPUs of a part that are online, in map->values. */
+static unsigned int collect_part(const struct llc_map *map, const struct llc_domain *domain,
+				 unsigned int part)
+{
+	unsigned int i, nr = 0;
+
 	for (i = 0; i < domain->nr; i++) {
 		unsigned int cpu = domain_cpu(map, domain, i);
 
-		if (fact_of(map, cpu)->online && !fact_of(map, cpu)->sched_cpus)
-			map->values[alone++] = cpu;
+		if (fact_of(map, cpu)->online && map->part_of[cpu] == part)
+			map->values[nr++] = cpu;
 	}
-	if (alone) {
-		llc_text_put(saying->text, " alone ");
-		llc_text_list(saying->text, map->values, alone, true);
+	return nr;
+}
+
+static void say_split(struct llc_map *map, const struct llc_domain *domain, struct saying *saying)
+{
+	unsigned int i, at;
+
+	say(saying);
+	llc_text_put(saying->text, "the scheduler splits the mask (");
+	say_causes(map, domain, saying);
+	llc_text_put(saying->text, "): ");
+	for (i = 0; i < min_t(unsigned int, domain->nr_parts, SHOWN); i++) {
+		at = domain->first_part + i;
+		llc_text_put(saying->text, i ? ", " : "");
+		llc_part_name(saying->text, &map->parts[at]);
+		llc_text_put(saying->text, " ");
+		llc_text_list(saying->text, map->values, collect_part(map, domain, at), true);
 	}
+	if (domain->nr_parts > SHOWN)
+		llc_text_put(saying->text, " and %u more", domain->nr_parts - SHOWN);
 	say_end(saying);
 }
 
 static void say_sched(struct llc_map *map, const struct llc_domain *domain,
 		      struct saying *saying)
 {
-	/* One CPU of each span that is told apart; more are counted as one more. */
-	unsigned int spans[SPANS_SHOWN + 1];
-	unsigned int i, j, cpu, nr = 0, beyond = 0;
-	unsigned int last = domain->leader;
+	unsigned int i, cpu, beyond = 0;
 
 	if (!map->facts->sched)
 		return;
-	for (i = 0; i < domain->nr; i++) {
-		cpu = domain_cpu(map, domain, i);
-		if (!fact_of(map, cpu)->online || (nr && same_span(map, cpu, last)))
-			continue;
-		last = cpu;
-		for (j = 0; j < nr; j++)
-			if (same_span(map, cpu, spans[j]))
-				break;
-		if (j == nr && nr < ARRAY_SIZE(spans))
-			spans[nr++] = cpu;
-	}
-	if (nr > 1)
-		say_split(map, domain, spans, nr, saying);
+	if (domain->split)
+		say_split(map, domain, saying);
 
 	union_sched(map, domain);
 	for (i = 0; i < domain->nr; i++)
@@ -550,6 +734,134 @@ static unsigned int collect_no_domain(const struct llc_map *map)
 	return nr;
 }
 
+/* Of @cpu, which has siblings: those online, in map->values. 0 if all have one last level. */
+static unsigned int collect_apart(const struct llc_map *map, unsigned int cpu)
+{
+	unsigned int sibling, nr = 0;
+	bool apart = false;
+
+	for_each_set_bit(sibling, fact_of(map, cpu)->core_cpus, map->facts->nr_cpus) {
+		if (!fact_of(map, sibling)->online)
+			continue;
+		apart |= map->domain_of[sibling] != map->domain_of[cpu];
+		map->values[nr++] = sibling;
+	}
+	return apart ? nr : 0;
+}
+
+static void say_siblings(struct llc_map *map, struct saying *saying)
+{
+	unsigned int cpu, nr, said = 0;
+
+	for (cpu = 0; cpu < map->facts->nr_cpus; cpu++) {
+		if (!fact_of(map, cpu)->online || !fact_of(map, cpu)->core_cpus)
+			continue;
+		nr = collect_apart(map, cpu);
+		if (!nr || map->values[0] != cpu || said++ >= SHOWN)
+			continue;
+		if (said == 1) {
+			say(saying);
+			llc_text_put(saying->text,
+				     "SMT siblings in different last-level caches: CPUs ");
+		}
+		llc_text_put(saying->text, said > 1 ? "; " : "");
+		llc_text_list(saying->text, map->values, nr, true);
+	}
+	if (said > SHOWN)
+		llc_text_put(saying->text, " and %u more", said - SHOWN);
+	if (said)
+		say_end(saying);
+}
+
+/* Level, type and size of a domain's cache in one number. */
+static s64 shape_of(const struct llc_map *map, unsigned int at)
+{
+	const struct llc_fact *leader = fact_of(map, map->domains[at].leader);
+
+	return (s64)leader->level << 40 | (s64)leader->type << 36 | leader->size_kib;
+}
+
+/* The first of the domains with its shape? */
+static bool is_first(const struct llc_map *map, unsigned int at)
+{
+	unsigned int before;
+
+	for (before = 0; before < at; before++)
+		if (shape_of(map, before) == shape_of(map, at))
+			return false;
+	return true;
+}
+
+static void say_shape(struct llc_map *map, struct saying *saying, unsigned int at)
+{
+	const struct llc_fact *leader = fact_of(map, map->domains[at].leader);
+	unsigned int cpu, nr = 0;
+
+	llc_text_put(saying->text, "L%u %s ", leader->level, type_names[leader->type]);
+	if (!leader->size_kib)
+		llc_text_put(saying->text, "size unknown");
+	else if (leader->size_kib % 1024)
+		llc_text_put(saying->text, "%u KiB", leader->size_kib);
+	else
+		llc_text_put(saying->text, "%u MiB", leader->size_kib / 1024);
+	for (cpu = 0; cpu < map->facts->nr_cpus; cpu++)
+		if (fact_of(map, cpu)->online && map->domain_of[cpu] >= 0 &&
+		    shape_of(map, map->domain_of[cpu]) == shape_of(map, at))
+			map->values[nr++] = cpu;
+	llc_text_put(saying->text, " of CPUs ");
+	llc_text_list(saying->text, map->values, nr, true);
+}
+
+/* Last levels that are not all alike, as on hybrids. */
+static void say_levels(struct llc_map *map, struct saying *saying)
+{
+	unsigned int at, nr, said = 0;
+
+	for (at = 0; at < map->nr_domains; at++)
+		map->values[at] = shape_of(map, at);
+	nr = llc_text_unique(map->values, map->nr_domains);
+	if (nr < 2)
+		return;
+	say(saying);
+	llc_text_put(saying->text, "last levels differ: ");
+	for (at = 0; at < map->nr_domains && said < SHOWN; at++) {
+		if (!is_first(map, at))
+			continue;
+		llc_text_put(saying->text, said++ ? "; " : "");
+		say_shape(map, saying, at);
+	}
+	if (nr > SHOWN)
+		llc_text_put(saying->text, " and %u more", nr - SHOWN);
+	say_end(saying);
+}
+
+static void say_cpus(struct llc_map *map, struct saying *saying, const char *what,
+		     unsigned int nr)
+{
+	if (!nr)
+		return;
+	say(saying);
+	llc_text_put(saying->text, "%s", what);
+	llc_text_list(saying->text, map->values, nr, true);
+	say_end(saying);
+}
+
+/* What is not known of CPUs. */
+static void say_unknown(struct llc_map *map, struct saying *saying)
+{
+	unsigned int cpu, nr = 0;
+
+	for (cpu = 0; cpu < map->facts->nr_cpus; cpu++)
+		if (fact_of(map, cpu)->online && is_unknown(map, cpu))
+			map->values[nr++] = cpu;
+	say_cpus(map, saying, "no list of the CPUs that share the last-level cache of CPUs ", nr);
+	say_levels(map, saying);
+	for (cpu = 0, nr = 0; cpu < map->facts->nr_cpus; cpu++)
+		if (fact_of(map, cpu)->online && fact_of(map, cpu)->place[LLC_PACKAGE] == LLC_NONE)
+			map->values[nr++] = cpu;
+	say_cpus(map, saying, "package not known (id -1) of CPUs ", nr);
+}
+
 static void say_machine(struct llc_map *map, struct saying *saying)
 {
 	unsigned int source, cpu, nr = 0;
@@ -557,18 +869,15 @@ static void say_machine(struct llc_map *map, struct saying *saying)
 	saying->who = -1;
 	for (source = 0; source < LLC_SOURCES; source++)
 		say_clashes(map, source, saying);
+	say_siblings(map, saying);
+	say_unknown(map, saying);
 
 	for (cpu = 0; cpu < map->facts->nr_cpus; cpu++)
 		if (fact_of(map, cpu)->online && map->domain_of[cpu] < 0 &&
 		    fact_of(map, cpu)->sched_cpus)
 			map->values[nr++] = cpu;
-	if (nr) {
-		say(saying);
-		llc_text_put(saying->text, "the scheduler has cache domains for CPUs ");
-		llc_text_put(saying->text, "of which no cache is known: ");
-		llc_text_list(saying->text, map->values, nr, true);
-		say_end(saying);
-	}
+	say_cpus(map, saying,
+		 "the scheduler has cache domains for CPUs of which no cache is known: ", nr);
 }
 
 /* --- rendering --- */
@@ -654,6 +963,24 @@ static void json_list(const struct llc_map *map, struct llc_text *text, const ch
 	llc_text_put(text, "\"");
 }
 
+/* What the scheduler splits a domain into; an empty list if it does not. */
+static void json_parts(const struct llc_map *map, struct llc_text *text,
+		       const struct llc_domain *domain)
+{
+	unsigned int i, at;
+
+	llc_text_put(text, "\"parts\": [");
+	for (i = 0; domain->split && i < domain->nr_parts; i++) {
+		at = domain->first_part + i;
+		llc_text_put(text, "%s{\"part\": \"", i ? ", " : "");
+		llc_part_name(text, &map->parts[at]);
+		llc_text_put(text, "\", ");
+		json_list(map, text, "cpus", collect_part(map, domain, at));
+		llc_text_put(text, ", \"alone\": %s}", llc_text_bool(map->parts[at].alone));
+	}
+	llc_text_put(text, "]");
+}
+
 static void json_domain(struct llc_map *map, struct llc_text *text, unsigned int at)
 {
 	const struct llc_domain *domain = &map->domains[at];
@@ -690,6 +1017,8 @@ static void json_domain(struct llc_map *map, struct llc_text *text, unsigned int
 	} else {
 		llc_text_put(text, "null");
 	}
+	llc_text_put(text, ",\n   ");
+	json_parts(map, text, domain);
 	llc_text_put(text, ",\n   \"disagreements\": [");
 	say_domain(map, at, &saying);
 	llc_text_put(text, "]}");

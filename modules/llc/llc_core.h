@@ -58,6 +58,7 @@ enum llc_type {
  * struct llc_fact - what is known of one CPU
  * @cache_cpus: who shares its last-level cache; NULL if there is none. CPUs with
  *	equal masks should point to the same, or each is compared bit by bit.
+ * @core_cpus: the SMT siblings, itself among them; NULL if there are none
  * @sched_cpus: whom the scheduler takes to share it; NULL if only itself
  * @sched_more: whether the scheduler balances with CPUs beyond these
  * @id: numbers of the domain, by enum llc_source, or LLC_NONE
@@ -67,10 +68,12 @@ enum llc_type {
  * @line: bytes of a cache line
  * @level: of the cache
  * @type: of the cache
+ * @isolated: kept out of the scheduler's domains
  * @online: if not, nothing else counts
  */
 struct llc_fact {
 	const unsigned long *cache_cpus;
+	const unsigned long *core_cpus;
 	const unsigned long *sched_cpus;
 	s64 id[LLC_SOURCES];
 	s64 place[LLC_PLACES];
@@ -80,6 +83,7 @@ struct llc_fact {
 	unsigned int level;
 	enum llc_type type;
 	bool sched_more;
+	bool isolated;
 	bool online;
 };
 
@@ -115,6 +119,9 @@ struct llc_facts {
  * @first: where they begin in llc_map.cpus
  * @nr: how many there are; an offline CPU belongs to the first mask that has it
  * @online: how many are online
+ * @first_part: in llc_map.parts
+ * @nr_parts: what the scheduler splits it into; one if it does not
+ * @split: whether it does, be it into CPUs that it balances with none
  * @next: with the same lowest CPU in their masks, or -1
  */
 struct llc_domain {
@@ -122,7 +129,30 @@ struct llc_domain {
 	unsigned int first;
 	unsigned int nr;
 	unsigned int online;
+	unsigned int first_part;
+	unsigned int nr_parts;
+	bool split;
 	int next;
+};
+
+/**
+ * struct llc_part - CPUs of a domain that the scheduler balances together
+ * @domain: which one
+ * @nr: its number there, 0 is shown as "a"
+ * @leader: the lowest one
+ * @alone: or that it balances with none: all of these are one part, the last
+ * @split: whether the domain has others, or this one is @alone
+ * @place: of its CPUs, LLC_NODE and LLC_PACKAGE, as far as known
+ * @crosses: whether they have several
+ */
+struct llc_part {
+	unsigned int domain;
+	unsigned int nr;
+	unsigned int leader;
+	bool alone;
+	bool split;
+	s64 place[LLC_DIE];
+	bool crosses[LLC_DIE];
 };
 
 /**
@@ -132,6 +162,9 @@ struct llc_domain {
  * @domains: in the order of their leaders
  * @domain_of: by CPU; -1 if in none
  * @cpus: CPUs by domain, ascending
+ * @nr_parts: how many parts all domains have
+ * @parts: by domain
+ * @part_of: by CPU; -1 if in no domain; the first of its domain for one that is offline
  * @head: by lowest CPU of a mask, or -1; for building
  * @values: to sort numbers in; two per CPU
  * @bits: a mask to work with
@@ -142,6 +175,9 @@ struct llc_map {
 	struct llc_domain *domains;
 	int *domain_of;
 	unsigned int *cpus;
+	unsigned int nr_parts;
+	struct llc_part *parts;
+	int *part_of;
 	int *head;
 	s64 *values;
 	unsigned long *bits;
@@ -151,6 +187,7 @@ int llc_map_init(struct llc_map *map, unsigned int nr_cpus);
 void llc_map_build(struct llc_map *map, const struct llc_facts *facts);
 void llc_map_free(struct llc_map *map);
 
+void llc_part_name(struct llc_text *text, const struct llc_part *part);
 void llc_map_text(struct llc_map *map, struct llc_text *text);
 void llc_map_json(struct llc_map *map, struct llc_text *text);
 void llc_map_cpus(const struct llc_map *map, struct llc_text *text);

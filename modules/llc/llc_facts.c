@@ -18,6 +18,7 @@
 #include <linux/mm.h>
 #include <linux/percpu.h>
 #include <linux/rcupdate.h>
+#include <linux/sched/isolation.h>
 #include <linux/sched/topology.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -135,6 +136,9 @@ static void take_place(struct llc_fact *fact, unsigned int cpu)
 	fact->place[LLC_NODE] = cpu_to_node(cpu);
 	fact->place[LLC_PACKAGE] = topology_physical_package_id(cpu);
 	fact->place[LLC_DIE] = topology_die_id(cpu);
+	if (cpumask_weight(topology_sibling_cpumask(cpu)) > 1)
+		fact->core_cpus = cpumask_bits(topology_sibling_cpumask(cpu));
+	fact->isolated = !housekeeping_test_cpu(cpu, HK_TYPE_DOMAIN);
 }
 
 /*

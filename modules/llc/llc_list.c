@@ -54,14 +54,14 @@ static bool fill_row(struct llc_row *row, struct task_struct *leader, bool track
 
 	llc_cas_opinion(&row->scheduler, p, row->threads, spans);
 	if (!slot && (!row->scheduler.known ||
-		      (row->threads < 2 && row->scheduler.domain < 0)))
+		      (row->threads < 2 && row->scheduler.part < 0)))
 		return false;
 	row->pid = task_pid_nr(leader);
 	strscpy(row->comm, leader->comm, sizeof(row->comm));
 	if (slot) {
-		llc_track_row(row, slot, spans->domain_of);
+		llc_track_row(row, slot, spans->part_of);
 		llc_track_opinion(&row->predicted, slot, row->threads, task_cpu(p),
-				  spans->domain_of);
+				  spans->part_of);
 	}
 	return true;
 }
@@ -94,7 +94,7 @@ int llc_list_processes(struct llc_text *text, const struct llc_map *map,
 		       const struct llc_spans *spans, bool tracking, bool json)
 {
 	unsigned int room = count_processes() + LIST_SLACK;
-	unsigned int nr_domains = max(map->nr_domains, 1U);
+	unsigned int nr_parts = max(map->nr_parts, 1U);
 	struct llc_params params;
 	struct llc_table table;
 	struct task_struct *leader;
@@ -109,10 +109,11 @@ int llc_list_processes(struct llc_text *text, const struct llc_map *map,
 		.epoch_us	= jiffies_to_usecs(params.epoch_period),
 		.tolerance	= params.aggr_tolerance,
 		.page_size	= PAGE_SIZE,
-		.nr_domains	= map->nr_domains,
+		.nr_parts	= map->nr_parts,
+		.parts		= map->parts,
 		.row		= kvcalloc(room, sizeof(*table.row), GFP_KERNEL),
 	};
-	runtime = kvcalloc(room, array_size(nr_domains, sizeof(*runtime)), GFP_KERNEL);
+	runtime = kvcalloc(room, array_size(nr_parts, sizeof(*runtime)), GFP_KERNEL);
 	if (!table.row || !runtime)
 		goto out;
 	if (tracking)
@@ -124,7 +125,7 @@ int llc_list_processes(struct llc_text *text, const struct llc_map *map,
 
 		if (table.nr == room)
 			break;
-		row->runtime = runtime + table.nr * nr_domains;
+		row->runtime = runtime + table.nr * nr_parts;
 		if (fill_row(row, leader, tracking, spans))
 			table.nr++;
 		else
@@ -143,17 +144,22 @@ out:
 	return err;
 }
 
-static int fill_domains(struct llc_text *domains, const struct llc_map *map)
+/* The CPUs of each part, as a list. */
+static int fill_cpus(struct llc_text *cpus, const struct llc_map *map)
 {
-	unsigned int at, i, err = 0;
+	unsigned int at, i, nr, err = 0;
 
-	for (at = 0; at < map->nr_domains; at++) {
-		const struct llc_domain *domain = &map->domains[at];
+	for (at = 0; at < map->nr_parts; at++) {
+		const struct llc_domain *domain = &map->domains[map->parts[at].domain];
 
-		for (i = 0; i < domain->nr; i++)
-			map->values[i] = map->cpus[domain->first + i];
-		llc_text_list(&domains[at], map->values, domain->nr, true);
-		err |= domains[at].err;
+		for (i = 0, nr = 0; i < domain->nr; i++) {
+			unsigned int cpu = map->cpus[domain->first + i];
+
+			if (map->part_of[cpu] == at)
+				map->values[nr++] = cpu;
+		}
+		llc_text_list(&cpus[at], map->values, nr, true);
+		err |= cpus[at].err;
 	}
 	return err ? -ENOMEM : 0;
 }
@@ -172,34 +178,35 @@ static int fill_domains(struct llc_text *domains, const struct llc_map *map)
 int llc_list_migrations(struct llc_text *text, const struct llc_map *map, bool tracking,
 			bool json)
 {
-	unsigned int at, nr = max(map->nr_domains, 1U);
+	unsigned int at, nr = max(map->nr_parts, 1U);
 	struct llc_traffic traffic = {
 		.tracking	= tracking,
-		.nr_domains	= map->nr_domains,
+		.nr_parts	= map->nr_parts,
+		.parts		= map->parts,
 		.pairs		= kvcalloc(nr, array_size(nr, sizeof(*traffic.pairs)), GFP_KERNEL),
-		.domains	= kvcalloc(nr, sizeof(*traffic.domains), GFP_KERNEL),
+		.cpus		= kvcalloc(nr, sizeof(*traffic.cpus), GFP_KERNEL),
 	};
 	int err = -ENOMEM;
 
-	if (!traffic.pairs || !traffic.domains)
+	if (!traffic.pairs || !traffic.cpus)
 		goto out;
-	err = fill_domains(traffic.domains, map);
+	err = fill_cpus(traffic.cpus, map);
 	if (err)
-		goto out_domains;
+		goto out_cpus;
 
 	if (tracking)
-		err = llc_track_traffic(&traffic, map->domain_of);
+		err = llc_track_traffic(&traffic, map->part_of);
 	if (err)
-		goto out_domains;
+		goto out_cpus;
 	if (json)
 		llc_traffic_json(&traffic, text);
 	else
 		llc_traffic_text(&traffic, text);
-out_domains:
-	for (at = 0; at < map->nr_domains; at++)
-		llc_text_free(&traffic.domains[at]);
+out_cpus:
+	for (at = 0; at < map->nr_parts; at++)
+		llc_text_free(&traffic.cpus[at]);
 out:
-	kvfree(traffic.domains);
+	kvfree(traffic.cpus);
 	kvfree(traffic.pairs);
 	return err;
 }

@@ -123,20 +123,20 @@ unsigned long llc_room_pages(const struct llc_room *room, unsigned int tolerance
  * @nr_cpus: CPUs have numbers below that
  * @nr: of domains
  * @active: whether there is anything to choose from
- * @domain_of: by CPU: the cache domain, for counting, or -1
- * @nr_domains: of those
+ * @part_of: by CPU: the part of a cache domain, for counting, or -1
+ * @nr_parts: of those
  * @span_of: by CPU: the scheduler's domain, or -1
  * @first: by scheduler's domain, where its CPUs begin; and one more, the end
  * @cpus: CPUs by scheduler's domain
  * @room: by CPU
- * @pairs: moves, from domain times @nr_domains plus to domain
+ * @pairs: moves, from part times @nr_parts plus to part
  */
 struct llc_spans {
 	unsigned int nr_cpus;
 	unsigned int nr;
 	bool active;
-	int *domain_of;
-	unsigned int nr_domains;
+	int *part_of;
+	unsigned int nr_parts;
 	int *span_of;
 	unsigned int *first;
 	unsigned int *cpus;

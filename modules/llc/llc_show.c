@@ -13,7 +13,7 @@ static u64 total_runtime(const struct llc_table *table, const struct llc_row *ro
 	unsigned int i;
 	u64 total = 0;
 
-	for (i = 0; row->tracked && i < table->nr_domains; i++)
+	for (i = 0; row->tracked && i < table->nr_parts; i++)
 		total += row->runtime[i];
 	return total;
 }
@@ -39,10 +39,13 @@ static void text_opinion(const struct llc_table *table, struct llc_text *text,
 		llc_text_put(text, "\t-\t-\t-\t-");
 		return;
 	}
-	if (opinion->domain >= 0)
-		llc_text_put(text, "\t%d\t-", opinion->domain);
-	else
-		llc_text_put(text, "\tnone\t%s", llc_reason_name(opinion->reason));
+	llc_text_put(text, "\t");
+	if (opinion->part >= 0) {
+		llc_part_name(text, &table->parts[opinion->part]);
+		llc_text_put(text, "\t-");
+	} else {
+		llc_text_put(text, "none\t%s", llc_reason_name(opinion->reason));
+	}
 	if (opinion->footprint_known)
 		llc_text_put(text, "\t%llu",
 			     (u64)opinion->footprint * (table->page_size >> 10));
@@ -69,11 +72,12 @@ static void text_row(const struct llc_table *table, struct llc_text *text,
 	llc_text_put(text, "%d\t", row->pid);
 	text_comm(text, row->comm);
 	llc_text_put(text, "\t%u\t", row->threads);
-	for (i = 0; row->tracked && i < table->nr_domains; i++) {
+	for (i = 0; row->tracked && i < table->nr_parts; i++) {
 		if (!row->runtime[i])
 			continue;
-		llc_text_put(text, "%s%u:%u", any ? "," : "", i,
-			     permille(row->runtime[i], total));
+		llc_text_put(text, any ? "," : "");
+		llc_part_name(text, &table->parts[i]);
+		llc_text_put(text, ":%u", permille(row->runtime[i], total));
 		any = true;
 	}
 	if (!any)
@@ -113,6 +117,17 @@ void llc_table_text(const struct llc_table *table, struct llc_text *text)
 
 /* --- processes as JSON --- */
 
+static void json_preferred(struct llc_text *text, const struct llc_part *part)
+{
+	llc_text_put(text, "{\"preferred\": %u, ", part->domain);
+	if (part->split) {
+		llc_text_put(text, "\"part\": \"");
+		llc_part_name(text, part);
+		llc_text_put(text, "\", ");
+	}
+	llc_text_put(text, "\"reason\": null");
+}
+
 static void json_opinion(const struct llc_table *table, struct llc_text *text, const char *key,
 			 const struct llc_opinion *opinion)
 {
@@ -121,8 +136,8 @@ static void json_opinion(const struct llc_table *table, struct llc_text *text, c
 		llc_text_put(text, "null");
 		return;
 	}
-	if (opinion->domain >= 0)
-		llc_text_put(text, "{\"preferred\": %d, \"reason\": null", opinion->domain);
+	if (opinion->part >= 0)
+		json_preferred(text, &table->parts[opinion->part]);
 	else
 		llc_text_put(text, "{\"preferred\": null, \"reason\": \"%s\"",
 			     llc_reason_name(opinion->reason));
@@ -143,25 +158,70 @@ static void json_moves(struct llc_text *text, const struct llc_moves *moves)
 		     moves->moved_within, moves->moved_across);
 }
 
+static void json_shares_by_domain(const struct llc_table *table, struct llc_text *text,
+				  const struct llc_row *row, u64 total)
+{
+	unsigned int i, next;
+	bool any = false;
+	u64 runtime;
+
+	for (i = 0; row->tracked && i < table->nr_parts; i = next) {
+		runtime = 0;
+		for (next = i; next < table->nr_parts; next++) {
+			if (table->parts[next].domain != table->parts[i].domain)
+				break;
+			runtime += row->runtime[next];
+		}
+		if (!runtime)
+			continue;
+		llc_text_put(text, "%s{\"domain\": %u, \"permille\": %u}", any ? ", " : "",
+			     table->parts[i].domain, permille(runtime, total));
+		any = true;
+	}
+}
+
+/* Is any domain split? Then shares are told by part, too. */
+static bool is_split(const struct llc_table *table)
+{
+	unsigned int i;
+
+	for (i = 0; i < table->nr_parts; i++)
+		if (table->parts[i].split)
+			return true;
+	return false;
+}
+
+static void json_shares(const struct llc_table *table, struct llc_text *text,
+			const struct llc_row *row, u64 total)
+{
+	bool any = false;
+	unsigned int i;
+
+	llc_text_put(text, ", \"parts\": [");
+	for (i = 0; row->tracked && i < table->nr_parts; i++) {
+		if (!row->runtime[i])
+			continue;
+		llc_text_put(text, "%s{\"part\": \"", any ? ", " : "");
+		llc_part_name(text, &table->parts[i]);
+		llc_text_put(text, "\", \"permille\": %u}", permille(row->runtime[i], total));
+		any = true;
+	}
+	llc_text_put(text, "]");
+}
+
 static void json_row(const struct llc_table *table, struct llc_text *text,
 		     const struct llc_row *row)
 {
 	u64 total = total_runtime(table, row);
-	bool any = false;
-	unsigned int i;
 
 	llc_text_put(text, "{\"pid\": %d, \"comm\": ", row->pid);
 	llc_text_quote(text, row->comm);
 	llc_text_put(text, ", \"threads\": %u,\n   \"runtime_ns\": %llu, \"share\": [",
 		     row->threads, total);
-	for (i = 0; row->tracked && i < table->nr_domains; i++) {
-		if (!row->runtime[i])
-			continue;
-		llc_text_put(text, "%s{\"domain\": %u, \"permille\": %u}", any ? ", " : "", i,
-			     permille(row->runtime[i], total));
-		any = true;
-	}
+	json_shares_by_domain(table, text, row, total);
 	llc_text_put(text, "]");
+	if (is_split(table))
+		json_shares(table, text, row, total);
 	json_opinion(table, text, "scheduler", &row->scheduler);
 	json_opinion(table, text, "predicted", &row->predicted);
 	llc_text_put(text, ",\n   ");
@@ -216,14 +276,14 @@ void llc_traffic_text(const struct llc_traffic *traffic, struct llc_text *text)
 	llc_text_put(text, "moved_within %llu\nmoved_across %llu\n", moves->moved_within,
 		     moves->moved_across);
 	llc_text_put(text, "from\\to");
-	for (to = 0; to < traffic->nr_domains; to++)
-		llc_text_put(text, "\t%s", traffic->domains[to].buf ?: "");
+	for (to = 0; to < traffic->nr_parts; to++)
+		llc_text_put(text, "\t%s", traffic->cpus[to].buf ?: "");
 	llc_text_put(text, "\n");
-	for (from = 0; from < traffic->nr_domains; from++) {
-		llc_text_put(text, "%s", traffic->domains[from].buf ?: "");
-		for (to = 0; to < traffic->nr_domains; to++)
+	for (from = 0; from < traffic->nr_parts; from++) {
+		llc_text_put(text, "%s", traffic->cpus[from].buf ?: "");
+		for (to = 0; to < traffic->nr_parts; to++)
 			llc_text_put(text, "\t%llu",
-				     traffic->pairs[from * traffic->nr_domains + to]);
+				     traffic->pairs[from * traffic->nr_parts + to]);
 		llc_text_put(text, "\n");
 	}
 }
@@ -243,16 +303,22 @@ void llc_traffic_json(const struct llc_traffic *traffic, struct llc_text *text)
 		     llc_text_bool(traffic->tracking), traffic->since_ns);
 	json_moves(text, &traffic->moves);
 	llc_text_put(text, ",\n \"domains\": [");
-	for (to = 0; to < traffic->nr_domains; to++) {
+	for (to = 0; to < traffic->nr_parts; to++) {
 		llc_text_put(text, to ? ", " : "");
-		llc_text_quote(text, traffic->domains[to].buf ?: "");
+		llc_text_quote(text, traffic->cpus[to].buf ?: "");
+	}
+	llc_text_put(text, "],\n \"parts\": [");
+	for (to = 0; to < traffic->nr_parts; to++) {
+		llc_text_put(text, to ? ", \"" : "\"");
+		llc_part_name(text, &traffic->parts[to]);
+		llc_text_put(text, "\"");
 	}
 	llc_text_put(text, "],\n \"pairs\": [");
-	for (from = 0; from < traffic->nr_domains; from++) {
+	for (from = 0; from < traffic->nr_parts; from++) {
 		llc_text_put(text, from ? ",\n  [" : "\n  [");
-		for (to = 0; to < traffic->nr_domains; to++)
+		for (to = 0; to < traffic->nr_parts; to++)
 			llc_text_put(text, "%s%llu", to ? ", " : "",
-				     traffic->pairs[from * traffic->nr_domains + to]);
+				     traffic->pairs[from * traffic->nr_parts + to]);
 		llc_text_put(text, "]");
 	}
 	llc_text_put(text, "]}\n");

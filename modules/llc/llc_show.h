@@ -5,6 +5,7 @@
 
 #include <linux/types.h>
 
+#include "llc_core.h"
 #include "llc_predict.h"
 #include "llc_text.h"
 
@@ -14,7 +15,7 @@
 /**
  * struct llc_opinion - what somebody says that a process prefers
  * @known: whether there is such an opinion
- * @domain: the preferred one, or -1
+ * @part: the preferred one, or -1
  * @reason: why there is none
  * @footprint: in pages
  * @footprint_known: or it is not looked at
@@ -23,7 +24,7 @@
  */
 struct llc_opinion {
 	bool known;
-	int domain;
+	int part;
 	enum llc_reason reason;
 	unsigned long footprint;
 	bool footprint_known;
@@ -34,7 +35,7 @@ struct llc_opinion {
 /**
  * struct llc_moves - how often threads changed CPUs
  * @same: woke where they slept
- * @woke_within: woke on another CPU of the domain that they slept in
+ * @woke_within: woke on another CPU of the domain, or part, that they slept in
  * @woke_across: woke in another domain
  * @moved_within: were moved to another CPU of the domain
  * @moved_across: were moved to another domain
@@ -53,7 +54,7 @@ struct llc_moves {
  * @comm: its name, zero-terminated
  * @threads: how many it has
  * @tracked: whether what follows from tracking is known: @runtime, @moves
- * @runtime: nanoseconds by domain, halved each epoch; llc_table.nr_domains of them
+ * @runtime: nanoseconds by part, halved each epoch; llc_table.nr_parts of them
  * @moves: of its threads
  * @scheduler: the scheduler's opinion
  * @predicted: ours
@@ -79,7 +80,8 @@ struct llc_row {
  * @epoch_us: length of an epoch
  * @tolerance: llc_params.aggr_tolerance
  * @page_size: bytes
- * @nr_domains: how many domains there are
+ * @nr_parts: how many parts all domains have
+ * @parts: in the order of domains
  * @nr: of rows
  * @row: the processes
  */
@@ -92,7 +94,8 @@ struct llc_table {
 	unsigned int epoch_us;
 	unsigned int tolerance;
 	unsigned long page_size;
-	unsigned int nr_domains;
+	unsigned int nr_parts;
+	const struct llc_part *parts;
 	unsigned int nr;
 	struct llc_row *row;
 };
@@ -102,17 +105,19 @@ struct llc_table {
  * @tracking: whether it is on
  * @since_ns: for how long
  * @moves: all of them
- * @nr_domains: how many domains there are
- * @pairs: how often from one domain to another; the square of @nr_domains
- * @domains: the CPUs of each, as a list
+ * @nr_parts: how many parts all domains have
+ * @parts: in the order of domains
+ * @pairs: how often from one part to another; the square of @nr_parts
+ * @cpus: of each, as a list
  */
 struct llc_traffic {
 	bool tracking;
 	u64 since_ns;
 	struct llc_moves moves;
-	unsigned int nr_domains;
+	unsigned int nr_parts;
+	const struct llc_part *parts;
 	u64 *pairs;
-	struct llc_text *domains;
+	struct llc_text *cpus;
 };
 
 void llc_table_text(const struct llc_table *table, struct llc_text *text);

@@ -2,9 +2,9 @@
 /*
  * Domains as prediction and counting need them. Pure logic.
  *
- * Moves are counted between cache domains. A preference is found among those
- * that the scheduler has, which a partition makes smaller; where its view is
- * not known they are taken to be the same.
+ * Moves are counted between cache domains, or their parts where the scheduler
+ * splits them. A preference is found among the domains that the scheduler has;
+ * where its view is not known they are taken to be the same.
  */
 #include <linux/atomic.h>
 #include <linux/bitmap.h>
@@ -15,23 +15,23 @@
 
 #include "llc_spans.h"
 
-static struct llc_spans *spans_alloc(unsigned int nr_cpus, unsigned int nr_domains)
+static struct llc_spans *spans_alloc(unsigned int nr_cpus, unsigned int nr_parts)
 {
 	struct llc_spans *spans = kzalloc(sizeof(*spans), GFP_KERNEL);
 
 	if (!spans)
 		return NULL;
 	spans->nr_cpus = nr_cpus;
-	spans->nr_domains = nr_domains;
-	spans->domain_of = kvcalloc(nr_cpus, sizeof(*spans->domain_of), GFP_KERNEL);
+	spans->nr_parts = nr_parts;
+	spans->part_of = kvcalloc(nr_cpus, sizeof(*spans->part_of), GFP_KERNEL);
 	spans->span_of = kvcalloc(nr_cpus, sizeof(*spans->span_of), GFP_KERNEL);
 	spans->first = kvcalloc(nr_cpus + 1, sizeof(*spans->first), GFP_KERNEL);
 	spans->cpus = kvcalloc(nr_cpus, sizeof(*spans->cpus), GFP_KERNEL);
 	spans->room = kvcalloc(nr_cpus, sizeof(*spans->room), GFP_KERNEL);
-	spans->pairs = kvcalloc(max(nr_domains, 1U), array_size(max(nr_domains, 1U),
-								sizeof(*spans->pairs)),
+	spans->pairs = kvcalloc(max(nr_parts, 1U), array_size(max(nr_parts, 1U),
+							      sizeof(*spans->pairs)),
 				GFP_KERNEL);
-	if (spans->domain_of && spans->span_of && spans->first && spans->cpus && spans->room &&
+	if (spans->part_of && spans->span_of && spans->first && spans->cpus && spans->room &&
 	    spans->pairs)
 		return spans;
 	llc_spans_free(spans);
@@ -46,7 +46,7 @@ void llc_spans_free(struct llc_spans *spans)
 {
 	if (!spans)
 		return;
-	kvfree(spans->domain_of);
+	kvfree(spans->part_of);
 	kvfree(spans->span_of);
 	kvfree(spans->first);
 	kvfree(spans->cpus);
@@ -113,10 +113,10 @@ struct llc_spans *llc_spans_make(const struct llc_facts *facts, const struct llc
 	struct llc_map by_sched;
 	unsigned int cpu;
 
-	spans = spans_alloc(facts->nr_cpus, map->nr_domains);
+	spans = spans_alloc(facts->nr_cpus, map->nr_parts);
 	if (!spans)
 		return NULL;
-	memcpy(spans->domain_of, map->domain_of, facts->nr_cpus * sizeof(*map->domain_of));
+	memcpy(spans->part_of, map->part_of, facts->nr_cpus * sizeof(*map->part_of));
 
 	/* Group by the scheduler's masks as by the hardware's. */
 	view.cpu = kvmalloc_array(facts->nr_cpus, sizeof(*view.cpu), GFP_KERNEL);
@@ -155,12 +155,12 @@ bool llc_spans_same(const struct llc_spans *one, const struct llc_spans *other)
 	unsigned int cpu;
 
 	if (one->nr != other->nr || one->active != other->active ||
-	    one->nr_domains != other->nr_domains)
+	    one->nr_parts != other->nr_parts)
 		return false;
 	for (cpu = 0; cpu < one->nr_cpus; cpu++) {
 		const struct llc_room *room = &one->room[cpu], *same = &other->room[cpu];
 
-		if (one->domain_of[cpu] != other->domain_of[cpu] ||
+		if (one->part_of[cpu] != other->part_of[cpu] ||
 		    one->span_of[cpu] != other->span_of[cpu] ||
 		    room->cpus != same->cpus || room->bytes != same->bytes ||
 		    room->smt != same->smt || room->numa != same->numa)
@@ -169,35 +169,35 @@ bool llc_spans_same(const struct llc_spans *one, const struct llc_spans *other)
 	return true;
 }
 
-/* What a domain has become: where the first of its CPUs that is in one is now. */
-static int became(const struct llc_spans *to, const struct llc_spans *from, int domain)
+/* What a part has become: where the first of its CPUs that is in one is now. */
+static int became(const struct llc_spans *to, const struct llc_spans *from, int part)
 {
 	unsigned int cpu;
 
 	for (cpu = 0; cpu < from->nr_cpus; cpu++)
-		if (from->domain_of[cpu] == domain && to->domain_of[cpu] >= 0)
-			return to->domain_of[cpu];
+		if (from->part_of[cpu] == part && to->part_of[cpu] >= 0)
+			return to->part_of[cpu];
 	return -1;
 }
 
 /**
  * llc_spans_carry - take counts over
  * @to: the domains as they are now
- * @from: as they were; counts of a domain that is gone are lost
+ * @from: as they were; counts of a part that is gone are lost
  */
 void llc_spans_carry(struct llc_spans *to, const struct llc_spans *from)
 {
 	unsigned int one, other;
 
-	for (one = 0; one < from->nr_domains; one++) {
+	for (one = 0; one < from->nr_parts; one++) {
 		int now = became(to, from, one);
 
-		for (other = 0; now >= 0 && other < from->nr_domains; other++) {
-			s64 count = atomic64_read(&from->pairs[one * from->nr_domains + other]);
+		for (other = 0; now >= 0 && other < from->nr_parts; other++) {
+			s64 count = atomic64_read(&from->pairs[one * from->nr_parts + other]);
 			int then = count ? became(to, from, other) : -1;
 
 			if (then >= 0)
-				atomic64_add(count, &to->pairs[now * to->nr_domains + then]);
+				atomic64_add(count, &to->pairs[now * to->nr_parts + then]);
 		}
 	}
 }

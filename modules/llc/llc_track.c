@@ -220,22 +220,22 @@ static void track_migrate(void *data, struct task_struct *p, int to)
 	const struct llc_spans *spans;
 	const struct llc_process *process;
 	struct llc_time *time;
-	int from_domain, to_domain;
+	int from_part, to_part;
 
 	if (!mm || p->flags & PF_KTHREAD || !is_fair(p))
 		return;
 	spans = rcu_dereference_sched(predict.spans);
-	from_domain = spans->domain_of[task_cpu(p)];
-	to_domain = spans->domain_of[to];
+	from_part = spans->part_of[task_cpu(p)];
+	to_part = spans->part_of[to];
 	process = llc_predict_find(&predict, mm);
 	time = &cpu->time[process ? process->slot : 0];
 
-	if (from_domain == to_domain && from_domain >= 0)
+	if (from_part == to_part && from_part >= 0)
 		*(woken ? &time->woke_within : &time->moved_within) += 1;
 	else
 		*(woken ? &time->woke_across : &time->moved_across) += 1;
-	if (from_domain >= 0 && to_domain >= 0)
-		atomic64_inc(&spans->pairs[from_domain * spans->nr_domains + to_domain]);
+	if (from_part >= 0 && to_part >= 0)
+		atomic64_inc(&spans->pairs[from_part * spans->nr_parts + to_part]);
 }
 
 /* --- ticks --- */
@@ -828,13 +828,13 @@ static void fix_moves(struct llc_moves *moves)
 
 /**
  * llc_track_row - what is known of a process
- * @row: whose runtime has room for every domain
+ * @row: whose runtime has room for every part
  * @slot: of the process
- * @domain_of: the domains, by CPU
+ * @part_of: the parts of domains, by CPU
  *
  * Context: between llc_track_begin() and llc_track_end().
  */
-void llc_track_row(struct llc_row *row, unsigned int slot, const int *domain_of)
+void llc_track_row(struct llc_row *row, unsigned int slot, const int *part_of)
 {
 	unsigned long now = jiffies;
 	int cpu;
@@ -844,8 +844,8 @@ void llc_track_row(struct llc_row *row, unsigned int slot, const int *domain_of)
 	for_each_possible_cpu(cpu) {
 		u64 runtime = llc_predict_runtime(&predict, cpu, slot, now, &all);
 
-		if (domain_of[cpu] >= 0)
-			row->runtime[domain_of[cpu]] += runtime;
+		if (part_of[cpu] >= 0)
+			row->runtime[part_of[cpu]] += runtime;
 		add_moves(&row->moves, &predict.cpu[cpu]->time[slot]);
 	}
 	fix_moves(&row->moves);
@@ -857,12 +857,12 @@ void llc_track_row(struct llc_row *row, unsigned int slot, const int *domain_of)
  * @slot: of the process
  * @threads: of the process
  * @cpu: where one of them is
- * @domain_of: the domains, by CPU
+ * @part_of: the parts of domains, by CPU
  *
  * Context: between llc_track_begin() and llc_track_end().
  */
 void llc_track_opinion(struct llc_opinion *opinion, unsigned int slot, unsigned int threads,
-		       unsigned int cpu, const int *domain_of)
+		       unsigned int cpu, const int *part_of)
 {
 	const struct llc_spans *spans = rcu_dereference_protected(predict.spans,
 								  lockdep_is_held(&track_mutex));
@@ -880,8 +880,8 @@ void llc_track_opinion(struct llc_opinion *opinion, unsigned int slot, unsigned 
 	};
 
 	opinion->known = true;
-	opinion->domain = state.cpu >= 0 && threads > 1 ? domain_of[state.cpu] : -1;
-	if (opinion->domain < 0)
+	opinion->part = state.cpu >= 0 && threads > 1 ? part_of[state.cpu] : -1;
+	if (opinion->part < 0)
 		state.cpu = -1;
 	opinion->reason = llc_reason(&state, &llc_params, &spans->room[cpu], PAGE_SIZE);
 	opinion->footprint = state.footprint;
@@ -907,13 +907,13 @@ void llc_track_table(struct llc_table *table)
 
 /**
  * llc_track_traffic - moves of all processes
- * @traffic: to be filled; pairs has room for the domains
- * @domain_of: the domains, by CPU
+ * @traffic: to be filled; pairs has room for the parts
+ * @part_of: the parts of domains, by CPU
  *
  * Context: between llc_track_begin() and llc_track_end(), if tracking is on.
  * Return: 0 or -ENOMEM.
  */
-int llc_track_traffic(struct llc_traffic *traffic, const int *domain_of)
+int llc_track_traffic(struct llc_traffic *traffic, const int *part_of)
 {
 	struct llc_spans *spans = rcu_dereference_protected(predict.spans,
 							    lockdep_is_held(&track_mutex));
@@ -930,20 +930,20 @@ int llc_track_traffic(struct llc_traffic *traffic, const int *domain_of)
 	}
 	fix_moves(&traffic->moves);
 
-	/* Domains are numbered as of now, counts as of when they were last looked at. */
-	now_of = kvmalloc_array(max(spans->nr_domains, 1U), sizeof(*now_of), GFP_KERNEL);
+	/* Parts are numbered as of now, counts as of when they were last looked at. */
+	now_of = kvmalloc_array(max(spans->nr_parts, 1U), sizeof(*now_of), GFP_KERNEL);
 	if (!now_of)
 		return -ENOMEM;
-	for (i = 0; i < spans->nr_domains; i++)
+	for (i = 0; i < spans->nr_parts; i++)
 		now_of[i] = -1;
 	for_each_possible_cpu(cpu)
-		if (spans->domain_of[cpu] >= 0 && domain_of[cpu] >= 0)
-			now_of[spans->domain_of[cpu]] = domain_of[cpu];
-	for (i = 0; i < spans->nr_domains; i++)
-		for (j = 0; j < spans->nr_domains; j++)
+		if (spans->part_of[cpu] >= 0 && part_of[cpu] >= 0)
+			now_of[spans->part_of[cpu]] = part_of[cpu];
+	for (i = 0; i < spans->nr_parts; i++)
+		for (j = 0; j < spans->nr_parts; j++)
 			if (now_of[i] >= 0 && now_of[j] >= 0)
-				traffic->pairs[now_of[i] * traffic->nr_domains + now_of[j]] +=
-					atomic64_read(&spans->pairs[i * spans->nr_domains + j]);
+				traffic->pairs[now_of[i] * traffic->nr_parts + now_of[j]] +=
+					atomic64_read(&spans->pairs[i * spans->nr_parts + j]);
 	kvfree(now_of);
 	return 0;
 }

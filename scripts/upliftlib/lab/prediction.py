@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..base import changes, console, errors, parallel, paths, targets
-from ..inspector import model, source
+from ..inspector import about, model, sched, source
 from ..kernel import log
 from . import buildroot, fetch, guest, kernels, kmod, testprograms, verify
 
@@ -25,8 +25,13 @@ MODULE = changes.inspector().module
 CAPTURE = r"""
 cd /sys/devices/system
 grep -rs "" cpu/possible cpu/present cpu/online cpu/offline cpu/isolated cpu/smt cpu/cpu[0-9]*/online \
-	cpu/cpu[0-9]*/topology cpu/cpu[0-9]*/cache node/online node/possible node/node*/cpulist node/node*/distance \
-	>/out/system
+	cpu/cpu[0-9]*/topology cpu/cpu[0-9]*/cache cpu/cpu[0-9]*/cpu_capacity node/online node/possible node/node*/cpulist \
+	node/node*/distance node/node*/meminfo >/out/system
+cd /
+grep -rs "" sys/kernel/debug/sched/domains sys/devices/cpu_*/cpus sys/hypervisor/type >/out/more
+cat /proc/schedstat >/out/schedstat
+mkdir /out/root /out/root/proc
+cp /proc/cpuinfo /proc/cmdline /out/root/proc/
 mkdir /out/@NAME@
 cp /sys/kernel/debug/uplift/@NAME@/* /out/@NAME@/ 2>/dev/null
 echo "$(uname -s) $(uname -r) $(uname -v) $(uname -m)" >/out/uname
@@ -43,15 +48,23 @@ def snapshot(result: guest.Result, directory: pathlib.Path | str) -> None:
         paths.write(temp / "format", source.FORMAT + "\n")
         for name in ("uname", "lscpu.json"):
             paths.write(temp / name, (out / name).read_text())
-        for line in (out / "system").read_text().splitlines():
-            name, _, text = line.partition(":")
-            path = temp / "sys/devices/system" / name
-            if any(path.match(f"system/{pattern}") for pattern in source.SYSTEM):
-                paths.write(path, (path.read_text() if path.exists() else "") + text + "\n")
+        _sent(out / "system", temp / "sys/devices/system", source.SYSTEM, "system/")
+        _sent(out / "more", temp, source.MORE, "")
+        paths.write(temp / "proc/schedstat", sched.trimmed((out / "schedstat").read_text()))
+        paths.write(temp / "about", about.text(about.read(out / "root")))
         names: dict[str, str] = {}
         for name in source.FILES:
             if (out / NAME / name).is_file():
                 paths.write(temp / NAME / name, source.anonymous(name, (out / NAME / name).read_text(), names))
+
+
+def _sent(lines: pathlib.Path, to: pathlib.Path, patterns: Iterable[str], below: str) -> None:
+    """Files of a tree that came as lines "NAME:TEXT": those that a snapshot has."""
+    for line in lines.read_text().splitlines():
+        name, _, text = line.partition(":")
+        path = to / name
+        if any(path.match(below + pattern) for pattern in patterns):
+            paths.write(path, source.kept(path, (path.read_text() if path.exists() else "") + text + "\n"))
 
 
 def capture(target: kernels.Target, kos: Sequence[pathlib.Path], topology: str, where: pathlib.Path | str, *,
@@ -165,6 +178,7 @@ WORKLOADS = (
     Workload("3x3", "3 processes x 3 threads", "3x3"),
     Workload("2x6", "2 processes x 6 threads", "2x6"),
     Workload("2x6-3", "2 processes x 6 threads", "2x6", 3),
+    Workload("snc", "2 processes x 3 threads, a cache on 2 nodes", "2x3", layout="snc"),
     Workload("small", "2 threads, 1 MiB each process", "-k 1024 2x2", layout="numa"),
     Workload("large", "2 threads, 24 MiB each process", "-k 24576 2x2", layout="numa"),
 )
@@ -228,7 +242,7 @@ def compared(runs: Iterable[tuple[Sequence[Sample], Iterable[int]]]) -> dict[str
                                      " of the scheduler's"))
                     continue
                 is_, told = item.scheduler, item.predicted
-                if is_.preferred != told.preferred:
+                if is_.where != told.where:
                     differ.append(f"round {number}, {ms:.0f} ms, process {pid}: scheduler {_word(is_)}, "
                                   f"predicted {_word(told)}")
                     continue
@@ -246,6 +260,8 @@ def compared(runs: Iterable[tuple[Sequence[Sample], Iterable[int]]]) -> dict[str
 
 
 def _word(verdict: model.Verdict) -> str | None:
+    if verdict.part:
+        return f"part {verdict.part}"
     return f"domain {verdict.preferred}" if verdict.preferred is not None else verdict.reason
 
 
@@ -289,12 +305,12 @@ def agrees(row: Mapping[str, Any]) -> bool:
 
 def table(found: Mapping[str, Mapping[str, Any]], workloads: Sequence[Workload] = WORKLOADS) -> str:
     """Text for people."""
-    out = [f"{'workload':34}{'tolerance':>10}{'samples':>9}{'same':>8}{'gathered':>10}{'none':>8}"
+    out = [f"{'workload':44}{'tolerance':>10}{'samples':>9}{'same':>8}{'gathered':>10}{'none':>8}"
            "  reasons (scheduler / predicted)"]
     for load in workloads:
         row = found[load.name]
         total = row["samples"] or 1
-        out.append(f"{load.about:34}{load.tolerance:>10}{row['samples']:>9}{100 * row['same'] / total:>7.1f}%"
+        out.append(f"{load.about:44}{load.tolerance:>10}{row['samples']:>9}{100 * row['same'] / total:>7.1f}%"
                    f"{100 * row['gathered'] / total:>9.1f}%{100 * row['none'] / total:>7.1f}%  "
                    + ("; ".join(f"{key}: {number}" for key, number in row["reasons"].items()) or "-")
                    + ("" if agrees(row) else "  <- too few"))
