@@ -58,6 +58,7 @@ static void tables_that_do_not(struct kunit *test)
 	static const struct uplift_symbol no_module = {
 		.name = "look", .origin = UPLIFT_SYMBOL_IN_MODULE };
 	static const struct uplift_symbol nothing = { .origin = UPLIFT_SYMBOL_IN_MODULE };
+	static const struct uplift_symbol nameless = { .origin = UPLIFT_SYMBOL_BY_NAME };
 	struct uplift_bodies bodies = { .symbols = &odd_origin, .nr_symbols = 1 };
 
 	KUNIT_EXPECT_EQ(test, uplift_bodies_check(&bodies), -ENOEXEC);
@@ -66,6 +67,8 @@ static void tables_that_do_not(struct kunit *test)
 	bodies.symbols = &no_module;
 	KUNIT_EXPECT_EQ(test, uplift_bodies_check(&bodies), -ENOEXEC);
 	bodies.symbols = &nothing;
+	KUNIT_EXPECT_EQ(test, uplift_bodies_check(&bodies), -ENOEXEC);
+	bodies.symbols = &nameless;
 	KUNIT_EXPECT_EQ(test, uplift_bodies_check(&bodies), -ENOEXEC);
 	KUNIT_EXPECT_EQ(test, check_one((struct uplift_fix) { .kind = UPLIFT_FIX_KINDS }),
 			-ENOEXEC);

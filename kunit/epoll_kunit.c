@@ -74,9 +74,6 @@ static int epoll_wait_off(int epfd, struct epoll_event __user *events, int maxev
 
 DEFINE_PER_CPU(struct uplift_count[UPLIFT_EPOLL_ARMS], uplift_epoll_count);
 
-extern const struct uplift_bodies_head uplift_epoll_bodies;
-extern const char uplift_epoll_bodies_end[];
-
 typedef int wait_fn(int epfd, struct epoll_event __user *events, int maxevents,
 		    struct timespec64 *to);
 

@@ -16,13 +16,10 @@
  */
 #include <kunit/test.h>
 #include <linux/iomap.h>
-#include <linux/ktime.h>
-#include <linux/math64.h>
 #include <linux/module.h>
 #include <linux/percpu.h>
 #include <linux/random.h>
 #include <linux/sizes.h>
-#include <linux/sort.h>
 #include <linux/string.h>
 
 #include "body.h"
@@ -48,19 +45,18 @@ MODULE_PARM_DESC(seed, "of the first random script; 0 takes another one each tim
 DEFINE_PER_CPU(struct uplift_count[UPLIFT_IOMAP_ARMS], uplift_iomap_count);
 
 #ifdef CONFIG_UPLIFT_CORE
-extern const struct uplift_bodies_head uplift_iomap_bodies;
-extern const char uplift_iomap_bodies_end[];
-
-static iomap_iter_fn *const body_null = (iomap_iter_fn *)uplift_iomap_null_jump_0;
-static iomap_iter_fn *const body_new = (iomap_iter_fn *)uplift_iomap_new_jump_0;
+#define HAS_BODIES	true
+#define body_null	((iomap_iter_fn *)uplift_iomap_null_jump_0)
+#define body_new	((iomap_iter_fn *)uplift_iomap_new_jump_0)
 
 static int bodies_bind(void)
 {
 	return uplift_bind_builtin(&uplift_iomap_bodies, uplift_iomap_bodies_end);
 }
 #else
-static iomap_iter_fn *const body_null = iomap_iter;
-static iomap_iter_fn *const body_new;
+#define HAS_BODIES	false
+#define body_null	iomap_iter
+#define body_new	iomap_iter
 
 static int bodies_bind(void)
 {
@@ -69,7 +65,7 @@ static int bodies_bind(void)
 #endif
 
 #define NEEDS_BODIES(test) do {							\
-	if (!body_new)								\
+	if (!HAS_BODIES)							\
 		kunit_skip(test, "no bodies can be made for this architecture");	\
 } while (0)
 
@@ -466,7 +462,7 @@ static void form_of_kernel_and_bodies(struct kunit *test)
 {
 	KUNIT_EXPECT_EQ(test, iomap_form_of(iomap_iter), IOMAP_FORM_CLEARS);
 	KUNIT_EXPECT_EQ(test, iomap_form_of(body_null), IOMAP_FORM_CLEARS);
-	if (body_new)
+	if (HAS_BODIES)
 		KUNIT_EXPECT_EQ(test, iomap_form_of(body_new), IOMAP_FORM_LEAVES);
 }
 
@@ -649,75 +645,6 @@ static void calls_are_counted(struct kunit *test)
 	}
 }
 
-/* --- speed: reported, never judged --- */
-
-#define SPEED_ROUNDS	15
-
-static int compare_u64(const void *a, const void *b)
-{
-	u64 x = *(const u64 *)a, y = *(const u64 *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-static u64 median(u64 *values)
-{
-	sort(values, SPEED_ROUNDS, sizeof(*values), compare_u64, NULL);
-	return values[SPEED_ROUNDS / 2];
-}
-
-static int speed_begin(struct inode *inode, loff_t pos, loff_t length, unsigned int flags,
-		       struct iomap *iomap, struct iomap *srcmap)
-{
-	iomap->offset = 0;
-	iomap->length = SZ_1G;
-	iomap->type = IOMAP_MAPPED;
-	return 0;
-}
-
-/* Direct reads of 4 KiB, each from one extent: begun and finished. */
-static u64 speed_of(iomap_iter_fn *fn, unsigned int times)
-{
-	static const struct iomap_ops ops = { .iomap_begin = speed_begin };
-	u64 start = ktime_get_ns();
-
-	while (times--) {
-		struct iomap_iter iter = { .pos = SZ_64K, .len = SZ_4K, .flags = IOMAP_DIRECT };
-
-		while (fn(&iter, &ops) > 0)
-			compat_iomap_iter_done(&iter, SZ_4K, 0);
-	}
-	return ktime_get_ns() - start;
-}
-
-static void speed_per_finished_iteration(struct kunit *test)
-{
-	/* Off twice, so that noise can be seen. */
-	static const struct {
-		const char *name;
-		iomap_iter_fn *fn;
-	} arms[] = {
-		{ "off", iomap_iter },
-		{ "null", body_null },
-		{ "new", body_new },
-		{ "off again", iomap_iter },
-	};
-	/* Emulated time means nothing. */
-	unsigned int times = IS_ENABLED(CONFIG_UML) ? 1000000 : 1000;
-	u64 tenths[ARRAY_SIZE(arms)][SPEED_ROUNDS];
-	int i, round;
-
-	for (round = 0; round < SPEED_ROUNDS; round++)
-		for (i = 0; i < ARRAY_SIZE(arms); i++)
-			tenths[i][round] = div_u64(10 * speed_of(arms[i].fn, times), times);
-	for (i = 0; IS_ENABLED(CONFIG_UML) && i < ARRAY_SIZE(arms); i++) {
-		u64 middle = median(tenths[i]);
-
-		kunit_info(test, "%s: %llu.%llu ns per finished iteration, median of %u x %u\n",
-			   arms[i].name, middle / 10, middle % 10, SPEED_ROUNDS, times);
-	}
-}
-
 static int iomap_suite_init(struct kunit_suite *suite)
 {
 	return bodies_bind();
@@ -747,7 +674,6 @@ static struct kunit_case iomap_cases[] = {
 	KUNIT_CASE(form_of_nonsense),
 	KUNIT_CASE(tracepoints_show_the_same),
 	KUNIT_CASE(calls_are_counted),
-	KUNIT_CASE_SLOW(speed_per_finished_iteration),
 	{}
 };
 

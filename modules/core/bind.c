@@ -150,10 +150,11 @@ static int bind_by_name(struct binding *binding, u32 i)
 	const char *name = binding->bodies->symbols[i].name;
 	int err = uplift_resolve(name, &binding->address[i]);
 
-	if (err)
-		pr_err("%s: %s symbol %s in this kernel: make the module with its image\n",
-		       bind_whose(binding->module), err == -ENOTUNIQ ? "more than one" : "no", name);
-	return err ? -ENOEXEC : 0;
+	if (!err)
+		return 0;
+	pr_err("%s: the kernel has %s symbol %s: make the module with its image\n",
+	       bind_whose(binding->module), err == -ENOTUNIQ ? "more than one" : "no", name);
+	return -ENOEXEC;
 }
 
 static int bind_symbol(struct binding *binding, u32 i)

@@ -22,7 +22,10 @@
 /* Events per scope: twice what is asked for, at 192 bytes of stack. */
 #define EPOLL_BATCH	16
 
-/* The batch is written before it is read: not cleared first, where the configuration has that done. */
+/*
+ * The batch is written before it is read: not cleared first, where the kernel's
+ * configuration has all arrays cleared.
+ */
 #if __has_attribute(__uninitialized__)
 #define EPOLL_UNINITIALIZED	__attribute__((__uninitialized__))
 #else

@@ -135,6 +135,17 @@ class Made(Fixture):
         self.assertRegex((self.out / "module.mk").read_text(), r"(?m)^uplift_pond-y := pond/gen/pond_main.o "
                          r"pond/gen/pond_first.o pond/gen/pond_null.o pond/gen/pond_new.o pond/gen/pond_last.o$")
 
+    def test_code_that_is_not_the_kernels(self):
+        """One backport that does not fit stops nothing else: its module says why, and does not load."""
+        why = bodies.NotIdentical("pond_look() of the source is not what the kernel runs: its code differs at +0x9")
+        with mock.patch.object(bodies, "make", side_effect=why), mock.patch.object(semantic, "patched", lambda text, *_: text):
+            self.assertEqual(self.generate(), [])
+        text = (self.out / "pond_main.c").read_text()
+        self.assertIn("verdict->kind = UPLIFT_UNSUPPORTED;", text)
+        self.assertIn('verdict->why = "pond_look() of the source is not what the kernel runs: its code differs at +0x9', text)
+        self.assertIn('uplift_verdict_add(verdict, "code", "%s", verdict->why);', text)
+        self.assertNotIn("UPLIFT_POND_NEW", (self.out / "pond_gen.h").read_text())
+
     def test_without_the_function(self):
         # not a function of its own in this kernel, and nothing to do there
         self.assertEqual(self.generate("struct pond.clear", functions=()), [])

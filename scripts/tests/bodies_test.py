@@ -19,7 +19,7 @@ import objects_test	# noqa: E402
 
 from upliftlib.kernel import btf	# noqa: E402
 from upliftlib.generator import bodies, functions, manifests, objectbody, semantic, target	# noqa: E402
-from upliftlib.generator.objects import Object	# noqa: E402
+from upliftlib.generator.objects import Object, Refused	# noqa: E402
 from upliftlib.generator.references import Unit	# noqa: E402
 from upliftlib.base.errors import Problem	# noqa: E402
 
@@ -447,6 +447,12 @@ patch = { file = "pond_batch.cocci", places = 1, removes = 1, adds = 1 }
         self.assertIn("uplift_pond_bodies_end:", self.out("pond_last.S"))
         for name in ("first", "null", "last"):
             self.assertIn('.section .rodata.uplift_bodies, "a"', self.out(f"pond_{name}.S"))
+
+    def test_what_cannot_be_told_by_name(self):
+        """Without an image: of several static objects of a name the compiler numbers, kallsyms does not know which is which."""
+        self.file("src/fs/pond.c", POND.replace("\tif (n)\n", "\tstatic int times;\n\n\tif (n + times++)\n"))
+        with self.assertRaisesRegex(Refused, r"^times\.\d+ is one of several of its name: the kernel's image is needed"):
+            self.generate()
 
     def test_an_image(self):
         """Held against the kernel's own code: shown where it is the same, and not used where it is not."""

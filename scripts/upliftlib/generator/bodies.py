@@ -283,6 +283,9 @@ def _header(change: Change, target: Target, function: str, made: Made | None, re
              f"DECLARE_PER_CPU(struct uplift_count[{macro}_ARMS], uplift_{change.name}_count);", "",
              f'#define {macro}_FUNCTION "{function}"',
              f"#define {macro}_BTF_SIZE {target.types.size}", f"#define {macro}_BTF_CRC {target.types.crc:#x}"]
+    if target.linked:
+        lines += ["", '#include "bind.h"', f"extern const struct uplift_bodies_head uplift_{change.name}_bodies;",
+                  f"extern const char uplift_{change.name}_bodies_end[];", ""]
     entries = made.entries if made else [function]
     lines.append(f"#define {macro}_FUNCTIONS " + ", ".join(f'{{ .name = "{name}" }}' for name in entries))
     lines.append(f"#define {macro}_IDENTICAL {_c_string(made.identical) if made else 'NULL'}")

@@ -11,7 +11,7 @@ import pathlib
 import re
 import shutil
 import subprocess
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from ..base import builds, console, errors, paths, targets
 from . import buildroot, imagecheck, kernels
@@ -143,36 +143,31 @@ def release_of(kdir: paths.Path) -> str:
                       errors.USAGE)
 
 
-def btf_of(target: kernels.Target) -> pathlib.Path | None:
-    """A file with the BTF of a Target's image, beside its headers; None if the image has none."""
+def _out_of_image(target: kernels.Target, name: str, found_in: Callable[[pathlib.Path], bytes]) -> pathlib.Path:
+    """A file beside a Target's headers with what is found in its image, kept until the image is another."""
     assert target.vmlinuz
-    path = paths.ensure(paths.TARGETS / target.name) / "btf"
+    path = paths.ensure(paths.TARGETS / target.name) / name
     stamp = path.with_suffix(".of")
     image = target.vmlinuz.stat()
     now = f"{target.version} {image.st_size} {image.st_mtime_ns}\n"	# a kernel of one's own keeps its version
-    with paths.lock(f"btf-{target.name}"):
+    with paths.lock(f"{name}-{target.name}"):
         if not stamp.exists() or stamp.read_text() != now:
             new = path.with_suffix(".new")
-            new.write_bytes(imagecheck.section_of(imagecheck.vmlinux_of(target.vmlinuz), ".BTF") or b"")
+            new.write_bytes(found_in(target.vmlinuz))
             new.replace(path)
             paths.write(stamp, now)
+    return path
+
+
+def btf_of(target: kernels.Target) -> pathlib.Path | None:
+    """A file with the BTF of a Target's image, beside its headers; None if the image has none."""
+    path = _out_of_image(target, "btf", lambda image: imagecheck.section_of(imagecheck.vmlinux_of(image), ".BTF") or b"")
     return path if path.stat().st_size else None
 
 
 def image_of(target: kernels.Target) -> pathlib.Path | None:
-    """A Target's image as an ELF file, beside its headers: what bodies are held against; None if it has no BTF."""
-    assert target.vmlinuz
-    path = paths.ensure(paths.TARGETS / target.name) / "vmlinux"
-    stamp = path.with_suffix(".of")
-    image = target.vmlinuz.stat()
-    now = f"{target.version} {image.st_size} {image.st_mtime_ns}\n"
-    with paths.lock(f"vmlinux-{target.name}"):
-        if not stamp.exists() or stamp.read_text() != now:
-            new = path.with_suffix(".new")
-            new.write_bytes(imagecheck.vmlinux_of(target.vmlinuz))
-            new.replace(path)
-            paths.write(stamp, now)
-    return path if btf_of(target) else None
+    """A Target's image as an ELF file, likewise: what bodies are held against; None if it has no BTF."""
+    return _out_of_image(target, "vmlinux", imagecheck.vmlinux_of) if btf_of(target) else None
 
 
 @dataclasses.dataclass
