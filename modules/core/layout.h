@@ -106,6 +106,13 @@ enum __layout_u64 { __LAYOUT_U64_MAX = 18446744073709551615ULL };
 #else
 #define __LAYOUT_NO_ENUM	long: 1, unsigned long: 1
 #endif
+#ifdef __SIZEOF_INT128__
+__extension__ typedef __int128 __layout_s128;
+__extension__ typedef unsigned __int128 __layout_u128;
+#define __LAYOUT_WIDEST		__layout_s128: 1, __layout_u128: 1,
+#else
+#define __LAYOUT_WIDEST
+#endif
 
 /* Is every pattern of bits a value of its type? */
 #define __layout_number(x)								\
@@ -114,7 +121,7 @@ enum __layout_u64 { __LAYOUT_U64_MAX = 18446744073709551615ULL };
 		 enum __layout_s16: 1, enum __layout_u16: 1,				\
 		 enum __layout_s32: 1, enum __layout_u32: 1,				\
 		 enum __layout_s64: 1, enum __layout_u64: 1,				\
-		 __LAYOUT_NO_ENUM, float: 1, double: 1,					\
+		 __LAYOUT_NO_ENUM, __LAYOUT_WIDEST float: 1, double: 1,			\
 		 struct layout_be16: 1, struct layout_be32: 1, struct layout_be64: 1,	\
 		 struct layout_le16: 1, struct layout_le32: 1, struct layout_le64: 1,	\
 		 default: 0)
@@ -434,6 +441,9 @@ __layout_view(const void *buf, __SIZE_TYPE__ len, __SIZE_TYPE__ count, __SIZE_TY
 	      __SIZE_TYPE__ align)
 {
 	if (!buf || (__UINTPTR_TYPE__)buf % align || (size && len / size < count))
+		return (void *)0;
+	/* What read() returns for an error: no buffer is as large. */
+	if ((__PTRDIFF_TYPE__)len < 0)
 		return (void *)0;
 	return (void *)buf;
 }
