@@ -6,6 +6,7 @@ Documentation/bpf/btf.rst has the format. Nothing is decoded before it is asked 
 
 import array
 import enum
+import re
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -34,6 +35,7 @@ _TAGGED = frozenset(map(int, (Kind.STRUCT, Kind.UNION, Kind.TYPEDEF)))
 _BOOL = 4		# BTF_INT_BOOL
 _SIGNED = 1
 _DEEPEST = 200	# typedefs of typedefs
+_CONTROL = re.compile(rb"[\x01-\x1f\x7f]")
 
 
 class Member(NamedTuple):
@@ -75,6 +77,9 @@ class _Raw:
         self.strings = data[header + strings:header + strings + strings_length]
         if self.strings and self.strings[-1]:
             raise Problem(f"{where}: BTF whose strings do not end")
+        if _CONTROL.search(self.strings):
+            # a kernel refuses such, and a terminal would obey
+            raise Problem(f"{where}: BTF with control characters in its names")
         self.kinds, self.at = bytearray(), array.array("L")
         self._find(_extras(data, self.order, header), where)
 
@@ -84,7 +89,10 @@ class _Raw:
         while at + 12 <= end:
             info, = unpack(data, at + 4)
             kind = info >> 24 & 0x1f
-            if not 0 < kind < known:
+            if not kind:
+                raise Problem(f"{where}: BTF of a type that BTF has no kind for; gcc -gbtf writes such of vectors and _Float16: "
+                              "-g instead, and pahole, does without")
+            if kind >= known:
                 raise Problem(f"{where}: BTF of a kind that is not known here: {kind}")
             kinds.append(kind)
             ats.append(at)
@@ -184,7 +192,7 @@ class Types:
     def _broken(self, what: str) -> Problem:
         if self.base is not None:
             return Problem(f"{self.where} does not fit the types of {self.base.where} ({what}): that is another kernel than "
-                           "the one it was built for; --base FILE names it")
+                           "the one it was built for, which is to be --base FILE, or OLD of diff")
         return Problem(f"{self.where}: BTF that contradicts itself: {what}")
 
     def _verify(self) -> None:
