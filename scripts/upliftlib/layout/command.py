@@ -4,8 +4,10 @@
 import argparse
 import collections
 import dataclasses
+import fnmatch
 import json
 import pathlib
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -64,7 +66,7 @@ def _fit(args: argparse.Namespace) -> None:
 def _numbers(judge: Judge, names: list[str]) -> list[int]:
     """The types of these names; a Problem for one that is none."""
     found: list[int] = []
-    for name in names:
+    for name in (" ".join(name.split()) for name in names):
         numbers = judge.numbers(name)
         if not numbers:
             raise errors.Problem(f"no struct or union '{name}' in {judge.types.where}" + _alike(judge, name))
@@ -73,8 +75,13 @@ def _numbers(judge: Judge, names: list[str]) -> list[int]:
 
 
 def _alike(judge: Judge, name: str) -> str:
+    """What there is instead: of names that have this one in them the shortest, or those that a pattern means."""
     word = name.rpartition(" ")[2].lower()
-    alike = [known for known in sorted(judge.types.structs()) if word and word in known.lower()]
+    pattern = bool(re.search(r"[*?[]", word))
+    alike = [known for known in sorted(judge.types.structs(), key=lambda known: (len(known), known))
+             if (fnmatch.fnmatchcase(known.lower().rpartition(" ")[2], word) if pattern else word and word in known.lower())]
+    if pattern:
+        return f": a name is wanted, no pattern{', as ' + ', '.join(alike[:5]) if alike else ''}"
     return f"; there are: {', '.join(alike[:5])}{', ...' if len(alike) > 5 else ''}" if alike else ""
 
 
@@ -106,9 +113,10 @@ def _false(source: Source, judge: Judge) -> Iterator[str]:
     for verdict, need in _declared(source, judge):
         if isinstance(verdict, str):
             yield f"{verdict}: declared in layout.h's words, and not among the types of {source.path}: it cannot be checked"
-        elif lacks(verdict, need):
+        elif need != "unaligned" and lacks(verdict, need):
+            # an alignment the compiler has asserted, and BTF does not keep
             of = "order" if need in ("big", "little") else need
-            yield from text.reasons(verdict, (of,)) if of != "unaligned" else [f"{verdict.name}: wants to be aligned"]
+            yield from text.reasons(verdict, (of,))
             if of == "order" and verdict.order != "mixed":
                 yield f"{verdict.name}: declared {need}-endian, and its fields are {verdict.order}"
 

@@ -8,6 +8,7 @@ from ..base.errors import Problem
 from ..kernel.btf_types import Kind, Types
 
 _DEEPEST = 100	# structs without a name inside of such
+_MOST = 1 << 17	# members of members: no struct has as many
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +77,10 @@ class _Layout:
 
 def fields(types: Types, index: int, contents: bool = False) -> Iterator[Field]:
     """The members of a struct; of a member whose type has no name of its own, the members of that. contents: see diff()."""
-    return _fields(types, index, 0, "", contents, 0)
+    for count, field in enumerate(_fields(types, index, 0, "", contents, 0)):
+        if count >= _MOST:
+            raise Problem(f"{types.where}: BTF that contradicts itself: {types.spell(index)} has more than {_MOST} members in it")
+        yield field
 
 
 def _fields(types: Types, index: int, bit: int, prefix: str, contents: bool, depth: int) -> Iterator[Field]:

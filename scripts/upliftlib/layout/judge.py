@@ -25,6 +25,7 @@ _WORDS = {"be": "big", "le": "little"}
 # of the internet's: the same in either order
 _CHECKSUMS = frozenset(("__sum16", "__wsum"))
 _SCALARS = (Kind.INT, Kind.PTR, Kind.ENUM, Kind.ENUM64, Kind.FLOAT)
+_MOST = 1 << 17		# members of members: no struct has as many, BTF that doubles them 40 times over would
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Verdict:
     size: int
     from_bytes: bool
     into_bytes: bool
-    unaligned: str	# yes; likely: unless declared __aligned, which BTF does not keep; unknown: padded as if it were; no
+    unaligned: str	# yes; likely: unless declared __aligned, which BTF does not keep; unknown: either is as likely; no
     order: str		# big, little, native, bytes (nothing is wider than one), mixed
     faults: tuple[Fault, ...]
 
@@ -68,11 +69,12 @@ class _Facts(NamedTuple):
     from_bytes: bool
     into_bytes: bool
     align: int			# at most, if nothing is declared __aligned
+    least: int			# its alignment is not below this, if nothing is declared __packed but what shows it
     orders: frozenset[str]	# of fields wider than a byte
+    fields: int = 1		# that it has in all
 
 
-_NOTHING = _Facts(True, True, 1, frozenset())
-_UNKNOWN = _Facts(False, False, 1, frozenset())
+_UNKNOWN = _Facts(False, False, 1 << 30, 1, frozenset(("native",)))
 
 
 class Judge:
@@ -115,10 +117,12 @@ class Judge:
     def _scalar(self, index: int, bits: int, order: str) -> _Facts:
         kind, size = self.types.kind(index), self.types.size(index)
         if kind not in _SCALARS:
-            return _NOTHING
+            # void, or a struct that is only declared: nothing has such a member
+            return _UNKNOWN
         wide = frozenset([order or "native"]) if order != "any" and (bits or size > 1) else frozenset()
         padded = kind == Kind.FLOAT and size > 8
-        return _Facts(not self._forbidden(index, bits), not padded, min(size, 2 * self.types.pointer_size) or 1, wide)
+        return _Facts(not self._forbidden(index, bits), not padded, min(size, 2 * self.types.pointer_size) or 1,
+                      min(_power(size), self.types.pointer_size) if size else 1, wide)
 
     def _forbidden(self, index: int, bits: int) -> str:
         """The rule that a scalar breaks, of those on values; "" for none."""
@@ -155,20 +159,51 @@ class Judge:
         types = self.types
         ours = _OURS.fullmatch(types.name(index))
         if ours:
-            return _Facts(True, True, 1, frozenset([_WORDS[ours[1]]]))
-        if self.types.is_name_only(index):
+            return _Facts(True, True, 1, 1, frozenset([_WORDS[ours[1]]]))
+        if self._hidden(index):
             return _UNKNOWN
         members = [(member, self._member(member)) for member in types.members(index)]
         facts = [fact for _, fact in members]
         orders = frozenset([order]) if order else frozenset().union(*(fact.orders for fact in facts))
+        fields = 1 + sum(fact.fields for fact in facts)
+        if fields > _MOST:
+            raise Problem(f"{types.where}: BTF that contradicts itself: {types.spell(index)} has more than {_MOST} members in it")
         return _Facts(all(fact.from_bytes for fact in facts),
                       all(fact.into_bytes for fact in facts) and not any(True for _ in self.gaps(index)),
-                      self._align(index, members), orders)
+                      self._align(index, members), self._least(index, members), orders, fields)
 
     def _align(self, index: int, members: list[tuple[Member, _Facts]]) -> int:
         """At most this, where nothing is declared __aligned: what its members ask for, and where they lie allows."""
         most = max((fact.align if member.bits else min(fact.align, _power(member.bit // 8)) for member, fact in members), default=1)
         return min(most, _power(self.types.size(index)))
+
+    def _least(self, index: int, members: list[tuple[Member, _Facts]]) -> int:
+        """Not below this, where no __packed is hidden: one that shows itself leaves 1."""
+        least = max((fact.least for _, fact in members), default=1)
+        shown = self.types.size(index) % least or any(self._shows_packed(member, fact) for member, fact in members)
+        return 1 if shown else least
+
+    def _shows_packed(self, member: Member, fact: _Facts) -> bool:
+        """Does it lie where it would not without __packed?"""
+        if member.bits:
+            width = 8 * self.types.size(member.type)
+            return member.bit % width + member.bits > width
+        return bool(member.bit // 8 % fact.least)
+
+    def _hidden(self, index: int) -> str:
+        """Why nothing can be said of a struct, "" where it can: its members are elsewhere, or are no members of this."""
+        if self.types.is_name_only(index):
+            return "its members are not in this file: --base FILE names the kernel's types"
+        at, end, union = 0, 8 * self.types.size(index), self.types.kind(index) == Kind.UNION
+        for member in self._in_order(index):
+            if member.bit < at or member.bit + self._width(member) > end:
+                return "its members lie upon each other or behind its end: BTF has no offsets from 512 MiB on"
+            at = 0 if union else member.bit + self._width(member)
+        return ""
+
+    def _in_order(self, index: int) -> list[Member]:
+        """Members by where they lie."""
+        return sorted(self.types.members(index), key=lambda member: (member.bit, self._width(member)))
 
     def _width(self, member: Member) -> int:
         return member.bits or 8 * self.types.size(member.type)
@@ -177,12 +212,15 @@ class Judge:
         """What no member of a struct covers, or some member of a union does not; nested types are not looked into."""
         end, at, before = 8 * self.types.size(index), 0, None
         if self.types.kind(index) == Kind.UNION:
-            for member in self.types.members(index):
-                width = self._width(member)
+            widths = [(member, self._width(member)) for member in self.types.members(index)]
+            if end and not any(width for _, width in widths):
+                # bit-fields without a name are no members
+                yield Gap("tail", None, 0, end)
+            for member, width in widths:
                 if 0 < width < end:
                     yield Gap("union", member, width, end - width)
             return
-        for member in self.types.members(index):
+        for member in self._in_order(index):
             if member.bit > at:
                 yield Gap("hole", before, at, member.bit - at)
             at, before = max(at, member.bit + self._width(member)), member
@@ -208,16 +246,17 @@ class Judge:
 
     def _scalar_faults(self, index: int, bits: int) -> Iterator[Fault]:
         rule, width = self._forbidden(index, bits), bits or 8 * self.types.size(index)
+        if self.types.kind(index) not in _SCALARS:
+            yield from (Fault(of, "unknown", "", 0, 0, "no type that a member can have") for of in ("from", "into"))
         if rule:
             yield Fault("from", rule, "", 0, width, _VALUES[rule].format(name=self.types.spell(index)))
         if rule == "float":
             yield Fault("into", rule, "", 0, width, "long double: has padding")
 
     def _struct_faults(self, index: int) -> Iterator[Fault]:
-        if self.types.is_name_only(index):
-            for of in ("from", "into"):
-                yield Fault(of, "unknown", "", 0, 8 * self.types.size(index),
-                            "its members are not in this file: --base FILE names the kernel's types")
+        hidden = self._hidden(index)
+        if hidden:
+            yield from (Fault(of, "unknown", "", 0, 8 * self.types.size(index), hidden) for of in ("from", "into"))
             return
         for gap in self.gaps(index):
             yield Fault("into", gap.rule, self._word(gap.behind), gap.bit, gap.bits, _gap(gap.rule, gap.bits, self._word(gap.behind)))
@@ -245,6 +284,8 @@ class Judge:
             yield path, bit, 8 * self.types.size(stripped), _WORDS[ours[1]]
         elif kind == Kind.ARRAY:
             yield from self.leaves(self.types.array(stripped)[0], names, f"{path}[]", bit)
+        elif kind in (Kind.STRUCT, Kind.UNION) and self._hidden(stripped):
+            yield path, bit, 8 * self.types.size(stripped), "native"
         elif kind in (Kind.STRUCT, Kind.UNION):
             for member in self.types.members(stripped):
                 inner = f"{path}.{member.name}".strip(".") if member.name else path
@@ -277,9 +318,9 @@ class Judge:
         if size % 2:
             return "yes"
         padded = facts.align == 1 and any(gap.rule != "union" and not gap.bits % 8 for gap in self.gaps(index))
-        if facts.align > 1 or not size:
+        if not size or facts.least > 1:
             return "no"
-        return "unknown" if padded else "likely"
+        return "unknown" if padded or facts.align > 1 else "likely"
 
     def verdict_of(self, index: int, name: str, faults: bool = True) -> Verdict:
         """The word on a type by number."""

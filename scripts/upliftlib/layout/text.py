@@ -43,7 +43,7 @@ def _orders(verdict: Verdict) -> list[str]:
 
 def _word(verdict: Verdict) -> str:
     unaligned = {"yes": "yes", "likely": "yes, if not declared __aligned, which BTF does not keep",
-                 "unknown": "BTF does not tell: it has padding as if declared __aligned", "no": "no, if not declared __packed"}[verdict.unaligned]
+                 "unknown": "BTF does not tell: its members lie as with __packed or __aligned", "no": "no, if not declared __packed"}[verdict.unaligned]
     return (f"from bytes: {_yes(verdict.from_bytes)}; into bytes: {_yes(verdict.into_bytes)}; unaligned: {unaligned}; "
             f"byte order: {verdict.order}")
 
@@ -53,8 +53,8 @@ def _body(judge: Judge, index: int, base: int, depth: int, faults: tuple[Fault, 
     types = judge.types
     indent = "\t" * depth
     members = types.members(index)
-    if not members:
-        yield from (f"{indent}/* not {_OF[fault.of]}: {fault.text}, at {_at(fault.bit)} */" for fault in faults if not fault.path)
+    yield from (f"{indent}/* not {_OF[fault.of]}: {fault.text}{f', at {_at(fault.bit)}' if members == () else ''} */"
+                for fault in faults if not fault.path and (not members or fault.rule == "unknown" and depth == 1))
     for member in members:
         inner = types.strip(member.type)[0]
         if not member.name and types.kind(inner) in (Kind.STRUCT, Kind.UNION):
