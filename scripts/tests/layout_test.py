@@ -684,9 +684,11 @@ class Files(Directory):
         nothing = maker.add(btf_types.Kind.FWD, "elsewhere", 0)
         maker.struct("declared", 4, ("a", nothing, 0))
         maker.struct("outer", 8, ("in", maker.next - 3, 0))
+        # so BTF has release_pages_arg, a transparent union of pointers
+        maker.struct("transparent", 8, kind=btf_types.Kind.UNION)
         path = self.write("over", maker.data())
         judge = layout.Judge(layout.load(path).types)
-        for name in ("over", "behind", "declared", "outer"):
+        for name in ("over", "behind", "declared", "outer", "transparent"):
             verdict = judge.verdict(name)
             self.assertFalse(verdict.from_bytes or verdict.into_bytes, name)
             self.assertLessEqual({("from", "unknown"), ("into", "unknown")}, {(fault.of, fault.rule) for fault in verdict.faults}, name)

@@ -195,6 +195,8 @@ class Judge:
         if self.types.is_name_only(index):
             return "its members are not in this file: --base FILE names the kernel's types"
         at, end, union = 0, 8 * self.types.size(index), self.types.kind(index) == Kind.UNION
+        if union and end and not self.types.members(index):
+            return "its members are not in this file: gcc leaves out those of a transparent union"
         for member in self._in_order(index):
             if member.bit < at or member.bit + self._width(member) > end:
                 return "its members lie upon each other or behind its end: BTF has no offsets from 512 MiB on"
