@@ -149,7 +149,7 @@ class Type:
                 union = member.nested
                 # nothing can be asked about a union without a name: not which alignment it was declared with
                 pair = union.members if union and union.union and not (member.aligned or union.aligned) else []
-                if len(pair) != 2 or any(one.nested or one.bits or not one.name for one in pair):
+                if len(pair) != 2 or any(one.nested or one.bits or one.aligned or not one.name for one in pair):
                     return None
                 words.append(f"LAYOUT_EITHER({pair[0].name}, {pair[1].name})")
             elif member.dims and 0 in member.dims or len(member.dims) > 2:
