@@ -335,6 +335,29 @@ class BodyTest(Bodies):
                 wanted[at:at + reference.width] = found[at:at + reference.width] = bytes(reference.width)
         self.assertEqual(found, wanted)
 
+    ENTRY = '".pushsection .altinstructions, \\"a\\"\\n.long 1b - ., %s - ., 0\\n.byte 5, %d\\n.popsection\\n"'
+    PLACE = '"1: nop; nop; nop; nop; nop\\n"'
+    CODE = '".pushsection .altinstr_replacement, \\"ax\\"\\n%s: mov $%d, %%eax\\n.popsection\\n"'
+
+    def replacements(self, unit: Unit, name: str) -> list[bytes]:
+        """What the alternatives of a function put into their places."""
+        found = []
+        for entry in (one for one in unit.tables.about(unit.functions[name]) if one.table == ".altinstructions"):
+            where = unit.references(entry.section, entry.start, entry.size)[1]
+            length = unit.obj.bytes(unit.obj.sections[entry.section])[entry.start + entry.size - 1]
+            found.append(unit.obj.bytes(unit.obj.sections[where.section])[where.delta:where.delta + length])
+        return found
+
+    def test_a_replacement_behind_one_of_no_bytes(self) -> None:
+        """static_cpu_has() twice: where the first one's nothing stands, the second one's code begins."""
+        one = f"asm volatile({self.PLACE} {self.ENTRY % ('alt_a', 5)} {self.ENTRY % ('alt_a + 5', 0)} {self.CODE % ('alt_a', 7)});"
+        two = f"asm volatile({self.PLACE} {self.ENTRY % ('alt_b', 5)} {self.CODE % ('alt_b', 9)});"
+        source = SOURCE.replace("return outside(i); }", f"{one} {two} return outside(i); }}")
+        comparison, null, _ = self.arms(source, source.replace("return outside(i);", "return outside(i) + 3;"))
+        wanted = [bytes([0xb8, number, 0, 0, 0]) if number else b"" for number in (7, 0, 9)]
+        self.assertEqual(self.replacements(comparison.old, "fifth"), wanted)
+        self.assertEqual(self.replacements(Unit(self.assembled(null)), "uplift_t_null_1_fifth"), wanted)
+
     def test_everything_of_the_kernel_is_in_the_table_where_it_is(self) -> None:
         comparison, null, new = self.arms(SOURCE, SOURCE.replace("flags -= x", "flags -= x + 7"))
         kernel = self.kernel()

@@ -264,6 +264,7 @@ class _Body:
         self.data: dict[tuple[int, int], int] = {}		# (section, start) -> size of what is copied
         self.stubs: dict[tuple[str, int, int], str] = {}
         self._written: set[tuple[int, int]] = set()
+        self._empty: set[tuple[int, int]] = set()		# references to replacements of no bytes
 
     def keep(self, symbol: Symbol) -> None:
         if symbol.name in self._kept_names:
@@ -461,6 +462,8 @@ class _Body:
 
     def _own_constant(self, reference: Reference) -> tuple[str, int]:
         """A constant that the kernel's code does not have, or data or code without a name."""
+        if (reference.where, reference.offset) in self._empty:
+            return f".L{self.prefix}_nothing", 0
         if reference.kind is Kind.CONSTANT:
             key, size = (reference.section, reference.delta), len(self.unit.constant(reference))
         else:
@@ -614,15 +617,20 @@ class _Body:
         reference = self.unit.references(entry.section, entry.start, entry.size)[1]
         length = self.unit.obj.bytes(self.unit.obj.sections[entry.section])[entry.start + entry.size - 1]
         key = (reference.section, reference.delta)
+        if not length:
+            return self._no_replacement(reference)
         if key in self._written:
             return
         self._written.add(key)
         self.out.append('\t.pushsection .altinstr_replacement, "ax", @progbits')
-        if length:
-            self._emit(*key, length, _FROM_HERE, function, [(key[1], key[1] + length)])
-        else:
-            self.out.append(f"{self._label(*key)}:")
+        self._emit(*key, length, _FROM_HERE, function, [(key[1], key[1] + length)])
         self.out.append("\t.popsection")
+
+    def _no_replacement(self, reference: Reference) -> None:
+        """Nothing is put into the place. It has a label of its own: where it stands the next replacement begins."""
+        if not self._empty:
+            self.out.append(f'\t.pushsection .altinstr_replacement, "ax", @progbits\n.L{self.prefix}_nothing:\n\t.popsection')
+        self._empty.add((reference.where, reference.offset))
 
     # ------------------------------------------------------------------ data
 
