@@ -500,7 +500,9 @@ class Trial:
         if out.kernel_tests:
             evidence.append(f"the kernel's own tests that say the same in off, null and new: {', '.join(out.kernel_tests)}")
         problems = [f"with the change on, a test of the kernel's says otherwise: {line}" for line in self.problems]
-        ok: record.Correctness = {"ok": not problems, "problems": problems, "tests": [],
+        tests: list[record.Test] = [{"name": name, "outcome": "pass", "reason": ""} for name in out.kernel_tests]
+        tests += [{"name": line, "outcome": "fail", "reason": "it says otherwise with the change on"} for line in self.problems]
+        ok: record.Correctness = {"ok": not problems, "problems": problems, "tests": tests,
                                   "summary": self.seen
                                   + (f", as do {len(out.kernel_tests)} of the kernel's own tests" if out.kernel_tests
                                      else "; no test of the kernel's was run")}
