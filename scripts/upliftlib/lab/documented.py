@@ -75,6 +75,7 @@ RUN = (
     (r"(dkms install|mokutil|modprobe uplift_\w+).*", "long make package"),
     (r"make torture", "hours"),
     (r"scripts/uplift lab (debug|others) \S+", "hours"),
+    (r"scripts/uplift lab trylive", "hours"),
     (r"scripts/uplift lab selftests 6\.12-rt", "hours"),
     (r"make run( TARGET=\S+)?( KERNEL=\S+ MODULES=\S+ KDIR=\S+)?", "long make run"),
     (r"make matrix", "long make matrix"),
