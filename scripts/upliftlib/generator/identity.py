@@ -20,6 +20,7 @@ from .references import Entry, Kind, Reference, Unit, is_numbered, parent
 
 _NOP5 = b"\x0f\x1f\x44\x00\x00"
 _SHT_NOTE = 7
+_ONCE = (".data.once", ".data..once")
 IMAGE = 0xffffffff80000000	# where the image is linked to; what lies below are the old per-CPU offsets
 
 
@@ -235,6 +236,10 @@ class Placement:
         base = self.bases.get(reference.section)
         return None if base is None else Place(base)
 
+    def is_copied(self, symbol: Symbol) -> bool:
+        """Is it an object that the bodies may have once more? None of a kernel that was built already."""
+        return False
+
     def of_symbol(self, symbol: Symbol) -> Place | None:
         if symbol.bind == WEAK:
             return self.external(symbol.name)
@@ -284,9 +289,15 @@ class NoImage(Placement):
     def of_symbol(self, symbol: Symbol) -> Place | None:
         if symbol.bind != LOCAL:
             return self.external(symbol.name)
+        if self.is_copied(symbol):
+            return None
         if symbol.type == OBJECT and is_numbered(symbol.name):
             raise Refused(f"{symbol.name} is one of several of its name: the kernel's image is needed to tell them apart")
         return Place(0, symbol.name, by_name=True)
+
+    def is_copied(self, symbol: Symbol) -> bool:
+        """Whether a warning was given: a kernel that is built for tests may give it once more."""
+        return self.linked and self.unit.obj.sections[symbol.section].name in _ONCE
 
     def external(self, name: str) -> Place | None:
         return Place(0, name, by_name=not self.linked, linked=self.linked)

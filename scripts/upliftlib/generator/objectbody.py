@@ -78,6 +78,8 @@ class Old:
 
     def bring(self, symbol: Symbol) -> None:
         """Refused: the unchanged source adds nothing."""
+        if self.placement.is_copied(symbol):
+            return
         raise Refused(f"where {symbol.name} lies in this kernel cannot be told")
 
     def of_function(self, symbol: Symbol) -> Place | None:
@@ -98,7 +100,8 @@ class New:
 
     def bring(self, symbol: Symbol) -> None:
         """Refused unless an object can be the module's own."""
-        ownership.check(self._pairs, self.placement, symbol)
+        if not self.placement.is_copied(symbol):
+            ownership.check(self._pairs, self.placement, symbol)
 
     def is_function(self, name: str) -> bool:
         return name in self._others and self._others[name][1].type == FUNC
@@ -120,7 +123,7 @@ class New:
         if symbol.type == FUNC and symbol.name not in self._pairs.equal and symbol.name not in self._entries:
             return None		# a changed one that comes along
         place = self.placement.of_symbol(old)
-        if place is None and (symbol.type == FUNC or self.unit.writable(symbol.section)):
+        if place is None and not self.placement.is_copied(old) and (symbol.type == FUNC or self.unit.writable(symbol.section)):
             raise Refused(f"where {symbol.name} lies in this kernel cannot be told")
         return place		# a constant that is not found is copied
 
