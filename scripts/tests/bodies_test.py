@@ -448,6 +448,20 @@ patch = { file = "pond_batch.cocci", places = 1, removes = 1, adds = 1 }
         for name in ("first", "null", "last"):
             self.assertIn('.section .rodata.uplift_bodies, "a"', self.out(f"pond_{name}.S"))
 
+    def test_a_warning_s_flag(self):
+        """Of a kernel that is linked only later nobody knows which is which: the bodies of its tests have their own."""
+        class Linked(self.Target, target.Linked):
+            __init__ = target.Linked.__init__
+
+        self.file("src/fs/pond.c", POND.replace("	if (n)\n", "	static _Bool __warned;\n	__warned |= n;\n	if (n + __warned)\n"))
+        with mock.patch.object(semantic, "patched", side_effect=self.patched):
+            with self.assertRaisesRegex((Refused, Problem), r"__warned\.\d+ is one of several"):
+                self.generate()
+            made = Linked(self.top / "src", self.top / "linux-headers", "pond_look", [], self.top / "work")
+            bodies.generate(bodies.Change(self.top / "change/pond"), made, self.top / "out", "pond_look")
+        for arm in ("null", "new"):
+            self.assertRegex(self.out(f"pond_{arm}.S"), r"\.zero 1\n")
+
     def test_what_cannot_be_told_by_name(self):
         """Without an image: of several static objects of a name the compiler numbers, kallsyms does not know which is which."""
         self.file("src/fs/pond.c", POND.replace("\tif (n)\n", "\tstatic int times;\n\n\tif (n + times++)\n"))

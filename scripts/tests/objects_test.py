@@ -373,6 +373,19 @@ class BodyTest(Bodies):
         self.assertEqual([re.sub(r"\.\d+", "", name) for name in new.copied], ["fresh"])
         self.assembled(new)
 
+    def test_a_frame_of_kasan_s(self) -> None:
+        """A function may write its own address where KASAN has it, in a frame with its mark on the stack, and nowhere else."""
+        def after(mark: str) -> str:
+            return SOURCE.replace("int fifth(int i) { return outside(i); }",
+                                  "__attribute__((noinline)) static int extra(int i) { volatile long frame[3];\n"
+                                  f"frame[0] = {mark}; frame[2] = (long)extra; return outside(i) - frame[0]; }}\n"
+                                  "int fifth(int i) { return extra(i) + extra(-i); }")
+
+        _, _, new = self.arms(SOURCE, after("0x41b58ab3"))
+        self.assembled(new)
+        with self.assertRaisesRegex(Refused, r"the address of extra\(\) would be kept, and could outlive the module"):
+            self.arms(SOURCE, after("0x41b58ab2"))
+
     def test_a_new_function_comes_along(self) -> None:
         after = SOURCE.replace("int fifth(int i) { return outside(i); }",
                                "__attribute__((noinline)) static int extra(int i) { return outside(i) - 1; }\n"

@@ -16,11 +16,11 @@ from collections.abc import Iterable
 
 from ..kernel import notes
 from .objects import ALLOC, EXEC, LOCAL, NOBITS, OBJECT, RELATIVE, WEAK, Object, Refused, Symbol
-from .references import Entry, Kind, Reference, Unit, is_numbered, parent
+from .references import Entry, Kind, Reference, Unit, base_name, is_numbered, parent
 
 _NOP5 = b"\x0f\x1f\x44\x00\x00"
 _SHT_NOTE = 7
-_ONCE = (".data.once", ".data..once")
+_ONCE = ("__already_done", "__warned")	# of WARN_ONCE(), and of RCU_LOCKDEP_WARN()
 IMAGE = 0xffffffff80000000	# where the image is linked to; what lies below are the old per-CPU offsets
 
 
@@ -297,7 +297,7 @@ class NoImage(Placement):
 
     def is_copied(self, symbol: Symbol) -> bool:
         """Whether a warning was given: a kernel that is built for tests may give it once more."""
-        return self.linked and self.unit.obj.sections[symbol.section].name in _ONCE
+        return self.linked and symbol.type == OBJECT and base_name(symbol.name) in _ONCE
 
     def external(self, name: str) -> Place | None:
         return Place(0, name, by_name=not self.linked, linked=self.linked)

@@ -51,6 +51,8 @@ def read_exports(text: str) -> Exports:
             (namespaced if len(words) > 4 and words[4] else plain).add(words[1])
     return Exports(frozenset(plain), frozenset(namespaced))
 
+_FRAME = (0x41b58ab3).to_bytes(4, "little")	# KASAN's mark of a frame, in which the function's address is the third word
+
 
 # ---------------------------------------------------------------------- where references lead
 
@@ -438,9 +440,16 @@ class _Body:
         own = function is not None and parent(function.name) == parent(symbol.name) and not (in_code and delta == 0)
         called = in_code and function is not None and is_call(self.unit, function, reference)
         beside = bool(delta) and bool(self.unit.obj.sections[reference.where].flags & EXEC)	# jumps back
-        if not own and not called and not beside:
+        if not own and not called and not beside and not (in_code and self._in_frame(reference, symbol, function)):
             raise Refused(f"the address of {symbol.name}() would be kept, and could outlive the module")
         return self._label(symbol.section, symbol.value), delta
+
+    def _in_frame(self, reference: Reference, symbol: Symbol, function: Symbol | None) -> bool:
+        """Does a function write its own address where KASAN has it, in its frame on the stack, behind a mark? It is gone when
+        the function returns."""
+        code = self.unit.obj.bytes(self.unit.obj.sections[reference.where])
+        return function is not None and parent(function.name) == parent(symbol.name) and \
+            _FRAME in code[max(function.value, reference.offset - 128):reference.offset]
 
     def _of_another(self, label: str, reference: Reference, function: Symbol | None) -> tuple[str, int]:
         """Something that another file of the change adds: data, or a function, which may only be called."""
