@@ -140,6 +140,8 @@ def work(runner):
     return steps.Count(passed=1)
 def main():
     steps.run([steps.Step(name, "", work) for name in ("a", "b", "waits")], 2, pathlib.Path({logs!r}), lambda *_: None)
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)	# ignored in what a shell has started in the background
 signals.end_on_sigterm()
 signals.run_main(main)
 """

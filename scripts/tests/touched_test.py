@@ -5,6 +5,7 @@ import importlib.machinery
 import importlib.util
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,8 @@ class Git(unittest.TestCase):
         self.enterContext(mock.patch.object(touched.paths, "TOP", self.top))
 
     def git(self, *words: str) -> str:
+        if not shutil.which("git"):
+            self.skipTest("no git here")
         env = {"PATH": os.environ["PATH"], "HOME": str(self.top), "GIT_CONFIG_NOSYSTEM": "1"}
         for who in ("AUTHOR", "COMMITTER"):
             env |= {f"GIT_{who}_NAME": "x", f"GIT_{who}_EMAIL": "x@example.org"}
@@ -67,6 +70,9 @@ class Git(unittest.TestCase):
             touched.base("nonsense")
 
     def test_no_git(self) -> None:
+        """Neither a checkout nor, where PATH has none, the program."""
+        with mock.patch.dict(os.environ, PATH=str(self.top)), self.assertRaisesRegex(errors.Problem, "no git checkout"):
+            touched.base()
         with self.assertRaisesRegex(errors.Problem, "no git checkout"):
             touched.base()
 

@@ -246,7 +246,8 @@ class OutcomesTest(Tried):
 
 
 CHILD = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)	# ignored in what a shell has started in the background
 sys.path.insert(0, {scripts!r})
 from tests import trial_test
 from unittest import mock

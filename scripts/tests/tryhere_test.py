@@ -171,7 +171,8 @@ class BuiltBeforeTest(Scratch):
 
 
 CHILD = """
-import os, pathlib, sys
+import os, pathlib, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)	# ignored in what a shell has started in the background
 sys.path.insert(0, {scripts!r})
 from unittest import mock
 from upliftlib.base import signals

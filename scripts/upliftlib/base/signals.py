@@ -37,6 +37,12 @@ def end_on_sigterm() -> None:
     signal.signal(signal.SIGTERM, _terminated)
 
 
+def _leave_stdout() -> None:
+    """What could not be written to it is not tried again when the interpreter ends: that would be another exit status."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def run_main(main: Callable[..., int | None], *args: object) -> NoReturn:
     """Run a command's main() and exit. Problems, OS errors and Ctrl-C become one line and an exit status."""
     try:
@@ -48,11 +54,12 @@ def run_main(main: Callable[..., int | None], *args: object) -> NoReturn:
         sys.exit(problem.code)
     except BrokenPipeError:
         # the reader of our output went away, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_stdout()
         sys.exit(141)
     except OSError as problem:
         # a full disk, a build directory that cannot be written to
         console.error(errors.of_os(problem))
+        _leave_stdout()
         sys.exit(errors.FAIL)
     except KeyboardInterrupt:
         console.error(f"stopped by {_terminated_by}; what was finished is kept, type the same again to go on")

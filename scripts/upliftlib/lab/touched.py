@@ -15,9 +15,12 @@ TRUNKS = ("@{upstream}", "origin/main", "main", "origin/master", "master")
 
 
 def _git(*words: str) -> str | None:
-    """What git says; None where it fails."""
-    done = subprocess.run(["git", "-C", paths.TOP, *words], text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                          check=False)
+    """What git says; None where it fails, or is not there."""
+    try:
+        done = subprocess.run(["git", "-C", paths.TOP, *words], text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                              check=False)
+    except FileNotFoundError:
+        return None
     return done.stdout if done.returncode == 0 else None
 
 
