@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+from unittest import mock
 
 SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCRIPTS))
@@ -372,6 +373,13 @@ class BodyTest(Bodies):
         _, _, new = self.arms(SOURCE, SOURCE.replace("flags -= x;", "static int fresh = 5; fresh++; flags -= x + fresh;"))
         self.assertEqual([re.sub(r"\.\d+", "", name) for name in new.copied], ["fresh"])
         self.assembled(new)
+
+    def test_only_what_is_not_exported_is_weak(self) -> None:
+        """6.1's objtool takes no weak function for one that does not return, and modpost misses no other."""
+        for exported in (True, False):
+            with mock.patch.object(self, "EXPORTS", objectbody.Exports(frozenset(("outside",) if exported else ()), frozenset())):
+                _, null, _ = self.arms(SOURCE, SOURCE.replace("return outside(i);", "return outside(i) + 3;"))
+            self.assertEqual("outside" in re.findall(r"\.weak (\S+)", null.text()), not exported)
 
     def test_a_frame_of_kasan_s(self) -> None:
         """A function may write its own address where KASAN has it, in a frame with its mark on the stack, and nowhere else."""

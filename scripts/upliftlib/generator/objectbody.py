@@ -253,7 +253,8 @@ class Arm:
         out += ['\t.section .uplift_bodies, "aw", @progbits',
                 f"\t.quad {base}, .L{self.prefix}_symbols, .L{self.prefix}_fixes",
                 f"\t.long {len(self.symbols)}, {len(self.fixes)}"]
-        out += [f"\t.weak {name}" for name in sorted(self.weak | {_LATER})]
+        # 6.1's objtool takes no weak function for one that does not return; what is exported need not be weak
+        out += [f"\t.weak {name}" for name in sorted((self.weak - self.exports.plain) | {_LATER})]
         return out
 
 
