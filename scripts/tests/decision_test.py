@@ -93,9 +93,15 @@ class Kinds(unittest.TestCase):
         self.assertIn("which of them your load does", found.reason)
 
     def test_batch_that_loses_to_new(self) -> None:
-        self.assertIn("batch loses to new in 1 of 2 operations (wait 16: 50 instructions saved against 100)", decided(
-            part(counted("wait 1", 1000, new=900, batch=800), counted("wait 16", 1000, new=900, batch=950))).reason)
+        words = "(batch) saves less than upstream's change in 1 of 2 operations (wait 16: 50 instructions, upstream's 100)"
+        self.assertIn(words, decided(part(counted("wait 1", 1000, new=900, batch=800),
+                                          counted("wait 16", 1000, new=900, batch=950))).reason)
         self.assertNotIn("batch", decided(part(counted("wait", 1000, new=900, batch=800))).reason)
+
+    def test_tests_that_were_skipped_are_counted(self) -> None:
+        two = copy.deepcopy(PASSED)
+        two["tests"].append({"name": "native", "outcome": "skip", "reason": "not native"})
+        self.assertIn("its tests passed (1, 1 skipped)", decided(part(counted("wait", 1000, new=900), correctness=two)).reason)
 
     def test_verdicts(self) -> None:
         for kind, wanted in (("native", decision.NOTHING), ("unaffected", decision.NOTHING),
@@ -112,6 +118,17 @@ class Kinds(unittest.TestCase):
         for found in (dossier_data.bench(), dossier_data.counted()):
             for one in found["changes"]:
                 self.assertIn(decided(one, found["machine"]).kind, decision.KINDS)
+
+
+class FirstScreen(unittest.TestCase):
+    def test_its_words_are_explained(self) -> None:
+        data = dossier_data.bench()
+        text = " ".join(dossier.text(data).split("\n\n\n")[0].split())
+        for one in data["changes"]:
+            self.assertIn(f"- {one['name']} ({one['title']}): ", text)
+            self.assertIn(f"{one['verdict']['kind']}: {changes.VERDICTS[one['verdict']['kind']]}.", text)
+        for words in ("7.0 1954c4f01220", "operation: what is measured", '"instead of": what the kernel\'s own code takes'):
+            self.assertIn(words, text)
 
 
 class Companions(unittest.TestCase):
@@ -140,7 +157,25 @@ class Companions(unittest.TestCase):
 
     def test_what_is_needed_is_in_the_sentence(self) -> None:
         found = part(counted("wait", 1000, new=900), name="fslist")
-        self.assertIn("ship it with dc651e25a6d2, 912289ee831d, a later fix without an id (below)", decided(found).reason)
+        self.assertIn("ship it with dc651e25a6d2, 912289ee831d, a later fix whose id was not found", decided(found).reason)
+
+    def test_what_is_not_to_be_shipped_is_not_said_to_be(self) -> None:
+        self.assertIn("it would have to be shipped with dc651e25a6d2",
+                      decided(part(counted("wait", 1000, new=999), name="fslist")).reason)
+        self.assertNotIn("shipped with", decided(part(counted("wait", 1000, new=1100), name="fslist")).reason)
+
+    def test_what_only_shows_says_what_it_would_need(self) -> None:
+        found = part(name="llc")
+        found["shows"] = [{"name": "domains", "short": "2", "text": "2"}]
+        self.assertRegex(decided(found).reason, r"only shows .*; the module's tests passed \(1\); it would .* with 28f9c0e0a0b9, ")
+
+    def test_that_nothing_is_needed_is_said(self) -> None:
+        found = part(counted("wait", 1000, new=900), name="pipepoll")
+        self.assertIn("nothing that was found has to go with it", decided(found).reason)
+        self.assertIn("not looked up for this kernel", decided(part(counted("wait", 1000, new=900)),
+                                                               GUEST | {"release": "5.4.0-42"}).reason)
+        found["upstream"] = {}
+        self.assertIn("not looked up for this kernel", decided(found).reason)
 
     def test_the_table_is_what_the_sources_say(self) -> None:
         """Of the kernels whose source is here; that is how it was made."""

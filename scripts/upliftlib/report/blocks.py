@@ -219,24 +219,25 @@ class Code(Block):
 
 @dataclasses.dataclass
 class Decisions(Block):
-    """What to do, a sentence each: (kind, name, sentence)."""
-    rows: Sequence[tuple[str, str, str]]
+    """What to do, a sentence each: (kind, name, title, sentence)."""
+    rows: Sequence[tuple[str, str, str, str]]
 
     def text(self, wide: int) -> list[str]:
-        return [line for _, name, sentence in self.rows for line in _wrap(f"{name}: {sentence}", "- ", "  ")] + [""]
+        return [line for _, name, title, sentence in self.rows
+                for line in _wrap(f"{name} ({title}): {sentence}", "- ", "  ")] + [""]
 
     def markdown(self) -> list[str]:
-        return [f"- **{_escape(name)}**: {_escape(sentence)}" for _, name, sentence in self.rows]
+        return [f"- **{_escape(name)}** ({_escape(title)}): {_escape(sentence)}" for _, name, title, sentence in self.rows]
 
     def html(self) -> str:
         return '<ul class="decisions">' + "".join(map(self._row, self.rows)) + "</ul>"
 
     @staticmethod
-    def _row(row: tuple[str, str, str]) -> str:
-        kind, name, sentence = row
+    def _row(row: tuple[str, str, str, str]) -> str:
+        kind, name, title, sentence = row
         what, colon, reason = sentence.partition(": ")
-        return (f'<li class="{kind.split()[0]}"><b>{html.escape(name)}</b> <strong>{html.escape(what)}</strong>{colon}'
-                f"{html.escape(reason)}</li>")
+        return (f'<li class="{kind.split()[0]}"><b>{html.escape(name)}</b> ({html.escape(title)}) '
+                f"<strong>{html.escape(what)}</strong>{colon}{html.escape(reason)}</li>")
 
 
 @dataclasses.dataclass

@@ -117,6 +117,10 @@ def source(part: record.Part, release: str) -> str:
 def lines(part: record.Part, release: str) -> list[str]:
     """A line for each; one that says that there is none."""
     found = [one.line for one in of(part, release)]
+    return found or (["nothing that was found"] if looked_up(part) else [])
+
+
+def looked_up(part: record.Part) -> bool:
+    """Did anybody look what goes with it?"""
     history = part.get("history")
-    looked = (part.get("upstream") or {}).get("looked_up") or (history and not history.get("problem"))
-    return found or (["nothing that was found"] if looked else [])
+    return bool((part.get("upstream") or {}).get("looked_up") or history and not history.get("problem"))

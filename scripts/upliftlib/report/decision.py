@@ -93,22 +93,35 @@ def _several(items: list[str], what: str) -> str:
 def _by_figures(part: record.Part, machine: dict[str, Any]) -> Decision:
     found = upstreams(part)
     if not found:
-        return Decision(UNTOLD, "it only shows, and changes nothing: what the change itself gains is only known from a "
-                                "kernel that has it" if part.get("shows") else _unmeasured(part))
+        return Decision(UNTOLD, "; ".join((_shows(part), *_needs(part, machine, UNTOLD))) if part.get("shows") else
+                        _unmeasured(part))
     kind, reason = _weighed(found)
     state = tests(part.get("correctness"))
     if kind == WORTH_IT and state != PASSED:
         kind = UNTOLD
     return Decision(kind, "; ".join((f"{reason} ({_sure(found, machine)})", *_beyond(part), _tested(part, state),
-                                     *_needs(part, machine))))
+                                     *_needs(part, machine, kind))))
 
 
-def _needs(part: record.Part, machine: dict[str, Any]) -> Iterator[str]:
-    """What has to go with it here."""
-    needed = [one for one in companions.of(part, machine["release"]) if one.state == companions.NEEDED]
+def _needs(part: record.Part, machine: dict[str, Any], kind: str) -> Iterator[str]:
+    """What has to go with it here; that nothing has to is said, too."""
+    if kind == HARMFUL:
+        return
+    known = companions.of(part, machine["release"])
+    needed = [companions.short(one.commit) or f"a {companions.KINDS[one.kind]} whose id was not found" for one in known
+              if one.state == companions.NEEDED]
     if needed:
-        yield "ship it with " + ", ".join(companions.short(one.commit) or f"a {companions.KINDS[one.kind]} without an id (below)"
-                                          for one in needed)
+        yield f"{'ship it with' if kind == WORTH_IT else 'it would have to be shipped with'} {', '.join(needed)}"
+    elif not companions.looked_up(part) or any(one.state == companions.UNKNOWN for one in known):
+        yield "what has to go with it was not looked up for this kernel"
+    else:
+        yield "nothing that was found has to go with it"
+
+
+def _shows(part: record.Part) -> str:
+    """Of a module that changes nothing."""
+    return ("the module only shows what the change would do; what the change gains is only known from a kernel that has it; "
+            + _tested(part, tests(part.get("correctness"))).replace("its tests", "the module's tests"))
 
 
 def _unmeasured(part: record.Part) -> str:
@@ -125,7 +138,8 @@ def _tested(part: record.Part, state: str) -> str:
     if state == ERROR:
         why = found.get("error") or next(iter(found["problems"]), found["summary"])
         return f"correctness is open: its tests could not be run ({why})"
-    return f"its tests passed ({sum(test['outcome'] == 'pass' for test in found['tests'])})" if found["tests"] else \
+    passed, skipped = (sum(test["outcome"] == outcome for test in found["tests"]) for outcome in ("pass", "skip"))
+    return f"its tests passed ({passed}{f', {skipped} skipped' if skipped else ''})" if found["tests"] else \
         f"its tests passed ({found['summary']})"
 
 
@@ -140,7 +154,7 @@ def _weighed(found: list[figures.Gained]) -> tuple[str, str]:
     gained = _percent(best) >= WORTH
     said = _said(best, found, "gain")
     if not worst:
-        return (WORTH_IT, said) if gained else (NOT_WORTH_IT, f"{said}, less than the {WORTH:.0f}% that a patch to carry is worth")
+        return (WORTH_IT, said) if gained else (NOT_WORTH_IT, f"{said}, but a patch to carry has to save {WORTH:.0f}%")
     both = f"{said}, but {_said(worst, found, 'loss')}"
     if _percent(worst) >= WORTH:
         return UNTOLD, f"{both}: it depends on which of them your load does"
@@ -197,6 +211,7 @@ def _beyond(part: record.Part) -> Iterator[str]:
         operation, new, beyond = max(lost, key=lambda row: row[1]["saves"]["median"] - row[2]["saves"]["median"])
         of = sum({"new", BEYOND} <= set(one["gains"]) for one in part["operations"])
         unit = figures.LONG[operation["unit"]]
-        yield (f"{BEYOND} loses to new in {len(lost)} of {of} operations ({operation['name']}: "
-               f"{figures.number(beyond['saves']['median'])} {unit} saved against "
+        yield (f"what goes beyond upstream ({BEYOND}) saves less than upstream's change in {len(lost)} of {of} operations "
+               f"({operation['name']}: "
+               f"{figures.number(beyond['saves']['median'])} {unit}, upstream's "
                f"{figures.number(new['saves']['median'])})")

@@ -294,18 +294,37 @@ def _how(data: record.Report) -> Iterator[str]:
            "here. Harmful: a test failed, or a loss of that size and no gain.")
 
 
+def _id(part: record.Part) -> str:
+    """The change's version and commit, as short as a column is."""
+    known = part.get("upstream") or {}
+    return " ".join((str(known.get("linux") or ""), companions.short(known.get("commit") or ""))).strip() or "-"
+
+
+def _words(data: record.Report) -> Iterator[str]:
+    """What the words of the first screen mean."""
+    kinds = dict.fromkeys(part["verdict"]["kind"] for part in data["changes"])
+    words = [f"{kind}: {changes.VERDICTS[kind]}." for kind in kinds if kind in changes.VERDICTS]
+    if any(part["operations"] for part in data["changes"]):
+        words.append("operation: what is measured, mostly one system call. \"instead of\": what the kernel's own code takes, "
+                     "reached the same way as the change (null), so that the difference is the change's alone.")
+    if words:
+        yield " ".join(words)
+
+
 def document(data: record.Report) -> Iterator[Block]:
     """The whole dossier."""
     here = data["machine"]
     yield blocks.Title(f"uplift: upstream's fast-path changes on {here['release']}")
     found = {part["name"]: decision.decide(part, here) for part in data["changes"]}
     if found:
-        yield blocks.Decisions([(what.kind, name, what.sentence) for name, what in found.items()])
+        yield blocks.Decisions([(found[part["name"]].kind, part["name"], part["title"], found[part["name"]].sentence)
+                                for part in data["changes"]])
     for problem in data["problems"]:
         yield blocks.Text(f"PROBLEM: {problem}")
-    yield blocks.Table(["change", "decision", "verdict", "tests"], [
-        [part["name"], found[part["name"]].kind, part["verdict"]["kind"], correct(part).partition(":")[0]]
+    yield blocks.Table(["change", "decision", "verdict", "tests", "upstream"], [
+        [part["name"], found[part["name"]].kind, part["verdict"]["kind"], correct(part).partition(":")[0], _id(part)]
         for part in data["changes"]])
+    yield from map(blocks.Text, _words(data))
     for part in data["changes"]:
         yield from _change(part, here)
     yield blocks.Head("Where this comes from")
