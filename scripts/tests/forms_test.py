@@ -64,6 +64,13 @@ class Forms(unittest.TestCase):
         text = forms.render("mail", dossier_data.bench(), [], "")
         self.assertEqual(re.findall("^Subject: ([a-z]+) ", text, re.MULTILINE), ["iomap", "epoll"])	# fslist is native
 
+    def test_what_is_not_worth_it_is_asked_for_by_name_only(self) -> None:
+        data = dossier_data.bench()
+        for name in forms.FORMS:
+            subjects = forms.render(name, data, [], "")
+            self.assertEqual("do not ship it" in " ".join(subjects.split()), name == "mail", name)
+            self.assertIn("do not ship it", " ".join(forms.render(name, data, ["epoll"], "").split()), name)
+
     def test_lines_fit_a_mail(self) -> None:
         for name in forms.FORMS:
             for line in forms.render(name, dossier_data.bench(), [], "").splitlines():
@@ -117,6 +124,9 @@ class Command(unittest.TestCase):
         done = self.report(*self.files, "--sru", "-")
         self.assertEqual(done.returncode, errors.USAGE)
         self.assertIn("--sru takes the report of one kernel", done.stderr)
+
+    def test_what_a_form_leaves_out_is_said(self) -> None:
+        self.assertIn("--debian: without epoll", self.report(self.files[0], "--debian", "-").stderr)
 
     def test_a_form(self) -> None:
         done = self.report(self.files[0], "--centos", "-", "--change", "epoll")

@@ -41,7 +41,10 @@ def _kcidb(origin: str, data: Any) -> str:
 def _for_a_distribution(name: str, changes: list[str], bug: str, data: Any) -> str:
     if several(data):
         raise errors.Problem(f"--{name} takes the report of one kernel, not of several side by side", errors.USAGE)
-    return forms.render(name, data, changes, bug)
+    text = forms.render(name, data, changes, bug)
+    if out := [part["name"] for part in data["changes"] if not changes and forms.left_out(name, data, part)]:
+        console.note(f"--{name}: without {', '.join(out)}: harmful or not worth it; --change NAME takes one all the same")
+    return text
 
 
 def _forms(data: Any, args: argparse.Namespace) -> dict[str, Render]:
@@ -130,7 +133,8 @@ def register(commands: Any) -> None:
     for name, (_, about) in forms.FORMS.items():
         parser.add_argument(f"--{name}", metavar="FILE", help=about)
     parser.add_argument("--change", metavar="NAME", action="append", default=[],
-                        help=f"of --{' --'.join(forms.FORMS)}: this change only (those that could be shipped); may be given again")
+                        help=f"of --{' --'.join(forms.FORMS)}: this change only (those that could be shipped; "
+                             "--mail: also those that are harmful or not worth it); may be given again")
     parser.add_argument("--bug", metavar="NUMBER", default="", help="of the same: the number of the bug")
     parser.add_argument("--git", metavar="DIR", help="a clone of the kernel's repository: what fixes or reverts the commits, "
                                                      "what they need, and which stable branches have them")

@@ -37,7 +37,8 @@ def _impact(part: record.Part, data: record.Report) -> str:
 
 def _gains(part: record.Part) -> str:
     """Every operation in every arm against null."""
-    lines = [f"{operation['name']}, {arm}: {figures.claim(gain, figures.LONG[operation['unit']])}"
+    words = {"new": "", decision.BEYOND: f", {decision.BEYOND} (goes beyond upstream)"}
+    lines = [f"{operation['name']}{words.get(arm, f', {arm}')}: {figures.claim(gain, figures.LONG[operation['unit']])}"
              for operation, arm, gain in decision.gains(part)]
     return _items(lines or ["nothing was measured"])
 
@@ -129,21 +130,27 @@ FORMS: dict[str, tuple[Callable[[record.Part, record.Report, str], str], str]] =
     "mail": (mail, "a mail to a list")}
 
 
-def _chosen(data: record.Report, names: Sequence[str]) -> Iterator[record.Part]:
+def left_out(form: str, data: record.Report, part: record.Part) -> bool:
+    """Is a change none that a form asks to ship? Only a mail may say of one that it is harmful or not worth it."""
+    return form != "mail" and decision.decide(part, data["machine"]).kind in (decision.HARMFUL, decision.NOT_WORTH_IT)
+
+
+def _chosen(form: str, data: record.Report, names: Sequence[str]) -> Iterator[record.Part]:
     """The changes that are named, else those that could be shipped."""
     there = [part["name"] for part in data["changes"]]
     for name in names:
         if name not in there:
             raise errors.Problem(f"--change {name}: the report has {' '.join(there) or 'no change'}", errors.USAGE)
     for part in data["changes"]:
-        if part["name"] in names or not names and part["verdict"]["kind"] in ("applicable", "unknown") and not part.get("shows"):
+        if part["name"] in names or not names and part["verdict"]["kind"] in ("applicable", "unknown") and \
+                not part.get("shows") and not left_out(form, data, part):
             yield part
 
 
 def render(name: str, data: record.Report, changes: Sequence[str], bug: str) -> str:
     """A form, for each change that is wanted."""
-    texts = [FORMS[name][0](part, data, bug).rstrip() + "\n" for part in _chosen(data, changes)]
+    texts = [FORMS[name][0](part, data, bug).rstrip() + "\n" for part in _chosen(name, data, changes)]
     if not texts:
-        raise errors.Problem("the report has no change that could be shipped; --change NAME takes one all the same",
+        raise errors.Problem("the report has no change that is to be shipped; --change NAME takes one all the same",
                              errors.USAGE)
     return BREAK.join("\n".join(line.rstrip() for line in text.splitlines()) + "\n" for text in texts)
