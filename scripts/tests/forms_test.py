@@ -71,6 +71,15 @@ class Forms(unittest.TestCase):
             self.assertEqual("do not ship it" in " ".join(subjects.split()), name == "mail", name)
             self.assertIn("do not ship it", " ".join(forms.render(name, data, ["epoll"], "").split()), name)
 
+    def test_tests_that_were_not_run_are_counted_side_by_side(self) -> None:
+        data = dossier_data.counted()
+        passed = {"ok": True, "summary": "1 test: 1 passed", "problems": [], "tests": []}
+        for part in data["changes"]:
+            part["verdict"]["kind"], part["correctness"] = "applicable", passed
+        self.assertRegex(comparison.text(comparison.of([data])), "(?m)^tests +passed$")
+        data["changes"][0]["correctness"] = None
+        self.assertRegex(comparison.text(comparison.of([data])), "(?m)^tests +passed, 1 not run$")
+
     def test_lines_fit_a_mail(self) -> None:
         for name in forms.FORMS:
             for line in forms.render(name, dossier_data.bench(), [], "").splitlines():

@@ -155,10 +155,15 @@ def _tests(target: Target) -> str:
     """What the tests of all changes came to."""
     if "report" not in target:
         return NONE
-    found = [part["correctness"] for part in target["report"]["changes"] if part.get("correctness")]
+    parts = target["report"]["changes"]
+    found = [part["correctness"] for part in parts if part.get("correctness")]
     if not found:
         return "not run"
-    return "passed" if all(one["ok"] for one in found if one) else "FAILED"
+    if not all(one["ok"] for one in found if one):
+        return "FAILED"
+    left = [part["name"] for part in parts if part["verdict"]["kind"] == "applicable" and
+            decision.tests(part.get("correctness")) != decision.PASSED]
+    return "passed" + (f", {len(left)} not run" if left else "")
 
 
 def _problems(data: Comparison) -> Iterator[str]:
