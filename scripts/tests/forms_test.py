@@ -134,6 +134,22 @@ class Command(unittest.TestCase):
         self.assertEqual(done.returncode, errors.USAGE)
         self.assertIn("--sru takes the report of one kernel", done.stderr)
 
+    def test_wrong_words_are_one_line(self) -> None:
+        one, page = self.files[0], str(self.place / "x")
+        for name, content in (("empty", b""), ("binary", b"\x1f\x8b\xff")):
+            (self.place / name).write_bytes(content)
+        for words, said in (((str(self.place / "empty"),), "no report of ours: it is empty"),
+                            ((str(self.place / "binary"),), "no report of ours: not text"),
+                            ((one, "--sru", "-", "--html", "-"), "--html --sru: each takes a file of its own"),
+                            ((one, "--md", page, "--html", page), "each takes a file of its own"),
+                            ((one, "--suse", "-", "--bug", "bsc#7"), "--bug takes a number alone, not 'bsc#7'"),
+                            ((one, "--html", str(self.place)), f"--html {self.place}: Is a directory"),
+                            ((one, "--html", "/dev/full"), "--html /dev/full: No space left on device")):
+            done = self.report(*words)
+            self.assertEqual((done.stdout, len(done.stderr.splitlines())), ("", 1), (words, done.stderr))
+            self.assertIn(said, done.stderr)
+            self.assertIn(done.returncode, (errors.FAIL, errors.USAGE))
+
     def test_what_a_form_leaves_out_is_said(self) -> None:
         self.assertIn("--debian: without epoll", self.report(self.files[0], "--debian", "-").stderr)
 

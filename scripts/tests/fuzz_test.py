@@ -242,7 +242,7 @@ class Fuzz(unittest.TestCase):
             else:
                 path.write_bytes(spoil_bytes(json.dumps(rng.choice(good)).encode(), rng))
             report_command._report(argparse.Namespace(files=[str(path)], origin="uplift", git=None, base="", bug="",
-                                                      change=[], **dict.fromkeys(forms, "-")))
+                                                      change=[], **dict.fromkeys(forms, os.devnull)))
 
         self.each(bench)
 

@@ -77,7 +77,11 @@ def _write(name: str, where: str, text: str) -> None:
     if where == "-":
         sys.stdout.write(text)
         return
-    paths.write(pathlib.Path(where), text)
+    try:
+        paths.write(pathlib.Path(where), text)
+    except OSError as problem:
+        # a full disk names no file
+        raise errors.Problem(f"--{name} {where}: {problem.strerror or problem}") from None
     console.note(f"{name}: {os.path.relpath(where)}")
 
 
@@ -101,12 +105,25 @@ def _check(args: argparse.Namespace) -> None:
                              + " ".join(f"--{name}" for name in forms.FORMS), errors.USAGE)
 
 
+    if args.bug and not re.fullmatch("[0-9]+", args.bug):
+        raise errors.Problem(f"--bug takes a number alone, not '{args.bug}'", errors.USAGE)
+
+
+def _one_each(wanted: dict[str, str]) -> None:
+    """Two forms to the same place: one would follow the other, or replace it."""
+    for name, where in wanted.items():
+        same = [f"--{other}" for other, there in wanted.items() if there == where]
+        if len(same) > 1 and not (where != "-" and paths.special(pathlib.Path(where))):
+            raise errors.Problem(f"{' '.join(same)}: each takes a file of its own, not all '{where}'", errors.USAGE)
+
+
 def _report(args: argparse.Namespace) -> int:
     _check(args)
     data = _together(args.files)
     _looked_up(data, args.git, args.base)
     renders = _forms(data, args)
     wanted = {name: where for name in renders if (where := getattr(args, name)) is not None} or {"text": "-"}
+    _one_each(wanted)
     for name, where in wanted.items():
         if where != "-" and not pathlib.Path(where).absolute().parent.is_dir():
             raise errors.Problem(f"--{name} {where}: there is no such directory", errors.USAGE)
@@ -135,7 +152,7 @@ def register(commands: Any) -> None:
     parser.add_argument("--change", metavar="NAME", action="append", default=[],
                         help=f"of --{' --'.join(forms.FORMS)}: this change only (those that could be shipped; "
                              "--mail: also those that are harmful or not worth it); may be given again")
-    parser.add_argument("--bug", metavar="NUMBER", default="", help="of the same: the number of the bug")
+    parser.add_argument("--bug", metavar="NUMBER", default="", help="of the same: the number of the bug, without a prefix")
     parser.add_argument("--git", metavar="DIR", help="a clone of the kernel's repository: what fixes or reverts the commits, "
                                                      "what they need, and which stable branches have them")
     parser.add_argument("--base", metavar="COMMIT", default="", help="where the kernel is in that clone (the tag vX.Y.Z of "

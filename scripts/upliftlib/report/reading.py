@@ -53,11 +53,16 @@ def _named(path: str | pathlib.Path) -> str:
 def load(path: str | pathlib.Path, reads: Callable[[Any], Any] = check) -> Any:
     """The report in a file; `reads` checks what is in it."""
     try:
-        return reads(json.loads(sys.stdin.read() if path == "-" else paths.read(path)))
+        text = sys.stdin.read() if path == "-" else paths.read(path)
+        if not text.strip():
+            raise ValueError("no report of ours: it is empty")
+        return reads(json.loads(text))
     except OSError as problem:
         raise errors.Problem(errors.of_os(problem), errors.USAGE) from None
     except json.JSONDecodeError as problem:
         raise errors.Problem(f"{_named(path)}: no report of ours: not JSON ({problem})", errors.USAGE) from None
+    except UnicodeDecodeError:
+        raise errors.Problem(f"{_named(path)}: no report of ours: not text", errors.USAGE) from None
     except RecursionError:
         raise errors.Problem(f"{_named(path)}: no report of ours: nested too deeply", errors.USAGE) from None
     except (ValueError, KeyError) as problem:
