@@ -74,12 +74,12 @@ class WrongWords(Case):
         self.assertEqual(re.findall(r"[\w-]+", choices), there)
 
     def test_what_is_no_report(self) -> None:
-        for text in ("", "# A title\n"):
+        for text, why in (("", "it is empty"), ("# A title\n", "not JSON (")):
             file = self.place / "report.json"
             file.write_text(text)
             done = self.uplift("report", file)
             self.assertEqual((done.returncode, done.stderr.count("\n")), (errors.USAGE, 1), done.stderr)
-            self.assertIn("report.json: no report of ours: not JSON (", done.stderr)
+            self.assertIn(f"report.json: no report of ours: {why}", done.stderr)
 
     def test_words_for_a_form_that_is_not_asked_for(self) -> None:
         for words in (("--change", "epoll"), ("--bug", "1"), ("--change", "epoll", "--html", "-")):
