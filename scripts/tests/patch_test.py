@@ -95,6 +95,20 @@ class ReadingTest(unittest.TestCase):
         with self.assertRaisesRegex(Refused, "hunk 1 is cut off"):
             patch.parse("\n".join(diff(SOURCE, SOURCE.replace("line 7\n", "")).splitlines()[:5]), "x.patch")
 
+    def test_a_hunk_with_more_lines_than_it_says(self) -> None:
+        """As one that was edited by hand: what is too much, and the hunks behind it, must not be left out unseen."""
+        text = diff(SOURCE, SOURCE.replace("line 7\n", "LINE 7\n").replace("line 50\n", "LINE 50\n"))
+        for more in ("+added\n", "-line 11\n", " line 11\n"):
+            with self.subTest(more=more), self.assertRaisesRegex(patch.NotAPatch, "hunk 1 has more lines than its @@ line says"):
+                patch.parse(text.replace(" line 10\n", " line 10\n" + more, 1), "x.patch")
+        self.assertEqual(len(patch.parse(text + "\n-- \n2.47.0\n", "x.patch").files[0].hunks), 2)
+
+    def test_a_merge(self) -> None:
+        merge = "diff --cc fs/pond.c\n--- a/fs/pond.c\n+++ b/fs/pond.c\n@@@ -1,1 -1,1 +1,2 @@@\n  a\n++b\n"
+        for text in (merge, diff(SOURCE, SOURCE + "more\n") + merge):
+            with self.assertRaisesRegex(patch.NotAPatch, "@@@.*a merge's has three @"):
+                patch.parse(text, "x.patch")
+
 
 class ApplyingTest(unittest.TestCase):
     def test_as_patch_does(self) -> None:

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from .objects import Refused
 
 _HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@ ?(.*)")
+_NEXT = re.compile(r"--- |--$|-- $|diff |From |commit |Index: |Subject: ")	# what may stand between two files
 _SUBJECT = re.compile(r"^Subject: (?:\[[^\]]*\] ?)?(.*(?:\n[ \t].*)*)", re.MULTILINE)
 _COMMIT = re.compile(r"^(?:From|commit) ([0-9a-f]{12,40})\b", re.MULTILINE)
 
@@ -87,6 +88,7 @@ def parse(text: str, name: str) -> Patch:
         if lines[at].startswith("--- ") and at + 1 < len(lines) and lines[at + 1].startswith("+++ "):
             file, at = _file(lines, at)
             files.append(file)
+            _rest(lines, at, file)
         else:
             if lines[at].startswith("GIT binary patch") or lines[at].startswith("Binary files "):
                 raise Refused(f"{name}: a binary file is changed: {lines[at]}")
@@ -109,6 +111,18 @@ def _file(lines: list[str], at: int) -> tuple[FilePatch, int]:
         hunk, at = _hunk(lines, at, match, len(file.hunks) + 1, file.path)
         file.hunks.append(hunk)
     return file, at
+
+
+def _rest(lines: list[str], at: int, file: FilePatch) -> None:
+    """What follows a file's hunks must not be more of them: it would be left out unseen, with each hunk behind it."""
+    line = lines[at] if at < len(lines) else ""
+    if line.startswith("@@"):
+        raise NotAPatch(f"{file.path}: '{line:.60}' is no line of a unified diff (a merge's has three @, and cannot be applied)")
+    # "-- " begins a mail's signature, "--- " the next file
+    end = next((end for end in range(at, len(lines)) if _NEXT.match(lines[end])), len(lines))
+    if file.hunks and (line.startswith(("+", "-")) and not line.startswith("--")
+                       or any(map(_HUNK.match, lines[at:end]))):
+        raise NotAPatch(f"{file.path}: hunk {len(file.hunks)} has more lines than its @@ line says: '{line.rstrip():.60}'")
 
 
 def _hunk(lines: list[str], at: int, match: re.Match[str], number: int, path: str) -> tuple[Hunk, int]:
