@@ -139,6 +139,19 @@ class WordsTest(Scratch):
     def test_a_base_without_a_clone(self) -> None:
         self.assertEqual(self.said(self.file(GOOD), "--base", "v6.18"), "--base goes with --git")
 
+    def test_a_word_that_is_empty(self) -> None:
+        """"$TARGET", where it is not set, is not the running kernel."""
+        for option in ("--target", "--kernel", "--modules", "--kdir", "--ksrc", "--workload", "--keep", "--git"):
+            for word in ("", " "):
+                self.assertEqual(self.said(self.file(GOOD), option, word), f"{option}: a word is wanted, not '{word}'")
+        self.assertEqual(self.said(""), "PATCH: a word is wanted, not ''")
+
+    def test_words_that_no_report_could_repeat(self) -> None:
+        word = os.fsdecode(b"x\xff")
+        self.assertIn("it is not UTF-8", self.said(self.file(GOOD, f"{word}.patch")))
+        for option in ("--workload", "--keep"):
+            self.assertRegex(self.said(self.file(GOOD), option, word), f"^{option} .*: it is not UTF-8")
+
     def test_a_workload_that_no_shell_reads(self) -> None:
         for command in ("echo 'x", "true )", "if true"):
             self.assertIn("--workload: no command of a shell", self.said(self.file(GOOD), "--workload", command))

@@ -616,8 +616,22 @@ def _given(args: argparse.Namespace) -> list[Given]:
     return found
 
 
+def _words(args: argparse.Namespace) -> None:
+    """Words that say nothing, as "$TARGET" does where it is not set, or that no report could repeat."""
+    options = ("target", "kernel", "modules", "kdir", "ksrc", "workload", "keep", "git")
+    words = [("PATCH", path) for path in args.patch] + [(f"--{name}", getattr(args, name, None)) for name in options]
+    for option, word in words:
+        if word is not None and not word.strip():
+            raise errors.Problem(f"{option}: a word is wanted, not '{word}'", errors.USAGE)
+        # Python has bytes that are no UTF-8 as surrogates
+        if word and re.search("[\ud800-\udfff]", word):
+            raise errors.Problem(f"{option} {ascii(word)}: it is not UTF-8, and goes into a report that is: take another name",
+                                 errors.USAGE)
+
+
 def _check(args: argparse.Namespace) -> list[Given]:
     """What is wrong with the words, before anything is downloaded or built."""
+    _words(args)
     given = _given(args)
     if args.rounds is None:
         args.rounds = 3 if args.target or args.kernel else 10
