@@ -198,6 +198,57 @@ class Drawn(unittest.TestCase):
             self.assertEqual(json.loads(pathlib.Path(f"{temp}/t").read_text())["displayTimeUnit"], "ms")
 
 
+    def test_options_behind_the_command(self):
+        """A line of the drawing says to type --all: behind the command it is what it is in front of it."""
+        lines = [Read.head, {"ms": 100, "threads": [[pid, pid, 0, 9] for pid in range(1, 13)], "processes": []}]
+        with tempfile.TemporaryDirectory() as temp:
+            path = pathlib.Path(temp) / "r"
+            path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+            few, every = uplift("timeline", path, "--ascii"), uplift("timeline", path, "--all", "--ascii")
+            self.assertIn("and 2 processes more: --all", few[1])
+            self.assertEqual((every[0], every[1].count("\n? ")), (0, 12))
+            self.assertEqual(every, uplift("--all", "--ascii", "timeline", path))
+        groups = [[pid, pid + 1] for pid in range(0, 24, 2)]
+        with mock.patch.object(together, "look", return_value=together.Found(groups, {}, {}, {})):
+            self.assertIn("and 2 groups more: --all", uplift("groups")[1])
+            self.assertIn("group 12: ", uplift("groups", "--all")[1])
+
+    def test_files_that_would_be_lost(self):
+        with tempfile.TemporaryDirectory() as temp:
+            path = pathlib.Path(temp) / "r"
+            path.write_text(json.dumps(Read.head) + "\n")
+            before = path.read_text()
+            for words in (["--svg", path], ["--trace", path], ["--svg", "-", "--trace", "-"],
+                          ["--svg", f"{temp}/x", "--trace", f"{temp}/./x"]):
+                with self.subTest(words=words):
+                    self.assertEqual(uplift("timeline", path, *words)[:2], (2, ""))
+            self.assertEqual((path.read_text(), os.listdir(temp)), (before, ["r"]))
+            self.assertEqual(uplift("timeline", path, "--svg", f"{temp}/x", "--trace", f"{temp}/y")[0], 0)
+            ElementTree.parse(f"{temp}/x")
+            json.loads(pathlib.Path(f"{temp}/y").read_text())
+
+    def test_nothing_ran(self):
+        found = written([Read.head, {"ms": 1, "threads": [], "processes": []}])
+        self.assertIn("\nno process ran: ", timeline.render(found))
+        self.assertIn("no process ran: ", timeline_svg.render(found))
+
+    def test_a_process_that_is_not_here(self):
+        """A number that was mistyped is no machine on which nothing runs; and a thread is no process."""
+        with tempfile.TemporaryDirectory() as temp:
+            stop = threading.Event()
+            thread = threading.Thread(target=stop.wait)
+            thread.start()
+            try:
+                for pid in (4194303, thread.native_id):
+                    for words in (["record", f"{temp}/x", "--seconds", "0.01"], ["groups"]):
+                        code, out, err = uplift(*words, "--pid", f"{os.getpid()},{pid}")
+                        self.assertEqual((code, out, err), (2, "", f"uplift: --pid: no process {pid} is here\n"))
+            finally:
+                stop.set()
+                thread.join()
+            self.assertEqual(os.listdir(temp), [])
+
+
 class Read(unittest.TestCase):
     head = {"format": 1, "record": 1, "kernel": "made", "interval_ms": 100, "places": PLACES}
 

@@ -13,6 +13,9 @@ from ..base import console, errors, paths
 from . import history, layout, model, record, source, svg, text, timeline, timeline_svg, together, trace
 
 
+PROC = pathlib.Path("/proc")
+
+
 def _plain(args: argparse.Namespace) -> bool:
     """Are box-drawing characters out of the question?"""
     try:
@@ -76,10 +79,7 @@ def _draw(args: argparse.Namespace, given: source.Live | source.Snapshot, before
         picture = svg.render(*found, every=args.all)
         if args.svg == "-":
             return picture
-        target = pathlib.Path(args.svg)
-        if target.is_dir() or not target.absolute().parent.is_dir():
-            raise model.Bad(f"--svg {target}: not a file that can be written")
-        paths.write(target.absolute(), picture)
+        paths.write(_target("--svg", args.svg, args.given), picture)
         for note in found[0].notes:
             console.note(note)
         return ""
@@ -148,7 +148,12 @@ def _pids(given: list[str] | None) -> list[int]:
     words = [word for text in given or () for word in text.split(",")]
     if not all(word.isdecimal() and 0 < int(word) < 1 << 22 for word in words):
         raise model.Bad(f"--pid takes numbers of processes, 1,2,3, not '{','.join(words)}'")
-    return [int(word) for word in words]
+    found = [int(word) for word in words]
+    # listed: /proc/TID is there for a thread, too
+    here = {path.name for path in PROC.iterdir()} if found else set()
+    if gone := [pid for pid in found if str(pid) not in here]:
+        raise model.Bad(f"--pid: no process {', '.join(map(str, gone))} is here")
+    return found
 
 
 def _record(args: argparse.Namespace) -> int:
@@ -172,15 +177,14 @@ def _record(args: argparse.Namespace) -> int:
     return errors.OK
 
 
-def _written(path: str, words: str) -> None:
-    """Write a file that was asked for; '-' is stdout."""
-    if path == "-":
-        sys.stdout.write(words)
-        return
+def _target(option: str, path: str, read: str | None) -> pathlib.Path:
+    """A file to be written, which is not the one that is @read."""
     target = pathlib.Path(path)
     if not path or target.is_dir() or not target.absolute().parent.is_dir():
-        raise model.Bad(f"{path or 'a file'}: not a file that can be written")
-    paths.write(target.absolute(), words)
+        raise model.Bad(f"{option} {path or 'FILE'}: not a file that can be written")
+    if read and target.is_file() and target.samefile(read):
+        raise model.Bad(f"{option} {path}: that is what is drawn, and it would be replaced: name another file")
+    return target.absolute()
 
 
 def _timeline(args: argparse.Namespace) -> int:
@@ -188,12 +192,19 @@ def _timeline(args: argparse.Namespace) -> int:
                           ("--load", args.load or None)):
         if value is not None:
             raise model.Bad(f"timeline draws a recording: not with {option}")
+    wanted = {option: path for option, path in (("--svg", args.svg if args.svg_file is None else args.svg_file),
+                                                ("--trace", args.trace)) if path is not None}
+    if len({path if path == "-" else str(pathlib.Path(path).resolve()) for path in wanted.values()}) < len(wanted):
+        raise model.Bad(f"--svg and --trace: both to {args.trace}: name two files")
     given = record.read(pathlib.Path(args.file))
-    if args.svg_file is not None or args.svg is not None:
-        _written(args.svg_file if args.svg_file is not None else args.svg, timeline_svg.render(given, args.all))
-    if args.trace is not None:
-        _written(args.trace, trace.render(given))
-    if args.svg_file is None and args.svg is None and args.trace is None:
+    targets = {option: None if path == "-" else _target(option, path, args.file) for option, path in wanted.items()}
+    for option, target in targets.items():
+        words = timeline_svg.render(given, args.all) if option == "--svg" else trace.render(given)
+        if target is None:
+            sys.stdout.write(words)
+        else:
+            paths.write(target, words)
+    if not wanted:
         sys.stdout.write(timeline.render(given, _columns(), args.all, _plain(args)))
     return errors.OK
 
@@ -271,12 +282,15 @@ def register(groups: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     sub.add_argument("file", metavar="FILE", help="what record wrote")
     sub.add_argument("--svg", dest="svg_file", metavar="FILE", help="write an SVG picture there (-: to stdout)")
     sub.add_argument("--trace", metavar="FILE", help="write a trace there that opens in ui.perfetto.dev (-: to stdout)")
+    sub.add_argument("--all", action="store_true", default=argparse.SUPPRESS, help="all processes, places and changes")
+    sub.add_argument("--ascii", action="store_true", default=argparse.SUPPRESS, help="no block characters")
     sub.set_defaults(func=_timeline)
 
     sub = commands.add_parser("groups", help="suggest processes that work together as one group",
                               description="Suggest groups of processes that pipes, sockets or shared memory connect. The "
                                           "scheduler gathers the threads of one process only.")
     sub.add_argument("--pid", action="append", metavar="PID,...", help="only groups with one of these")
+    sub.add_argument("--all", action="store_true", default=argparse.SUPPRESS, help="all groups, not only ten")
     sub.set_defaults(func=_groups)
 
     sub = commands.add_parser("track", help="turn tracking of processes on or off",

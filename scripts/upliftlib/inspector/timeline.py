@@ -14,6 +14,7 @@ BACK_AND_FORTH = 3	# changes between together and apart from which on it is that
 BLOCKS = " ▁▂▃▄▅▆▇█"
 PLAIN = " .:-=+*#@"
 LATE = 0.2		# of the time: a split before that is early
+NOTHING = "no process ran: without --pid, record writes those with several threads"
 
 
 @dataclasses.dataclass
@@ -220,6 +221,7 @@ def render(recording: record.Recording, columns: int = 100, every: bool = False,
     out = [headline(recording)]
     out += [f"  {name}: CPUs {model.list_of(cpus)}" for name, cpus in list(recording.places.items())[:16]]
     out += [f"  and {len(recording.places) - 16} more"] if len(recording.places) > 16 else []
+    out += [] if found else ["", NOTHING]
     label = max(map(len, (*recording.places, "none")))
     most = len(found) if every else 10
     for line in found[:most]:

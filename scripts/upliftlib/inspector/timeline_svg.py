@@ -46,6 +46,9 @@ def render(recording: record.Recording, every: bool = False) -> str:
         y += svg.LINE
         picture.rect(20, y - 9, 10, 10, f"p{at % COLORS}", radius=2)
         picture.text(36, y, f"{name}: CPUs {model.list_of(cpus)}", "dim")
+    if not found:
+        y += 30
+        picture.text(20, y, timeline.NOTHING, "dim")
     most = len(found) if every else 20
     for line in found[:most]:
         y += 30

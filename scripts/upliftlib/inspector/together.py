@@ -217,7 +217,7 @@ def render(found: Found, most: int | None = 10) -> str:
         out.append(f"and {len(found.groups) - len(shown)} groups more: --all")
     for pid, number in sorted(found.hubs.items(), key=lambda item: -item[1]):
         out.append(f"left out: {found.names.get(pid, '?')} {pid}, which is connected to {number} processes")
-    if found.unreadable:
+    if found.unreadable and os.geteuid():	# to root only what ended meanwhile is
         out.append(f"{found.unreadable} processes could not be looked into: run this as root")
     out.append(f"Note: {NOTE}")
     return "\n".join(out) + "\n"
