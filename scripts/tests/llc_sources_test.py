@@ -12,6 +12,8 @@ import sys
 import tarfile
 import tempfile
 import unittest
+import xml.etree.ElementTree as ElementTree
+from unittest import mock
 from xml.sax.saxutils import quoteattr
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -19,8 +21,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import llc_machines	# noqa: E402
 from llc_random import hexmask	# noqa: E402
+from tests.llc_test import uplift	# noqa: E402
 from upliftlib.base import errors	# noqa: E402
-from upliftlib.inspector import command, layout, model, source, text	# noqa: E402
+from upliftlib.inspector import command, hwloc, layout, model, source, text	# noqa: E402
 
 
 def masks(machine):
@@ -249,6 +252,35 @@ class Xml(Kept):
                 self.drawn(self.put(words))
             self.assertEqual(caught.exception.code, errors.USAGE)
             self.assertNotIn("\n", str(caught.exception))
+
+    MACHINE = "<topology><object type='Machine'>{}</object></topology>"
+
+    def test_memory_beside_cpus_is_counted(self):
+        """Nodes without children are objects, too, and are not searched for each other child again."""
+        pu = "<object type='PU' os_index='0' cpuset='0x1'/>"
+        with mock.patch.object(hwloc, "MOST_OBJECTS", 20), self.assertRaisesRegex(model.Bad, "more than 20 objects"):
+            self.drawn(self.put(self.MACHINE.format(pu + "<object type='NUMANode' os_index='0'/>" * 20)))
+
+    def test_a_core_of_thousands(self):
+        """One set for it, not one for each of its CPUs: those were gigabytes of a file of a few hundred kilobytes."""
+        pus = "".join(f"<object type='PU' os_index='{cpu}'/>" for cpu in range(512))
+        core = f"<object type='Core' cpuset='{','.join(['0xffffffff'] * 16)}'>{pus}</object>"
+        found = self.drawn(self.put(self.MACHINE.format(core)))
+        self.assertEqual(found.cores[7], frozenset(range(512)))
+        self.assertEqual(len({id(cpus) for cpus in found.cores.values()}), 1)
+
+    def test_a_byte_order_mark(self):
+        words = xml(llc_machines.MACHINES["snc"])
+        self.assertEqual(self.drawn(self.put("\ufeff" + words)), self.drawn(self.put(words)))
+
+    def test_names_that_move_the_cursor_or_are_no_text(self):
+        """A picture is UTF-8, and what is written on a terminal prints."""
+        for name in (os.fsdecode(b"bad\xff.xml"), "bad\x1b[2J.xml"):
+            path = self.put(xml(llc_machines.MACHINES["snc"]), name)
+            self.assertTrue("".join(self.drawn(path).notes).isprintable())
+            args = ["--from", str(path), "--svg", f"{self.dir}/x.svg"]
+            self.assertEqual(uplift(*args)[0], 0)
+            ElementTree.parse(self.dir / "x.svg")
 
 
 if __name__ == "__main__":

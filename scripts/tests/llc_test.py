@@ -8,6 +8,7 @@ change that is meant, look at what differs, and then: UPLIFT_WRITE=1 python3 -B 
 import argparse
 import contextlib
 import copy
+import errno
 import functools
 import io
 import json
@@ -29,7 +30,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from upliftlib.base import console, errors, paths, signals	# noqa: E402
 from upliftlib.host import loader	# noqa: E402
-from upliftlib.inspector import command, layout, model, source, svg, sysfs, text	# noqa: E402
+from upliftlib.inspector import command, layout, model, sched, source, svg, sysfs, text	# noqa: E402
 from upliftlib.lab import prediction	# noqa: E402
 
 FIXTURES = paths.TOP / "selftests/fixtures/llc"
@@ -355,6 +356,12 @@ class Sysfs(unittest.TestCase):
                 path.write_text(flags + "\n")
         self.assertEqual(len(sysfs.machine(self.base.parents[1], "x", root).domains[0].parts), 2)
 
+    def test_a_mask_of_schedstat_that_is_too_large(self):
+        self.assertEqual(sched.domains("cpu0 0\ndomain0 MC ff,00000001\n"), {0: [("MC", frozenset({0, *range(32, 40)}))]})
+        words = ",".join(["ffffffff"] * (model.MOST // 32 + 1))
+        with self.assertRaisesRegex(model.Bad, "a mask of more than 65536 CPUs"):
+            sched.domains(f"cpu0 0\ndomain0 MC {words}\n")
+
     def test_no_cache_at_all(self):
         for cpu in range(4):
             (self.base / f"cpu/cpu{cpu}").mkdir()
@@ -629,6 +636,14 @@ class Tar(unittest.TestCase):
         with self.assertRaises(model.Bad):
             source.Snapshot(path)
 
+    def test_a_full_disk(self):
+        """Is this machine's, and not said to be the file's."""
+        path = self.pack(("format", b"1\n"))
+        full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/tmp/x")
+        with mock.patch.object(pathlib.Path, "write_bytes", side_effect=full), self.assertRaises(OSError) as caught:
+            source.Snapshot(path)
+        self.assertIs(caught.exception, full)
+
     def test_too_large(self):
         with mock.patch.object(source, "MOST", 2000), self.assertRaisesRegex(model.Bad, "too large"):
             source.Snapshot(self.pack(("format", b"1\n"), ("x", b"x" * 2000)))
@@ -868,6 +883,18 @@ class Command(unittest.TestCase):
             self.assertEqual((code, out), (0, ""))
             code, out, _ = uplift("--from", FIXTURES / "made-processes", "--svg", "-")
             self.assertEqual(out, path.read_text())
+
+    def test_what_is_drawn_is_not_replaced(self):
+        with tempfile.TemporaryDirectory() as temp:
+            path = pathlib.Path(temp) / "s.tar.xz"
+            shutil.copy(FIXTURES / "snc.tar.xz", path)
+            for name in (path, f"{temp}/./s.tar.xz"):
+                self.assertEqual(uplift("--from", path, "--svg", name)[:2], (2, ""))
+            self.assertEqual(path.read_bytes(), (FIXTURES / "snc.tar.xz").read_bytes())
+
+    def test_out_of_memory(self):
+        with mock.patch.object(source, "Snapshot", side_effect=MemoryError):
+            self.assertEqual(uplift("--from", "x"), (1, "", "uplift: out of memory: is what was given what it should be?\n"))
 
     def test_json(self):
         for path in (FIXTURES / "made-processes", FIXTURES / "made-nocache", FIXTURES / "snc.tar.xz"):

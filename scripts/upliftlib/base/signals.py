@@ -61,6 +61,9 @@ def run_main(main: Callable[..., int | None], *args: object) -> NoReturn:
         console.error(errors.of_os(problem))
         _leave_stdout()
         sys.exit(errors.FAIL)
+    except MemoryError:
+        console.error("out of memory: is what was given what it should be?")
+        sys.exit(errors.FAIL)
     except KeyboardInterrupt:
         console.error(f"stopped by {_terminated_by}; what was finished is kept, type the same again to go on")
         sys.exit(130)

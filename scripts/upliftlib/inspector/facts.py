@@ -16,6 +16,11 @@ def cpu_list(text: str, where: str) -> frozenset[int]:
     return model.cpus_of(text, where)
 
 
+def with_cpu(cpus: frozenset[int], cpu: int) -> frozenset[int]:
+    """The CPUs of its core: the very set where it has the CPU, so that a set of thousands is not there thousands of times."""
+    return cpus if cpu in cpus else cpus | {cpu}
+
+
 @dataclasses.dataclass(frozen=True)
 class Cache:
     """One cache, as one CPU describes it.

@@ -59,10 +59,16 @@ def _number(value: int | None) -> int | None:
     return value if value is not None and value >= 0 else None
 
 
+def _cores(given: facts.Facts) -> dict[int, frozenset[int]]:
+    """By CPU: those of its core that are online; a set for each core, not for each CPU."""
+    online = {core: core & given.online for core in {fact.core for fact in given.cpu.values()}}
+    return {cpu: facts.with_cpu(online[fact.core], cpu) for cpu, fact in given.cpu.items()}
+
+
 def machine(given: facts.Facts) -> model.Machine:
     """The Machine, with all that does not fit together."""
     found = model.Machine(kernel=given.kernel, possible=given.possible, online=given.online, source=given.source,
-                          cores={cpu: (fact.core & given.online) | {cpu} for cpu, fact in given.cpu.items()},
+                          cores=_cores(given),
                           places={cpu: (_number(fact.package), _number(fact.node)) for cpu, fact in given.cpu.items()},
                           about=given.about, memory_kib=given.memory_kib)
     found.smt = any(len(core) > 1 for core in found.cores.values())
@@ -91,11 +97,11 @@ def _caches(given: facts.Facts) -> list[model.Kind]:
 
 def _clusters(given: facts.Facts) -> dict[int, frozenset[int]]:
     """By CPU: the CPUs that share a cache below the last level with it and with more than its core."""
-    found = {}
+    found, online = {}, dict[frozenset[int], frozenset[int]]()
     for cpu, fact in given.cpu.items():
         for cache in fact.caches:
             if fact.last is not None and cache.level == fact.last.level - 1 and cache.type != "instruction" and cache.cpus:
-                found[cpu] = cache.cpus & given.online
+                found[cpu] = online.setdefault(cache.cpus, cache.cpus & given.online)
     return found
 
 

@@ -90,21 +90,24 @@ class Reader:
 
     def walk(self, item: ElementTree.Element, place: Place) -> None:
         """Take in an object and all below it."""
-        self.left -= 1
-        if self.left < 0:
-            raise model.Bad(f"{self.where}: more than {MOST_OBJECTS} objects: that is no machine")
+        self._count()
         if item.get("type") == "PU":
             self._pu(item, place)
         inner = self._inside(item, place)
-        # memory hangs beside the CPUs that it is near to, in version 2
-        nodes = [child for child in item.findall("object") if child.get("type") == "NUMANode" and not child.findall("object")]
-        for node in nodes:
-            self._beside(node)
         for child in item.findall("object"):
-            if child not in nodes:
+            # memory hangs beside the CPUs that it is near to, in version 2
+            if child.get("type") == "NUMANode" and child.find("object") is None:
+                self._beside(child)
+            else:
                 self.walk(child, inner)
 
+    def _count(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise model.Bad(f"{self.where}: more than {MOST_OBJECTS} objects: that is no machine")
+
     def _beside(self, item: ElementTree.Element) -> None:
+        self._count()
         number = self._node(item)
         for cpu in self._set(item):
             self.nodes.setdefault(cpu, number)
@@ -114,7 +117,7 @@ class Reader:
         if cpu is None or not 0 <= cpu < model.MOST or cpu in self.cpus:
             raise model.Bad(f"{self.where}: a PU without a number, or with another's")
         self.cpus[cpu] = facts.Fact(caches=list(place.caches), package=place.package, node=place.node, die=place.die,
-                                    core=place.core | {cpu})
+                                    core=facts.with_cpu(place.core, cpu))
 
 
 def _infos(item: ElementTree.Element) -> dict[str, str]:

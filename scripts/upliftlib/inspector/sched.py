@@ -8,6 +8,7 @@ The last-level domain of a CPU is the topmost that shares a last-level cache: wi
 of a name that always does. Without either nothing is known.
 """
 
+import functools
 import pathlib
 import re
 
@@ -18,7 +19,11 @@ SHARING = ("SMT", "CLS", "MC")		# topology levels that share a last-level cache
 NAMES = (*SHARING, "BOOK", "DRAWER", "PKG", "DIE", "NODE", "NUMA", "CACHE", "PERF")
 
 
+@functools.lru_cache(maxsize=4096)
 def _mask(word: str) -> frozenset[int]:
+    """The CPUs of a mask, of which each CPU of a domain has the same."""
+    if word.count(",") >= model.MOST // 32:
+        raise model.Bad(f"schedstat: a mask of more than {model.MOST} CPUs")
     value = int(word.replace(",", ""), 16)
     return frozenset(number for number, bit in enumerate(reversed(f"{value:b}")) if bit == "1")
 

@@ -6,6 +6,8 @@ uplift_llc.ko says, if it was there), proc/schedstat and sys/kernel/debug/sched/
 lscpu.json. It holds no host name, and no names of processes unless they were asked for.
 """
 
+import codecs
+import errno
 import json
 import lzma
 import os
@@ -33,6 +35,7 @@ FILES = ("verdict", "domains", "domains.json", "cpus", "cas", "processes", "proc
          "migrations.json", "track")
 MOST = 64 << 20		# bytes of a file that is read at all
 NAMES = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
+OURS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)	# this machine's, not the tar file's fault
 MOST_NAME = 65536	# bytes of a name in a tar file, and of what else is said about a file
 
 
@@ -106,7 +109,9 @@ def unpack(path: pathlib.Path, temp: pathlib.Path | str) -> None:
                 to = pathlib.Path(temp, *parts)
                 to.parent.mkdir(parents=True, exist_ok=True)
                 to.write_bytes(inside.read())
-    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError, ValueError):
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in OURS:
+            raise
         raise model.Bad(f"{path}: neither a directory nor a whole tar file of one") from None
 
 
@@ -143,7 +148,7 @@ class Snapshot:
         self.foreign = ""	# what it is, if not ours
         if self.root.is_file():
             with open(self.root, "rb") as file:
-                start = file.read(200).lstrip()
+                start = file.read(200).removeprefix(codecs.BOM_UTF8).lstrip()
             if start.startswith((b"<?xml", b"<!DOCTYPE topology", b"<topology")):
                 self._take_xml(given)
                 return
@@ -159,8 +164,8 @@ class Snapshot:
             self._take_tree(given)
 
     def _take_xml(self, given: pathlib.Path | str) -> None:
-        self.xml, self.kernel = read(self.root), "kernel unknown"
-        self.foreign = f"{given} is hwloc's"
+        self.xml, self.kernel = read(self.root).removeprefix("\ufeff"), "kernel unknown"
+        self.foreign = f"{model.plain(given)} is hwloc's"
 
     def _take_tree(self, given: pathlib.Path | str) -> None:
         try:
@@ -171,7 +176,7 @@ class Snapshot:
             raise model.Bad(f"{given} is no snapshot: it has no file 'format' (uplift llc capture DIR makes one), and no "
                             "sys/devices/system/cpu")
         self.kernel = about.kernel(self.proc or self.root)
-        self.foreign = f"{given} is a copy of /sys"
+        self.foreign = f"{model.plain(given)} is a copy of /sys"
 
     def _check(self, given: pathlib.Path | str) -> None:
         version = read(self.root / "format").strip()

@@ -137,7 +137,7 @@ def _fact(path: pathlib.Path, cpu: int, node: int | None, kinds: dict[int, str])
     core = _either(topology, ("core_cpus_list", "thread_siblings_list"), ("core_cpus", "thread_siblings"))
     caches = [cache for index in sorted(path.glob("cache/index*")) if (cache := _cache(index)) is not None]
     return facts.Fact(caches=caches, package=_package(topology), node=node, die=_number(topology / "die_id"),
-                      core=(core or frozenset()) | {cpu}, kind=kinds.get(cpu) or _part_number(path),
+                      core=facts.with_cpu(core or frozenset(), cpu), kind=kinds.get(cpu) or _part_number(path),
                       capacity=_number(path / "cpu_capacity"))
 
 
