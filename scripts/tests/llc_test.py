@@ -509,6 +509,14 @@ class Malformed(unittest.TestCase):
                 self.refused("domains.json: ")
                 (self.dir / "llc/domains.json").write_text(before)
 
+    def test_lists_that_fill_the_memory(self):
+        """Each of thousands of domains may name thousands of nodes in a few bytes."""
+        data = json.loads((FIXTURES / "made-ids/llc/domains.json").read_text())
+        data["domains"][0]["nodes"] = "0-2000"
+        model.machine(json.dumps(data), "x")
+        with mock.patch.object(model, "NAMED", 1000), self.assertRaisesRegex(model.Bad, "name more than a machine has"):
+            model.machine(json.dumps(data), "x")
+
     def test_processes_that_make_no_sense(self):
         def first(key, value):
             return lambda data: data["processes"][0].update({key: value})
@@ -669,6 +677,29 @@ class Tar(unittest.TestCase):
         with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as tar:
             tar.addfile(tarfile.TarInfo("a/" * 40000))
         with self.assertRaisesRegex(model.Bad, "a name in it is too large"):
+            source.Snapshot(path)
+
+    def test_a_map_of_holes_without_an_end(self):
+        """A few kilobytes of xz; it is read before there is a member whose size could be looked at."""
+        plain = io.BytesIO()
+        with tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as tar:
+            info = tarfile.TarInfo("x")
+            info.size = 512
+            info.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "1"}
+            tar.addfile(info, io.BytesIO(b"999999999\n" + b"0\n" * 251))
+        start = plain.getvalue()[:plain.getvalue().index(b"999999999\n")]
+        path = self.dir / "h.tar.xz"
+        path.write_bytes(lzma.compress(start + b"999999999\n" + b"0\n" * 40000))
+        with mock.patch.object(source, "MOST_HEADERS", 20000), self.assertRaisesRegex(model.Bad, "a header in it is too large"):
+            source.Snapshot(path)
+
+    def test_headers_of_headers(self):
+        """tarfile calls itself for each."""
+        name = tarfile.TarInfo("././@LongLink")
+        name.type, name.size = tarfile.GNUTYPE_LONGNAME, 2
+        path = self.dir / "n.tar"
+        path.write_bytes((name.tobuf(tarfile.GNU_FORMAT) + b"x\0".ljust(512, b"\0")) * 2000)
+        with self.assertRaisesRegex(model.Bad, "nor a whole tar file"):
             source.Snapshot(path)
 
     def test_too_large_and_no_file(self):

@@ -259,7 +259,7 @@ class Read(unittest.TestCase):
     def test_bad(self):
         sample = {"ms": 5, "threads": [], "processes": []}
         for lines, why in (([], "empty"), (["x"], "not JSON"), ([self.head | {"record": 9}], "version 9"), ([self.head, "x", sample], "line 2"),
-                           ([self.head | {"places": {"0": 3}}], "'0'"), ([self.head, {"ms": -1, "threads": [], "processes": []}], "'ms'"),
+                           ([self.head | {"places": {"0": 3}}], "'0'"), ([self.head | {"places": {"0": "0-3", "1": "3"}}], "CPU 3 is in 1 and in another"), ([self.head, {"ms": -1, "threads": [], "processes": []}], "'ms'"),
                            ([self.head, sample | {"threads": [[1, 2, 3]]}], "threads"), ([self.head, sample, sample | {"ms": 4}], "before"),
                            ([self.head, sample | {"threads": [[1, 2, 3, True]]}], "threads"),
                            ([self.head, sample | {"processes": [{"pid": 1, "where": "9z"}]}], "no place")):

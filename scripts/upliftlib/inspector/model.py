@@ -16,6 +16,7 @@ from ..base import errors
 
 FORMAT = 1
 MOST = 65536		# CPU numbers are below; Linux has 8192 at most
+NAMED = 16 * MOST	# numbers in the lists of all domains: each CPU is in one, and what they share is small
 COUNT = 1 << 64		# what is counted is below
 REASONS = {
     "single-thread": "one thread only",
@@ -280,6 +281,7 @@ def machine(text: str, where: str) -> Machine:
         raise Bad(f"{where}: 'cas' is '{found.cas:.20}', not absent, off or on")
     seen: dict[int, int] = {}
     numbers: set[int] = set()
+    named = 0
     for item in fields.objects("domains"):
         ids = item.part("ids")
         domain = Domain(
@@ -289,6 +291,9 @@ def machine(text: str, where: str) -> Machine:
             packages=item.cpus("packages"), dies=item.cpus("dies", True) or frozenset(),
             ids={plain(key): ids.text(key, True, None) if ids.data[key] is not None else None for key in ids.data},
             sched_cpus=item.cpus("sched_cpus", True), disagreements=item.texts("disagreements"))
+        named += sum(map(len, (domain.cpus, domain.nodes, domain.packages, domain.dies, domain.sched_cpus or ())))
+        if named > NAMED:
+            raise Bad(f"{item.where}: its lists, and those of the domains before it, name more than a machine has")
         domain.parts = _parts(item, domain)
         if domain.number in numbers:
             raise Bad(f"{item.where}: domain {domain.number} is there twice")

@@ -214,7 +214,13 @@ def _head(line: str, where: str) -> Recording:
     if fields.number("record") != RECORD:
         raise model.Bad(f"{where}: a recording of version {fields.data['record']}, this uplift knows {RECORD}")
     named = fields.part("places")
-    found = {model.plain(name): named.cpus(name) for name in named.data}
+    found: dict[str, frozenset[int]] = {}
+    seen: set[int] = set()
+    for name in named.data:
+        cpus = found[model.plain(name)] = named.cpus(name)
+        if twice := seen & cpus:
+            raise model.Bad(f"{named.where}: CPU {min(twice)} is in {name} and in another")
+        seen |= cpus
     return Recording(fields.text("kernel"), fields.measure("interval_ms") or 0.0, found)
 
 

@@ -20,6 +20,7 @@ import tempfile
 import weakref
 import zlib
 from collections.abc import Iterable
+from typing import Any
 
 from ..base import console, errors, paths
 from ..host import loader, machine
@@ -36,6 +37,7 @@ FILES = ("verdict", "domains", "domains.json", "cpus", "cas", "processes", "proc
 MOST = 64 << 20		# bytes of a file that is read at all
 NAMES = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
 OURS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)	# this machine's, not the tar file's fault
+MOST_HEADERS = 1 << 20	# bytes of all that is said of a file in a tar file
 MOST_NAME = 65536	# bytes of a name in a tar file, and of what else is said about a file
 
 
@@ -92,14 +94,43 @@ class Member(tarfile.TarInfo):
         return member
 
 
+class Limited:
+    """What a decompressor makes of a file, to an end: tarfile reads the map of a sparse file whole, however long it is.
+
+    @left: bytes that may be read until the next member is there
+    """
+
+    def __init__(self, file: Any) -> None:
+        self.file, self.left = file, MOST_HEADERS
+
+    def read(self, *size: int) -> Any:
+        data = self.file.read(*size)
+        self.left -= len(data)
+        if self.left < 0:
+            raise model.Bad("a header in it is too large: that is no snapshot")
+        return data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
+
+
+class Archive(tarfile.TarFile):
+    """A tar file whose members have headers of a size that makes sense."""
+
+    def __init__(self, name: Any = None, mode: Any = "r", fileobj: Any = None, **more: Any) -> None:
+        super().__init__(name, mode, fileobj and Limited(fileobj), **more)
+
+
 def unpack(path: pathlib.Path, temp: pathlib.Path | str) -> None:
     """The regular files of a tar file, into a directory."""
     left = MOST
     try:
-        with tarfile.open(path, tarinfo=Member) as tar:
+        with Archive.open(path, tarinfo=Member) as tar:
             for member in tar:
                 parts = [part for part in member.name.split("/") if part not in ("", ".")]
                 left -= member.size + 512
+                if isinstance(tar.fileobj, Limited):
+                    tar.fileobj.left = member.size + MOST_HEADERS
                 # the file is untrusted
                 if ".." in parts or member.size < 0 or left < 0:
                     raise model.Bad(f"{path}: {'too large' if left < 0 else 'leads elsewhere'}: that is no snapshot")
@@ -109,7 +140,7 @@ def unpack(path: pathlib.Path, temp: pathlib.Path | str) -> None:
                 to = pathlib.Path(temp, *parts)
                 to.parent.mkdir(parents=True, exist_ok=True)
                 to.write_bytes(inside.read())
-    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError, ValueError) as error:
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError, ValueError, RecursionError) as error:
         if isinstance(error, OSError) and error.errno in OURS:
             raise
         raise model.Bad(f"{path}: neither a directory nor a whole tar file of one") from None
