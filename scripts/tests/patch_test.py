@@ -103,6 +103,18 @@ class ReadingTest(unittest.TestCase):
                 patch.parse(text.replace(" line 10\n", " line 10\n" + more, 1), "x.patch")
         self.assertEqual(len(patch.parse(text + "\n-- \n2.47.0\n", "x.patch").files[0].hunks), 2)
 
+    def test_a_file_that_gets_another_name(self) -> None:
+        """git says it without a hunk, and it would be left out unseen."""
+        change = diff(SOURCE, SOURCE + "more\n")
+        for verb in ("rename", "copy"):
+            moved = f"diff --git a/fs/a.c b/fs/b.c\nold mode 100644\nnew mode 100755\nsimilarity index 100%\n{verb} from fs/a.c\n{verb} to fs/b.c\n"
+            for text in (moved + change, change + moved, (change + moved).replace("\n", "\r\n"), moved):
+                with self.assertRaisesRegex(Refused, "fs/a.c is renamed or copied"):
+                    patch.parse(text, "x.patch")
+            self.assertEqual(applied(moved.replace("fs/", "Documentation/") + change, SOURCE), SOURCE + "more\n")
+        # a mail may speak of it
+        self.assertEqual(applied(self.MAIL.replace("Why.", "rename from fs/a.c") + change, SOURCE), SOURCE + "more\n")
+
     def test_a_merge(self) -> None:
         merge = "diff --cc fs/pond.c\n--- a/fs/pond.c\n+++ b/fs/pond.c\n@@@ -1,1 -1,1 +1,2 @@@\n  a\n++b\n"
         for text in (merge, diff(SOURCE, SOURCE + "more\n") + merge):

@@ -21,6 +21,9 @@ _NEXT = re.compile(r"--- |--$|-- $|diff |From |commit |Index: |Subject: ")	# wha
 _SUBJECT = re.compile(r"^Subject: (?:\[[^\]]*\] ?)?(.*(?:\n[ \t].*)*)", re.MULTILINE)
 _COMMIT = re.compile(r"^(?:From|commit) ([0-9a-f]{12,40})\b", re.MULTILINE)
 
+# git's header of a file that gets another name; there is no hunk where its text stays as it is.
+_RENAMED = re.compile(r"^diff --git .*\n(?:(?:old|new|similarity|dissimilarity) .*\n)*(?:rename|copy) from (.*)", re.MULTILINE)
+
 # Not compiled into a kernel.
 _ASIDE = ("Documentation/", "tools/", "samples/", "scripts/", "MAINTAINERS", "CREDITS", ".mailmap", "LICENSES/", "rust/")
 _CONFIGURES = re.compile(r"(?:^|/)(?:Kconfig[^/]*|Makefile|Kbuild|.*\.lds\.S|.*_defconfig)$")
@@ -81,7 +84,10 @@ def _is_top(word: str) -> bool:
 
 def parse(text: str, name: str) -> Patch:
     """A patch out of a file's text."""
-    lines = text.replace("\r\n", "\n").split("\n")
+    text = text.replace("\r\n", "\n")
+    if moved := next((path for path in _RENAMED.findall(text) if not path.startswith(_ASIDE)), ""):
+        raise Refused(f"{moved} is renamed or copied: the files of a kernel that is built stay what they are")
+    lines = text.split("\n")
     files: list[FilePatch] = []
     at = 0
     while at < len(lines):
