@@ -15,6 +15,7 @@ NAMES = {
     "setpriv": ("util-linux", "util-linux", "util-linux"), "mount": ("mount", "util-linux", "util-linux"),
     "mkfs.ext4": ("e2fsprogs", "e2fsprogs", "e2fsprogs"), "mkfs.xfs": ("xfsprogs", "xfsprogs", "xfsprogs"),
     "mmdebstrap": ("mmdebstrap", "mmdebstrap", ""), "dpkg-deb": ("dpkg", "dpkg", ""), "apt-get": ("apt", "apt", ""),
+    "objdump": ("binutils", "binutils", "binutils"),
     "bash": ("bash", "bash", "bash"), "sh": ("dash", "bash", "bash"),
 }
 _INSTALL = ("apt-get install", "dnf install", "zypper install")
