@@ -14,13 +14,12 @@ import pathlib
 import re
 import shutil
 import stat
-import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..base import changes, console, errors, paths, targets
 from ..kernel import elf
-from . import buildroot, fetch, guest, kernels, kmod, schedulers, testprograms
+from . import buildroot, fetch, guest, kernels, kmod, schedulers, sourcetree, testprograms
 
 PACKAGES = """
     dpkg-dev debhelper dh-dkms dkms lintian fakeroot man-db mandoc bash-completion autopkgtest
@@ -65,16 +64,11 @@ def inside(argv: Sequence[buildroot.Word], what: str, *, cwd: pathlib.Path | str
 
 
 def copy_tree(directory: pathlib.Path) -> pathlib.Path:
-    """The tracked files, as they are here: what a source package is made of."""
+    """The tree's files, as they are here: what a source package is made of."""
     paths.remove(directory)
-    names = subprocess.run(["git", "-C", paths.TOP, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-                           stdout=subprocess.PIPE, check=False)
-    if names.returncode:
-        raise errors.Problem("the package is built from a git checkout")
-    for name in names.stdout.decode().split("\0"):
-        if name and (paths.TOP / name).is_file():
-            paths.ensure((directory / name).parent)
-            shutil.copy2(paths.TOP / name, directory / name)
+    for name in sourcetree.files(paths.TOP):
+        paths.ensure((directory / name).parent)
+        shutil.copy2(paths.TOP / name, directory / name)
     return directory
 
 
