@@ -325,6 +325,15 @@ class Make(Fixture):
         with mock.patch.object(semantic, "patched", side_effect=self.patched):
             return bodies.generate(bodies.Change(self.top / "change/pond"), self.target(btf_file), self.top / "out")
 
+    def link(self):
+        """As generate(), for a kernel that the bodies become a part of."""
+        class Linked(self.Target, target.Linked):
+            __init__ = target.Linked.__init__
+
+        made = Linked(self.top / "src", self.top / "linux-headers", "pond_look", [], self.top / "work")
+        with mock.patch.object(semantic, "patched", side_effect=self.patched):
+            bodies.generate(bodies.Change(self.top / "change/pond"), made, self.top / "out", "pond_look")
+
     def out(self, name):
         return (self.top / "out" / name).read_text()
 
@@ -433,12 +442,7 @@ patch = { file = "pond_batch.cocci", places = 1, removes = 1, adds = 1 }
 
     def test_linked_into_the_kernel(self):
         """As the KUnit kernel has them: global names are the linker's, static ones are bound, and tables have names of their own."""
-        class Linked(self.Target, target.Linked):
-            __init__ = target.Linked.__init__
-
-        made = Linked(self.top / "src", self.top / "linux-headers", "pond_look", [], self.top / "work")
-        with mock.patch.object(semantic, "patched", side_effect=self.patched):
-            bodies.generate(bodies.Change(self.top / "change/pond"), made, self.top / "out", "pond_look")
+        self.link()
         null = self.out("pond_null.S")
         self.assertRegex(null, r"\.reloc \S+, R_X86_64_PLT32, wait_for[-+]")
         self.assertNotIn('.asciz "wait_for"', null)
@@ -450,15 +454,11 @@ patch = { file = "pond_batch.cocci", places = 1, removes = 1, adds = 1 }
 
     def test_a_warning_s_flag(self):
         """Of a kernel that is linked only later nobody knows which is which: the bodies of its tests have their own."""
-        class Linked(self.Target, target.Linked):
-            __init__ = target.Linked.__init__
-
         self.file("src/fs/pond.c", POND.replace("	if (n)\n", "	static _Bool __warned;\n	__warned |= n;\n	if (n + __warned)\n"))
         with mock.patch.object(semantic, "patched", side_effect=self.patched):
             with self.assertRaisesRegex((Refused, Problem), r"__warned\.\d+ is one of several"):
                 self.generate()
-            made = Linked(self.top / "src", self.top / "linux-headers", "pond_look", [], self.top / "work")
-            bodies.generate(bodies.Change(self.top / "change/pond"), made, self.top / "out", "pond_look")
+        self.link()
         for arm in ("null", "new"):
             self.assertRegex(self.out(f"pond_{arm}.S"), r"\.zero 1\n")
 

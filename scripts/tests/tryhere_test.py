@@ -21,6 +21,7 @@ from unittest import mock
 SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCRIPTS))
 
+from tests.trial_test import is_running	# noqa: E402
 from upliftlib.base import errors, paths	# noqa: E402
 from upliftlib.kernel import notes	# noqa: E402
 from upliftlib.lab import buildroot, kernelcode, kerneltests, trial, trybuilt, tryhere, tryscript	# noqa: E402
@@ -256,13 +257,6 @@ class LeavesNothingTest(Scratch):
                 time.sleep(0.1)
                 self.assertEqual((self.dir / "pond/arm").read_text(), "off")
                 self.assertFalse(any(is_running((self.dir / name).read_text().strip()) for name in ("inner", "outer")))
-
-
-def is_running(pid: str) -> bool:
-    try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 class KernelTestsTest(Scratch):

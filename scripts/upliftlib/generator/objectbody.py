@@ -51,6 +51,7 @@ def read_exports(text: str) -> Exports:
             (namespaced if len(words) > 4 and words[4] else plain).add(words[1])
     return Exports(frozenset(plain), frozenset(namespaced))
 
+
 _FRAME = (0x41b58ab3).to_bytes(4, "little")	# KASAN's mark of a frame, in which the function's address is the third word
 
 
