@@ -23,8 +23,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from upliftlib.base import console as console_, errors, parallel, paths	# noqa: E402
 from upliftlib.kernel import elf, log	# noqa: E402
 from upliftlib.lab import guest, initramfs, selftests, signed	# noqa: E402
-from upliftlib.lab.guest import accelerator, booting, command, kernelargs, limits, modules, programs, stream	# noqa: E402
-from upliftlib.lab.guest import topology, watcher	# noqa: E402
+from upliftlib.lab.guest import accelerator, booting, command, emulation, kernelargs, limits, modules, programs	# noqa: E402
+from upliftlib.lab.guest import stream, topology, watcher	# noqa: E402
 
 class Same(unittest.TestCase):
     def test_nobody_answers_in_his_own_time(self):
@@ -552,6 +552,41 @@ class FaultOfEmulation(unittest.TestCase):
         result, given = self.boot(("TCG, multi-threaded", stall), ("TCG, single-threaded", []), console=self.STALLED.format(6))
         self.assertTrue(result.ok)
         self.assertEqual(given[1], self.SINGLE)
+
+    LOST = ("[   23.332247] rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:\r\n"
+            "[   23.332904] rcu: \t1-...!: (0 ticks this GP) idle=5800/0/0x0 softirq=62/62 fqs=0 (false positive?)\r\n"
+            "[   23.333185] rcu: \t(detected by 0, t=5252 jiffies, g=-1031, q=3034 ncpus=2)\r\n")
+
+    def test_lost_timer_is_not_waited_for(self):
+        """A guest of `make run` stood still for its 300 s: CPU 1 slept without a timer."""
+        early = "[    1.000000] rcu: \t0-...0: (5230 ticks this GP) idle=1\r\n[    1.1] rcu: \t(detected by 1, t=5252 jiffies)\r\n"
+        for before in ("", early, "x" * 70000 + "\r\n"):
+            for cut in (len(self.LOST) // 2, len(self.LOST)):	# a report that comes in two pieces
+                ending, seconds = self.ended_early(before + self.LOST[:cut], self.LOST[cut:])
+                self.assertIn("1-...!: (0 ticks this GP)", ending.why)
+                self.assertFalse(ending.timed_out)
+                self.assertLess(seconds, 30)
+        for console in (early, self.LOST.replace("(0 ticks", "(4000 ticks")):
+            self.assertTrue(self.ended_early(console, "", timeout=0.5)[0].timed_out)
+
+    def ended_early(self, first, then, timeout=60):
+        """(the Ending, seconds) of a process that hangs, with a console that gets its text in two pieces."""
+        with tempfile.TemporaryDirectory() as directory:
+            console = pathlib.Path(directory) / "console"
+            console.write_text(guest.UP + "\r\n" + first, newline="")
+            start = time.monotonic()
+            with subprocess.Popen(["sh", "-c", 'sleep 0.2; cat >>"$1"; exec sleep 70', "sh", str(console)],
+                                  stdin=subprocess.PIPE) as process:
+                process.stdin.write(then.encode())
+                process.stdin.close()
+                process.stdin = io.BytesIO()
+                ending = watcher.Watcher(process, console, timeout, patience=0, hopeless=emulation.unfed).wait()
+            return ending, time.monotonic() - start
+
+    def test_only_guests_that_are_booted_again_are_ended_early(self):
+        self.assertTrue(emulation.of_threads("TCG, multi-threaded", None))
+        for accel, thread in (("TCG, multi-threaded", "multi"), ("TCG, single-threaded", None), ("KVM", None)):
+            self.assertFalse(emulation.of_threads(accel, thread))
 
     def test_cpu_that_stalls_by_itself(self):
         stall = ["rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:"]

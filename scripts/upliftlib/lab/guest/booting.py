@@ -93,8 +93,9 @@ def _run(guest: Guest, qemu: Qemu, found: Result) -> tuple[Ending, int]:
     with open(found.console.parent / "qemu.log", "wb") as log:
         started = parallel.start(found.argv, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT,
                                  env=qemu.environment(), preexec_fn=_die_with_parent, start_new_session=True)
+    hopeless = emulation.unfed if emulation.of_threads(found.accel, guest.thread) else None
     with _ended(started) as process:
-        return Watcher(process, found.console, guest.timeout, guest.echo).wait(), process.returncode
+        return Watcher(process, found.console, guest.timeout, guest.echo, hopeless=hopeless).wait(), process.returncode
 
 
 @contextmanager

@@ -17,10 +17,14 @@ class Fault:
     thread: str | None = None
 
 
-def _unfed(console: str) -> bool:
-    """Does RCU complain of a CPU that had not one tick in ten, which is one whose thread the host did not run?"""
-    stalled = re.search(r"rcu: \t\d+-\S+ \((\d+) ticks this GP\).*?t=(\d+) jiffies", console, re.DOTALL)
-    return stalled is not None and 10 * int(stalled[1]) < int(stalled[2])
+def unfed(console: str) -> str:
+    """RCU's line on a CPU that had less than one tick in ten: the host did not run its thread, or its timer was lost.
+    '' where there is none."""
+    for line, ticks, jiffies in re.findall(r"(rcu: \t\d+-\S+ \((\d+) ticks this GP\)[^\r\n]*).*?t=(\d+) jiffies", console,
+                                           re.DOTALL):
+        if 10 * int(ticks) < int(jiffies):
+            return str(line).replace("\t", "")
+    return ""
 
 
 def _early(result: Result, console: str) -> str | None:
@@ -45,11 +49,17 @@ def _of_threads(result: Result, console: str) -> str | None:
     writes it, multi-threaded TCG can keep the int3 for good; seen with QEMU 7.2 and 10.0, on loaded hosts. With one
     thread vCPUs take turns, and a kernel or module that is at fault itself fails there again.
 
-    A CPU that had no ticks for as long as RCU waits: its thread was not run, on a host with many others. One that spins
-    with interrupts off looks the same, and spins again.
+    A CPU that had no ticks for as long as RCU waits: its thread was not run, on a host with many others, or its timer was
+    lost, and it sleeps for good. One that spins with interrupts off looks the same, and spins again. The watcher ends such
+    a guest at once (watcher.py): it would fail by RCU's report anyway, and one without a timer takes its whole time.
     """
     said = next((line for line in result.oops if re.match(r"(?:Oops: )?int3: ", line)), None)
-    return said or ("rcu: a CPU without ticks" if _unfed(console) else None)
+    return said or ("rcu: a CPU without ticks" if unfed(console) else None)
+
+
+def of_threads(accel: str, thread: str | None) -> bool:
+    """Is a guest booted again on one thread where several can be to blame? Not if the caller asked for a number."""
+    return "multi-threaded" in accel and not thread
 
 
 def _clock(console: str) -> str | None:
@@ -64,8 +74,7 @@ def fault(result: Result, guest: Guest) -> Fault | None:
     if result.ok or not result.accel.startswith("TCG"):
         return None
     console = result.console.read_text(errors="replace")
-    # not if the caller asked for a number of threads
-    threads = "multi-threaded" in result.accel and not guest.thread
+    threads = of_threads(result.accel, guest.thread)
     said = _early(result, console) or (_of_threads(result, console) if threads else None)
     if said:
         return Fault(said, "single" if threads else None)

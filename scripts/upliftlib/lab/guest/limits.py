@@ -9,6 +9,7 @@ TIMEOUT = 300.0			# seconds from the start of QEMU to the guest's end, unless th
 PATIENCE = 5.0			# seconds for its end after that: it is sent an NMI first, and the console tells where it hung
 KVM_PROBE = 15.0		# seconds for a guest that shows whether KVM works: it takes 2
 CONSOLE = 16 << 20		# bytes; a guest that writes more is out of control
+REPORT = 4096			# bytes: the lines of a report that belong together lie closer than this
 OUT = "25%"			# of the guest's memory, for /out
 
 _SMALLEST = 1024		# MiB of memory

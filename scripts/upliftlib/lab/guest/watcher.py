@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Wait for a guest's end, pass its console on, and end it when it takes too long or says too much."""
+"""Wait for a guest's end, pass its console on, and end it when it takes too long, says too much, or cannot go on."""
 
 import dataclasses
 import pathlib
@@ -31,11 +31,16 @@ def waited(pid: int) -> float:
 
 
 class Watcher:
-    """Of one guest. The time until its init is up has a limit of its own, as a kernel that hangs does so at boot."""
+    """Of one guest. The time until its init is up has a limit of its own, as a kernel that hangs does so at boot.
+
+    @hopeless: finds in a piece of the console the line that tells that waiting is of no use; '' where there is none
+    """
 
     def __init__(self, process: "subprocess.Popen[bytes]", console: pathlib.Path, timeout: float,
-                 echo: Callable[[str], object] | None = None, patience: float = limits.PATIENCE) -> None:
+                 echo: Callable[[str], object] | None = None, patience: float = limits.PATIENCE,
+                 hopeless: Callable[[str], str] | None = None) -> None:
         self.process, self.console, self.timeout, self.echo, self.patience = process, console, timeout, echo, patience
+        self.hopeless, self.read = hopeless, 0		# bytes of the console that it has seen
         self.start = time.monotonic()
         self.limit = limits.up_within(timeout)
         self.up = False
@@ -84,13 +89,28 @@ class Watcher:
             if now > self.kill_at:
                 self.process.kill()
         elif size > limits.CONSOLE:
-            self.ending = Ending(f"the console was flooded: more than {console_.size(limits.CONSOLE)}")
-            self.process.kill()
-            self.kill_at = now + self.patience
+            self._end_now(f"the console was flooded: more than {console_.size(limits.CONSOLE)}")
+        elif said := self._lost(size):
+            self._end_now(f"ended early, it cannot recover: {said}")
         elif not self.up and size and contents.is_up(self.console):
             self.up, self.limit = True, self.timeout
         elif now - self.start > self.limit:
             self._late(now - self.start)
+
+    def _end_now(self, why: str) -> None:
+        self.ending = Ending(why)
+        self.process.kill()
+        self.kill_at = time.monotonic() + self.patience
+
+    def _lost(self, size: int) -> str:
+        """Has the console's new part, and a little before it, a line that makes waiting useless?"""
+        if not self.hopeless or size <= self.read:
+            return ""
+        with open(self.console, "rb") as file:
+            file.seek(max(0, self.read - limits.REPORT))
+            data = file.read(size - file.tell())
+        self.read = size
+        return self.hopeless(data.decode(errors="replace"))
 
     def _late(self, seconds: float) -> None:
         """A limit has passed. Time in which QEMU had no CPU does not count for that of its init."""
