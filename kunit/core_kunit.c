@@ -154,7 +154,7 @@ static void inside_is_never_too_small(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, i, WANDERERS);
 
-	/* One who is seen to leave and not to enter makes it too small. */
+	/* A task that is seen to leave and not to enter makes it too small. */
 	for (at = 0; at < LOOKS; at++) {
 		seen = inside();
 		if ((s64)seen < HOLDERS)
@@ -201,7 +201,7 @@ static void verdict_words(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, uplift_verdict_name(UPLIFT_NATIVE), "native");
 	KUNIT_EXPECT_STREQ(test, uplift_verdict_name(UPLIFT_UNAFFECTED), "unaffected");
 	KUNIT_EXPECT_STREQ(test, uplift_verdict_name(UPLIFT_UNSUPPORTED), "unsupported");
-	/* Nobody has concluded anything: do not try it. */
+	/* No verdict has been reached: do not try it. */
 	KUNIT_EXPECT_STREQ(test, uplift_verdict_name(0), "unsupported");
 	KUNIT_EXPECT_STREQ(test, uplift_verdict_name(99), "unsupported");
 }

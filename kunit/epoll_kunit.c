@@ -429,7 +429,7 @@ static void nothing_ready(struct kunit *test)
 	for (body = bodies; body < BODIES_END; body++) {
 		KUNIT_EXPECT_EQ(test, wait_for(world, body, 1), 0);
 		KUNIT_EXPECT_EQ(test, wait_for(world, body, 16), 0);
-		/* Ready for what nobody asked for; ready, and no longer when looked at. */
+		/* Ready for events that were not asked for; ready, and no longer when polled. */
 		set_ready(world, 0, EPOLLPRI);
 		KUNIT_EXPECT_EQ(test, wait_for(world, body, 16), 0);
 		set_ready(world, 0, EPOLLIN);
@@ -958,7 +958,7 @@ static void redirected_under_a_sleeper(struct kunit *test)
 		model_was_not_asked(world);
 		model_remove(world, 0);
 
-		/* Nobody sleeps: deliver through the hook. */
+		/* No task sleeps: deliver through the hook. */
 		KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, begin), 0);
 		through = bodies[begin];
 		through.wait = epoll_wait_off;

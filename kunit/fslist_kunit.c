@@ -294,7 +294,7 @@ static void register_fs(struct world *world, const char *name)
 	fslist_change_end(&world->cache);
 }
 
-/* A change whose end nobody reports. */
+/* A change whose end is never reported. */
 static void register_fs_untracked(struct world *world, const char *name)
 {
 	fslist_change_begin(&world->cache);
@@ -1876,7 +1876,7 @@ static int stress_writer(void *arg)
 		stress_pause();
 		if (tracked)
 			fslist_change_end(cache);
-		/* Returned: from now on nobody may be served what was before. */
+		/* Returned: from now on no read may be served the old text. */
 		if (!fails) {
 			s64 old = atomic64_read(&stress->returned);
 

@@ -79,9 +79,9 @@ static int bodies_bind(void)
 /* --- the model --- */
 
 /**
- * enum mistake - what somebody who backports the change might get wrong
+ * enum mistake - what a backport of the change might get wrong
  * @NO_MISTAKE: nothing: what the kernel does up to the change
- * @LEAVES_FINISHED: the change, plainly: fine, as long as nobody uses a
+ * @LEAVES_FINISHED: the change, plainly: fine, as long as no caller uses a
  *	finished iterator again
  * @LEAVES_MAPPINGS: mappings are not cleared when there is another one to come
  * @LEAVES_SRCMAP: nor is the source
@@ -421,7 +421,7 @@ static int endless_iter(struct iomap_iter *iter, const struct iomap_ops *ops)
 	return 1;
 }
 
-/* What lies around the mappings is nobody's to change either. */
+/* What lies around the mappings must not change either. */
 static int other_flags_iter(struct iomap_iter *iter, const struct iomap_ops *ops)
 {
 	int ret = model_iter(iter, ops);

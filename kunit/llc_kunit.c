@@ -6,7 +6,7 @@
  *
  * The second opinion on domains compares every CPU with every other. That on
  * the prediction halves all there is as soon as an epoch ends, where the code
- * under test does it when somebody looks.
+ * under test does it when it is asked.
  */
 #if !IS_ENABLED(CONFIG_KUNIT)
 #error "this kernel has CONFIG_KUNIT off: the suite would load there and run nothing"
@@ -1031,7 +1031,7 @@ static void predict_moves_above_twice(struct kunit *test)
 		jiffy(scene, 4);
 	KUNIT_EXPECT_EQ(test, process_in(scene, slot)->cpu, 0);
 
-	/* Half of the fourth CPU belongs to somebody else: 2.5 are. */
+	/* Half of the fourth CPU belongs to other processes: 2.5 CPUs are left. */
 	put(scene, 6, slot, 4);
 	i = enter(scene, 6, 2);
 	for (unsigned int round = 0; round < 40; round++) {
@@ -1139,7 +1139,7 @@ static void predict_drops_the_large(struct kunit *test)
 	for (cpu = 0; cpu < 4; cpu++)
 		jiffy(scene, 2);
 	KUNIT_EXPECT_EQ(test, process_in(scene, slot)->cpu, 0);
-	/* Without NUMA balancing nobody knows. */
+	/* Without NUMA balancing it is unknown. */
 	scene->params.aggr_tolerance = 1;
 	for (cpu = 0; cpu < 8; cpu++)
 		spans->room[cpu].numa = false;
@@ -1173,7 +1173,7 @@ static void predict_drops_the_stale(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, process_in(scene, slot)->cpu, -1);
 }
 
-/* Who sleeps keeps the preference: nobody looks. */
+/* A sleeping process keeps the preference: it is not evaluated. */
 static void predict_keeps_while_asleep(struct kunit *test)
 {
 	struct scene *scene = scene_new(test, 8, 4, 4);
@@ -1230,7 +1230,7 @@ static void predict_waits_for_user_space(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, asked_after_jiffy(scene, 1, 101));
 	KUNIT_EXPECT_EQ(test, process->cpu, -1);
 
-	/* It waits already: nobody was asked in this epoch, so that another thread is. */
+	/* It waits already: no thread was asked in this epoch, so another one is. */
 	KUNIT_EXPECT_FALSE(test, asked_after_jiffy(scene, 1, 100));
 	KUNIT_EXPECT_TRUE(test, asked_after_jiffy(scene, 1, 101));
 
@@ -1266,7 +1266,7 @@ static void predict_meets_the_new_at_once(struct kunit *test)
 	tick(scene, 1, 4);
 	KUNIT_EXPECT_EQ(test, process_in(scene, one)->compared, 0);
 
-	/* Two epochs later nobody has. */
+	/* Two epochs later no thread has. */
 	scene->now = 105;
 	two = enter(scene, 1, 3);
 	put(scene, 1, two, 4);
@@ -1296,7 +1296,7 @@ static void predict_many_wait(struct kunit *test)
 	llc_predict_waited(process, 3);
 	KUNIT_EXPECT_EQ(test, llc_predict_wait(process, key_of(99)), 3);
 
-	/* What they have to do lies in the slot, which nobody else gets before. */
+	/* Their work lies in the slot, which is not reused before. */
 	put(scene, 1, 0, 4);
 	llc_predict_unlink(scene->predict, slot);
 	for (i = 0; i < LLC_WAITERS; i++) {
@@ -1642,7 +1642,7 @@ static void predict_as_the_model(struct kunit *test)
 
 		if (i % 2500 == 0)
 			scene->params.aggr_tolerance = 1 + prandom_u32_state(&state) % 3;
-		/* Somebody else on some CPUs in the middle of the jiffy. */
+		/* Another process on some CPUs in the middle of the jiffy. */
 		for (cpu = 0; cpu < MODEL_CPUS; cpu++) {
 			share_of[cpu] = 0;
 			if (prandom_u32_state(&state) % 16 >= 1 + 4 * wander)

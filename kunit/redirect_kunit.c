@@ -1093,7 +1093,7 @@ static void second_redirect_is_refused(struct kunit *test)
 }
 
 /*
- * A trampoline of BPF's may be unknown to kallsyms. The log, which anybody may
+ * A trampoline of BPF's may be unknown to kallsyms. The log, which any user may
  * read, then had its address.
  */
 static void hooker_without_a_name_told_an_address(struct kunit *test)

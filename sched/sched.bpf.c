@@ -1126,7 +1126,7 @@ void BPF_PROG(land_update_idle, s32 cpu, bool idle)
 	/* one that goes offline is idle, too, and must not be made to look */
 	if (!cpu_online[CPU(cpu)])
 		return;
-	/* What was queued since this CPU looked was queued by somebody who saw no idle CPU. */
+	/* What was queued since this CPU looked was queued by an enqueue that saw no idle CPU. */
 	if (scx_bpf_dsq_nr_queued(domain) > 0) {
 		look_again(cpu, domain);
 	} else if (scx_bpf_dsq_nr_queued(CPU_QUEUE(cpu)) > 0) {

@@ -267,7 +267,7 @@ test_patch_before()
 	into_arm off
 	patch hrtimer_nanosleep || complain "$PATCH: $(cat "$TMP/errno")" || return
 	naps_are_hit || return
-	refuses_arm null "hrtimer_nanosleep: hooked by somebody else: live patch $PATCH" || return
+	refuses_arm null "hrtimer_nanosleep: hooked already: live patch $PATCH" || return
 	unpatch || return
 	into_arm null
 }

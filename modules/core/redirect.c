@@ -350,7 +350,7 @@ const char *uplift_redirect_state(struct uplift_redirect *redirect, unsigned int
 	/* A holder of the lock is switching the arm: the patch may be gone for that reason. */
 	if (redirect->livepatch && !redirect_livepatch_live() &&
 	    !mutex_is_locked(&redirect->lock) && arm == READ_ONCE(redirect->arm))
-		return "dead: somebody has disabled the livepatch";
+		return "dead: the livepatch was disabled by hand";
 	return "live";
 }
 
@@ -376,7 +376,7 @@ static int redirect_refuse(const struct uplift_redirect *redirect,
 
 		if (!uplift_conflict(function->name, function->site, name, sizeof(name)))
 			continue;
-		pr_err("%s: hooked by somebody else: %s\n", function->name, name);
+		pr_err("%s: hooked already: %s\n", function->name, name);
 		return -EBUSY;
 	}
 	if (err)
@@ -392,7 +392,7 @@ static int redirect_refuse_copies(const struct uplift_redirect *redirect, unsign
 
 	if (!uplift_bypass_patched(redirect, arm, name, sizeof(name)))
 		return 0;
-	pr_err("%s: patched by somebody else: %s\n", redirect_name(redirect), name);
+	pr_err("%s: patched already: %s\n", redirect_name(redirect), name);
 	return -EBUSY;
 }
 
@@ -444,7 +444,7 @@ static int redirect_change(struct uplift_redirect *redirect, unsigned int arm)
 
 	if (redirect->livepatch) {
 		if (!redirect_livepatch_live()) {
-			pr_err("%s: somebody has disabled the livepatch: write off first\n",
+			pr_err("%s: the livepatch was disabled by hand: write off first\n",
 			       redirect_name(redirect));
 			return -EBUSY;
 		}

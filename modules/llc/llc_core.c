@@ -117,7 +117,7 @@ static int new_domain(struct llc_map *map, unsigned int cpu, unsigned int lowest
 	return at;
 }
 
-/* The domain of @cpu, which is online; a new one if nobody before had its mask. */
+/* The domain of @cpu, which is online; a new one if its mask is new. */
 static int find_domain(struct llc_map *map, unsigned int cpu)
 {
 	const unsigned long *mask = fact_of(map, cpu)->cache_cpus;
@@ -484,7 +484,7 @@ static void say_caches(struct llc_map *map, const struct llc_domain *domain,
 	say_end(saying);
 }
 
-/* A cache with nobody in its mask: whom it is shared with is not known. */
+/* A cache with an empty mask: its sharing is unknown. */
 static bool is_unknown(const struct llc_map *map, unsigned int cpu)
 {
 	const unsigned long *mask = fact_of(map, cpu)->cache_cpus;

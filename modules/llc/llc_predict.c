@@ -14,7 +14,7 @@
 
 #include "llc_predict.h"
 
-/* A share of a CPU of which nobody else has any. */
+/* The share of a CPU that no other process uses. */
 #define SHARE_ALL	BIT_ULL(20)
 
 /* As the scheduler's INT_MAX: everything fits. */
@@ -195,7 +195,7 @@ int llc_predict_init(struct llc_predict *p, const struct llc_params *params,
 
 /**
  * llc_predict_exit - end
- * @p: as given to llc_predict_init(); nobody uses it any more. The domains are
+ * @p: as given to llc_predict_init(), no longer in use. The domains are
  *	the caller's.
  */
 void llc_predict_exit(struct llc_predict *p)
@@ -266,7 +266,7 @@ struct llc_process *llc_predict_add(struct llc_predict *p, struct llc_cpu *cpu, 
 	process->footprint = 0;
 	process->compared = 0;
 	WRITE_ONCE(process->key, key);
-	/* Whoever finds it must find all of it. */
+	/* A lookup that finds it must find all of it. */
 	smp_store_release(head, process);
 	*added = true;
 out:
@@ -275,7 +275,7 @@ out:
 }
 
 /**
- * llc_predict_unlink - nobody finds a process any more
+ * llc_predict_unlink - lookups no longer find a process
  * @p: the prediction
  * @slot: of the process
  *
@@ -313,7 +313,7 @@ static void forget(struct llc_cpu *cpu, unsigned int slot)
 /**
  * llc_predict_recycle - make a slot free for others
  * @p: the prediction
- * @slot: nobody has found it since the end of a grace period
+ * @slot: unlinked, and a grace period has ended since
  *
  * Context: any; not together with itself.
  * Return: false if a CPU still runs the process, or a thread has yet to compare;
@@ -584,7 +584,7 @@ int llc_predict_wait(struct llc_process *process, const void *who)
  */
 void llc_predict_waited(struct llc_process *process, unsigned int nr)
 {
-	/* After all that it has done here: nobody waits for it any more. */
+	/* After all that it has done here: no task waits for it any more. */
 	smp_store_release(&process->waiter[nr], NULL);
 }
 

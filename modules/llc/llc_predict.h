@@ -345,7 +345,7 @@ static __always_inline void llc_predict_account(struct llc_cpu *cpu, u64 total)
 {
 	u64 delta = total - cpu->since;
 
-	/* Whoever sees one sum without the other is wrong by as little as a delta. */
+	/* A reader that sees one sum without the other is wrong by no more than a delta. */
 	cpu->since = total;
 	cpu->runtime += delta;
 	cpu->runs->runtime += delta;
@@ -368,7 +368,7 @@ static __always_inline void llc_predict_run(struct llc_cpu *cpu, unsigned int sl
 }
 
 /**
- * llc_predict_idle - nobody runs on a CPU who counts
+ * llc_predict_idle - no task that counts runs on a CPU
  * @cpu: the CPU, this one, without interrupts; what ran was accounted
  */
 static __always_inline void llc_predict_idle(struct llc_cpu *cpu)

@@ -13,7 +13,7 @@
 #define LLC_COMM	16
 
 /**
- * struct llc_opinion - what somebody says that a process prefers
+ * struct llc_opinion - the domain that one source says a process prefers
  * @known: whether there is such an opinion
  * @part: the preferred one, or -1
  * @reason: why there is none

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Watching the scheduler: who runs where and for how long, and who is moved.
+ * Watching the scheduler: which task runs where and for how long, and which is moved.
  *
  * On a switch a CPU accounts what has run to the process, and once per tick it
  * does so to the one that runs, as the scheduler's own accounting would. The
@@ -101,7 +101,7 @@ static DEFINE_PER_CPU(struct track_cpu, track_cpus);
 /* Of the prediction; only looked at while a probe is there. */
 static DEFINE_PER_CPU(struct llc_cpu *, track_cpu);
 
-/* Changes of what follows, and whoever reads more than one piece of it. */
+/* Writers of what follows, and readers of more than one piece of it. */
 static DEFINE_MUTEX(track_mutex);
 static struct llc_predict predict;
 static bool tracking;
@@ -188,7 +188,7 @@ static noinline void track_switch_settle(struct llc_cpu *cpu, bool preempt,
 		llc_predict_idle(cpu);
 }
 
-/* Calls nobody but as its last act, so that there is nothing to be saved and restored. */
+/* Calls other functions only as its last act, so that nothing has to be saved and restored. */
 static void track_switch(void *data, bool preempt, struct task_struct *prev,
 			 struct task_struct *next, unsigned int prev_state)
 {
@@ -505,7 +505,7 @@ static void track_work_fn(struct work_struct *work)
 {
 	static unsigned int round;
 
-	/* Whoever holds it may be waiting for us to end. */
+	/* Its holder may be waiting for us to end. */
 	if (mutex_trylock(&track_mutex)) {
 		if (tracking) {
 			track_collect();
@@ -766,7 +766,7 @@ int llc_track_set(bool on)
 void llc_track_exit(void)
 {
 	llc_track_set(false);
-	/* Who has compared may have been switched away from on its last steps in our code. */
+	/* A task that has compared may have been preempted on its last steps in our code. */
 	synchronize_rcu_tasks();
 }
 
@@ -818,7 +818,7 @@ static void add_moves(struct llc_moves *moves, const struct llc_time *time)
 	moves->moved_across += READ_ONCE(time->moved_across);
 }
 
-/* Whoever went to sleep, and was not moved when it woke, woke where it slept. */
+/* A task that was not moved when it woke woke where it had gone to sleep. */
 static void fix_moves(struct llc_moves *moves)
 {
 	u64 moved = moves->woke_within + moves->woke_across;

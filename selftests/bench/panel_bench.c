@@ -495,7 +495,7 @@ static const struct known {
 	{ "mprotect", op_mprotect, 0, set_map, false, "mprotect() there and back" },
 	{ "fork", op_fork, 0, NULL, true, "fork, exit and wait" },
 	{ "exec", op_exec, 0, NULL, true, "vfork, execve, exit and wait" },
-	{ "futex", op_futex, 0, NULL, false, "a futex is woken that nobody waits for" },
+	{ "futex", op_futex, 0, NULL, false, "a futex is woken that no task waits for" },
 	{ "yield", op_yield, 0, NULL, false, "sched_yield()" },
 	{ "sleep", op_sleep, 0, NULL, false, "the shortest nanosleep()" },
 	{ "timerfd", op_timerfd, 0, set_timerfd, false, "timerfd_settime()" },
