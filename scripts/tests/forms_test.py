@@ -26,7 +26,7 @@ WANTED = {
                "commit 1954c4f012206147c34acda8da04f827aa7d3ee3", "Tested:", "Signed-off-by:"),
     "debian": ("To: 77@bugs.debian.org", "Subject: linux: please apply", "Source: linux", "Version: 6.18.15-1",
                "Severity: wishlist", "Tags: upstream fixed-upstream"),
-    "mail": ("Subject: epoll on 6.18.15-amd64: harmful", "Bug: 77", "Risk:", "To check by hand:")}
+    "mail": ('Subject: "eventpoll: Convert epoll_put_uevent() to scoped user access" on 6.18.15-amd64: harmful', "Bug: 77", "Risk:", "To check by hand:")}
 
 
 class Forms(unittest.TestCase):
@@ -43,6 +43,21 @@ class Forms(unittest.TestCase):
             text = " ".join(forms.render(name, dossier_data.bench(), ["epoll"], "77").split())
             self.assertIn("0c4aefe3c2d0", text, name)
             self.assertIn("do not ship it, a test failed (events_new)" if name != "mail" else "harmful", text, name)
+
+    def test_each_says_what_uplift_is_and_where_the_figures_come_from(self) -> None:
+        for data, on, unit in ((dossier_data.bench(), "on A CPU <of> 3 GHz & more", "nanoseconds of that machine"),
+                               (dossier_data.counted(), "in a QEMU guest of 6.12.1-amd64", "instructions that an emulator counted")):
+            data["uplift"] = {"version": "0.7", "commit": "abc"}
+            for name in forms.FORMS:
+                text = " ".join(forms.render(name, data, ["epoll"], "").split())
+                said = re.search(r"Tests and figures come from uplift 0\.7, commit abc: it loads the change as modules (.*)", text)
+                self.assertTrue(said, (name, text))
+                self.assertRegex(said[1], f"{re.escape(on)}[^;]*; the figures are {unit}")
+            for part in data["changes"]:
+                part["operations"] = []
+            for name in forms.FORMS:
+                text = " ".join(forms.render(name, data, ["epoll"], "").split())
+                self.assertIn("Tests come from uplift 0.7, commit abc", text)
 
     def test_a_patch_of_suses_has_the_patch(self) -> None:
         data = dossier_data.bench()
@@ -62,7 +77,7 @@ class Forms(unittest.TestCase):
 
     def test_all_that_could_be_shipped(self) -> None:
         text = forms.render("mail", dossier_data.bench(), [], "")
-        self.assertEqual(re.findall("^Subject: ([a-z]+) ", text, re.MULTILINE), ["iomap", "epoll"])	# fslist is native
+        self.assertEqual(re.findall('^Subject: "([a-z]+): ', text, re.MULTILINE), ["iomap", "eventpoll"])	# fslist is native
 
     def test_what_is_not_worth_it_is_asked_for_by_name_only(self) -> None:
         data = dossier_data.bench()

@@ -10,6 +10,7 @@ from . import companions, decision, dossier, figures, record
 
 WIDTH = 72
 BREAK = "\n" + "-" * WIDTH + "\n\n"
+_COUNTED = {"instructions": "instructions that an emulator counted, not time", "ns": "nanoseconds of that machine"}
 
 
 def _wrap(text: str, first: str = "", later: str | None = None) -> str:
@@ -29,10 +30,23 @@ def _commit(part: record.Part) -> str:
     return str((part.get("upstream") or {}).get("commit") or "<commit id>")
 
 
+def _source(part: record.Part, data: record.Report) -> str:
+    """What uplift is, and where the figures come from: a reader of the text may know neither."""
+    units = dict.fromkeys(_COUNTED[operation["unit"]] for operation in part["operations"])
+    what = "Tests and figures" if units else "Tests"
+    how = f"; the figures are {' and '.join(units)}" if units else ""
+    return _wrap(f"{what} come from uplift {dossier.made_by(data)}: it loads the change as modules into the distribution's kernel "
+                 f"as it is, and compares it with the kernel's own code, here {decision.on(data['machine'])}{how}.")
+
+
+def _judged(part: record.Part, data: record.Report) -> str:
+    """The decision, and where it comes from."""
+    return f"{_wrap(decision.decide(part, data['machine']).sentence)}\n\n{_source(part, data)}"
+
+
 def _impact(part: record.Part, data: record.Report) -> str:
     """What it is for, and what it gains."""
-    found = decision.decide(part, data["machine"])
-    return f"{_wrap(part['title'] + '.')}\n\n{_wrap(found.sentence)}"
+    return f"{_wrap(part['title'] + '.')}\n\n{_judged(part, data)}"
 
 
 def _gains(part: record.Part) -> str:
@@ -51,7 +65,6 @@ def _goes_with_it(part: record.Part, data: record.Report) -> str:
 def _tested(part: record.Part, data: record.Report) -> str:
     return _items([f"tests: {dossier.correct(part)}", f"kernel: {data['machine']['release']}, package "
                    f"{data['machine'].get('version') or 'not known'}, build id {data['machine'].get('build_id') or 'not recorded'}",
-                   f"measured {decision.on(data['machine'])}, by uplift {dossier.made_by(data)}",
                    f"again: {data.get('reproduce') or data.get('command', '')}"])
 
 
@@ -82,7 +95,7 @@ def suse(part: record.Part, data: record.Report, bug: str) -> str:
     upstream = part.get("upstream") or {}
     lines = [f"From: {upstream.get('author') or '<author>'}", f"Subject: {_title(part)}", f"Git-commit: {_commit(part)}",
              f"Patch-mainline: v{upstream.get('linux') or '<version>'}", f"References: {f'bsc#{bug}' if bug else '<bsc#NUMBER>'}"]
-    return "\n".join((*lines, "", _wrap(decision.decide(part, data["machine"]).sentence), "", _goes_with_it(part, data), "",
+    return "\n".join((*lines, "", _judged(part, data), "", _goes_with_it(part, data), "",
                       _abi(part), "", "Acked-by: <name and address>", "---",
                       *(text for name, text in (part.get("patches") or {}).items() if not name.endswith((".cocci", ".h")))))
 
@@ -99,7 +112,7 @@ def centos(part: record.Part, data: record.Report, bug: str) -> str:
     return "\n".join((
         f"JIRA: https://issues.redhat.com/browse/RHEL-{bug}" if bug else "JIRA: <https://issues.redhat.com/browse/RHEL-NUMBER>",
         f"Upstream Status: linux.git, v{(part.get('upstream') or {}).get('linux') or '<version>'}", *depends, *later, *omitted, "",
-        f"commit {_commit(part)}", f"    {_title(part)}", "", _wrap(decision.decide(part, data["machine"]).sentence), "",
+        f"commit {_commit(part)}", f"    {_title(part)}", "", _judged(part, data), "",
         _abi(part), "", "Tested:", _tested(part, data), "", _gains(part), "", "Risk:", _risk(part), "",
         "Signed-off-by: <name and address>"))
 
@@ -118,7 +131,7 @@ def mail(part: record.Part, data: record.Report, bug: str) -> str:
     """A mail to a list."""
     found = decision.decide(part, data["machine"])
     return "\n".join((
-        f"Subject: {part['name']} on {data['machine']['release']}: {found.kind}", "", _impact(part, data), "",
+        f"Subject: \"{_title(part)}\" on {data['machine']['release']}: {found.kind}", "", _impact(part, data), "",
         _wrap(f"Upstream: {dossier.upstream(part)}." + (f" Bug: {bug}." if bug else "")), "", _goes_with_it(part, data), "",
         _abi(part), "", _gains(part), "", _tested(part, data), "", "Risk:", "", _risk(part), "", "To check by hand:", "",
         _by_hand(part)))
