@@ -5,6 +5,7 @@ them, XML of hwloc; and that a capture holds what such a tree has.
 The machines are those of llc_machines.py; the XML is written here, by what hwloc's manual says of its format.
 """
 
+import contextlib
 import os
 import pathlib
 import shutil
@@ -96,6 +97,25 @@ class Trees(Kept):
         (self.dir / "a/b").mkdir(parents=True)
         with self.assertRaisesRegex(model.Bad, "no file 'format'.*no sys/devices/system/cpu"):
             source.Snapshot(self.dir)
+
+    def test_a_directory_that_cannot_be_read(self):
+        """It stopped at the first one, such as the lost+found of a copied disk, with the tree beside it."""
+        self.root("two-packages", "copy/machine")
+        os.chmod(self.dir, 0o755)
+        for name in ("a-closed", "lost+found"):
+            (self.dir / "copy" / name).mkdir(mode=0)
+        (self.dir / "none/closed").mkdir(mode=0, parents=True)
+        with contextlib.ExitStack() as back:
+            if not os.geteuid():	# root reads everything
+                os.seteuid(65534)
+                back.callback(os.seteuid, 0)
+            snapshot = source.Snapshot(self.dir / "copy")
+            found = source.gather(snapshot)[0]
+            with self.assertRaisesRegex(model.Bad, r"no sys/devices/system/cpu \(.*none/closed: Permission denied\)"):
+                source.Snapshot(self.dir / "none")
+        self.assertEqual(masks(found), masks(self.drawn(self.dir / "copy/machine")))
+        self.assertEqual([note for note in found.notes if "left out" in note],
+                         [f"left out: {self.dir}/copy/{name}: Permission denied" for name in ("a-closed", "lost+found")])
 
     def test_a_mask_that_is_none(self):
         root = self.root("masks-only")

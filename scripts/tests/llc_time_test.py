@@ -416,6 +416,17 @@ class Groups(unittest.TestCase):
         self.assertEqual(self.link(other, third)[0], {})
         self.assertIn(f"{min(one, other)} and {max(one, other)}: 1 pipe\n", together.render(found))
 
+    def test_without_itself(self):
+        """`uplift llc groups | less` listed itself and less as a group."""
+        read, write = os.pipe()
+        self.addCleanup(os.close, write)
+        other = self.child(read)
+        os.close(read)
+        found = together.look()
+        self.assertIn(other, found.names)
+        self.assertNotIn(os.getpid(), found.names)
+        self.assertFalse([pair for pair in found.links if os.getpid() in pair])
+
     def test_socket(self):
         a, b = socket.socketpair()
         with a, b:

@@ -65,6 +65,7 @@ class Live:
     def __init__(self, llc: pathlib.Path = LLC, root: pathlib.Path | str = "/") -> None:
         self.llc, self.root = pathlib.Path(llc), pathlib.Path(root)
         self.kernel = os.uname().release
+        self.skipped: list[str] = []
 
     def missing(self) -> str:
         """Why the module's files cannot be read, and what to type; '' if they can."""
@@ -154,15 +155,22 @@ def unpacked(given: object, path: pathlib.Path) -> pathlib.Path:
     return pathlib.Path(temp)
 
 
-def tree(root: pathlib.Path, depth: int = 3) -> tuple[pathlib.Path | None, pathlib.Path | None]:
-    """(/sys, root directory or None) of what others copy: /sys itself, a root directory, or one of these further down."""
-    if (root / "sys/devices/system/cpu").is_dir():
-        return root / "sys", root
-    if (root / "devices/system/cpu").is_dir():
-        return root, None
-    inside = sorted(path for path in root.iterdir() if path.is_dir()) if depth else []
+def tree(root: pathlib.Path, skipped: list[str], depth: int = 3) -> tuple[pathlib.Path | None, pathlib.Path | None]:
+    """(/sys, root directory or None) of what others copy: /sys itself, a root directory, or one of these further down.
+
+    @skipped: gets a line for each directory that could not be read
+    """
+    try:
+        if (root / "sys/devices/system/cpu").is_dir():
+            return root / "sys", root
+        if (root / "devices/system/cpu").is_dir():
+            return root, None
+        inside = sorted(path for path in root.iterdir() if path.is_dir()) if depth else []
+    except OSError as error:
+        skipped.append(model.plain(f"{root}: {error.strerror}"))
+        return None, None
     for path in inside[:20]:
-        if (found := tree(path, depth - 1)) != (None, None):
+        if (found := tree(path, skipped, depth - 1)) != (None, None):
             return found
     return None, None
 
@@ -177,6 +185,7 @@ class Snapshot:
         self.sys: pathlib.Path | None = None
         self.proc: pathlib.Path | None = None
         self.foreign = ""	# what it is, if not ours
+        self.skipped: list[str] = []	# what could not be read, and was not needed
         if self.root.is_file():
             with open(self.root, "rb") as file:
                 start = file.read(200).removeprefix(codecs.BOM_UTF8).lstrip()
@@ -199,13 +208,10 @@ class Snapshot:
         self.foreign = f"{model.plain(given)} is hwloc's"
 
     def _take_tree(self, given: pathlib.Path | str) -> None:
-        try:
-            self.sys, self.proc = tree(self.root)
-        except OSError as error:
-            raise model.Bad(errors.of_os(error)) from None
+        self.sys, self.proc = tree(self.root, self.skipped)
         if self.sys is None:
             raise model.Bad(f"{given} is no snapshot: it has no file 'format' (uplift llc capture DIR makes one), and no "
-                            "sys/devices/system/cpu")
+                            "sys/devices/system/cpu" + (f" ({'; '.join(self.skipped[:3])})" if self.skipped else ""))
         self.kernel = about.kernel(self.proc or self.root)
         self.foreign = f"{model.plain(given)} is a copy of /sys"
 
@@ -345,6 +351,7 @@ def gather(source: Live | Snapshot) -> Found:
         # what it has split is in /proc/schedstat; what it gathers is not
         why = why.replace("the scheduler's view is missing", "where processes run and are gathered is missing")
     machine.notes.insert(0, why)
+    machine.notes += [f"left out: {line}" for line in source.skipped]
     return machine, None, None
 
 

@@ -137,10 +137,11 @@ def _answers(data: bytes, found: dict[int, int]) -> bool:
 
 
 def _channels(proc: pathlib.Path, found: Found) -> dict[Key, set[int]]:
-    """What processes have open, and which."""
+    """What processes have open, and which; without this one, which its output may connect to another (uplift ... | less)."""
     channels: dict[Key, set[int]] = collections.defaultdict(set)
+    ours = os.readlink(proc / "self") if (proc / "self").is_symlink() else ""
     for path in proc.iterdir():
-        if not path.name.isdecimal():
+        if not path.name.isdecimal() or path.name == ours:
             continue
         pid = int(path.name)
         try:
