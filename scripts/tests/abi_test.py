@@ -44,6 +44,14 @@ class Crcs(unittest.TestCase):
         self.assertEqual(abi.of_kernel(self.place), {"pipe_lock": "0xc8ee1c35"})
         self.assertEqual(abi.of_kernel(self.place / "none"), {})
 
+    def test_which_tool(self) -> None:
+        self.assertEqual(abi.tool(self.place), "genksyms")
+        (self.place / "include/config").mkdir(parents=True)
+        for config, name in (("CONFIG_GENKSYMS=y\n", "genksyms"), ("CONFIG_MODVERSIONS=y\nCONFIG_GENDWARFKSYMS=y\n", "gendwarfksyms")):
+            (self.place / "include/config/auto.conf").write_text(config)
+            self.assertEqual(abi.tool(self.place), name)
+        self.assertIn("gendwarfksyms of its kbuild", abi.compared(["x"], {"a": "0x1"}, {"a": "0x1"}, {}, name)["method"])
+
     def test_no_change(self) -> None:
         same = {"a": "0x00000001", "b": "0x00000002"}
         lines = said(abi.compared(["fs/x.c"], same, same, {"a": "0x1", "b": "0x2"}))

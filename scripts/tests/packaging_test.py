@@ -5,23 +5,17 @@ import pathlib
 import re
 import shutil
 import subprocess
+import sys
 import tarfile
 import tempfile
 import unittest
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from upliftlib.lab import sourcetree	# noqa: E402
+
 TOP = pathlib.Path(__file__).resolve().parents[2]
 VERSION = (TOP / "VERSION").read_text().strip()
-
-
-def sources() -> list[str]:
-    """The files of the tree; all that are there where it is no clone."""
-    if shutil.which("git"):
-        done = subprocess.run(["git", "-C", TOP, "-c", f"safe.directory={TOP}", "ls-files", "-z", "--cached", "--others",
-                               "--exclude-standard"], text=True, check=False, capture_output=True)
-        if done.returncode == 0 and done.stdout:
-            return [name for name in done.stdout.split("\0") if name and (TOP / name).is_file()]
-    return [str(path.relative_to(TOP)) for path in TOP.rglob("*")
-            if path.is_file() and not {"build", ".git", "__pycache__"} & set(path.relative_to(TOP).parts)]
 
 
 class Headers(unittest.TestCase):
@@ -50,7 +44,7 @@ class Rpm(unittest.TestCase):
     def setUp(self) -> None:
         self.place = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
         with tarfile.open(self.place / f"uplift-{VERSION}.tar.gz", "w:gz") as archive:
-            for name in sources():
+            for name in sourcetree.files():
                 archive.add(TOP / name, f"uplift-{VERSION}/{name}")
 
     def build(self, *words: str) -> dict[str, pathlib.Path]:

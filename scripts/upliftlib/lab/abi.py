@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a change does to the kernel's ABI: the CRCs of the symbols that its files export, before and after, by the genksyms of
-the target's kbuild. A kernel without CONFIG_MODVERSIONS carries no CRCs: they are computed all the same, to compare."""
+"""What a change does to the kernel's ABI: the CRCs of the symbols that its files export, before and after, by the tool of the
+target's kbuild, genksyms or gendwarfksyms. A kernel without CONFIG_MODVERSIONS carries no CRCs: they are computed all the
+same, to compare."""
 
 import difflib
 import hashlib
@@ -16,7 +17,7 @@ from ..generator import bodies, manifests
 from ..report import record
 from . import buildroot, kernels, kmod
 
-# For make: with it kbuild calls genksyms and writes what that says behind an object's command; the code stays as it is.
+# For make: with it kbuild calls its tool for CRCs and writes what that says behind an object's command; the code stays as it is.
 MODVERSIONS = "CONFIG_MODVERSIONS=y"
 _EXPORTED = re.compile(r"^\s*EXPORT_(?:SYMBOL|STATIC_CALL|TRACEPOINT)\w*\s*\(", re.MULTILINE)
 _CRC = re.compile(r"^#SYMVER (\S+) (0x[0-9a-f]+)", re.MULTILINE)
@@ -40,14 +41,23 @@ def of_kernel(kdir: pathlib.Path) -> Crcs:
     return {fields[1]: fields[0] for line in lines if len(fields := line.split("\t")) > 1}
 
 
+def tool(kdir: pathlib.Path) -> str:
+    """What computes CRCs there."""
+    try:
+        config = (kdir / "include/config/auto.conf").read_text()
+    except OSError:
+        config = ""
+    return "gendwarfksyms" if re.search(r"^CONFIG_GENDWARFKSYMS=y$", config, re.MULTILINE) else "genksyms"
+
+
 def compared(files: Iterable[str], before: Mapping[str, str], after: Mapping[str, str],
-             kernel: Mapping[str, str]) -> record.Abi:
-    """What a report has of it."""
+             kernel: Mapping[str, str], made_by: str = "genksyms") -> record.Abi:
+    """What a report has of it. @made_by: the tool()"""
     there = {name: crc for name in before if (crc := kernel.get(name, _NONE)) != _NONE}
     same = sum(int(before[name], 16) == int(crc, 16) for name, crc in there.items())
     how = (f"{same} of {len(there)} as in its Module.symvers" if there else
            "the kernel itself carries none" if before else "none to compare")
-    return {"method": f"genksyms of its kbuild; {how}", "files": sorted(files), "layouts": [],
+    return {"method": f"{made_by} of its kbuild; {how}", "files": sorted(files), "layouts": [],
             "symbols": {name: [before.get(name, ""), after.get(name, "")] for name in sorted({*before, *after})}}
 
 
@@ -134,8 +144,9 @@ def _kept(change: changes.Change, manifest: manifests.Manifest, target: kernels.
     kept = paths.ensure(paths.BUILD / "try" / "abi" / target.release) / f"{change.name}-{key}.json"
     if kept.exists():
         return cast(record.Abi, json.loads(kept.read_text()))
+    kdir = cast(pathlib.Path, target.kdir)
     found = compared([manifest["source"]], _compiled(change, manifest, target, text, "before"),
-                     _compiled(change, manifest, target, after, "after"), of_kernel(cast(pathlib.Path, target.kdir)))
+                     _compiled(change, manifest, target, after, "after"), of_kernel(kdir), tool(kdir))
     paths.write(kept, json.dumps(found, indent=1) + "\n")
     return found
 

@@ -18,7 +18,8 @@ def files(top: pathlib.Path = paths.TOP) -> list[pathlib.Path]:
     """Committed files and those about to be, relative to the top."""
     found = None
     if (top / ".git").exists() and shutil.which("git"):
-        git = subprocess.run(["git", "-C", top, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        git = subprocess.run(["git", "-C", top, "-c", f"safe.directory={top}", "ls-files", "-z", "--cached", "--others",
+                              "--exclude-standard"],
                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
         if git.returncode == 0:
             found = [pathlib.Path(name) for name in git.stdout.decode().split("\0") if name]

@@ -297,7 +297,7 @@ class Trial:
         """The CRCs of what the files export; a struct that changes its layout was refused."""
         before = {name: crc for path in self.after for name, crc in self.code.crcs(path).items()}
         after = {name: crc for obj in self.after.values() for name, crc in abi.crcs(obj).items()}
-        return abi.compared(self.after, before, after, abi.of_kernel(self.code.kdir))
+        return abi.compared(self.after, before, after, abi.of_kernel(self.code.kdir), abi.tool(self.code.kdir))
 
     def _piece(self, path: str, before: pathlib.Path, after: pathlib.Path) -> Piece:
         self.outcome.unmoved[path] = sharedstructs.unmoved(before, after)
