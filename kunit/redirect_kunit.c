@@ -1027,6 +1027,38 @@ static void change_that_is_refused(struct kunit *test)
 	}
 }
 
+/* What the compiler makes of the source is not the kernel's code: told where the change is lacking, and only there. */
+static void change_whose_bodies_were_not_made(struct kunit *test)
+{
+	static const struct {
+		enum uplift_verdict_kind kind, is;
+		int err;
+	} cases[] = {
+		{ UPLIFT_APPLICABLE, UPLIFT_UNSUPPORTED, -EOPNOTSUPP },
+		{ UPLIFT_NATIVE, UPLIFT_NATIVE, -EEXIST },
+		{ UPLIFT_UNAFFECTED, UPLIFT_UNAFFECTED, -ENODEV },
+	};
+	int i;
+
+	memset(&asked, 0, sizeof(asked));
+	uplift_redirect_exit(&redirect);
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		redirect_fill(&redirect, no_arms, &tried_function, 1);
+		memset(&change, 0, sizeof(change));
+		change.name = "kunit";
+		change.owner = THIS_MODULE;
+		change.redirect = &redirect;
+		change.unusable = "it is another compiler's";
+		change.probe = asked_probe;
+		asked.kind = cases[i].kind;
+		KUNIT_EXPECT_EQ_MSG(test, uplift_change_register(&change), cases[i].err, "case %d", i);
+		KUNIT_EXPECT_EQ_MSG(test, change.verdict.kind, cases[i].is, "case %d", i);
+		KUNIT_EXPECT_EQ_MSG(test, !!strstr(change.verdict.evidence, "code: it is another compiler's\n"),
+				    cases[i].is == UPLIFT_UNSUPPORTED, "case %d", i);
+	}
+	redirect_again(test);
+}
+
 static void change_by_a_method(struct kunit *test)
 {
 	static const struct {
@@ -1373,6 +1405,7 @@ static struct kunit_case redirect_cases[] = {
 	KUNIT_CASE(change_goes_through_its_steps),
 	KUNIT_CASE(change_that_the_kernel_has),
 	KUNIT_CASE(change_that_is_refused),
+	KUNIT_CASE(change_whose_bodies_were_not_made),
 	KUNIT_CASE(change_by_a_method),
 	KUNIT_CASE(second_redirect_is_refused),
 	KUNIT_CASE(hooker_without_a_name_told_an_address),

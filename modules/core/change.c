@@ -73,6 +73,11 @@ static int change_judge(struct uplift_change *change)
 		return err;
 	if (change->identical)
 		uplift_verdict_add(verdict, "identical", "%s", change->identical);
+	if (change->unusable && verdict->kind == UPLIFT_APPLICABLE) {
+		verdict->kind = UPLIFT_UNSUPPORTED;
+		verdict->why = change->unusable;
+		uplift_verdict_add(verdict, "code", "%s", verdict->why);
+	}
 	if (verdict->kind == UPLIFT_NATIVE && (change->native || change_goes_beyond(change)))
 		return 0;
 	err = uplift_verdict_errno(verdict->kind);

@@ -24,6 +24,8 @@ struct module;
  * @btf_crc: its CRC-32
  * @identical: how many of the functions that it redirects were shown, when it was
  *	built, to be the kernel's own code in the arm "null"; may be NULL
+ * @unusable: why no bodies were made although the kernel lacks the change: what the
+ *	compiler makes of the source is not the kernel's own code; else NULL
  * @method: the word for the method of redirecting, "ftrace-direct" or
  *	"livepatch"; NULL if the former is all that there is
  * @redirect: what it redirects; NULL if nothing
@@ -48,6 +50,7 @@ struct uplift_change {
 	size_t btf_size;
 	u32 btf_crc;
 	const char *identical;
+	const char *unusable;
 	char **method;
 	struct uplift_redirect *redirect;
 	bool native;

@@ -22,6 +22,8 @@
 
 DEFINE_PER_CPU(struct uplift_count[UPLIFT_EPOLL_ARMS], uplift_epoll_count);
 
+#ifdef UPLIFT_EPOLL_NEW
+
 /* Why there is no such arm here; NULL if there is. */
 static const char *const batch_left_out = UPLIFT_EPOLL_BATCH_LEFT_OUT;
 
@@ -30,6 +32,14 @@ static const struct uplift_arm epoll_arms[] = {
 	[UPLIFT_ARM_NEW]	= { .bodies = UPLIFT_EPOLL_NEW },
 	[UPLIFT_ARM_BATCH]	= { .bodies = UPLIFT_EPOLL_BATCH, .name = "batch", .beyond = true },
 };
+
+#else
+
+/* The source, as it is compiled here, is not the kernel's code. */
+static const char *const batch_left_out;
+static const struct uplift_arm epoll_arms[UPLIFT_EPOLL_ARMS];
+
+#endif
 
 static struct uplift_function epoll_functions[] = {
 	UPLIFT_EPOLL_FUNCTIONS
@@ -78,6 +88,7 @@ static struct uplift_change epoll_change = {
 	.btf_size	= UPLIFT_EPOLL_BTF_SIZE,
 	.btf_crc	= UPLIFT_EPOLL_BTF_CRC,
 	.identical	= UPLIFT_EPOLL_IDENTICAL,
+	.unusable	= UPLIFT_EPOLL_UNUSABLE,
 	.redirect	= &epoll_redirect,
 	.probe		= epoll_probe,
 };

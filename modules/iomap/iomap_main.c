@@ -138,6 +138,7 @@ static struct uplift_change iomap_change = {
 	.btf_size	= UPLIFT_IOMAP_BTF_SIZE,
 	.btf_crc	= UPLIFT_IOMAP_BTF_CRC,
 	.identical	= UPLIFT_IOMAP_IDENTICAL,
+	.unusable	= UPLIFT_IOMAP_UNUSABLE,
 	.method		= &method,
 	.redirect	= &iomap_redirect,
 	.probe		= iomap_probe,

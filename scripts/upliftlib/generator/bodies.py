@@ -272,8 +272,8 @@ def _c_string(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _header(change: Change, target: Target, function: str, made: Made | None, reuser: str | None) -> str:
-    """<change>_gen.h: the arms there are, as what the module's C puts into its tables."""
+def _header(change: Change, target: Target, function: str, made: Made | None, reuser: str | None, unusable: str = "") -> str:
+    """<change>_gen.h: the arms there are, as what the module's C puts into its tables. @unusable: why there are none"""
     macro = change.macro
     own = [f"UPLIFT_ARM_{arm.upper()}" for arm in change.own_arms()]
     enum = ", ".join([*(name + " = UPLIFT_ARM_FIRST_OWN" * (not at) for at, name in enumerate(own)),
@@ -289,6 +289,7 @@ def _header(change: Change, target: Target, function: str, made: Made | None, re
     entries = made.entries if made else [function]
     lines.append(f"#define {macro}_FUNCTIONS " + ", ".join(f'{{ .name = "{name}" }}' for name in entries))
     lines.append(f"#define {macro}_IDENTICAL {_c_string(made.identical) if made else 'NULL'}")
+    lines.append(f"#define {macro}_UNUSABLE {_c_string(unusable) if unusable else 'NULL'}")
     if reuser:
         lines.append(f'#define {macro}_REUSE "{reuser}"')
     for arm in made.arms if made else ():
@@ -360,7 +361,7 @@ def generate(change: Change, target: Target, out: pathlib.Path, function: str = 
                       "kernel")
     reuser = reused(target.ksrc, manifest["reuse"]) if "reuse" in manifest else None
     arms = arms_for(change, text) if not said or said.kind == "applicable" else []
-    made = None
+    made, unusable = None, ""
     if arms:
         of = f"{manifest['source']} of {target.of}"
         texts = {arm: change.changed(arm, text, reuser, of) for arm in arms}
@@ -368,10 +369,10 @@ def generate(change: Change, target: Target, out: pathlib.Path, function: str = 
             made = make(change, target, text, texts, wanted)
             wanted = made.entries[0]
         except NotIdentical as why:
-            if not said:
-                raise
-            said = Verdict("unsupported", f"{why}: was it built by another compiler?", "code")
-    write(out / f"{change.name}_gen.h", _header(change, target, wanted, made, reuser))
+            unusable = f"{why}: was it built by another compiler?"
+            if said:
+                said = Verdict("unsupported", unusable, "code")
+    write(out / f"{change.name}_gen.h", _header(change, target, wanted, made, reuser, unusable))
     objects = _assembly(change, target, out, made.arms) if made else []
     if said:
         _module(change, target, out, objects, said)

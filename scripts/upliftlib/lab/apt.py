@@ -190,10 +190,11 @@ def _suite_options(suite: str) -> list[str]:
     return ["-o", f"Dir::Etc::sourcelist={path}"]
 
 
-def _stanzas(text: str, wanted: str) -> Iterator[dict[str, str]]:
-    """Stanzas of a Packages file whose package's name begins with `wanted`."""
+def _stanzas(text: str, wanted: tuple[str, ...]) -> Iterator[dict[str, str]]:
+    """Stanzas of a Packages file whose package's name begins with one of `wanted`."""
+    begins = tuple("Package: " + word for word in wanted)
     for stanza in text.split("\n\n"):
-        if not stanza.startswith("Package: " + wanted):
+        if not stanza.startswith(begins):
             continue
         fields: dict[str, str] = {}
         key = None
@@ -207,19 +208,21 @@ def _stanzas(text: str, wanted: str) -> Iterator[dict[str, str]]:
         yield fields
 
 
+# The kernel's packages, and what they were compiled with.
+_NAMES = ("linux-", "gcc-", "cpp-", "libgcc-")
 _KEEP = ("Package", "Version", "Filename", "Size", "SHA256", "Depends")
 
 
 def parse_packages(text: str) -> list[dict[str, str]]:
-    """[{Package, Version, Filename, Size, SHA256, Depends}] of the kernel's packages in a Packages index."""
-    return [{key: fields[key] for key in _KEEP if key in fields} for fields in _stanzas(text, "linux-")]
+    """[{Package, Version, Filename, Size, SHA256, Depends}] of the packages in a Packages index that count here."""
+    return [{key: fields[key] for key in _KEEP if key in fields} for fields in _stanzas(text, _NAMES)]
 
 
 _suites: dict[str, dict[str, Any]] = {}
 
 
 def suite(name: str) -> dict[str, Any]:
-    """{"packages": [...]} of the kernel's packages in a suite.
+    """{"packages": [...]} of a suite: the kernel's, and compilers'.
 
     Refreshed when it is older than INDEX_HOURS; an old one serves when the mirror cannot be reached.
     Problem when there is none at all.
@@ -247,7 +250,7 @@ def _read(digest: pathlib.Path, uri: str) -> dict[str, Any] | None:
     try:
         data: dict[str, Any] = json.loads(digest.read_text())
         # another mirror may lag behind or be ahead: do not mix
-        return data if data["uri"] == uri else None
+        return data if data["uri"] == uri and data["names"] == list(_NAMES) else None
     except (FileNotFoundError, ValueError, KeyError):
         return None
 
@@ -268,7 +271,7 @@ def _refresh(name: str, digest: pathlib.Path) -> dict[str, Any]:
         content = _run([HELPER, "cat-file", *files], env=environment)
         if content.returncode:
             raise errors.Problem(f"cannot read the index of {name}: {last_word(content.stderr)}")
-        data = {"uri": site(name), "time": time.time(), "packages": parse_packages(content.stdout)}
+        data = {"uri": site(name), "time": time.time(), "names": _NAMES, "packages": parse_packages(content.stdout)}
         paths.write(digest, json.dumps(data))
     return data
 

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
 from ..base import console, errors, paths, signals, targets
-from . import apt
+from . import apt, compilers
 
 SUITE = "trixie"
 
@@ -27,8 +27,10 @@ RUN = f"""
     perl python3 coccinelle libpython3-dev qemu-system-x86 busybox-static e2fsprogs mount
     """.split()
 
-# {name: [name]} of the compilers that Debian built the targets with.
-COMPILERS = {spec.compiler: [spec.compiler] for spec in targets.TABLE.values()}
+# {name: what has to be there} of the compilers that Debian built the targets with. Of the kernel of another Debian it is that
+# Debian's own release: "gcc-12/bookworm", in front of this Debian's, see compilers.py.
+COMPILERS = {spec.compiler: [spec.compiler] + [f"{spec.compiler}/{spec.suites[-1]}"] * (
+    not any(suite.partition("-")[0] == SUITE for suite in spec.suites)) for spec in targets.TABLE.values()}
 
 # What makes and exercises the file systems that direct reads are tried on.
 IO = ["fio", "xfsprogs"]
@@ -150,10 +152,13 @@ def ensure(*sets: str) -> pathlib.Path:
         return paths.ROOT
     with paths.lock("root"):
         have = _have()		# another command may have done it while we waited
+        packages = {name for name in want - have if "/" not in name}
         if not have:
-            bootstrap(paths.ROOT, sorted(want))
-        elif not want <= have:
-            _install(sorted(want - have))
+            bootstrap(paths.ROOT, sorted(packages))
+        elif packages:
+            _install(sorted(packages))
+        for name in sorted(want - have - packages):
+            compilers.install(paths.ROOT, *name.split("/"))
         paths.write(paths.ROOT / _MARK, "\n".join(sorted(want | have)) + "\n")
     return paths.ROOT
 
@@ -288,7 +293,7 @@ def command(argv: Sequence[Word], cwd: paths.Path | None = None, binds: Iterable
     """
     pairs = [word for bind in (paths.TOP, paths.BUILD, *binds) for word in _pair(bind)]
     # Not the caller's environment: MAKEFLAGS and friends would leak into the kernel's build.
-    inside = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8",
+    inside = {"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8",
               "TERM": os.environ.get("TERM", "dumb")}
     inside.update(env or {})
     return ([*signals.WITH_US, *_unshare(), "--pid", "--fork", "--kill-child", "--",

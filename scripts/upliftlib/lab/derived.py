@@ -35,6 +35,8 @@ class Wanted:
 
     names: of functions, and what else functiondiff.py takes
     leave: changes with one of these words are not of the patch that is meant
+    take: if there are any, only changes with one of these words are
+    when: what stands in the last function where this form of the patch is the one
     put: (what stands there, what is to): what the patch needs besides, or all of it where no kernel here has it
     beside: what comes along of headers
     """
@@ -44,6 +46,8 @@ class Wanted:
     leave: tuple[str, ...] = ()
     put: tuple[tuple[str, str], ...] = ()
     beside: tuple[tuple[str, str], ...] = ()
+    take: tuple[str, ...] = ()
+    when: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +79,16 @@ class Trees:
             raise errors.Problem(f"no source of a kernel later than {name} is here: uplift lab fetch --source does it",
                                  errors.USAGE)
 
+    def form(self, forms: list[Wanted]) -> Wanted:
+        """Of several forms of a patch the first that is for this kernel's function; the last if none is."""
+        return next((one for one in forms if self._suits(one)), forms[-1])
+
+    def _suits(self, wanted: Wanted) -> bool:
+        file = self.older / wanted.file
+        text = file.read_text(errors="replace") if file.exists() else ""
+        at = functiondiff.span(text, wanted.names[-1].partition("=")[0])
+        return at is not None and wanted.when in text[slice(*at)]
+
     def patch(self, wanted: Wanted) -> tuple[str, str]:
         """(the later kernel, the patch): the first in which the functions are others. ("", why not) if in none."""
         why = "the same in " + " ".join(self.newer)
@@ -101,7 +115,7 @@ class Trees:
         if not names:
             raise ValueError(f"no function {wanted.names[-1]}() in {wanted.file}")
         before = (self.older / wanted.file).read_text(errors="replace")
-        after = functiondiff.changed(before, text, names, wanted.leave, wanted.file.endswith(".h"))
+        after = functiondiff.changed(before, text, names, wanted.leave, wanted.file.endswith(".h"), wanted.take)
         parts = [functiondiff.unified(wanted.file, before, after if after == before else _with_put(after, wanted))]
         for header in dict.fromkeys(header for header, _ in wanted.beside):
             more = self._sorted(newer, header, [name for path, name in wanted.beside if path == header])

@@ -40,13 +40,18 @@ def span(text: str, name: str) -> tuple[int, int] | None:
     return None
 
 
-def without(older: str, newer: str, words: tuple[str, ...]) -> str:
-    """The newer text, but for changes that have one of the words: these stay as the older has them."""
+def _any_of(words: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile(rf"\b(?:{'|'.join(map(re.escape, words))})\b")
+
+
+def without(older: str, newer: str, leave: tuple[str, ...], take: tuple[str, ...] = ()) -> str:
+    """The newer text without the changes that are not meant: those with a word of `leave`, and those without a word of `take`
+    if it has any. These stay as the older text has them."""
     before, after = older.splitlines(True), newer.splitlines(True)
-    left = re.compile(rf"\b(?:{'|'.join(map(re.escape, words))})\b") if words else None
     out = []
     for _, one, two, three, four in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
-        keep = left and left.search("".join(before[one:two] + after[three:four]))
+        change = "".join(before[one:two] + after[three:four])
+        keep = (leave and _any_of(leave).search(change)) or (take and not _any_of(take).search(change))
         out += before[one:two] if keep else after[three:four]
     return "".join(out)
 
@@ -59,7 +64,8 @@ def _at_the_end(header: str, added: str) -> str:
     return f"{header[:end + 1]}\n{added}{header[end + 1:]}"
 
 
-def changed(older: str, newer: str, names: list[str], leave: tuple[str, ...] = (), header: bool = False) -> str:
+def changed(older: str, newer: str, names: list[str], leave: tuple[str, ...] = (), header: bool = False,
+            take: tuple[str, ...] = ()) -> str:
     """The older text with the newer one's functions in it. ValueError if one is in neither place."""
     text, added, behind = older, "", 0
     for word in names:
@@ -70,7 +76,7 @@ def changed(older: str, newer: str, names: list[str], leave: tuple[str, ...] = (
         body = newer[there[0]:there[1]]
         body = re.sub(rf"\b{re.escape(other)}\b", name, body) if other else body
         if here:
-            body = added + without(text[slice(*here)], body, leave)
+            body = added + without(text[slice(*here)], body, leave, take)
             text, added, behind = text[:here[0]] + body + text[here[1]:], "", here[0] + len(body)
         else:
             added += body + "\n"

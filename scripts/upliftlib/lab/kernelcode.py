@@ -187,7 +187,7 @@ class KernelCode:
     def _kept(self, path: str) -> pathlib.Path:
         """Where the object of an unchanged file is kept."""
         key = f"{compiling.FLAGS} whole __FILE__ {self.target.version} {self._sources()} {self.kdir} {self.ksrc} " \
-              f"{kmod.compiler(self.kdir)}"
+              f"{kmod.compiler(self.kdir)}{kmod.compiler_release(self.kdir)}"
         kept = paths.ensure(self.directory / "objects" / hashlib.sha256(key.encode()).hexdigest()[:16])
         return kept / path.replace("/", "+").replace(".c", ".o")
 

@@ -14,7 +14,7 @@ import subprocess
 from collections.abc import Callable, Collection, Iterable
 
 from ..base import builds, console, errors, paths, targets
-from . import buildroot, imagecheck, kernels
+from . import buildroot, compilers, imagecheck, kernels
 
 # What belongs to the modules; everything else of the tree does not change what is built.
 PARTS = ("Kbuild", "VERSION", "modules", "scripts/generate-bodies", "scripts/upliftlib/__init__.py", "scripts/upliftlib/base",
@@ -104,6 +104,11 @@ def wanted_compiler(kdir: paths.Path) -> str:
         return name
     found = re.search(r"\bgcc-\d+\b", (pathlib.Path(kdir) / ".kernelvariables").read_text())
     return found[0] if found else targets.COMPILER
+
+
+def compiler_release(kdir: paths.Path) -> str:
+    """The release of that compiler, where it is not the build root's own."""
+    return compilers.release(paths.ROOT, wanted_compiler(kdir))
 
 
 def make_words(kdir: pathlib.Path) -> list[str]:
@@ -196,11 +201,11 @@ class _Build:
             return self.built()
 
     def prepare(self) -> None:
-        """Remove objects of another KDIR of this release: its headers may be older than they are."""
-        stamp = self.directory / ".kdir"
-        if not stamp.exists() or stamp.read_text() != f"{self.kdir}\n":
+        """Remove objects of another KDIR of this release, whose headers may be older than they are, or of another compiler."""
+        stamp, now = self.directory / ".kdir", f"{self.kdir}\n{compiler_release(self.kdir)}"
+        if not stamp.exists() or stamp.read_text() != now:
             clean(self.directory)
-            paths.write(stamp, f"{self.kdir}\n")
+            paths.write(stamp, now)
 
     def command(self, words: list[str]) -> list[str]:
         """make's."""

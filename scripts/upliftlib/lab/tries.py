@@ -20,7 +20,13 @@ from .kernelcode import KernelCode
 
 MOST_ROUNDS = 8	# of looking for what the compiler misses
 
+# Some have several forms, for kernels whose function is another: the text between has changes of other commits in it.
 LIST = (
+    Wanted("anon_pipe_write", "fs/pipe.c",
+           ("define PIPE_PREALLOC_MAX", "struct anon_pipe_prealloc", "anon_pipe_get_page_prealloc", "anon_pipe_prealloc_pop",
+            "anon_pipe_free_pages", "pipe_write=anon_pipe_write"),
+           take=("anon_pipe_prealloc", "anon_pipe_get_page_prealloc", "anon_pipe_free_pages"),
+           put=(("page = alloc_page(", "page = anon_pipe_prealloc_pop(&prealloc) ?: alloc_page("),)),
     Wanted("anon_pipe_write", "fs/pipe.c", ("anon_pipe_get_page", "anon_pipe_put_page", "anon_pipe_write")),
     Wanted("pipe_read", "fs/pipe.c", ("pipe_read=anon_pipe_read",), leave=("mask", "pipe_buf", "pipe_is_empty", "file_accessed", "EFAULT"),
            put=(("if (unlikely(was_full))", "if (unlikely(wake_writer))"),
@@ -30,6 +36,8 @@ LIST = (
     Wanted("enqueue_to_backlog", "net/core/dev.c", ("enqueue_to_backlog",), leave=("numa_drop_add",)),
     Wanted("filemap_map_pages", "mm/filemap.c", ("filemap_map_pages",)),
     Wanted("alloc_fd", "fs/file.c", ("find_next_fd", "alloc_fd"), leave=("VFS_BUG_ON",)),
+    Wanted("release_task", "kernel/exit.c", ("release_task",), when="get_pid(", take=("task_pid",),
+           put=(("\tthread_pid = get_pid(p->thread_pid);\n", ""), ("= task_pid(p)", "= get_pid(task_pid(p))"))),
     Wanted("release_task", "kernel/exit.c", ("release_task",),
            leave=("cgroup_release", "cgroup_task_release", "exit_cred_namespaces", "pidfs_exit")),
     Wanted("rwsem_spin", "kernel/locking/rwsem.c", ("rwsem_owner_state", "rwsem_spin_on_owner", "rwsem_optimistic_spin")),
@@ -39,6 +47,8 @@ LIST = (
            leave=("mem_cgroup_charge_skmem",)),
     Wanted("misfit", "kernel/sched/fair.c", ("update_sg_lb_stats", "update_sd_lb_stats")),
     Wanted("vfree", "mm/vmalloc.c", ("vfree",)),
+    Wanted("do_swap_page", "mm/memory.c", ("do_swap_page",), when="page_swap_entry", take=("PageHWPoison", "folio_file_page"),
+           leave=("swap_update_readahead",)),
     Wanted("do_swap_page", "mm/memory.c", ("do_swap_page",)),
     Wanted("mincore", "mm/mincore.c", ("sys_mincore",)),
     Wanted("ext4_lookup", "fs/ext4/namei.c", ("ext4_lookup",)),
@@ -49,6 +59,14 @@ LIST = (
            put=(("sk_mem_reclaim(sk);", "if (sk->sk_forward_alloc >= 4 * PAGE_SIZE)\n\t\tsk_mem_reclaim(sk);"),)),
     Wanted("memcg_charge_batch", "include/linux/memcontrol.h", ("define MEMCG_CHARGE_BATCH",), put=(("64U", "32U"),)),
 )
+
+
+def _forms() -> dict[str, list[Wanted]]:
+    """{label: the forms of a patch}."""
+    found: dict[str, list[Wanted]] = {}
+    for one in LIST:
+        found.setdefault(one.label, []).append(one)
+    return found
 
 
 def _options(only: str) -> argparse.Namespace:
@@ -117,7 +135,7 @@ def _loaded(code: KernelCode, built: list[trial.Trial], rows: list[dict[str, Any
 
 def _wanted(args: argparse.Namespace, code: KernelCode, trees: Trees) -> list[Wanted]:
     """The list, or what is drawn, or those of it that are named."""
-    found = list(LIST)
+    found = [trees.form(forms) for forms in _forms().values()]
     if args.draw:
         console.note(f"{args.draw} functions of {' '.join(DRAWN_FROM)}, seed {args.seed}")
         found = trees.drawn(args.draw, args.seed, code.kernel().symbols)
@@ -148,7 +166,7 @@ def register(groups: Any) -> None:
                                description=(__doc__ or "").partition(": ")[2])
     parser.add_argument("target", metavar="TARGET", help="one of: " + " ".join(targets.TABLE))
     parser.add_argument("patch", nargs="*", metavar="PATCH",
-                        help="only these, of what is drawn or of the list: " + " ".join(one.label for one in LIST))
+                        help="only these, of what is drawn or of the list: " + " ".join(_forms()))
     parser.add_argument("--newer", metavar="TARGET", help="the kernel whose text is taken (the next in which it differs)")
     parser.add_argument("--only", choices=trial.STEPS, default="build",
                         help="how far to go (build; load and measure boot guests)")
