@@ -78,11 +78,11 @@ class Indexes(unittest.TestCase):
         text = ("Package: bash\nVersion: 5\n\n"
                 "Package: linux-image-6.1.0-56-amd64\nVersion: 6.1.192-2\nDepends: kmod,\n linux-base\n"
                 "Filename: pool/x.deb\nSize: 12\nSHA256: ab\nTag: a::b,\n c::d\n\n"
-                "Package: linux-doc\nVersion: 1\n")
+                "Package: linux-doc\nVersion: 1\n\nPackage: gcc-12\nVersion: 12.2.0-14+deb12u1\n\nPackage: gccgo-12\nVersion: 2\n")
         self.assertEqual(apt.parse_packages(text), [
             {"Package": "linux-image-6.1.0-56-amd64", "Version": "6.1.192-2", "Filename": "pool/x.deb", "Size": "12",
              "SHA256": "ab", "Depends": "kmod,\nlinux-base"},
-            {"Package": "linux-doc", "Version": "1"}])
+            {"Package": "linux-doc", "Version": "1"}, {"Package": "gcc-12", "Version": "12.2.0-14+deb12u1"}])
 
 
 class Downloads(unittest.TestCase):

@@ -120,6 +120,21 @@ class MadeTest(unittest.TestCase):
         wanted = derived.Wanted("two", "fs/pond.c", ("two",), leave=("help",))
         self.assertNotIn("help", self.trees.patch(wanted)[1])
 
+    def test_changes_that_are_meant(self) -> None:
+        self.assertEqual(functiondiff.without("a\nb\nc\nd\n", "a\nB(x)\nc\nD(y)\n", (), ("D",)), "a\nb\nc\nD(y)\n")
+        self.assertEqual(functiondiff.without("a\nb\nc\nd\n", "a\nB(x)\nc\nD(y)\n", ("B",), ("B", "D")), "a\nb\nc\nD(y)\n")
+        text = self.trees.patch(derived.Wanted("two", "fs/pond.c", ("one", "two"), take=("y",)))[1]
+        self.assertIn("return x + y;", self.applied(text))
+        self.assertNotIn("box", self.applied(text))
+
+    def test_a_form_for_this_kernel_s_function(self) -> None:
+        last = derived.Wanted("two", "fs/pond.c", ("two",))
+        renamed = derived.Wanted("two", "fs/pond.c", ("pair=two",))
+        when = derived.Wanted("two", "fs/pond.c", ("one", "two"), when="one(x)")
+        self.assertIs(self.trees.form([renamed, when, last]), when)
+        self.assertIs(self.trees.form([derived.Wanted("two", "fs/pond.c", ("two",), when="help("), last]), last)
+        self.assertIs(self.trees.form([derived.Wanted("x", "fs/lake.c", ("two",)), renamed]), renamed)
+
     def outcome(self, *reasons: str) -> tuple[str, int]:
         """(the reason that is told, the number of patches) where these are given one after the other."""
         code = types.SimpleNamespace(directory=self.src, said=lambda root: self.LOG)
@@ -172,7 +187,7 @@ class MadeTest(unittest.TestCase):
             with contextlib.redirect_stderr(io.StringIO()):
                 return [one.label for one in tries._wanted(args, code, self.trees)]	# type: ignore[arg-type]
 
-        self.assertEqual(labels(None), [one.label for one in tries.LIST])
+        self.assertEqual(labels(None), list(dict.fromkeys(one.label for one in tries.LIST)))
         self.assertEqual(labels(None, "mincore", "pipe_poll"), ["pipe_poll", "mincore"])
         self.assertEqual(labels(1), ["one_1"])
         self.assertEqual(labels(1, "one_1"), ["one_1"])

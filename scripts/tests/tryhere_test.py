@@ -294,6 +294,22 @@ class KernelTestsTest(Scratch):
         found = self.compare(off=self.ONE, off_again=self.ONE.replace("not ok 2", "ok 2"), new=self.ONE.replace("ok 1", "not ok 1"))
         self.assertEqual((found.unsteady, found.new), (["one"], []))
 
+    def test_one_that_does_not_end_with_the_change_off(self) -> None:
+        """It is not run in the other arms, whose time it would take as well; in them it counts."""
+        for name, text in (("one", "echo ok 1 deep"), ("never", "exec sleep 60"), ("later", "! grep -qx new pond/arm || exec sleep 60")):
+            (self.dir / name).write_text(f"#!/bin/sh\n{text}\n")
+            (self.dir / name).chmod(0o755)
+        (self.dir / "pond").mkdir()
+        run = tryscript.Run("pond", ".", str(self.dir), str(self.dir), str(self.dir), 3, ("one", "never", "later"))
+        with mock.patch.object(tryscript, "LIMIT", 1):
+            text = run.text()
+        begin, end = text.index("ended="), text.index("echo null >$dir/arm || exit 13\n$PROGRAMS/panel_bench")
+        subprocess.run(["sh", "-c", f"{run._variables()}dir={self.dir}/pond\n{text[begin:end]}"], check=True, cwd=self.dir)
+        found = kerneltests.compare(self.dir)
+        self.assertEqual((found.same, found.unsteady, found.null), (["one"], ["never"], []))
+        self.assertRegex(found.new[0], r"^later: its status is \d+, not 0$")
+        self.assertNotIn("never", (self.dir / "kernel-tests.new").read_text())
+
     def test_which_are_for_a_file(self) -> None:
         """The longest begin counts; nothing for what none is known of."""
         self.assertEqual(kerneltests.of(["mm/mincore.c"]), ["mincore/mincore_selftest.c"])

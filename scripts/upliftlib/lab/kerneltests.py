@@ -107,7 +107,7 @@ class Compared:
     """What the arms say of the kernel's tests.
 
     @same: tests that say the same in all
-    @unsteady: that say one thing and another with the change off: nothing is concluded
+    @unsteady: that say one thing and another with the change off, or do not end: nothing is concluded
     @null, new: lines of what differs from off
     """
     same: list[str] = dataclasses.field(default_factory=list)
@@ -121,7 +121,7 @@ def compare(directory: pathlib.Path) -> Compared:
     off, null, new, again = (read((directory / f"kernel-tests.{arm}").read_text(errors="replace")) for arm in tryscript.ARMS)
     found = Compared()
     for name, said in off.items():
-        if said.differs(again[name]):
+        if name not in again or said.differs(again[name]):
             found.unsteady.append(name)
             continue
         of_null, of_new = said.differs(null[name]), said.differs(new[name])

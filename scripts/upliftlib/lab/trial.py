@@ -54,12 +54,19 @@ for module in @STOCK@; do modprobe $module || exit 10; done
 @FILES@
 insmod /modules/uplift.ko || exit 11
 insmod /modules/uplift_@NAME@.ko || exit 12
+@PINNED@
 cat >/tmp/try.sh <<'END-OF-TRY'
 @SCRIPT@
 END-OF-TRY
 sh /tmp/try.sh || exit
 rmmod uplift_@NAME@ || exit 18
+@FREED@
 """
+
+# The kernel's module may not go while functions of it have bodies elsewhere, and may once they have none. Where a file system of it
+# is mounted it could not go anyway.
+_PINNED = 'for module in @STOCK@; do ! rmmod $module 2>/dev/null || exit 20; done'
+_FREED = 'for module in @STOCK@; do rmmod $module || exit 21; done'
 
 # A file system of its own for what is a part of one.
 _FILES = r"""
@@ -388,7 +395,7 @@ class Trial:
 
     def _try(self, ko: pathlib.Path) -> None:
         ran = self._here(ko) if isinstance(self.code, tryhere.HereCode) else self._guest(ko)
-        if self.options.only == "load":
+        if self._load_only:
             return
         self._seen(ran.out)
         self._kernel_tests(ran.out)
@@ -397,21 +404,32 @@ class Trial:
 
     def _script(self, programs: object, tests: object, out: object, work: object, names: list[str]) -> str:
         return tryscript.Run(self.outcome.name, str(programs), str(tests), str(out), str(work), self.options.rounds,
-                             tuple(names), self.options.workload or "", self.options.only == "load").text()
+                             tuple(names), self.options.workload or "", self._load_only).text()
+
+    @property
+    def _load_only(self) -> bool:
+        return bool(self.options.only == "load")
+
+    def _in_guest(self, filesystem: str, script: str) -> str:
+        """What a guest does around a script."""
+        words = {"FILES": _FILES.replace("@FS@", filesystem) if filesystem else "", "PINNED": _PINNED if self._load_only else "",
+                 "FREED": _FREED if self._load_only else ""}
+        found = _GUEST
+        for word, text in (*words.items(), ("STOCK", " ".join(self.stock)), ("NAME", self.outcome.name), ("SCRIPT", script)):
+            found = found.replace(f"@{word}@", text)
+        return found
 
     def _tests(self) -> tuple[pathlib.Path, list[str]]:
         """The kernel's own for what is changed, built."""
-        if self.options.only == "load":
+        if self._load_only:
             return paths.BUILD, []
         files = [about.partition(": ")[0] for about in self.outcome.functions.values()]
         return kerneltests.build(self.code.target, kerneltests.of(files))
 
     def _guest(self, ko: pathlib.Path) -> Ran:
         programs, (tests, names) = testprograms.build(), self._tests()
-        filesystem = next((name for name in ("ext4", "xfs") if name in self.stock), "")
-        script = self._script("/selftests", "/kernel-tests", "/out", "/mnt" if filesystem else "/tmp", names)
-        script = _GUEST.replace("@FILES@", _FILES.replace("@FS@", filesystem) if filesystem else "").replace(
-            "@STOCK@", " ".join(self.stock)).replace("@NAME@", self.outcome.name).replace("@SCRIPT@", script)
+        filesystem = "" if self._load_only else next((name for name in ("ext4", "xfs") if name in self.stock), "")
+        script = self._in_guest(filesystem, self._script("/selftests", "/kernel-tests", "/out", "/mnt" if filesystem else "/tmp", names))
         buildroot.ensure("io" if filesystem else "run")
         with self._step("guest", "in a guest"):
             result = guest.boot(self.code.target, script,
@@ -461,8 +479,8 @@ class Trial:
             raise errors.Problem(f"{self.path.name}: the kernel's own tests see null behave unlike off: {found.null[0]}")
         self.outcome.kernel_tests, self.problems = found.same, found.new
         if found.unsteady:
-            self.outcome.notes.append(f"the kernel's own tests of which nothing is concluded, as they vary with the change "
-                                      f"off: {', '.join(found.unsteady)}")
+            self.outcome.notes.append(f"the kernel's own tests of which nothing is concluded, as they vary or do not end with the "
+                                      f"change off: {', '.join(found.unsteady)}")
 
     def _stats(self, out: pathlib.Path) -> None:
         """What has no effect while the change is on."""
