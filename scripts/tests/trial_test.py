@@ -272,7 +272,7 @@ class Code(trial_test.Code):
     def read(self, path):
         {reading}
         return super().read(path)
-trial._code = lambda args: Code()
+trial.code_of = lambda args: Code()
 args = argparse.Namespace(patch=[{patch!r}], only="apply", json=True, keep=None, rounds=3, workload=None, kdir=None, ksrc=None)
 signals.run_main(trial._try, args)
 """

@@ -146,7 +146,7 @@ class MadeTest(unittest.TestCase):
             return types.SimpleNamespace(outcome=types.SimpleNamespace(name="two")), {"reason": next(given)}
 
         with mock.patch.object(tries, "_once", once):
-            row = tries._tried(code, self.trees, derived.Wanted("two", "fs/pond.c", ("two",)), "build")[1]	# type: ignore[arg-type]
+            row = tries.tried(code, self.trees, derived.Wanted("two", "fs/pond.c", ("two",)), "build")[1]	# type: ignore[arg-type]
         return row["reason"], len(set(tried))
 
     def test_the_reason_is_the_patch_s_own(self) -> None:

@@ -82,10 +82,10 @@ class RunningKernelTest(Scratch):
 
     def test_where_no_target_is_named(self) -> None:
         words = {"target": None, "kernel": None, "modules": None, "kdir": None, "ksrc": None}
-        self.assertIsInstance(trial._code(argparse.Namespace(**words)), tryhere.HereCode)
+        self.assertIsInstance(trial.code_of(argparse.Namespace(**words)), tryhere.HereCode)
         with mock.patch.object(trial, "_target") as target, mock.patch.object(trial, "KernelCode") as code:
             for word in ("target", "kernel", "modules"):
-                self.assertIs(trial._code(argparse.Namespace(**words | {word: "x"})), code(target()))
+                self.assertIs(trial.code_of(argparse.Namespace(**words | {word: "x"})), code(target()))
 
     def test_a_source_that_is_here(self) -> None:
         for name in ("MAINTAINERS", "Makefile"):

@@ -9,5 +9,6 @@
     inspector	caches, and which process runs where
     scheduler	`uplift sched`
     layout	`uplift layout`: structs, byte by byte
+    find	`uplift find`: of a workload's hot functions, those that differ in a newer kernel
     lab		stock kernels, a tool chain, and guests to run them in
 """

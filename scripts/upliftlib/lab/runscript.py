@@ -11,7 +11,7 @@ from ..base import console, errors
 from . import buildroot, commands, guest, kmod
 
 
-def _pairs(values: Iterable[str]) -> dict[str, str]:
+def pairs(values: Iterable[str]) -> dict[str, str]:
     """--file SRC:DST"""
     files = {}
     for value in values:
@@ -44,7 +44,7 @@ def _run(args: argparse.Namespace) -> int:
         raise errors.Problem("one of these is wanted: --script FILE, --shell, or -- COMMAND...", errors.USAGE)
     if args.name is not None:
         guest.check_name(args.name)
-    files = _pairs(args.file)
+    files = pairs(args.file)
     for what, source in [("file", name) for name in files.values()] + [("plugin", name.partition(",")[0])
                                                                        for name in args.plugin]:
         if not pathlib.Path(source).exists():

@@ -594,7 +594,7 @@ def _target(args: argparse.Namespace) -> kernels.Target:
     return commands.chosen(args, want)
 
 
-def _code(args: argparse.Namespace) -> KernelCode:
+def code_of(args: argparse.Namespace) -> KernelCode:
     """Of the kernel that is named; of the one that runs where none is."""
     return KernelCode(_target(args)) if args.target or args.kernel or args.modules else tryhere.HereCode(args.kdir, args.ksrc)
 
@@ -673,7 +673,7 @@ def _check(args: argparse.Namespace) -> list[Given]:
 
 def _try(args: argparse.Namespace) -> int:
     given = _check(args)
-    code = _code(args)
+    code = code_of(args)
     results, status = [], errors.OK
     for one in given:
         trial = Trial(code, one, args)
@@ -688,14 +688,14 @@ def _try(args: argparse.Namespace) -> int:
         results.append(out.as_json() | ({"report": trial.report} if trial.report else {}))
         if out.outcome in (REFUSED, NATIVE) and status == errors.OK:
             status = errors.SKIP
-        _show(args, trial, out)
+        show(args, trial, out)
     if args.json:
         json.dump(results if len(results) > 1 else results[0], sys.stdout, indent=1)
         print()
     return status
 
 
-def _show(args: argparse.Namespace, trial: Trial, out: Outcome) -> None:
+def show(args: argparse.Namespace, trial: Trial, out: Outcome) -> None:
     if trial.report:
         if getattr(args, "git", None) is not None:
             trial.report["changes"][0]["history"] = history.look(

@@ -73,7 +73,7 @@ def _options(only: str) -> argparse.Namespace:
     return argparse.Namespace(only=None if only == "measure" else only, keep=None, workload=None, rounds=3)
 
 
-def _tried(code: KernelCode, trees: Trees, wanted: Wanted, only: str) -> tuple[trial.Trial | None, dict[str, Any]]:
+def tried(code: KernelCode, trees: Trees, wanted: Wanted, only: str) -> tuple[trial.Trial | None, dict[str, Any]]:
     """What became of a patch. What the later file defines and the compiler misses comes along."""
     newer, text = trees.patch(wanted)
     if not newer:
@@ -150,10 +150,10 @@ def _tries(args: argparse.Namespace) -> int:
     wanted = _wanted(args, code, trees)
     rows, built = [], []
     for one in wanted:
-        tried, row = _tried(code, trees, one, "build" if args.only == "load" else args.only)
+        made, row = tried(code, trees, one, "build" if args.only == "load" else args.only)
         rows.append(row)
-        if tried and row["outcome"] == "built":
-            built.append(tried)
+        if made and row["outcome"] == "built":
+            built.append(made)
         console.note(f"{one.label}: {row['outcome']}{': ' if row['reason'] else ''}{row['reason']}")
     if args.only == "load":
         _loaded(code, built, rows)

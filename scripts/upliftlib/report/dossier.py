@@ -77,6 +77,9 @@ def _change(part: record.Part, machine: Mapping[str, Any]) -> Iterator[Block]:
     yield blocks.Facts([("Decision", decision.decide(part, dict(machine)).kind), *_facts(part, machine["release"])])
     if part.get("shows"):
         yield blocks.Facts([(_sentence(item["name"]), item["text"]) for item in part["shows"]])
+    if part.get("found"):
+        yield blocks.Text("Where this function stands in your workload:")
+        yield blocks.Items(part["found"])
     for title, inside in (("Evidence and tests", _evidence(part)), ("All figures", _figures(part))):
         if whole := list(inside):
             yield blocks.Fold(title, whole)

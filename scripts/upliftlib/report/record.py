@@ -121,6 +121,7 @@ class Part(TypedDict):
     notes: list[str]
     history: NotRequired[History]
     abi: NotRequired[Abi]
+    found: NotRequired[list[str]]	# where its functions stand in a workload: uplift find
 
 
 class Report(TypedDict):

@@ -42,6 +42,9 @@ void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *insn,
 				      void (*cb)(unsigned int vcpu, unsigned int info,
 						 unsigned long long vaddr, void *data),
 				      int flags, int rw, void *data);
+void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb,
+					  void (*cb)(unsigned int vcpu, void *data),
+					  int flags, void *data);
 bool qemu_plugin_mem_is_store(unsigned int info);
 struct qemu_plugin_hwaddr *qemu_plugin_get_hwaddr(unsigned int info, unsigned long long vaddr);
 bool qemu_plugin_hwaddr_is_io(const struct qemu_plugin_hwaddr *haddr);
