@@ -11,7 +11,7 @@ from typing import NamedTuple
 STRIP = re.compile(r"//(?:\\\n|[^\n])*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|^[ \t]*#(?:\\\n|/\*.*?\*/|[^\n])*",
                     re.DOTALL | re.MULTILINE)
 _DEFINE = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)(\([^)\n]*\))?[ \t]*((?:\\\n|[^\n])*)", re.MULTILINE)
-_MARK = re.compile(r"[{}();=]")
+_MARK = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|[{}();=]")
 _SYSCALL = re.compile(r"^(?:COMPAT_)?SYSCALL_DEFINE\d$")
 # What has brackets of its own behind a function's parameters.
 _ATTRIBUTE = re.compile(r"^__(?:attribute__|must_hold\w*|acquires\w*|releases\w*|cond_\w+|section|aligned|printf|scanf|no_\w+|"
@@ -80,6 +80,8 @@ def _braced(text: str) -> Iterator[tuple[str, str]]:
     values = False		# behind a =, as an initialiser is
     for mark in _MARK.finditer(text):
         what, at = mark[0], mark.start()
+        if what[0] in "\"'":
+            continue
         if what == "{":
             if not depth:
                 begin = at

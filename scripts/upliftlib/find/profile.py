@@ -21,7 +21,7 @@ _SUFFIX = re.compile(r"\.(?:isra|part|constprop|cold|llvm|lto_priv)\b.*")
 _SYSCALL = re.compile(r"^(?:__se_sys_|__do_sys_|__ia32_sys_)")
 _OFFSET = re.compile(r"\+0x[0-9a-f]+$|\+\d+$")
 # "program 123 [000] 12.345678:   1000 cycles:P:  ffffffff81000000 symbol+0x1 ([kernel.kallsyms])"; stacks have the rest below
-_SAMPLE = re.compile(r"^\S.*?\s\d+(?:/\d+)?\s.*?:\s+(?:(?P<period>\d+)\s+)?(?P<event>[\w/:=,.-]+):[\w:]*\s*(?P<frame>[0-9a-f]{6,16} .*)?$")
+_SAMPLE = re.compile(r"^\s*\S.*?\s\d+(?:/\d+)?\s.*?:\s+(?:(?P<period>\d+)\s+)?(?P<event>[\w/:=,.-]+):[\w:]*\s*(?P<frame>[0-9a-f]{6,16} .*)?$")
 _FRAME = re.compile(r"^\s*(?P<address>[0-9a-f]+)\s+(?P<symbol>\S+)(?:\s+\((?P<object>.*)\))?\s*$")
 _KERNEL = re.compile(r"^\[(?!vdso|heap|stack|unknown|anon)[\w.]+\](?:_.*)?$|(?:^|/)vmlinux|\.ko(?:\.\w+)?$")
 _REPORTED = re.compile(r"^\s*(?:\d+\.\d+%\s+)?(?P<share>\d+\.\d+)%\s.*\[k\]\s+(?P<symbol>\S+)")

@@ -277,7 +277,8 @@ def _needs(row: Row, new: Text, lacks: set[str]) -> None:
     in_text = {word for part in (new["own"], *(lines for name, lines in new["inlined"].items() if name in row.places))
                for line in part for word in line.split()}
     row.lacks = sorted(differ.members(new) & lacks & in_text)
-    calls = {word for part in (new["own"], *new["inlined"].values()) for line in part for word, after in _pairs(line) if after == "("}
+    calls = {word for part in (new["own"], *new["inlined"].values()) for line in part for word, after in _pairs(line)
+             if after == "(" and word not in unit.KEYWORDS}
     row.needs = sorted(lacks & in_text & calls)
 
 

@@ -35,7 +35,7 @@ _DEFINES = ("-D__KERNEL__", "-DCC_USING_FENTRY", "-DCC_USING_NOP_MCOUNT", '-DKBU
 _EMPTY_MACRO = re.compile(r"^(?:|\(?\(void\)\s*(?:0|\(?\w+\)?|sizeof.*)\)?|do\s*\{\s*(?:\(void\)\s*\(?\w+\)?\s*;?\s*)*\}\s*while\s*\(0\)|"
                           r"\(\{\s*\}\)|BUILD_BUG_ON_INVALID\(.*\)|static_assert\(.*\)|__cond_lock\(.*\))$", re.DOTALL)
 _ALWAYS_EMPTY = {"BUILD_BUG_ON", "BUILD_BUG_ON_MSG", "BUILD_BUG", "static_assert", "BUILD_BUG_ON_INVALID", "typecheck", "__chk_user_ptr"}
-_KEYWORDS = {"if", "while", "for", "switch", "return", "sizeof", "typeof", "else", "do", "case", "goto", "__typeof__", "offsetof"}
+KEYWORDS = {"if", "while", "for", "switch", "return", "sizeof", "typeof", "else", "do", "case", "goto", "__typeof__", "offsetof"}
 
 
 class Text(TypedDict):
@@ -182,7 +182,7 @@ class Unit:
             return body.strip("()")
         # another name for a function or a macro, or a check in the form of an expression
         found = re.fullmatch(r"(?:do\s*\{\s*)?(\w+)\(.*\);?(?:\s*\}\s*while\s*\(0\))?", body, re.DOTALL)
-        return self.known(found[1]) if found and found[1] not in _KEYWORDS else None
+        return self.known(found[1]) if found and found[1] not in KEYWORDS else None
 
     def folded(self, name: str) -> list[str]:
         """The tokens of a function as far as they count here."""
@@ -209,7 +209,7 @@ class Unit:
 
     def _calls(self, name: str) -> list[str]:
         words = self.folded(name) if name in self._all else []
-        called = {word for word, after in zip(words, words[1:]) if after == "(" and _CALLED.match(word) and word not in _KEYWORDS}
+        called = {word for word, after in zip(words, words[1:]) if after == "(" and _CALLED.match(word) and word not in KEYWORDS}
         return sorted(called)
 
     def function(self, name: str, symbols: Collection[str]) -> Text:
