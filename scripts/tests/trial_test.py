@@ -185,7 +185,7 @@ class Tried(Scratch):
 
     def tried(self, *files: pathlib.Path, **more: Any) -> tuple[int, Any]:
         out = io.StringIO()
-        with mock.patch.object(trial, "_code", return_value=Code()), \
+        with mock.patch.object(trial, "code_of", return_value=Code()), \
              contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
             status = trial._try(self.args(*files, **more))
         return status, json.loads(out.getvalue())

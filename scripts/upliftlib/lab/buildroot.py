@@ -56,6 +56,8 @@ TEST = RUN + sum(COMPILERS.values(), []) + IO + """
 SETS = COMPILERS | {"run": RUN, "io": RUN + IO, "loads": RUN + IO + LOADS, "efi": RUN + EFI, "sched": RUN + SCHED,
         "layout": RUN + LAYOUT + ["sparse"], "test": TEST}
 SETS["all"] = sorted(set().union(*SETS.values()))	# what `make test` takes in all
+# Servers that users know, and their clients, for `uplift lab find`.
+SETS |= {"web": RUN + ["nginx-light", "wrk"], "database": RUN + ["postgresql"]}
 
 _MARK = "etc/uplift-packages"
 
