@@ -6,11 +6,11 @@ from __future__ import annotations
 import collections
 import dataclasses
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from ..base import console, errors, paths
 from ..find import profile
-from . import buildroot, guest, kernels, plugins, testprograms
+from . import buildroot, guest, kernels, plugins, servers, testprograms
 from .cachelines import Symbols
 
 OUT = paths.BUILD / "find"
@@ -20,14 +20,15 @@ _DIR = "/tmp"
 
 @dataclasses.dataclass(frozen=True)
 class Workload:
-    """script: for the guest's shell, with `workload` counting; disk: on a file system of its own; packages: a set of the build root's"""
+    """script: for the guest's shell, with `workload` counting; disk: on a file system of its own; packages: a set of the build root's
+
+    made: of a server: gives its script, programs and files, once the packages are there
+    """
     about: str
-    script: str
+    script: str = ""
     disk: str = ""
     packages: str = "run"
-    programs: tuple[str, ...] = ()
-    trees: tuple[str, ...] = ()		# directories of the build root that go along
-    modules: tuple[str, ...] = ()
+    made: Callable[[], tuple[str, list[str], dict[str, paths.Path]]] | None = None
 
 
 def _load(name: str, times: int, where: str = _DIR) -> str:
@@ -44,6 +45,8 @@ LOADS: Mapping[str, Workload] = {
     "tcp": Workload("4 KiB through TCP over loopback", _load("tcp", 1000)),
     "pipe": Workload("bytes through a pipe that is polled", _load("pipe", 4000)),
     "filesystems": Workload("/proc/filesystems is read", _load("filesystems", 800)),
+    "web": Workload("nginx, asked by wrk for a page of 4 KiB", packages="web", made=servers.web),
+    "database": Workload("PostgreSQL on ext4, asked by pgbench", disk="ext4", packages="database", made=servers.database),
 }
 
 _DISK = r"""
@@ -91,13 +94,14 @@ def trace(target: kernels.Target, load: Workload, name: str, files: Mapping[str,
     tests, plugin = testprograms.build(), plugins.build("blocks")
     record = paths.ensure(OUT) / f"{target.name}-{name}.blocks"
     record.unlink(missing_ok=True)
+    asked, tools, more = load.made() if load.made else (load.script, [], {})
     disk = _DISK.replace("@FS@", load.disk) if load.disk else ""
-    script = _AROUND.replace("@DISK@", disk).replace("@SCRIPT@", load.script)
-    tools = [f"/usr/sbin/mkfs.{load.disk}"] if load.disk else []
+    script = _AROUND.replace("@DISK@", disk).replace("@SCRIPT@", asked)
+    tools += [f"/usr/sbin/mkfs.{load.disk}"] if load.disk else []
     with console.doing(f"counting instructions of {name} on {target.release}"):
-        result = guest.boot(target, script, files={"/selftests/workload": tests / "workload", **(files or {})},
-                            modules=[*(["brd", load.disk] if load.disk else []), *load.modules],
-                            programs=[*tools, *load.programs, *programs], icount=True, mem="2G" if load.disk or load.trees else None,
+        result = guest.boot(target, script, files={"/selftests/workload": tests / "workload", **more, **(files or {})},
+                            modules=["brd", load.disk] if load.disk else [],
+                            programs=[*tools, *programs], icount=True, mem="2G" if load.disk else None,
                             append="nokaslr cryptomgr.notests", plugins=[f"{plugin},out={record}"], timeout=TIMEOUT,
                             name=f"{target.name}-find-{name}")
     if not result.ok:
