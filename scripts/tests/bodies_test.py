@@ -19,6 +19,7 @@ import objects_test	# noqa: E402
 
 from upliftlib.kernel import btf	# noqa: E402
 from upliftlib.generator import bodies, functions, manifests, objectbody, semantic, target	# noqa: E402
+from upliftlib.generator.compare import Comparison	# noqa: E402
 from upliftlib.generator.objects import Object, Refused	# noqa: E402
 from upliftlib.generator.references import Unit	# noqa: E402
 from upliftlib.base.errors import Problem	# noqa: E402
@@ -280,7 +281,7 @@ class Make(Fixture):
         def compile(self, root, path, changed):
             source = root / path
             source.parent.mkdir(parents=True, exist_ok=True)
-            source.write_text("#define noinline __attribute__((noinline))\n#define __printf(a, b)\n" +
+            source.write_text("#define noinline __attribute__((noinline))\n#define __printf(a, b)\n#line 1\n" +
                               (changed.get(path) or (self.ksrc / path).read_text()))
             obj = source.with_suffix(".o")
             done = subprocess.run(["gcc", *objects_test.FLAGS, "-gbtf", "-w", "-c", "-o", obj, source], text=True, check=False,
@@ -381,6 +382,14 @@ class Make(Fixture):
         self.edits = {"pond_new.cocci": ("wait_for(n) * 3", "wait_for(n) * 3 + wait_for(n + 1) * 5")}
         self.generate()
         self.assertIn('UPLIFT_POND_FUNCTIONS { .name = "pond_look" }\n', self.out("pond_gen.h"))
+
+    def test_lines_are_kept(self):
+        """Lockdep's reports and KASAN's tables have lines of the source: with them all that stands behind a change differed."""
+        self.file("src/fs/pond.c", POND.replace("bank(pond, 4) + 7", "bank(pond, 4) + __LINE__"))
+        self.edits = {"pond_new.cocci": ("n - 1", "n -\n\t\t2")}
+        self.generate()
+        null, new = (Unit(Object(self.top / f"work/{arm}/fs/pond.o")) for arm in ("null", "new"))
+        self.assertEqual(set(Comparison(null, new).why), {"pond_look"})
 
     def test_where_it_is_inlined(self):
         """Then what calls it has the change in it, and would have to be redirected as well."""

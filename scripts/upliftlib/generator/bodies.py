@@ -43,6 +43,7 @@ from .compare import Comparison, plan
 from .identity import NoImage, Placement
 from .objectbody import Arm, New, Old
 from .objects import Refused
+from .patch import lines_kept
 from .references import Unit, parent
 from .target import Linked, Target
 from .trymodule import FIRST, LAST
@@ -184,9 +185,10 @@ class _Arms:
             self._only_changed(comparison, functions.changed(text, texts[arm]))
 
     def _compile(self, name: str, text: str) -> Unit:
-        alone = self._alone(functions.changed(self._text, text))
+        """Lines keep their numbers: lockdep's reports and KASAN's tables have them, and functions that only moved would differ."""
+        changed = functions.apart(text, self._alone(functions.changed(self._text, text)))
         return Unit(self._target.compile(self._target.directory / name, self._source,
-                                         {self._source: functions.apart(text, alone)}))
+                                         {self._source: lines_kept(self._text, changed)}))
 
     def _alone(self, names: Iterable[str]) -> list[str]:
         return [name for name in names if name in self.old.functions]
