@@ -599,21 +599,22 @@ def kernel(order="<", extra=()):
 class Files(Directory):
     """Files that are not what they should be get one line."""
 
-    def refused(self, said, *words):
+    def refused(self, said, *words, code=1):
         """What a command refuses, in one line."""
         found = self.uplift(*words)
-        self.assertEqual(found.returncode, 1, found.stdout + found.stderr)
+        self.assertEqual(found.returncode, code, found.stdout + found.stderr)
         self.assertEqual(found.stdout, "")
         self.assertEqual(found.stderr.count("\n"), 1, found.stderr)
         self.assertRegex(found.stderr, said)
 
     def test_no_file(self):
-        self.refused("No such file", "check", self.directory / "none")
-        self.refused("is a directory", "check", self.directory)
-        self.refused("is no regular file", "check", "/dev/zero")
+        # as report and try have it: what was typed is wrong, not what the file holds
+        self.refused("No such file", "check", self.directory / "none", code=2)
+        self.refused("is a directory", "check", self.directory, code=2)
+        self.refused("is no regular file", "check", "/dev/zero", code=2)
         self.refused("is empty", "check", self.write("empty", b""))
         self.refused("is neither a module", "check", self.write("text", b"hello\n" * 100))
-        self.refused("No such file", "diff", self.directory / "none", self.directory / "none")
+        self.refused("No such file", "diff", self.directory / "none", self.directory / "none", code=2)
 
     def test_fifo(self):
         os.mkfifo(self.directory / "fifo")

@@ -145,19 +145,43 @@ class Drawn(unittest.TestCase):
         # 0a alone in four columns, with 1 in four; and one in the legend for each
         self.assertEqual((kinds.count("p0"), kinds.count("p2"), kinds.count("mark")), (1 + 8, 1 + 4, 2))
 
-    def test_trace(self):
-        """As Perfetto's importer of JSON wants it."""
-        data = json.loads(trace.render(self.given()))
-        events = data["traceEvents"]
-        for event in events:
-            self.assertLessEqual({"ph", "name", "pid", "tid"}, set(event))
-            self.assertIn(event["ph"], "MXCi")
-            self.assertEqual("ts" in event, event["ph"] != "M")
-            self.assertTrue(event["ph"] == "M" or isinstance(event["ts"], int) and event["ts"] >= 0)
+    def documented(self, text):
+        """The events of a trace, held against what the description of the trace event format asks of each kind."""
+        def no_number(word):
+            raise AssertionError(f"{word} is no JSON")
+
+        data = json.loads(text, parse_constant=no_number)
+        self.assertLessEqual(set(data), {"traceEvents", "displayTimeUnit", "otherData"})
+        self.assertIn(data["displayTimeUnit"], ("ms", "ns"))
+        self.assertTrue(all(isinstance(value, str) for value in data["otherData"].values()))
+        number = lambda value: isinstance(value, (int, float)) and not isinstance(value, bool)	# noqa: E731
+        # kind: the members it needs, those it may have
+        kinds = {"M": ({"args"}, set()), "X": ({"ts", "dur"}, {"cat", "args"}), "C": ({"ts", "args"}, set()),
+                 "i": ({"ts", "s"}, {"cat"})}
+        named, ends = set(), {}
+        for event in data["traceEvents"]:
+            needs, may = kinds[event["ph"]]
+            self.assertLessEqual({"ph", "name", "pid", "tid"} | needs, set(event))
+            self.assertLessEqual(set(event), {"ph", "name", "pid", "tid"} | needs | may)
+            self.assertTrue(isinstance(event["name"], str) and event["name"])
+            self.assertTrue(all(type(event[name]) is int and event[name] > 0 for name in ("pid", "tid")))
+            self.assertTrue(all(number(event[name]) and event[name] >= 0 for name in {"ts", "dur"} & set(event)))
+            self.assertIn(event.get("s", "p"), ("g", "p", "t"))
+            if event["ph"] == "M":
+                self.assertIn(event["name"], ("process_name", "thread_name", "process_sort_index", "thread_sort_index"))
+                self.assertIsInstance(event["args"]["name"], str)
+                named.add(event["pid"])
             if event["ph"] == "C":
-                self.assertTrue(all(isinstance(value, (int, float)) for value in event["args"].values()))
-            if event["ph"] == "i":
-                self.assertEqual(event["s"], "p")
+                self.assertTrue(event["args"] and all(map(number, event["args"].values())))
+            if event["ph"] == "X":	# slices of a thread nest, or follow each other
+                self.assertGreaterEqual(event["ts"], ends.get((event["pid"], event["tid"]), 0))
+                self.assertGreater(event["dur"], 0)
+                ends[event["pid"], event["tid"]] = event["ts"] + event["dur"]
+        self.assertLessEqual({event["pid"] for event in data["traceEvents"]}, named)
+        return data["traceEvents"]
+
+    def test_trace(self):
+        events = self.documented(trace.render(self.given()))
         self.assertEqual([event.get("ts", -1) for event in events], sorted(event.get("ts", -1) for event in events))
         slices = {}
         for event in events:
@@ -172,12 +196,7 @@ class Drawn(unittest.TestCase):
         for seed in range(30):
             rng = random.Random(seed)
             given = recording(*[" ".join(rng.choice([*PLACES, "-"]) for _ in range(rng.randint(0, 4))) for _ in range(30)])
-            last = {}
-            for event in json.loads(trace.render(given))["traceEvents"]:
-                if event["ph"] == "X":
-                    self.assertGreater(event["dur"], 0)
-                    self.assertGreaterEqual(event["ts"], last.get(event["tid"], 0))
-                    last[event["tid"]] = event["ts"] + event["dur"]
+            self.documented(trace.render(given))
 
     def test_commands(self):
         with tempfile.TemporaryDirectory() as temp:

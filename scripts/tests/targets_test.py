@@ -56,6 +56,23 @@ def planned(name, **suites):
 
 
 class Table(unittest.TestCase):
+    def test_broken_is_one_line_in_each_entry_point(self):
+        """It was a traceback where the table was read before main(): in scripts/check, scripts/test and others."""
+        with tempfile.TemporaryDirectory() as place:
+            for name in ("scripts", "modules", "VERSION"):
+                (shutil.copytree if (TOP / name).is_dir() else shutil.copy2)(TOP / name, f"{place}/{name}")
+            table = pathlib.Path(place, "scripts/targets.toml")
+            table.write_text("x = [\n")
+            refused = set()
+            for path in sorted(pathlib.Path(place, "scripts").iterdir()):
+                if not (path.is_file() and b"run_main" in path.read_bytes()):
+                    continue
+                done = subprocess.run([sys.executable, "-B", path, "--help"], text=True, check=False, capture_output=True)
+                if done.returncode:
+                    refused.add(path.name)
+                    self.assertRegex(done.stderr, rf"\A{path.name}: {re.escape(str(table))}: TOMLDecodeError: [^\n]*\n\Z")
+            self.assertLessEqual({"check", "test", "uplift", "update-tables"}, refused)
+
     def test_oldest_first(self):
         """Limits and tables are made of the first and the last."""
         self.assertEqual(list(targets.TABLE), sorted(targets.TABLE, key=apt.version_key))

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Errors that a command reports in one line, and the exit statuses."""
 
+import os
+import sys
+import types
+
 from . import packages
 
 OK, FAIL, USAGE, SKIP = 0, 1, 2, 4
@@ -19,6 +23,18 @@ class Skip(Problem):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, SKIP)
+
+
+def _while_importing(kind: type[BaseException], problem: BaseException, trace: types.TracebackType | None) -> None:
+    """signals.run_main() has one line for a Problem; this has it for one that a file of ours, read while an entry point is
+    still being imported, gives rise to."""
+    if isinstance(problem, Problem):
+        print(f"{os.path.basename(sys.argv[0])}: {problem}", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, problem, trace)
+
+
+sys.excepthook = _while_importing
 
 
 def of_os(problem: OSError) -> str:

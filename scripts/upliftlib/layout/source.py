@@ -17,6 +17,7 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 
+from ..base import errors
 from ..base.errors import Problem
 from ..kernel import btf_types, bzimage
 from ..kernel.btf_types import Types
@@ -93,12 +94,15 @@ def _read(path: pathlib.Path) -> _File:
 
 def _contents(path: pathlib.Path) -> Data:
     """A regular file's bytes: a pipe or a device would be waited for, or never end."""
-    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as problem:
+        raise Problem(errors.of_os(problem), errors.USAGE) from None
     try:
         mode = os.fstat(fd)
         if not stat.S_ISREG(mode.st_mode):
             what = "a directory" if stat.S_ISDIR(mode.st_mode) else "no regular file"
-            raise Problem(f"{path} is {what}: a module, a kernel's image or raw BTF is wanted")
+            raise Problem(f"{path} is {what}: a module, a kernel's image or raw BTF is wanted", errors.USAGE)
         if mode.st_size > _MAP:
             return mmap.mmap(fd, 0, access=mmap.ACCESS_READ)
         with open(fd, "rb", closefd=False) as file:
