@@ -68,9 +68,11 @@ class _Progress:
 
 def _jobs(known: Mapping[str, changes.Change], target: guest.Kernel, kos: Sequence[pathlib.Path], tests: pathlib.Path,
           accel: str | None, progress: _Progress) -> Jobs:
-    """What each guest does, by a name for people. The same script for several changes runs once."""
+    """What each guest does, by a name for people, about longest first, so that none is left to run alone at the end: what
+    boots two guests in turn, tests, then counts. The same script for several changes runs once."""
     there = {path.stem for path in kos}
-    jobs: Jobs = {}
+    jobs: Jobs = {ARMS: functools.partial(measure.all_together, known.values(), target, kos, tests)}
+    counts: Jobs = {}
     for change in known.values():
         how = change.tests()
         if how and _tested(change) not in jobs:
@@ -78,9 +80,8 @@ def _jobs(known: Mapping[str, changes.Change], target: guest.Kernel, kos: Sequen
             jobs[name] = functools.partial(verify.run, change, target, kos, tests, accel,
                                            functools.partial(progress.watch, name))
         if measure.alone(change) and change.module in there:
-            jobs[_measured(change)] = functools.partial(measure.own, change, target, kos, tests)
-    jobs[ARMS] = functools.partial(measure.all_together, known.values(), target, kos, tests)
-    return jobs
+            counts[_measured(change)] = functools.partial(measure.own, change, target, kos, tests)
+    return jobs | counts
 
 
 def _tested(change: changes.Change) -> str:

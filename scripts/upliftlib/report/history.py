@@ -97,9 +97,15 @@ class Repository:
             return False
 
     @functools.cache
-    def mentioned(self, wanted: str) -> list[Commit]:
-        """All commits whose messages have the first digits of an id, or a title."""
-        return self.log("--all", "--fixed-strings", "--regexp-ignore-case", f"--grep={wanted}")
+    def mentioned(self, *wanted: str, after: str = "") -> list[Commit]:
+        """The commits whose messages have one of these texts; with @after none that is in its history. A look through all
+        messages of the kernel takes most of a minute, at a change of last year's seconds."""
+        return self.log("--fixed-strings", "--regexp-ignore-case", *(f"--grep={text}" for text in wanted), "--all",
+                        *(("--not", after) if after else ()))
+
+    def later(self, commit: str) -> list[Commit]:
+        """The commits whose messages have the first digits of an id, or which are called a revert of it."""
+        return self.mentioned(companions.short(commit)[:8], f'Revert "{self.one(commit).title}"', after=commit)
 
 
 def look(part: record.Part, repository: Repository, base: str, release: str) -> record.History:
@@ -144,7 +150,7 @@ def _by_title(repository: Repository, title: str) -> str:
 
 def _copies(repository: Repository, commit: str) -> list[Commit]:
     """The commits that say that they are copies of one."""
-    return [one for one in repository.mentioned(companions.short(commit)) if one.id != commit and one.names(_COPY, commit)]
+    return [one for one in repository.later(commit) if one.names(_COPY, commit)]
 
 
 def _state(repository: Repository, commit: str, base: str) -> str:
@@ -159,8 +165,7 @@ def _later(repository: Repository, commit: str, base: str) -> Iterator[record.La
     """What fixes or reverts a commit; a copy of one that is there is no other."""
     title = repository.one(commit).title
     ours = {commit, *(one.id for one in _copies(repository, commit))}
-    seen = {one.id: one for wanted in (companions.short(commit)[:8], f'Revert "{title}"')
-            for one in repository.mentioned(wanted) if one.id not in ours}
+    seen = {one.id: one for one in repository.later(commit) if one.id not in ours}
     for one in reversed(seen.values()):
         kind = _kind(one, commit, title)
         if kind and not any(other != one.id and one.names(_COPY, other) for other in seen):
