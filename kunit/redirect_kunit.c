@@ -483,6 +483,16 @@ static int sleep_inside(void *data)
 	return 0;
 }
 
+/* One task sleeps in null. @result: of its call, once it has left */
+static void sleeper_in_null(struct kunit *test, u64 *result)
+{
+	gate_open = false;
+	atomic_set(&awake, 0);
+	KUNIT_ASSERT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_NULL), 0);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(kthread_run(sleep_inside, result, "sleeper")));
+	KUNIT_EXPECT_TRUE(test, eventually(uplift_redirect_inside(&redirect) == 1));
+}
+
 static void tasks_asleep_inside(struct kunit *test)
 {
 	u64 results[SLEEPERS] = {};
@@ -607,11 +617,7 @@ static void no_grace_period_while_a_task_is_inside(struct kunit *test)
 
 	holder_needs(test);
 	prandom_seed_state(&rnd, 8);
-	gate_open = false;
-	atomic_set(&awake, 0);
-	KUNIT_ASSERT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_NULL), 0);
-	KUNIT_ASSERT_FALSE(test, IS_ERR(kthread_run(sleep_inside, &result, "sleeper")));
-	KUNIT_EXPECT_TRUE(test, eventually(uplift_redirect_inside(&redirect) == 1));
+	sleeper_in_null(test, &result);
 	before = settled();
 
 	/* Off at once, and looked at a few times. */
@@ -645,11 +651,7 @@ static void looks_back_off(struct kunit *test)
 	unsigned long interval = 0, longest = 0;
 	u64 result = 0;
 
-	gate_open = false;
-	atomic_set(&awake, 0);
-	KUNIT_ASSERT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_NULL), 0);
-	KUNIT_ASSERT_FALSE(test, IS_ERR(kthread_run(sleep_inside, &result, "sleeper")));
-	KUNIT_EXPECT_TRUE(test, eventually(uplift_redirect_inside(&redirect) == 1));
+	sleeper_in_null(test, &result);
 	KUNIT_EXPECT_EQ(test, uplift_redirect_set(&redirect, UPLIFT_ARM_OFF), 0);
 	do {
 		KUNIT_EXPECT_GE(test, READ_ONCE(redirect.interval), interval);
@@ -917,25 +919,33 @@ static const struct uplift_arm no_arms[ARMS];
 
 static struct uplift_change change;
 
+/* A change with such arms that has nothing but a probe, which gives this verdict. */
+static void change_fill(const struct uplift_arm *arms, enum uplift_verdict_kind kind)
+{
+	redirect_fill(&redirect, arms, &tried_function, 1);
+	memset(&change, 0, sizeof(change));
+	change.name = "kunit";
+	change.owner = THIS_MODULE;
+	change.redirect = &redirect;
+	change.probe = asked_probe;
+	asked.kind = kind;
+	asked.steps[0] = '\0';
+}
+
 /* Registering a change with such arms, or none: the result, and the steps that were taken. */
 static int change_asked(const struct uplift_arm *arms, enum uplift_verdict_kind kind)
 {
 	uplift_redirect_exit(&redirect);
 	memset(&tried_function, 0, sizeof(tried_function));
 	tried_function.name = "uplift_tried";
-	redirect_fill(&redirect, arms, &tried_function, 1);
-	memset(&change, 0, sizeof(change));
-	change.name = "kunit";
-	change.owner = THIS_MODULE;
-	change.redirect = arms ? &redirect : NULL;
+	change_fill(arms, kind);
+	if (!arms)
+		change.redirect = NULL;
 	change.ready = "ready";
-	change.probe = asked_probe;
 	change.check = asked_check;
 	change.start = asked_start;
 	change.show = asked_show;
 	change.stop = asked_stop;
-	asked.kind = kind;
-	asked.steps[0] = '\0';
 	return uplift_change_register(&change);
 }
 
@@ -1043,14 +1053,8 @@ static void change_whose_bodies_were_not_made(struct kunit *test)
 	memset(&asked, 0, sizeof(asked));
 	uplift_redirect_exit(&redirect);
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
-		redirect_fill(&redirect, no_arms, &tried_function, 1);
-		memset(&change, 0, sizeof(change));
-		change.name = "kunit";
-		change.owner = THIS_MODULE;
-		change.redirect = &redirect;
+		change_fill(no_arms, cases[i].kind);
 		change.unusable = "it is another compiler's";
-		change.probe = asked_probe;
-		asked.kind = cases[i].kind;
 		KUNIT_EXPECT_EQ_MSG(test, uplift_change_register(&change), cases[i].err, "case %d", i);
 		KUNIT_EXPECT_EQ_MSG(test, change.verdict.kind, cases[i].is, "case %d", i);
 		KUNIT_EXPECT_EQ_MSG(test, !!strstr(change.verdict.evidence, "code: it is another compiler's\n"),
@@ -1074,15 +1078,8 @@ static void change_by_a_method(struct kunit *test)
 	uplift_redirect_exit(&redirect);
 	for (i = 0; i < ARRAY_SIZE(methods); i++) {
 		strscpy(word, methods[i].word, sizeof(word));
-		redirect_fill(&redirect, asked_arms, &tried_function, 1);
-		memset(&change, 0, sizeof(change));
-		change.name = "kunit";
-		change.owner = THIS_MODULE;
-		change.redirect = &redirect;
+		change_fill(asked_arms, UPLIFT_UNAFFECTED);
 		change.method = &method;
-		change.probe = asked_probe;
-		asked.kind = UPLIFT_UNAFFECTED;
-		asked.steps[0] = '\0';
 		KUNIT_EXPECT_EQ_MSG(test, uplift_change_register(&change),
 				    methods[i].err ?: -ENODEV, "%s", word);
 		KUNIT_EXPECT_STREQ(test, asked.steps, methods[i].err ? "" : "p");
