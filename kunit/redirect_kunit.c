@@ -1037,7 +1037,10 @@ static void change_that_is_refused(struct kunit *test)
 	}
 }
 
-/* What the compiler makes of the source is not the kernel's code: told where the change is lacking, and only there. */
+/*
+ * What the compiler makes of the source is not the kernel's code: told where the
+ * change is lacking, and only there.
+ */
 static void change_whose_bodies_were_not_made(struct kunit *test)
 {
 	static const struct {
@@ -1048,6 +1051,7 @@ static void change_whose_bodies_were_not_made(struct kunit *test)
 		{ UPLIFT_NATIVE, UPLIFT_NATIVE, -EEXIST },
 		{ UPLIFT_UNAFFECTED, UPLIFT_UNAFFECTED, -ENODEV },
 	};
+	bool told;
 	int i;
 
 	memset(&asked, 0, sizeof(asked));
@@ -1055,10 +1059,11 @@ static void change_whose_bodies_were_not_made(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		change_fill(no_arms, cases[i].kind);
 		change.unusable = "it is another compiler's";
-		KUNIT_EXPECT_EQ_MSG(test, uplift_change_register(&change), cases[i].err, "case %d", i);
+		KUNIT_EXPECT_EQ_MSG(test, uplift_change_register(&change), cases[i].err,
+				    "case %d", i);
 		KUNIT_EXPECT_EQ_MSG(test, change.verdict.kind, cases[i].is, "case %d", i);
-		KUNIT_EXPECT_EQ_MSG(test, !!strstr(change.verdict.evidence, "code: it is another compiler's\n"),
-				    cases[i].is == UPLIFT_UNSUPPORTED, "case %d", i);
+		told = strstr(change.verdict.evidence, "code: it is another compiler's\n");
+		KUNIT_EXPECT_EQ_MSG(test, told, cases[i].is == UPLIFT_UNSUPPORTED, "case %d", i);
 	}
 	redirect_again(test);
 }

@@ -818,7 +818,7 @@ static void add_moves(struct llc_moves *moves, const struct llc_time *time)
 	moves->moved_across += READ_ONCE(time->moved_across);
 }
 
-/* A task that was not moved when it woke woke where it had gone to sleep. */
+/* A task that was not moved on wakeup wakes where it had gone to sleep. */
 static void fix_moves(struct llc_moves *moves)
 {
 	u64 moved = moves->woke_within + moves->woke_across;
