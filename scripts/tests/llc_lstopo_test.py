@@ -8,6 +8,7 @@ hwloc reads masks where the inspector takes lists: the masks are written here, f
 import collections
 import os
 import pathlib
+import random
 import re
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import llc_machines	# noqa: E402
+import llc_random	# noqa: E402
 from upliftlib.base import paths	# noqa: E402
 from upliftlib.inspector import layout, model, source	# noqa: E402
 
@@ -128,6 +130,13 @@ class Beside(unittest.TestCase):
                     self.assertTrue(layout.problems(machine))
                 else:
                     self.compare(machine, self.place / name)
+
+    def test_random_machines(self) -> None:
+        for seed in range(1, 61):
+            root = self.place / str(seed)
+            llc_random.write(llc_random.made(random.Random(seed)), root, True)
+            with self.subTest(seed=seed):
+                self.compare(self.drawn(root), root)
 
     def test_captures_of_guests(self) -> None:
         """What stock kernels said of themselves."""
