@@ -300,9 +300,8 @@ class KernelTestsTest(Scratch):
             (self.dir / name).write_text(f"#!/bin/sh\n{text}\n")
             (self.dir / name).chmod(0o755)
         (self.dir / "pond").mkdir()
-        run = tryscript.Run("pond", ".", str(self.dir), str(self.dir), str(self.dir), 3, ("one", "never", "later"))
-        with mock.patch.object(tryscript, "LIMIT", 1):
-            text = run.text()
+        run = tryscript.Run("pond", ".", str(self.dir), str(self.dir), str(self.dir), 3, ("one", "never", "later"), limit=1)
+        text = run.text()
         begin, end = text.index("ended="), text.index("echo null >$dir/arm || exit 13\n$PROGRAMS/panel_bench")
         subprocess.run(["sh", "-c", f"{run._variables()}dir={self.dir}/pond\n{text[begin:end]}"], check=True, cwd=self.dir)
         found = kerneltests.compare(self.dir)

@@ -403,8 +403,9 @@ class Trial:
         self._report(ran)
 
     def _script(self, programs: object, tests: object, out: object, work: object, names: list[str]) -> str:
+        limit = tryscript.LIMIT if isinstance(self.code, tryhere.HereCode) else tryscript.LIMIT_COUNTED
         return tryscript.Run(self.outcome.name, str(programs), str(tests), str(out), str(work), self.options.rounds,
-                             tuple(names), self.options.workload or "", self._load_only).text()
+                             tuple(names), self.options.workload or "", self._load_only, limit).text()
 
     @property
     def _load_only(self) -> bool:
