@@ -211,10 +211,12 @@ class LoadedTest(unittest.TestCase):
         self.result.rc = 0
         self.result.outdir.mkdir()
         self.leave("done", "a\nb\n")
-        for name in ("off", "a.null", "a.new", "b.null", "b.new"):
-            self.leave(f"seen.{name}", "the same\n")
+        for name in ("off", "off_again", "a.null", "a.new", "b.null", "b.new"):
+            self.leave(f"seen.{name}", self.SAME)
         for name in "ab":
             self.leave(f"stats.{name}", "function: f\narm: null\ncalls_null: 40\ncalls_new: 2\ninside: 7\n")
+
+    SAME = "pipe 3000 calls 00ff\nmemory 2000 calls 1234\n"
 
     def leave(self, name: str, text: str) -> None:
         (self.result.outdir / name).write_text(text)
@@ -223,14 +225,21 @@ class LoadedTest(unittest.TestCase):
         self.assertEqual(loading.judged("a", self.result), loading.Loaded(calls=42))
 
     def test_null_is_not_off(self) -> None:
-        self.leave("seen.a.null", "other\n")
-        self.assertIn("null behave unlike off", loading.judged("a", self.result).problem)
+        self.leave("seen.a.null", self.SAME.replace("1234", "1235"))
+        self.assertIn("null behave unlike off (memory)", loading.judged("a", self.result).problem)
         self.assertEqual(loading.judged("b", self.result).problem, "")
 
     def test_new_is_not_off(self) -> None:
-        self.leave("seen.a.new", "other\n")
+        self.leave("seen.a.new", self.SAME.replace("00ff", "00fe"))
         found = loading.judged("a", self.result)
         self.assertEqual((found.problem, len(found.notes)), ("", 1))
+
+    def test_what_varies_by_itself(self) -> None:
+        self.leave("seen.off_again", self.SAME.replace("00ff", "00fd"))
+        self.leave("seen.a.null", self.SAME.replace("00ff", "00fe"))
+        self.assertEqual(loading.judged("a", self.result), loading.Loaded(calls=42))
+        self.leave("seen.a.null", "pipe 3000 calls 00ff\n")
+        self.assertIn("null behave unlike off", loading.judged("a", self.result).problem)
 
     def test_one_that_is_not_through(self) -> None:
         self.leave("done", "b\n")

@@ -1,28 +1,38 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Many modules of patches in one guest, one after the other: loaded, switched, and unloaded again.
 
-The kernel's module whose functions have bodies in ours must not go meanwhile. In `null` and `new` a random program runs, whose
-every result has to be what it was in `off` before (for `new`: or a person is told), and a panel of operations, for the count
-of calls that came to the functions.
+The kernel's module whose functions have bodies in ours must not go meanwhile. In `null` and `new` random programs run on two CPUs,
+on an ext4 and an XFS, whose every result has to be what it was in `off` before (for `new`: or a person is told), and a panel
+of operations, for the count of calls that came to the functions.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import pathlib
 from collections.abc import Iterator
 
 from ..base import console
-from . import buildroot, guest, kmod, testprograms
+from . import buildroot, guest, kmod, testprograms, tryscript
 from .kernelcode import KernelCode
 from .trial import Trial
 
-MOST = 12	# modules of one guest: its time is limited
+MOST = 8	# modules of one guest: its time is limited
 
+_DISKS = ("ext4", "xfs")
+
+# Disks are mounted for the programs only, so that nothing else holds the modules of their file systems.
 _BEGIN = r"""
-mkdir -p /tmp
+mkdir -p /tmp /mnt
 for module in @STOCK@; do modprobe $module || exit 10; done
+modprobe brd rd_nr=2 rd_size=327680 && mkfs.ext4 -q /dev/ram0 && mkfs.xfs -q /dev/ram1 || exit 10
 insmod /modules/uplift.ko || exit 11
-seen() { for seed in 1 2; do /selftests/syscall_bench --transcript $seed --calls 3000 || exit 14; done >/out/seen.$1; }
+on() { mount -t $1 $2 /mnt && shift 2 && "$@" && umount /mnt || exit 14; }
+seen() {
+	for seed in 1 2; do /selftests/syscall_bench --transcript $seed --calls 3000 || exit 14; done >/out/seen.$1
+	on ext4 /dev/ram0 /selftests/random_calls --seed 1 --calls 2000 --dir /mnt --look >>/out/seen.$1
+	on xfs /dev/ram1 /selftests/random_calls --seed 2 --calls 2000 --dir /mnt >>/out/seen.$1
+}
 each() {
 	dir=/sys/kernel/debug/uplift/$1
 	echo "uplift try: $1" >/dev/kmsg
@@ -31,13 +41,14 @@ each() {
 	for arm in null new; do
 		echo $arm >$dir/arm || return
 		seen $1.$arm
-		/selftests/panel_bench --dir /tmp --change $1 --reach >/out/reach.$1.$arm || return
+		on ext4 /dev/ram0 /selftests/panel_bench --dir /mnt --change $1 --reach >/out/reach.$1.$arm || return
 	done
 	cat $dir/stats >/out/stats.$1
 	for arm in off null new null off; do echo $arm >$dir/arm || return; done
 	rmmod uplift_$1 && echo $1 >>/out/done
 }
 seen off
+seen off_again
 """
 
 
@@ -63,13 +74,14 @@ def all_of(code: KernelCode, trials: list[Trial]) -> dict[str, Loaded]:
 
 def _guest(code: KernelCode, trials: list[Trial]) -> Iterator[tuple[str, Loaded]]:
     tests = testprograms.build()
-    buildroot.ensure("run")
+    buildroot.ensure("io")
     name = f"{code.target.name}-tries"
     with console.doing(f"{len(trials)} modules in a guest"):
         result = guest.boot(code.target, script(trials), files={"/selftests": tests},
                             kos=kmod.stripped([*trials[0].kos, *(one.ko for one in trials)]),
-                            modules=sorted({name for one in trials for name in one.stock}), append="nokaslr", mem="1500M",
-                            timeout=560, name=name, quiet=True)
+                            modules=sorted({*_DISKS, "brd", *(name for one in trials for name in one.stock)}), append="nokaslr",
+                            programs=[f"/usr/sbin/mkfs.{name}" for name in _DISKS], smp=2, mem="1500M", timeout=560, name=name,
+                            quiet=True)
     for one in trials:
         yield one.outcome.name, judged(one.outcome.name, result)
 
@@ -85,11 +97,15 @@ def judged(name: str, result: guest.Result) -> Loaded:
         return Loaded(f"{module} could be unloaded while functions of it had bodies elsewhere")
     if name not in done:
         return Loaded(f"it cannot be loaded, switched or unloaded ({result.console})")
-    seen = {arm: (out / f"seen.{arm}").read_text() for arm in ("off", f"{name}.null", f"{name}.new")}
-    if seen[f"{name}.null"] != seen["off"]:
-        return Loaded("a random program sees null behave unlike off")
-    notes = [] if seen[f"{name}.new"] == seen["off"] else ["a random program sees new behave unlike off: is that the change?"]
-    return Loaded(calls=_calls((out / f"stats.{name}").read_text()), notes=notes)
+    null, new = ([] if not where else [f"a random program sees {arm} behave unlike off ({', '.join(where)})"]
+                 for arm in ("null", "new") for where in [_unlike(out, f"{name}.{arm}")])
+    if null:
+        return Loaded(null[0])
+    return Loaded(calls=_calls((out / f"stats.{name}").read_text()), notes=[f"{note}: is that the change?" for note in new])
+
+
+def _unlike(out: pathlib.Path, arm: str) -> list[str]:
+    return tryscript.unlike(*((out / f"seen.{name}").read_text() for name in ("off", "off_again", arm)))
 
 
 def _calls(stats: str) -> int:

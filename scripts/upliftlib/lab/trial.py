@@ -464,11 +464,11 @@ class Trial:
 
     def _seen(self, out: pathlib.Path) -> None:
         """null has to do what off does; where new does not, a person is told."""
-        seen = {arm: (out / f"seen.{arm}").read_text() for arm in ("off", "null", "new")}
-        if seen["null"] != seen["off"]:
-            raise errors.Problem(f"{self.path.name}: a random program sees null behave unlike off")
-        if seen["new"] != seen["off"]:
-            self.outcome.notes.append("a random program sees new behave unlike off: is that the change?")
+        seen = {arm: (out / f"seen.{arm}").read_text() for arm in tryscript.ARMS}
+        if where := tryscript.unlike(seen["off"], seen["off_again"], seen["null"]):
+            raise errors.Problem(f"{self.path.name}: a random program sees null behave unlike off ({', '.join(where)})")
+        if where := tryscript.unlike(seen["off"], seen["off_again"], seen["new"]):
+            self.outcome.notes.append(f"a random program sees new behave unlike off ({', '.join(where)}): is that the change?")
             self.seen = "a random program sees null do what off does, and new behave otherwise"
 
     def _kernel_tests(self, out: pathlib.Path) -> None:
