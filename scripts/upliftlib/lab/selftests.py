@@ -26,6 +26,11 @@ _NO_MEMORY = "vmalloc error: size|page allocation failure: order|Failed to arm k
 # Waiting for grace periods is most of a cycle.
 _EXPEDITED = "rcupdate.rcu_expedited=1"
 CORE = "core"
+# {name: (kernel arguments, what is in force then)}. A CPU that returns need not be protected on is treated as one where they must.
+_MITIGATIONS = {
+    "stuff": ("retbleed=force,stuff spectre_v2=retpoline", "retbleed:Mitigation: Stuffing"),
+    "off": ("mitigations=off", "spectre_v2:Vulnerable"),
+}
 _LAST = ("unloaded", "kernel_log")
 
 
@@ -91,6 +96,8 @@ def _named() -> Iterator[tuple[str, Script]]:
     for how, word in (("off", "no_debugfs"), ("no-mount", "no_mount")):
         yield f"refusals_{word}", Script(file="refusals", only=("no_debugfs", "kernel_log"), environment={"DEBUGFS": how},
                                          form=False, livepatch=True, append=f"debugfs={how}")
+    for word, (append, mitigation) in _MITIGATIONS.items():
+        yield f"mitigations_{word}", Script(file="mitigations", environment={"MITIGATION": mitigation}, append=append)
     yield "fail", Script(file="fail", environment={"TORTURE": "1"}, form=False, stripped=True, livepatch=True,
                          excused=_NO_MEMORY, mem="2G")
     for name in (CORE, *changes.load()):
