@@ -728,8 +728,8 @@ static void ask_family(void)
 	ask.outer.nla_type = CTRL_ATTR_FAMILY_NAME;
 	ask.outer.nla_len = NLA_HDRLEN + strlen(known[which]) + 1;
 	strcpy((char *)&ask.inner, known[which]);
-	ask.head.nlmsg_len = sizeof(ask);
-	saw(send(fd, &ask, sizeof(ask), 0));
+	ask.head.nlmsg_len = NLMSG_HDRLEN + GENL_HDRLEN + NLA_ALIGN(ask.outer.nla_len);
+	saw(send(fd, &ask, ask.head.nlmsg_len, 0));
 	made(recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT));
 	if (answer->nlmsg_type == GENL_ID_CTRL) {
 		/* its first attribute is the name, the second the number */
