@@ -662,7 +662,7 @@ static void through(int i)
 		head->cmsg_len = CMSG_LEN(sizeof(int));
 		memcpy(CMSG_DATA(head), &ends[i][way], sizeof(int));
 	}
-	sent = saw(sendmsg(ends[i][way], &message, MSG_NOSIGNAL | (chance(4) ? 0 : MSG_MORE * (type == SOCK_STREAM))));
+	sent = saw(sendmsg(ends[i][way], &message, MSG_NOSIGNAL));
 	if (sent > 0)
 		take(ends[i][!way], sent, type);
 }

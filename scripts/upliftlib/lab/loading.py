@@ -30,8 +30,8 @@ insmod /modules/uplift.ko || exit 11
 on() { mount -t $1 $2 /mnt && shift 2 && "$@" && umount /mnt || exit 14; }
 seen() {
 	for seed in 1 2; do /selftests/syscall_bench --transcript $seed --calls 3000 || exit 14; done >/out/seen.$1
-	on ext4 /dev/ram0 /selftests/random_calls --seed 1 --calls 2000 --dir /mnt --look >>/out/seen.$1
-	on xfs /dev/ram1 /selftests/random_calls --seed 2 --calls 2000 --dir /mnt >>/out/seen.$1
+	on ext4 /dev/ram0 /selftests/random_calls --seed 1 --calls 1000 --dir /mnt --look >>/out/seen.$1
+	on xfs /dev/ram1 /selftests/random_calls --seed 2 --calls 1000 --dir /mnt >>/out/seen.$1
 }
 each() {
 	dir=/sys/kernel/debug/uplift/$1
