@@ -66,13 +66,13 @@
 
 #include "kselftest.h"
 
-#define PAGE	4096
-#define MOST	65536
-#define REALTIME	40	/* a signal that queues */
+#define PAGE 4096
+#define MOST 65536
+#define REALTIME 40 /* a signal that queues */
 
 static unsigned long long state, sum;
 static unsigned long calls;
-static char buffer[MOST] __attribute__((aligned(PAGE)));
+static _Alignas(PAGE) char buffer[MOST];
 static const char *dir = "/tmp";
 
 /* xorshift64* */
@@ -129,12 +129,10 @@ static unsigned int length_of(unsigned int most)
 	return 1 + chance(chance(4) ? 64 : most);
 }
 
-#define ONE_OF(list)	((list)[chance(ARRAY_SIZE(list))])
-
 /* --- memory --- */
 
-#define AREAS	4
-#define PAGES	16
+#define AREAS 4
+#define PAGES 16
 
 static char *areas[AREAS];
 
@@ -162,8 +160,9 @@ static void map_anew(int i)
 
 	if (areas[i])
 		munmap(areas[i], PAGES * PAGE);
-	areas[i] = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE,
-			flags | (fd < 0 ? MAP_ANONYMOUS : 0) | (chance(4) ? 0 : MAP_POPULATE), fd, 0);
+	areas[i] =
+		mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE,
+		     flags | (fd < 0 ? MAP_ANONYMOUS : 0) | (chance(4) ? 0 : MAP_POPULATE), fd, 0);
 	if (areas[i] == MAP_FAILED)
 		areas[i] = NULL;
 	if (fd >= 0)
@@ -197,10 +196,16 @@ static void remap(int i)
 
 static void memory(void)
 {
-	static const int advice[] = { MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_WILLNEED, MADV_DONTNEED,
-		MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_COLD, MADV_PAGEOUT, MADV_DONTFORK, MADV_DOFORK,
-		MADV_POPULATE_READ, MADV_POPULATE_WRITE, MADV_MERGEABLE, MADV_UNMERGEABLE, 25 /* MADV_COLLAPSE */ };
-	static const int prots[] = { PROT_READ, PROT_READ | PROT_WRITE, PROT_NONE, PROT_READ | PROT_WRITE };
+	static const int advice[] = { MADV_NORMAL,	   MADV_RANDOM,
+				      MADV_SEQUENTIAL,	   MADV_WILLNEED,
+				      MADV_DONTNEED,	   MADV_HUGEPAGE,
+				      MADV_NOHUGEPAGE,	   MADV_COLD,
+				      MADV_PAGEOUT,	   MADV_DONTFORK,
+				      MADV_DOFORK,	   MADV_POPULATE_READ,
+				      MADV_POPULATE_WRITE, MADV_MERGEABLE,
+				      MADV_UNMERGEABLE,	   25 /* MADV_COLLAPSE */ };
+	static const int prots[] = { PROT_READ, PROT_READ | PROT_WRITE, PROT_NONE,
+				     PROT_READ | PROT_WRITE };
 	int i = chance(AREAS), page = chance(PAGES), count = 1 + chance(PAGES - page);
 	unsigned long nodes = 1;
 	char *at;
@@ -218,12 +223,12 @@ static void memory(void)
 		touch(at, length_of(count * PAGE), false);
 		break;
 	case 7:
-		saw(mprotect(at, count * PAGE, ONE_OF(prots)));
+		saw(mprotect(at, count * PAGE, prots[chance(ARRAY_SIZE(prots))]));
 		break;
 	case 8:
 	case 9:
 		/* Some depend on what memory there is: the data must stay what it was. */
-		ignore(madvise(at, count * PAGE, ONE_OF(advice)));
+		ignore(madvise(at, count * PAGE, advice[chance(ARRAY_SIZE(advice))]));
 		break;
 	case 10:
 		saw(chance(2) ? mlock(at, count * PAGE) : munlock(at, count * PAGE));
@@ -242,14 +247,15 @@ static void memory(void)
 		break;
 	case 15:
 		saw(munmap(at, count * PAGE));
-		saw(mmap(at, count * PAGE, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == at);
+		saw(mmap(at, count * PAGE, PROT_READ | PROT_WRITE,
+			 MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == at);
 		break;
 	}
 }
 
 /* --- files --- */
 
-#define NAMES	6
+#define NAMES 6
 
 static int here = -1, watch = -1, files[4] = { -1, -1, -1, -1 };
 
@@ -339,9 +345,10 @@ static void names(void)
 
 static void attributes(int fd)
 {
-	static const char * const keys[] = { "user.one", "user.two", "trusted.three", "system.none" };
+	static const char *const keys[] = { "user.one", "user.two", "trusted.three",
+					    "system.none" };
 	struct timespec times[2] = { { .tv_sec = chance(1000) }, { .tv_sec = chance(1000) } };
-	const char *key = ONE_OF(keys);
+	const char *key = keys[chance(ARRAY_SIZE(keys))];
 	long length;
 
 	char path[300], one[16];
@@ -432,8 +439,14 @@ static void locks(int fd)
 
 static void open_one(int i)
 {
-	static const int flags[] = { O_RDWR, O_RDWR | O_CREAT, O_RDWR | O_CREAT | O_TRUNC, O_RDWR | O_CREAT | O_EXCL,
-		O_RDONLY | O_NONBLOCK, O_RDWR | O_CREAT | O_DIRECT, O_RDWR | O_CREAT | O_SYNC, O_RDWR | O_NOFOLLOW };
+	static const int flags[] = { O_RDWR,
+				     O_RDWR | O_CREAT,
+				     O_RDWR | O_CREAT | O_TRUNC,
+				     O_RDWR | O_CREAT | O_EXCL,
+				     O_RDONLY | O_NONBLOCK,
+				     O_RDWR | O_CREAT | O_DIRECT,
+				     O_RDWR | O_CREAT | O_SYNC,
+				     O_RDWR | O_NOFOLLOW };
 	char path[16];
 
 	if (files[i] >= 0)
@@ -441,7 +454,8 @@ static void open_one(int i)
 	if (!chance(8))
 		files[i] = openat(here, ".", O_TMPFILE | O_RDWR, 0600);
 	else
-		files[i] = openat(here, name(path, chance(8) ? "f" : "d"), ONE_OF(flags) | O_NONBLOCK, 0640);
+		files[i] = openat(here, name(path, chance(8) ? "f" : "d"),
+				  flags[chance(ARRAY_SIZE(flags))] | O_NONBLOCK, 0640);
 	made(files[i]);
 }
 
@@ -558,7 +572,8 @@ static void begin_files(void)
 
 	snprintf(path, sizeof(path), "%s/random", dir);
 	nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-	if (mkdir(path, 0755) || (here = open(path, O_RDONLY | O_DIRECTORY)) < 0) {
+	here = mkdir(path, 0755) ? -1 : open(path, O_RDONLY | O_DIRECTORY);
+	if (here < 0) {
 		perror(path);
 		exit(1);
 	}
@@ -572,9 +587,10 @@ static const struct {
 	int family, type;
 	bool pair;
 } kinds[] = {
-	{ AF_INET, SOCK_STREAM, false }, { AF_INET6, SOCK_STREAM, false },
-	{ AF_INET, SOCK_DGRAM, false }, { AF_INET6, SOCK_DGRAM, false },
-	{ AF_UNIX, SOCK_STREAM, true }, { AF_UNIX, SOCK_DGRAM, true }, { AF_UNIX, SOCK_SEQPACKET, true },
+	{ AF_INET, SOCK_STREAM, false },   { AF_INET6, SOCK_STREAM, false },
+	{ AF_INET, SOCK_DGRAM, false },	   { AF_INET6, SOCK_DGRAM, false },
+	{ AF_UNIX, SOCK_STREAM, true },	   { AF_UNIX, SOCK_DGRAM, true },
+	{ AF_UNIX, SOCK_SEQPACKET, true },
 };
 
 static int ends[ARRAY_SIZE(kinds)][2];
@@ -594,7 +610,8 @@ static bool up(void)
 static void connect_ends(int family, int type, int *end)
 {
 	struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
-	struct sockaddr_in four = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in four = { .sin_family = AF_INET,
+				    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	struct sockaddr *to = family == AF_INET ? (void *)&four : (void *)&six;
 	socklen_t len = family == AF_INET ? sizeof(four) : sizeof(six);
 	int listening = socket(family, type, 0);
@@ -648,7 +665,7 @@ static void through(int i)
 {
 	int way = chance(2), type = kinds[i].type;
 	struct iovec vec[2] = { { buffer, length_of(9000) }, { buffer, length_of(100) } };
-	char control[CMSG_SPACE(sizeof(int))] = { };
+	char control[CMSG_SPACE(sizeof(int))] = {};
 	struct msghdr message = { .msg_iov = vec, .msg_iovlen = 1 + chance(2) };
 	struct cmsghdr *head = (struct cmsghdr *)control;
 	long sent;
@@ -672,15 +689,38 @@ static void options_of(int fd)
 	static const struct {
 		int level, name;
 	} known[] = {
-		{ SOL_SOCKET, SO_SNDBUF }, { SOL_SOCKET, SO_RCVBUF }, { SOL_SOCKET, SO_KEEPALIVE }, { SOL_SOCKET, SO_PRIORITY },
-		{ SOL_SOCKET, SO_REUSEADDR }, { SOL_SOCKET, SO_REUSEPORT }, { SOL_SOCKET, SO_RCVLOWAT }, { SOL_SOCKET, SO_MARK },
-		{ SOL_SOCKET, SO_TIMESTAMP }, { SOL_SOCKET, SO_BUSY_POLL }, { SOL_SOCKET, SO_ZEROCOPY }, { SOL_SOCKET, SO_TYPE },
-		{ SOL_SOCKET, SO_DOMAIN }, { SOL_SOCKET, SO_ACCEPTCONN }, { IPPROTO_IP, IP_TOS }, { IPPROTO_IP, IP_TTL },
-		{ IPPROTO_IP, IP_RECVERR }, { IPPROTO_IP, IP_PKTINFO }, { IPPROTO_IP, IP_MTU_DISCOVER },
-		{ IPPROTO_IPV6, IPV6_TCLASS }, { IPPROTO_IPV6, IPV6_RECVPKTINFO }, { IPPROTO_IPV6, IPV6_UNICAST_HOPS },
-		{ IPPROTO_TCP, TCP_NODELAY }, { IPPROTO_TCP, TCP_MAXSEG }, { IPPROTO_TCP, TCP_KEEPIDLE }, { IPPROTO_TCP, TCP_KEEPCNT },
-		{ IPPROTO_TCP, TCP_SYNCNT }, { IPPROTO_TCP, TCP_LINGER2 }, { IPPROTO_TCP, TCP_USER_TIMEOUT },
-		{ IPPROTO_TCP, TCP_NOTSENT_LOWAT }, { IPPROTO_UDP, 103 /* UDP_SEGMENT */ }, { IPPROTO_UDP, 104 /* UDP_GRO */ },
+		{ SOL_SOCKET, SO_SNDBUF },
+		{ SOL_SOCKET, SO_RCVBUF },
+		{ SOL_SOCKET, SO_KEEPALIVE },
+		{ SOL_SOCKET, SO_PRIORITY },
+		{ SOL_SOCKET, SO_REUSEADDR },
+		{ SOL_SOCKET, SO_REUSEPORT },
+		{ SOL_SOCKET, SO_RCVLOWAT },
+		{ SOL_SOCKET, SO_MARK },
+		{ SOL_SOCKET, SO_TIMESTAMP },
+		{ SOL_SOCKET, SO_BUSY_POLL },
+		{ SOL_SOCKET, SO_ZEROCOPY },
+		{ SOL_SOCKET, SO_TYPE },
+		{ SOL_SOCKET, SO_DOMAIN },
+		{ SOL_SOCKET, SO_ACCEPTCONN },
+		{ IPPROTO_IP, IP_TOS },
+		{ IPPROTO_IP, IP_TTL },
+		{ IPPROTO_IP, IP_RECVERR },
+		{ IPPROTO_IP, IP_PKTINFO },
+		{ IPPROTO_IP, IP_MTU_DISCOVER },
+		{ IPPROTO_IPV6, IPV6_TCLASS },
+		{ IPPROTO_IPV6, IPV6_RECVPKTINFO },
+		{ IPPROTO_IPV6, IPV6_UNICAST_HOPS },
+		{ IPPROTO_TCP, TCP_NODELAY },
+		{ IPPROTO_TCP, TCP_MAXSEG },
+		{ IPPROTO_TCP, TCP_KEEPIDLE },
+		{ IPPROTO_TCP, TCP_KEEPCNT },
+		{ IPPROTO_TCP, TCP_SYNCNT },
+		{ IPPROTO_TCP, TCP_LINGER2 },
+		{ IPPROTO_TCP, TCP_USER_TIMEOUT },
+		{ IPPROTO_TCP, TCP_NOTSENT_LOWAT },
+		{ IPPROTO_UDP, 103 /* UDP_SEGMENT */ },
+		{ IPPROTO_UDP, 104 /* UDP_GRO */ },
 	};
 	int which = chance(ARRAY_SIZE(known)), value = chance(4) ? 1 + chance(8) : 4096 * chance(8);
 	socklen_t len = sizeof(value);
@@ -692,18 +732,22 @@ static void options_of(int fd)
 		value = 0;
 	saw(setsockopt(fd, known[which].level, known[which].name, &value, len));
 	value = 0;
-	if (!saw(getsockopt(fd, known[which].level, known[which].name, &value, &len)) && known[which].name != TCP_MAXSEG)
+	if (!saw(getsockopt(fd, known[which].level, known[which].name, &value, &len)) &&
+	    known[which].name != TCP_MAXSEG)
 		saw(value >= 0 ? value : 0);
 }
 
 /* All links, addresses and routes; in a network namespace of our own these are always the same. */
 static void ask_routes(void)
 {
-	static const int what[] = { RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE, RTM_GETRULE, RTM_GETNEIGH, RTM_GETQDISC, RTM_GETNSID };
+	static const int what[] = { RTM_GETLINK,  RTM_GETADDR,	RTM_GETROUTE, RTM_GETRULE,
+				    RTM_GETNEIGH, RTM_GETQDISC, RTM_GETNSID };
 	struct {
 		struct nlmsghdr head;
 		struct rtgenmsg about;
-	} ask = { .head = { .nlmsg_len = sizeof(ask), .nlmsg_type = ONE_OF(what), .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP } };
+	} ask = { .head = { .nlmsg_len = sizeof(ask),
+			    .nlmsg_type = what[chance(ARRAY_SIZE(what))],
+			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP } };
 	int fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
 
 	saw(send(fd, &ask, sizeof(ask), 0));
@@ -711,29 +755,34 @@ static void ask_routes(void)
 	close(fd);
 }
 
-/* What families of generic netlink say of a command without what it needs, for the loopback device. */
+/* What families of generic netlink say of a command without arguments, for loopback. */
 static void ask_family(void)
 {
-	static const char * const known[] = { "ethtool", "net-shaper", "netdev", "tcp_metrics", "nlctrl", "mptcp_pm" };
+	static const char *const known[] = { "ethtool",	    "net-shaper", "netdev",
+					     "tcp_metrics", "nlctrl",	  "mptcp_pm" };
 	struct {
 		struct nlmsghdr head;
 		struct genlmsghdr about;
 		struct nlattr outer, inner;
 		char text[12];
-	} ask = { .head = { .nlmsg_type = GENL_ID_CTRL, .nlmsg_flags = NLM_F_REQUEST }, .about = { CTRL_CMD_GETFAMILY, 1, 0 } };
+	} ask = { .head = { .nlmsg_type = GENL_ID_CTRL, .nlmsg_flags = NLM_F_REQUEST },
+		  .about = { CTRL_CMD_GETFAMILY, 1, 0 } };
 	int which = chance(ARRAY_SIZE(known)), fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_GENERIC);
 	struct nlmsghdr *answer = (struct nlmsghdr *)buffer;
 	unsigned int lo = 1;
 
 	ask.outer.nla_type = CTRL_ATTR_FAMILY_NAME;
 	ask.outer.nla_len = NLA_HDRLEN + strlen(known[which]) + 1;
-	strcpy((char *)&ask.inner, known[which]);
+	memcpy(&ask.inner, known[which], strlen(known[which]) + 1);
 	ask.head.nlmsg_len = NLMSG_HDRLEN + GENL_HDRLEN + NLA_ALIGN(ask.outer.nla_len);
 	saw(send(fd, &ask, ask.head.nlmsg_len, 0));
 	made(recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT));
 	if (answer->nlmsg_type == GENL_ID_CTRL) {
 		/* its first attribute is the name, the second the number */
-		memcpy(&ask.head.nlmsg_type, buffer + NLMSG_HDRLEN + GENL_HDRLEN + NLA_ALIGN(ask.outer.nla_len) + NLA_HDRLEN, 2);
+		memcpy(&ask.head.nlmsg_type,
+		       buffer + NLMSG_HDRLEN + GENL_HDRLEN + NLA_ALIGN(ask.outer.nla_len) +
+			       NLA_HDRLEN,
+		       2);
 		ask.head.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
 		ask.about.cmd = 1 + chance(48);
 		ask.outer.nla_type = which ? 1 : 1 | NLA_F_NESTED;
@@ -743,7 +792,9 @@ static void ask_family(void)
 		ask.head.nlmsg_len = NLMSG_HDRLEN + GENL_HDRLEN + ask.outer.nla_len;
 		saw(send(fd, &ask, ask.head.nlmsg_len, 0));
 		made(recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT));
-		saw(answer->nlmsg_type == NLMSG_ERROR ? ((struct nlmsgerr *)NLMSG_DATA(answer))->error & 0xfff : 0);
+		saw(answer->nlmsg_type == NLMSG_ERROR ?
+			    ((struct nlmsgerr *)NLMSG_DATA(answer))->error & 0xfff :
+			    0);
 	}
 	close(fd);
 }
@@ -754,11 +805,14 @@ static void send_raw(void)
 	static const struct {
 		int protocol;
 		unsigned char type;
-	} known[] = { { IPPROTO_ICMP, 8 }, { IPPROTO_ICMP, 13 }, { IPPROTO_IGMP, 0x11 }, { IPPROTO_IGMP, 0x14 }, { IPPROTO_IGMP, 0x16 },
-		      { IPPROTO_UDP, 0 }, { IPPROTO_TCP, 0 }, { IPPROTO_PIM, 0x21 } };
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	unsigned char packet[32] = { };
-	int which = chance(ARRAY_SIZE(known)), fd = socket(AF_INET, SOCK_RAW, known[which].protocol);
+	} known[] = { { IPPROTO_ICMP, 8 },    { IPPROTO_ICMP, 13 },   { IPPROTO_IGMP, 0x11 },
+		      { IPPROTO_IGMP, 0x14 }, { IPPROTO_IGMP, 0x16 }, { IPPROTO_UDP, 0 },
+		      { IPPROTO_TCP, 0 },     { IPPROTO_PIM, 0x21 } };
+	struct sockaddr_in to = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	unsigned char packet[32] = {};
+	int which = chance(ARRAY_SIZE(known)),
+	    fd = socket(AF_INET, SOCK_RAW, known[which].protocol);
 	unsigned short check = ~htons(known[which].type << 8);
 
 	packet[0] = known[which].type;
@@ -770,7 +824,8 @@ static void send_raw(void)
 /* One that sees what passes, through a filter. */
 static void listen_in(void)
 {
-	static struct sock_filter code[] = { BPF_STMT(BPF_LD | BPF_LEN, 0), BPF_STMT(BPF_RET | BPF_A, 0) };
+	static struct sock_filter code[] = { BPF_STMT(BPF_LD | BPF_LEN, 0),
+					     BPF_STMT(BPF_RET | BPF_A, 0) };
 	struct sock_fprog program = { ARRAY_SIZE(code), code };
 	int fd = socket(AF_PACKET, SOCK_RAW, htons(3));
 
@@ -798,7 +853,7 @@ static void in_sockets(void)
 		break;
 	case 12:
 		saw(chance(2) ? getpeername(ends[i][end], (struct sockaddr *)&address, &len) :
-		    getsockname(ends[i][end], (struct sockaddr *)&address, &len));
+				getsockname(ends[i][end], (struct sockaddr *)&address, &len));
 		break;
 	case 13:
 		if (chance(2))
@@ -841,19 +896,22 @@ static void handled(int number)
 
 static int child_does(void)
 {
-	static const int spaces[] = { CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET, CLONE_FS,
-		CLONE_FILES, CLONE_NEWCGROUP };
+	static const int spaces[] = { CLONE_NEWNS,   CLONE_NEWUTS, CLONE_NEWIPC,
+				      CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET,
+				      CLONE_FS,	     CLONE_FILES,  CLONE_NEWCGROUP };
 	struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, 0x7fff0000);
 	struct sock_fprog program = { 1, &allow };
 
 	switch (chance(10)) {
 	case 0:
-		return unshare(ONE_OF(spaces)) ? errno : 0;
+		return unshare(spaces[chance(ARRAY_SIZE(spaces))]) ? errno : 0;
 	case 1:
 		return setresuid(1000, 1000, 1000) ? errno : setuid(0) ? errno : 0;
 	case 2:
 		return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-		       prctl(PR_SET_SECCOMP, 2, &program, 0, 0) ? errno : getppid() < 0;
+				       prctl(PR_SET_SECCOMP, 2, &program, 0, 0) ?
+			       errno :
+			       getppid() < 0;
 	case 3:
 		raise(SIGKILL);
 		return 1;
@@ -863,8 +921,12 @@ static int child_does(void)
 	case 5:
 		return setsid() < 0 ? errno : setpgid(0, 0) ? errno : 0;
 	case 6:
-		return unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-		       mount("none", dir, "tmpfs", 0, "size=1m") || umount2(dir, MNT_DETACH) ? errno : 0;
+		return unshare(CLONE_NEWNS) ||
+				       mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+				       mount("none", dir, "tmpfs", 0, "size=1m") ||
+				       umount2(dir, MNT_DETACH) ?
+			       errno :
+			       0;
 	case 7:
 		return ptrace(PTRACE_TRACEME, 0, 0, 0) ? errno : 0;
 	case 8:
@@ -910,8 +972,8 @@ static void by_threads(void)
 static void signals(void)
 {
 	static const int known[] = { SIGUSR1, SIGUSR2, SIGURG, REALTIME };
-	struct timespec none = { };
-	int number = ONE_OF(known);
+	struct timespec none = {};
+	int number = known[chance(ARRAY_SIZE(known))];
 	sigset_t set;
 
 	sigemptyset(&set);
@@ -958,7 +1020,7 @@ static void scheduling(void)
 		saw(prctl(PR_SET_TIMERSLACK, 50000 + chance(1000)));
 		break;
 	}
-	sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){ });
+	sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){});
 }
 
 static void clocks(void)
@@ -1059,9 +1121,13 @@ static void by_bpf(void)
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = 1 },
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
-	union bpf_attr load = { .prog_type = BPF_PROG_TYPE_SOCKET_FILTER, .insns = (unsigned long)code,
-		.insn_cnt = ARRAY_SIZE(code), .license = (unsigned long)"GPL" };
-	union bpf_attr map = { .map_type = 1 + chance(2), .key_size = 4, .value_size = 8, .max_entries = 4 };
+	union bpf_attr load = { .prog_type = BPF_PROG_TYPE_SOCKET_FILTER,
+				.insns = (unsigned long)code,
+				.insn_cnt = ARRAY_SIZE(code),
+				.license = (unsigned long)"GPL" };
+	union bpf_attr map = {
+		.map_type = 1 + chance(2), .key_size = 4, .value_size = 8, .max_entries = 4
+	};
 	/* An arena: pages that a program and user space share. */
 	union bpf_attr arena = { .map_type = 33, .map_flags = BPF_F_MMAPABLE, .max_entries = 4 };
 	unsigned int key = chance(4);
@@ -1085,8 +1151,10 @@ static void by_bpf(void)
 
 static void by_descriptors(void)
 {
-	struct perf_event_attr attr = { .type = PERF_TYPE_SOFTWARE, .size = sizeof(attr), .config = chance(9) };
-	struct io_uring_params ring = { };
+	struct perf_event_attr attr = { .type = PERF_TYPE_SOFTWARE,
+					.size = sizeof(attr),
+					.config = chance(9) };
+	struct io_uring_params ring = {};
 	int fd;
 
 	switch (chance(6)) {
@@ -1120,10 +1188,11 @@ static void by_descriptors(void)
 
 static void in_processes(void)
 {
-	static void (*const known[])(void) = { fork_one, fork_one, by_threads, signals, signals, scheduling, clocks, waits,
-		shared, by_bpf, by_descriptors };
+	static void (*const known[])(void) = { fork_one, fork_one,   by_threads,    signals,
+					       signals,	 scheduling, clocks,	    waits,
+					       shared,	 by_bpf,     by_descriptors };
 
-	ONE_OF(known)();
+	known[chance(ARRAY_SIZE(known))]();
 }
 
 static void begin_processes(void)
@@ -1146,9 +1215,10 @@ static int look(const char *path, const struct stat *st, int flag, struct FTW *w
 {
 	int fd;
 
-	/* Ours are another in each arm; and what waits, or makes something happen when it is read. */
-	if (flag != FTW_F || !(st->st_mode & 0400) || strstr(path, "uplift") || strstr(path, "trace") || strstr(path, "kmsg") ||
-	    strstr(path, "pagemap") || strstr(path, "kcore") || strstr(path, "/mem") || strstr(path, "/rom"))
+	/* Ours differ in each arm; and what waits, or acts when it is read. */
+	if (flag != FTW_F || !(st->st_mode & 0400) || strstr(path, "uplift") ||
+	    strstr(path, "trace") || strstr(path, "kmsg") || strstr(path, "pagemap") ||
+	    strstr(path, "kcore") || strstr(path, "/mem") || strstr(path, "/rom"))
 		return 0;
 	fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	if (fd >= 0 && read(fd, buffer, sizeof(buffer)) > 0)
@@ -1160,13 +1230,46 @@ static int look(const char *path, const struct stat *st, int flag, struct FTW *w
 
 static void look_around(void)
 {
-	static const char * const tops[] = { "/proc/self", "/proc/sys", "/proc/net", "/proc/fs", "/proc/irq", "/sys/kernel/mm",
-		"/sys/kernel/slab", "/sys/block", "/sys/fs", "/sys/devices/system/cpu", "/sys/devices/virtual" };
-	static const char * const alone[] = { "/proc/stat", "/proc/meminfo", "/proc/vmstat", "/proc/zoneinfo", "/proc/buddyinfo",
-		"/proc/slabinfo", "/proc/interrupts", "/proc/softirqs", "/proc/diskstats", "/proc/partitions", "/proc/swaps",
-		"/proc/locks", "/proc/vmallocinfo", "/proc/schedstat", "/proc/timer_list", "/proc/cgroups", "/proc/loadavg",
-		"/proc/pressure/cpu", "/proc/pressure/memory", "/proc/pagetypeinfo", "/proc/modules", "/proc/crypto", "/proc/keys",
-		"/proc/iomem", "/proc/ioports", "/proc/consoles", "/proc/devices", "/proc/filesystems", "/proc/execdomains" };
+	static const char *const tops[] = { "/proc/self",
+					    "/proc/sys",
+					    "/proc/net",
+					    "/proc/fs",
+					    "/proc/irq",
+					    "/sys/kernel/mm",
+					    "/sys/kernel/slab",
+					    "/sys/block",
+					    "/sys/fs",
+					    "/sys/devices/system/cpu",
+					    "/sys/devices/virtual" };
+	static const char *const alone[] = { "/proc/stat",
+					     "/proc/meminfo",
+					     "/proc/vmstat",
+					     "/proc/zoneinfo",
+					     "/proc/buddyinfo",
+					     "/proc/slabinfo",
+					     "/proc/interrupts",
+					     "/proc/softirqs",
+					     "/proc/diskstats",
+					     "/proc/partitions",
+					     "/proc/swaps",
+					     "/proc/locks",
+					     "/proc/vmallocinfo",
+					     "/proc/schedstat",
+					     "/proc/timer_list",
+					     "/proc/cgroups",
+					     "/proc/loadavg",
+					     "/proc/pressure/cpu",
+					     "/proc/pressure/memory",
+					     "/proc/pagetypeinfo",
+					     "/proc/modules",
+					     "/proc/crypto",
+					     "/proc/keys",
+					     "/proc/iomem",
+					     "/proc/ioports",
+					     "/proc/consoles",
+					     "/proc/devices",
+					     "/proc/filesystems",
+					     "/proc/execdomains" };
 	struct stat st = { .st_mode = 0400 };
 	size_t i;
 
@@ -1182,7 +1285,7 @@ static const struct family {
 	const char *name;
 	void (*begin)(void);
 	void (*one)(void);
-	unsigned int share;	/* of the calls, one in so many */
+	unsigned int share; /* of the calls, one in so many */
 } families[] = {
 	{ "memory", NULL, memory, 1 },
 	{ "files", begin_files, in_files, 1 },
@@ -1230,15 +1333,13 @@ static __noreturn void die_usage(int status)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "seed", required_argument, NULL, 's' },
-		{ "calls", required_argument, NULL, 'c' },
-		{ "dir", required_argument, NULL, 'd' },
-		{ "look", no_argument, NULL, 'l' },
-		{ "nothing", no_argument, NULL, 'n' },
-		{ "help", no_argument, NULL, 'h' },
-		{ }
-	};
+	static const struct option options[] = { { "seed", required_argument, NULL, 's' },
+						 { "calls", required_argument, NULL, 'c' },
+						 { "dir", required_argument, NULL, 'd' },
+						 { "look", no_argument, NULL, 'l' },
+						 { "nothing", no_argument, NULL, 'n' },
+						 { "help", no_argument, NULL, 'h' },
+						 {} };
 	unsigned long long seed = 0;
 	unsigned long most = 4000;
 	bool also = false;
