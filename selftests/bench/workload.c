@@ -67,7 +67,8 @@ static void set_epoll(void)
 	for (i = 0; i < CLIENTS; i++) {
 		clients[i] = eventfd(0, 0);
 		event.data.fd = clients[i];
-		must(clients[i] >= 0 && !epoll_ctl(epfd, EPOLL_CTL_ADD, clients[i], &event), "epoll_ctl");
+		must(clients[i] >= 0 &&
+		     !epoll_ctl(epfd, EPOLL_CTL_ADD, clients[i], &event), "epoll_ctl");
 	}
 }
 
@@ -83,7 +84,8 @@ static void do_epoll(void)
 		n = epoll_wait(epfd, events, CLIENTS, -1);
 		must(n > 0, "epoll_wait");
 		for (i = 0; i < n; i++)
-			must(read(events[i].data.fd, &one, sizeof(one)) == sizeof(one), "read");
+			must(read(events[i].data.fd, &one, sizeof(one)) == sizeof(one),
+			     "read");
 	}
 }
 
@@ -118,7 +120,7 @@ static void set_direct(void)
 static void do_read(void)
 {
 	turn = turn * 1664525u + 1013904223u;
-	must(pread(fds[0], page, PAGE, (off_t)(turn / (1u << 24)) % FILE_PAGES * PAGE) == PAGE, "pread");
+	must(pread(fds[0], page, PAGE, (off_t)(turn >> 24) % FILE_PAGES * PAGE) == PAGE, "pread");
 }
 
 static void do_create(void)
@@ -214,7 +216,8 @@ static void do_list(void)
 
 static const struct load {
 	const char *name, *about;
-	void (*set_up)(void), (*once)(void);
+	void (*set_up)(void);
+	void (*once)(void);
 } loads[] = {
 	{ "server", "a server that waits for 64 descriptors", set_epoll, do_epoll },
 	{ "direct", "direct reads of 4 KiB", set_direct, do_read },
@@ -227,7 +230,7 @@ static const struct load {
 	{ "filesystems", "/proc/filesystems is read", nothing, do_list },
 };
 
-static int usage(int status)
+static int say_usage(int status)
 {
 	size_t i;
 
@@ -256,9 +259,9 @@ static int command(char **argv)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-static void usage_and_exit(int status)
+static void die_usage(int status)
 {
-	exit(usage(status));
+	exit(say_usage(status));
 }
 
 static void run(const struct load *load, long times)
@@ -287,12 +290,12 @@ int main(int argc, char **argv)
 	if (argc == 2 && !strcmp(argv[1], "nothing"))
 		return 0;
 	if (argc == 2 && !strcmp(argv[1], "--help"))
-		return usage(0);
+		return say_usage(0);
 	for (i = 0; argc == 3 && i < ARRAY_SIZE(loads); i++) {
 		if (!strcmp(loads[i].name, argv[1])) {
-			run(&loads[i], bench_number(argv[2], 1, 100000000, usage_and_exit));
+			run(&loads[i], bench_number(argv[2], 1, 100000000, die_usage));
 			return 0;
 		}
 	}
-	return usage(2);
+	return say_usage(2);
 }

@@ -20,7 +20,7 @@ events { worker_connections 256; }
 http { access_log off; server { listen 127.0.0.1:80; root /srv; } }
 END
 nginx -c /tmp/nginx.conf || exit 10
-/selftests/workload -- wrk -t1 -c16 -d1s http://127.0.0.1/page
+/selftests/workload -- wrk -t1 -c16 -d1s http://127.0.0.1:80/page
 status=$?
 kill $(cat /tmp/nginx.pid)
 exit $status

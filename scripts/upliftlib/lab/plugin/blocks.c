@@ -24,12 +24,12 @@
 #define BUCKETS		0x10000
 
 static struct block {
-	uint64_t address, end, times, taken;
+	unsigned long long address, end, times, taken;
 	unsigned int insns;
 	struct block *next;
 } *buckets[BUCKETS];
 
-static uint64_t expected;	/* where the block before ended */
+static unsigned long long expected;	/* where the block before ended */
 static unsigned int depth;
 static size_t used;
 
@@ -66,7 +66,8 @@ static void on_user_block(unsigned int index, void *data)
 	expected = 0;
 }
 
-static struct block *block_of(uint64_t address, uint64_t end, unsigned int insns)
+static struct block *block_of(unsigned long long address, unsigned long long end,
+			      unsigned int insns)
 {
 	struct block **at = &buckets[address / 4 % BUCKETS];
 	struct block *block;
@@ -87,8 +88,8 @@ static void on_translate(unsigned long long id, struct qemu_plugin_tb *tb)
 	size_t i, n = qemu_plugin_tb_n_insns(tb);
 	struct qemu_plugin_insn *first = qemu_plugin_tb_get_insn(tb, 0);
 	struct qemu_plugin_insn *last = qemu_plugin_tb_get_insn(tb, n - 1);
-	uint64_t address = qemu_plugin_insn_vaddr(first);
-	uint64_t end = qemu_plugin_insn_vaddr(last) + qemu_plugin_insn_size(last);
+	unsigned long long address = qemu_plugin_insn_vaddr(first);
+	unsigned long long end = qemu_plugin_insn_vaddr(last) + qemu_plugin_insn_size(last);
 
 	if (KERNEL(address))
 		qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, CB_NO_REGS,
@@ -101,7 +102,8 @@ static void on_translate(unsigned long long id, struct qemu_plugin_tb *tb)
 
 static int compare(const void *one, const void *two)
 {
-	const struct block *a = *(struct block *const *)one, *b = *(struct block *const *)two;
+	const struct block *a = *(const struct block *const *)one;
+	const struct block *b = *(const struct block *const *)two;
 
 	if (a->address != b->address)
 		return a->address < b->address ? -1 : 1;
@@ -122,9 +124,8 @@ static void on_exit_machine(unsigned long long id, void *data)
 				all[n++] = block;
 	qsort(all, n, sizeof(*all), compare);
 	for (i = 0; i < n; i++)
-		fprintf(out, "block %llx %u %llu %llu\n", (unsigned long long)all[i]->address,
-			all[i]->insns, (unsigned long long)all[i]->times,
-			(unsigned long long)all[i]->taken);
+		fprintf(out, "block %llx %u %llu %llu\n", all[i]->address, all[i]->insns,
+			all[i]->times, all[i]->taken);
 	fprintf(out, "end\n");
 	fclose(out);
 	free(all);
