@@ -21,6 +21,7 @@ struct land {
 	u64 last;
 	unsigned int cpus[LAND_MAX_DOMAINS];
 	s64 queued[LAND_MAX_DOMAINS];
+	s64 load[LAND_MAX_DOMAINS];
 	FILE *record;
 };
 
@@ -57,9 +58,11 @@ static void look_at_machine(struct usched *s, struct land *land)
 static s32 land_pick_domain(struct usched *s, const struct land_task *task)
 {
 	struct land *land = usched_data(s);
-	s32 domain = policy_domain(&land->policy, task, land->queued);
+	s32 domain = policy_domain(&land->policy, task, land->queued, land->load);
 
 	land->queued[domain]++;
+	land->load[task->domain] -= task->worth;
+	land->load[domain] += task->worth;
 	return domain;
 }
 
@@ -70,18 +73,24 @@ static void land_enqueue(struct usched *s, struct land_task *tasks, unsigned int
 
 	if (!land->ready)
 		look_at_machine(s, land);
-	for (i = 0; i < land->policy.nr_domains; i++)
+	for (i = 0; i < land->policy.nr_domains; i++) {
 		land->queued[i] = usched_domain(s, i)->queued;
+		land->load[i] = usched_domain(s, i)->load;
+	}
 	if (land->record) {
 		fprintf(land->record, "queued");
 		for (i = 0; i < land->policy.nr_domains; i++)
 			fprintf(land->record, " %lld", (long long)land->queued[i]);
+		fprintf(land->record, "\nload");
+		for (i = 0; i < land->policy.nr_domains; i++)
+			fprintf(land->record, " %lld", (long long)land->load[i]);
 		fputc('\n', land->record);
 		for (i = 0; i < nr; i++)
-			fprintf(land->record, "task %d %d %d %d %u %u %llu %llu\n", tasks[i].pid,
+			fprintf(land->record, "task %d %d %d %d %u %u %llu %llu %llu\n", tasks[i].pid,
 				tasks[i].tgid, tasks[i].domain, tasks[i].proc, tasks[i].weight,
 				tasks[i].restricted, (unsigned long long)tasks[i].burst,
-				(unsigned long long)tasks[i].now);
+				(unsigned long long)tasks[i].vtime,
+				(unsigned long long)tasks[i].worth);
 	}
 	policy_order(&land->params, tasks, nr);
 	for (i = 0; i < nr; i++) {
@@ -92,7 +101,7 @@ static void land_enqueue(struct usched *s, struct land_task *tasks, unsigned int
 
 			memcpy(queued, land->queued, sizeof(queued));
 			fprintf(land->record, "run %d %d %llu\n", tasks[i].pid,
-				policy_domain(&land->policy, &tasks[i], queued),
+				policy_domain(&land->policy, &tasks[i], queued, land->load),
 				(unsigned long long)deadline);
 		}
 		/* there is room for all that come at once */
@@ -153,6 +162,7 @@ static const struct usched_ops land_ops = {
 	.pick_domain = land_pick_domain,
 	.tick = land_tick,
 	.exit = land_exit,
+	.fair = true,
 };
 
 static const char usage[] =
@@ -164,7 +174,7 @@ static const char usage[] =
 	"  --tolerance N     0 never gathers, 1 to 99 how much, 100 all (1)\n"
 	"  --imb-pct N       percent by which domains may differ (20)\n"
 	"  --imbalance N     a CPU takes from another domain's queue when more wait (1)\n"
-	"  --slice-us N      a turn at nice 0 (5000)\n"
+	"  --slice-us N      a turn at nice 0 (3000)\n"
 	"  --stall-ms N      the kernel takes over when the daemon is not seen for so long (5000)\n"
 	"  --ring-kb N       of the two rings, a power of two (1024)\n"
 	"  --status FILE     keep live figures there, as JSON\n"
@@ -174,6 +184,7 @@ static const char usage[] =
 	"  --gaps            measure how long CPUs were idle while tasks were ready\n"
 	"  --linger-us N     each switch takes so much longer, for the tests (0)\n"
 	"  --no-gather       order only, no domains\n"
+	"  --honours         say what of a cgroup's is honoured on this kernel, and end\n"
 	"  --verbose         what libbpf and the verifier say\n"
 	"\n"
 	"exit status: 0 ended, 1 failed or the kernel ended it, 2 usage, 4 no sched_ext here\n";
@@ -192,6 +203,7 @@ enum {
 	GAPS,
 	LINGER_US,
 	NO_GATHER,
+	HONOURS,
 	VERBOSE,
 };
 
@@ -209,6 +221,7 @@ static const struct option words[] = {
 	{ "gaps", no_argument, NULL, GAPS },
 	{ "linger-us", required_argument, NULL, LINGER_US },
 	{ "no-gather", no_argument, NULL, NO_GATHER },
+	{ "honours", no_argument, NULL, HONOURS },
 	{ "verbose", no_argument, NULL, VERBOSE },
 	{ "help", no_argument, NULL, 'h' },
 	{}
@@ -289,6 +302,9 @@ int main(int argc, char **argv)
 		case NO_GATHER:
 			land.gather = false;
 			break;
+		case HONOURS:
+			puts(usched_honours());
+			return 0;
 		case VERBOSE:
 			options.verbose = true;
 			break;

@@ -281,6 +281,7 @@ static int load(struct usched *s)
 	s->skel->rodata->imbalance = options->imbalance;
 	s->skel->rodata->kernel_only = options->kernel_only;
 	s->skel->rodata->naive = options->naive;
+	s->skel->rodata->fair = s->ops->fair;
 	s->skel->rodata->measure_gaps = options->gaps;
 	s->skel->rodata->linger_ns = options->linger_us * 1000ULL;
 	s->skel->struct_ops.land_ops->timeout_ms = options->stall_ms;
@@ -362,6 +363,9 @@ static const char *const stat_names[LAND_NR_STATS] = {
 	[LAND_STOLEN] = "stolen",
 	[LAND_GATHERED] = "gathered",
 	[LAND_WAKES] = "wakes",
+	[LAND_PREEMPTED] = "preempted",
+	[LAND_HELD] = "held",
+	[LAND_NO_GROUP] = "no_group",
 };
 
 /* What is written first, and renamed. Says so if it cannot be written. */
@@ -537,14 +541,15 @@ static void loop(struct usched *s)
 				write_status(s, false);
 			}
 		}
-		if (late || (s->nr && !s->options.naive)) {
+		if (late || bss->nr_kicks > 0 || (s->nr && !s->options.naive)) {
 			/* Held by the BPF part until a CPU has nothing else to do. */
 			sched_yield();
 			continue;
 		}
 		__atomic_store_n(&bss->daemon_sleeps, 1, __ATOMIC_SEQ_CST);
 		/* a task that came before that wakes nobody */
-		if (!ring__avail_data_size(ring))
+		if (!ring__avail_data_size(ring) &&
+		    __atomic_load_n(&bss->nr_kicks, __ATOMIC_SEQ_CST) <= 0)
 			epoll_wait(fd, &event, 1, sleep_ms);
 		__atomic_store_n(&bss->daemon_sleeps, 0, __ATOMIC_SEQ_CST);
 	}
@@ -590,7 +595,7 @@ int usched_run(const struct usched_ops *ops, const struct usched_options *option
 	s->data = data;
 	if (options)
 		s->options = *options;
-	s->options.slice_us = s->options.slice_us ?: 5000;
+	s->options.slice_us = s->options.slice_us ?: 3000;
 	s->options.stall_ms = s->options.stall_ms ?: 5000;
 	s->options.ring_kb = s->options.ring_kb ?: 1024;
 	s->options.imbalance = s->options.imbalance == UINT_MAX ? 0 : s->options.imbalance ?: 1;
@@ -622,6 +627,17 @@ int usched_run(const struct usched_ops *ops, const struct usched_options *option
 	} while (end == USCHED_STOPPED && s->hotplugged && !is_stopping());
 	free(s);
 	return end;
+}
+
+const char *usched_honours(void)
+{
+#ifdef HAVE_OPS_cgroup_set_bandwidth
+	return "cpu.weight cpu.max";
+#elif defined(HAVE_OPS_cgroup_init)
+	return "cpu.weight";
+#else
+	return "";
+#endif
 }
 
 void usched_stop(struct usched *s)

@@ -182,14 +182,14 @@ u64 policy_slice(const struct policy_params *params, const struct land_task *tas
 }
 
 /*
- * Who computes briefly and sleeps runs first; nobody is set back by more than
- * the cap, so everybody's turn comes.
+ * Who has had the least for its weight runs first; of those who had the same, who
+ * computes briefly and sleeps. Nobody is set back by more than the cap.
  */
 u64 policy_deadline(const struct policy_params *params, const struct land_task *task)
 {
 	u64 cap = params->cap_us * 1000ULL, late = weighted(task->burst, task);
 
-	return task->now + (late > cap ? cap : late);
+	return task->vtime + (late > cap ? cap : late);
 }
 
 static const struct policy_params *sort_by;
@@ -210,14 +210,34 @@ void policy_order(const struct policy_params *params, struct land_task *tasks, u
 	qsort(tasks, nr, sizeof(*tasks), earlier);
 }
 
-s32 policy_domain(const struct policy *policy, const struct land_task *task, const s64 *queued)
+/* The domain where tasks weigh the least per CPU, if a task has more there than at home. */
+static s32 lighter(const struct policy *policy, const struct land_task *task, const s64 *load,
+		   s32 home)
+{
+	s32 i, best = home;
+
+	for (i = 0; i < (s32)policy->nr_domains; i++) {
+		if (policy->cpus[i] && load[i] * policy->cpus[best] < load[best] * policy->cpus[i])
+			best = i;
+	}
+	if ((load[best] + (s64)task->worth) * policy->cpus[home] * (100 + policy->params.imb_pct) <=
+	    load[home] * policy->cpus[best] * 100)
+		return best;
+	return home;
+}
+
+s32 policy_domain(const struct policy *policy, const struct land_task *task, const s64 *queued,
+		  const s64 *load)
 {
 	s32 home = task->domain, best, i;
+	bool gathered = false;
 
 	if (task->proc >= 0 && task->proc < LAND_MAX_PROCS &&
 	    policy->procs[task->proc].tgid == (u32)task->tgid &&
-	    policy->procs[task->proc].preferred >= 0)
+	    policy->procs[task->proc].preferred >= 0) {
 		home = policy->procs[task->proc].preferred;
+		gathered = true;
+	}
 	if (home < 0 || home >= (s32)policy->nr_domains)
 		home = 0;
 	/* which of the others it may run in is not known here */
@@ -231,5 +251,5 @@ s32 policy_domain(const struct policy *policy, const struct land_task *task, con
 	}
 	if (!policy->cpus[home] || queued[home] - queued[best] > policy->params.queue_imbalance)
 		return best;
-	return home;
+	return gathered ? home : lighter(policy, task, load, home);
 }

@@ -44,7 +44,7 @@ struct policy_params {
 	.imb_pct		= 20,	\
 	.epoch_affinity_timeout	= 5,	\
 	.settle			= 5,	\
-	.slice_us		= 5000,	\
+	.slice_us		= 3000,	\
 	.cap_us			= 30000,\
 	.queue_imbalance	= 2,	\
 }
@@ -120,12 +120,15 @@ void policy_order(const struct policy_params *params, struct land_task *tasks, u
  * @policy: the policy
  * @task: the task
  * @queued: by domain: how many wait there; the caller counts this one in
+ * @load: by domain: what its tasks weigh, the task included; the caller moves it
  *
  * Where its process is gathered, else where it ran; but the domain with the
- * shortest queue per CPU where that is shorter by more than queue_imbalance.
+ * shortest queue per CPU where that is shorter by more than queue_imbalance. A task
+ * that is gathered nowhere goes where its share is larger, by more than imb_pct.
  *
  * Return: the domain.
  */
-s32 policy_domain(const struct policy *policy, const struct land_task *task, const s64 *queued);
+s32 policy_domain(const struct policy *policy, const struct land_task *task, const s64 *queued,
+		  const s64 *load);
 
 #endif /* _UPLIFT_SCHED_POLICY_H */

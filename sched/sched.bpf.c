@@ -23,22 +23,28 @@
 #define BPF_NO_KFUNC_PROTOTYPES
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 #include "have.h"
+#include "fair.h"
 #include "shared.h"
 
 char _license[] SEC("license") = "GPL";
 
 #define PF_KTHREAD	0x00200000
+#define SCHED_IDLE	5
 #define E2BIG		7
 #define ENOENT		2
+#define CLOCK_MONOTONIC	1
 
 #define OURS		0x100000000ULL	/* above the domains' numbers */
 #define CPU_QUEUE(cpu)	(OURS | (cpu))	/* tasks bound to a CPU */
 #define DAEMON_QUEUE	(2 * OURS)
 #define SHARED_QUEUE	(2 * OURS + 1)	/* for schedulers that have one for all CPUs */
+#define GROUP_QUEUE(at)	(4 * OURS | (at))	/* tasks of a cgroup that has used up its cpu.max */
 
 s32 scx_bpf_create_dsq(u64 dsq_id, s32 node) __ksym;
+void scx_bpf_destroy_dsq(u64 dsq_id) __ksym;
 void scx_bpf_dsq_insert(struct task_struct *p, u64 dsq_id, u64 slice, u64 enq_flags) __ksym;
 void scx_bpf_dsq_insert_vtime(struct task_struct *p, u64 dsq_id, u64 slice, u64 vtime,
 			      u64 enq_flags) __ksym;
@@ -58,12 +64,19 @@ void scx_bpf_kick_cpu(s32 cpu, u64 flags) __ksym;
 #endif
 #ifdef HAVE_scx_bpf_dsq_reenq
 void scx_bpf_dsq_reenq(u64 dsq_id, u64 reenq_flags) __ksym;
-#else
+#endif
+#ifdef HAVE_scx_bpf_dsq_peek
+struct task_struct *scx_bpf_dsq_peek(u64 dsq_id) __ksym;
+#endif
+#if !defined(HAVE_scx_bpf_dsq_reenq) || !defined(HAVE_scx_bpf_dsq_peek)
 int bpf_iter_scx_dsq_new(struct bpf_iter_scx_dsq *it, u64 dsq_id, u64 flags) __ksym;
 struct task_struct *bpf_iter_scx_dsq_next(struct bpf_iter_scx_dsq *it) __ksym;
 void bpf_iter_scx_dsq_destroy(struct bpf_iter_scx_dsq *it) __ksym;
 bool scx_bpf_dsq_move(struct bpf_iter_scx_dsq *it, struct task_struct *p, u64 dsq_id,
 		      u64 enq_flags) __ksym;
+void scx_bpf_dsq_move_set_vtime(struct bpf_iter_scx_dsq *it, u64 vtime) __ksym;
+bool scx_bpf_dsq_move_vtime(struct bpf_iter_scx_dsq *it, struct task_struct *p, u64 dsq_id,
+			    u64 enq_flags) __ksym;
 #endif
 #ifdef HAVE_scx_bpf_task_set_slice
 bool scx_bpf_task_set_slice(struct task_struct *p, u64 slice) __ksym;
@@ -73,10 +86,12 @@ bool scx_bpf_task_set_slice(struct task_struct *p, u64 slice) __ksym;
 
 const volatile u32 nr_cpus = 1;
 const volatile u32 nr_domains = 1;
-const volatile u64 slice_ns = 5 * NSEC_PER_MSEC;
+const volatile u64 slice_ns = 3 * NSEC_PER_MSEC;
 const volatile u64 stall_ns = 5000 * NSEC_PER_MSEC;
 /* A CPU takes from another domain's queue when more than so many wait there. */
 const volatile u32 imbalance = 1;
+/* Deadlines are of the virtual time that tasks come with: queues are compared by them. */
+const volatile bool fair;
 /* Without the user-space half; only to see what it adds. */
 const volatile bool kernel_only;
 /* Every task goes up, each wakes the user-space half: the naive way, to compare with. */
@@ -95,6 +110,9 @@ u32 daemon_sleeps;
 u64 daemon_beats;
 /* A count of CPUs that came and went. */
 u32 hotplugs;
+/* Idle CPUs that are to look for work, where the user-space half has to be the one that makes them. */
+u32 kicks[LAND_MAX_CPUS];
+s32 nr_kicks;
 
 s32 domain_of[LAND_MAX_CPUS];
 s32 sibling_of[LAND_MAX_CPUS];
@@ -146,6 +164,7 @@ struct {
  * @waits: it is up there now
  * @proc: entry of its process, or LAND_NONE
  * @move_to: an idle CPU that was claimed for it, or LAND_NONE
+ * @claimed: the same, where it is on its way there
  * @domain: where it ran last
  * @loose: the domain in whose queue it is counted as gathered nowhere, or LAND_NONE
  * @gap: for the gaps' account: GAP_ANY it is ready and on its way nowhere, GAP_UP it went up
@@ -153,12 +172,20 @@ struct {
  * @run_at: up to when its run time is accounted
  * @burst: see struct land_task
  * @burst_now: of the one under way
+ * @vtime: its virtual time, as fair.h has it
+ * @key: its place in the queue that it is in, 0 in none
+ * @load: its effective weight, as it is in its clock's load; 0 while it sleeps
+ * @clock: whose clock @vtime is of, or LAND_NONE
+ * @group: entry of its cgroup, 0 for the root
+ * @in_group: the one that it is counted in as ready
+ * @in_weight: by how much
  */
 struct land_ctx {
 	u32 seq;
 	u32 waits;
 	s32 proc;
 	s32 move_to;
+	s32 claimed;
 	s32 domain;
 	s32 loose;
 	u32 gap;
@@ -166,6 +193,13 @@ struct land_ctx {
 	u64 run_at;
 	u64 burst;
 	u64 burst_now;
+	u64 vtime;
+	u64 key;
+	u64 load;
+	s32 clock;
+	u32 group;
+	u32 in_group;
+	u32 in_weight;
 };
 
 struct {
@@ -199,6 +233,8 @@ struct waiting {
 };
 
 #define MAX_WAITING	256
+/* Tasks in a queue, from which on turns are short. */
+#define LAND_MANY	64
 
 struct {
 	__uint(type, BPF_MAP_TYPE_QUEUE);
@@ -312,11 +348,13 @@ static void set_slice(struct task_struct *p, u64 slice)
 #endif
 }
 
+/* The more wait, the shorter: 4 ms, a tick, is the least that the kernel counts. */
 static u64 slice_of(const struct task_struct *p)
 {
 	u64 slice = slice_ns * p->scx.weight / 100;
+	s64 queued = domains[DOMAIN(domain_at(scx_bpf_task_cpu(p)))].queued;
 
-	if (slice < slice_ns / 4)
+	if (slice < slice_ns / 4 || queued > LAND_MANY)
 		return slice_ns / 4;
 	return slice > 4 * slice_ns ? 4 * slice_ns : slice;
 }
@@ -516,16 +554,265 @@ static s32 pick_idle(const struct task_struct *p, struct land_ctx *t, s32 prev, 
 
 /*
  * A CPU looked for work, found none and goes idle, while something was being
- * queued: make it, or another, look again. Without scx_bpf_kick_cpu() what is
- * queued is enqueued anew, which finds the idle CPU.
+ * queued: make it look again. Where scx_bpf_kick_cpu() cannot be called, the
+ * user-space half is sent there: whoever ends a turn on a CPU makes it look.
  */
 static void look_again(s32 cpu, u64 queue)
 {
 #ifdef HAVE_scx_bpf_kick_cpu
 	scx_bpf_kick_cpu(cpu, 0);
 #elif defined(HAVE_scx_bpf_dsq_reenq)
-	scx_bpf_dsq_reenq(queue, 0);
+	void *nothing;
+
+	if (kernel_only || !daemon_pid || !is_cpu(cpu) || queue == (SCX_DSQ_LOCAL_ON | cpu)) {
+		scx_bpf_dsq_reenq(queue, 0);
+		return;
+	}
+	if (!__sync_lock_test_and_set(&kicks[CPU(cpu)], 1))
+		__sync_fetch_and_add(&nr_kicks, 1);
+	if (daemon_held) {
+		scx_bpf_dsq_reenq(DAEMON_QUEUE, 0);
+	} else if (daemon_sleeps) {
+		nothing = bpf_ringbuf_reserve(&tasks_up, 8, 0);
+		if (nothing)
+			bpf_ringbuf_discard(nothing, BPF_RB_FORCE_WAKEUP);
+	}
+	/* else it runs, and looks before it sleeps */
 #endif
+}
+
+/* A CPU that the user-space half is to make look again, or LAND_NONE. */
+static s32 take_kick(const struct task_struct *p)
+{
+	s32 cpu;
+
+	if (nr_kicks <= 0)
+		return LAND_NONE;
+	bpf_for(cpu, 0, nr_cpus) {
+		if (!is_cpu(cpu) || !kicks[CPU(cpu)] ||
+		    !__sync_lock_test_and_set(&kicks[CPU(cpu)], 0))
+			continue;
+		__sync_fetch_and_add(&nr_kicks, -1);
+		if (!cpu_idle[CPU(cpu)] || !cpu_online[CPU(cpu)] ||
+		    !bpf_cpumask_test_cpu(cpu, p->cpus_ptr))
+			continue;
+		scx_bpf_test_and_clear_cpu_idle(cpu);
+		gap_cpu_change(cpu, false);
+		return cpu;
+	}
+	return LAND_NONE;
+}
+
+/* A CPU was claimed for a task that does not come: it is idle again once it has looked. */
+static void release(s32 *claimed)
+{
+	s32 cpu = *claimed;
+
+	*claimed = LAND_NONE;
+	if (is_cpu(cpu))
+		look_again(cpu, DAEMON_QUEUE);
+}
+
+/* --- cgroups --- */
+
+/**
+ * struct land_group - a cgroup with the cpu controller
+ * @id: the kernel's, 0 where the entry is free
+ * @parent: entry of the one above, 0 for the root
+ * @weight: of cpu.weight, as a task's
+ * @sum: weights of the tasks and groups in it that are ready
+ * @nr: how many these are
+ * @added: what it is in its parent's sum with
+ * @quota: nanoseconds a period that it may run, 0 without a limit
+ * @period: nanoseconds
+ * @burst: that it may save up
+ * @period_at: when the period began
+ * @used: run time of this period, and what was too much before
+ * @armed: the timer runs
+ * @timer: ends the time that it is held
+ *
+ * The cgroup at the root needs no entry: what is directly below it has its own weight.
+ */
+struct land_group {
+	u64 id;
+	u32 parent;
+	s32 nr;
+	s64 sum;
+	u64 weight;
+	u64 added;
+	u64 quota;
+	u64 period;
+	u64 burst;
+	u64 period_at;
+	s64 used;
+	u32 armed;
+	struct bpf_timer timer;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, LAND_MAX_GROUPS);
+	__type(key, u32);
+	__type(value, struct land_group);
+} groups SEC(".maps");
+
+/* How deep cgroups are looked at; below that they count as the one above. */
+#define MAX_DEPTH	16
+/* How many cgroups have a limit. */
+static s32 nr_limits;
+
+static struct land_group *group_at(u32 at)
+{
+	return at ? bpf_map_lookup_elem(&groups, &at) : NULL;
+}
+
+/* Something in a group became ready: it counts in the group, and the group above if it is the first. */
+static void group_enter(u32 at, u32 weight)
+{
+	u64 more = weight, was;
+	u32 i;
+
+	bpf_for(i, 0, MAX_DEPTH) {
+		struct land_group *group = group_at(at);
+
+		if (!group)
+			break;
+		__sync_fetch_and_add(&group->sum, more);
+		if (__sync_fetch_and_add(&group->nr, 1))
+			break;
+		was = __sync_lock_test_and_set(&group->added, group->weight);
+		more = group->weight - was;
+		at = group->parent;
+	}
+}
+
+static void group_leave(u32 at, u32 weight)
+{
+	u64 less = weight;
+	u32 i;
+
+	bpf_for(i, 0, MAX_DEPTH) {
+		struct land_group *group = group_at(at);
+
+		if (!group)
+			break;
+		__sync_fetch_and_add(&group->sum, -less);
+		if (__sync_fetch_and_add(&group->nr, -1) != 1)
+			break;
+		less = __sync_lock_test_and_set(&group->added, 0);
+		at = group->parent;
+	}
+}
+
+static void ready(struct task_struct *p, struct land_ctx *t)
+{
+	if (t->in_group || !t->group)
+		return;
+	t->in_group = t->group;
+	t->in_weight = fair_weight(p->static_prio, p->policy == SCHED_IDLE);
+	group_enter(t->in_group, t->in_weight);
+}
+
+static void not_ready(struct land_ctx *t)
+{
+	if (!t->in_group)
+		return;
+	group_leave(t->in_group, t->in_weight);
+	t->in_group = 0;
+}
+
+/* A task's effective weight: what it is worth beside one that is in no cgroup. */
+static u64 worth_of(struct task_struct *p, struct land_ctx *t)
+{
+	u64 worth = fair_weight(p->static_prio, p->policy == SCHED_IDLE) << FAIR_SHIFT;
+	u32 i, at = t->group;
+
+	bpf_for(i, 0, MAX_DEPTH) {
+		struct land_group *group = group_at(at);
+
+		if (!group)
+			break;
+		worth = fair_within(worth, group->weight, group->sum > 0 ? group->sum : 0);
+		at = group->parent;
+	}
+	return worth;
+}
+
+/* A new period, or several, if they have begun. What was used too much is still owed. */
+static void refill(struct land_group *group, u64 now)
+{
+	u64 at = group->period_at, periods;
+	s64 used, back, most;
+
+	if (!group->period || now < at + group->period)
+		return;
+	periods = (now - at) / group->period;
+	if (__sync_val_compare_and_swap(&group->period_at, at, at + periods * group->period) != at)
+		return;
+	used = group->used;
+	back = periods * group->quota;
+	/* no debt for which tasks would be held so long that the watchdog bites */
+	most = group->quota * (stall_ns / FAIR_PATIENCE) / group->period;
+	if (used - back < -(s64)group->burst)
+		back = used + group->burst;
+	else if (used - back > most)
+		back = used - most;
+	__sync_fetch_and_add(&group->used, -back);
+}
+
+static void spend(struct land_ctx *t, u64 ran, u64 now)
+{
+	u32 i, at = t->group;
+
+	if (!nr_limits)
+		return;
+	bpf_for(i, 0, MAX_DEPTH) {
+		struct land_group *group = group_at(at);
+
+		if (!group)
+			break;
+		if (group->quota) {
+			refill(group, now);
+			__sync_fetch_and_add(&group->used, ran);
+		}
+		at = group->parent;
+	}
+}
+
+/* The cgroup that has used up its cpu.max, of a task's and those above; 0 if none. */
+static u32 held_by(const struct task_struct *p, struct land_ctx *t)
+{
+	u32 i, at = t->group;
+	u64 now;
+
+	if (!nr_limits || p->flags & PF_KTHREAD)
+		return 0;
+	now = scx_bpf_now();
+	bpf_for(i, 0, MAX_DEPTH) {
+		struct land_group *group = group_at(at);
+
+		if (!group)
+			break;
+		if (group->quota) {
+			refill(group, now);
+			if (group->used >= (s64)group->quota)
+				return at;
+		}
+		at = group->parent;
+	}
+	return 0;
+}
+
+/* Have the timer end it when the period begins in which something is left. */
+static void arm(struct land_group *group)
+{
+	u64 now = scx_bpf_now(), until;
+	s64 over = group->used - group->quota;
+
+	if (!group->quota || __sync_lock_test_and_set(&group->armed, 1))
+		return;
+	until = group->period_at + group->period * ((over > 0 ? over : 0) / group->quota + 1);
+	bpf_timer_start(&group->timer, until > now ? until - now : 1, 0);
 }
 
 /* --- queueing --- */
@@ -542,6 +829,7 @@ static void into_queue(struct task_struct *p, struct land_ctx *t, s32 domain, u6
 		__sync_fetch_and_add(&loose_in[DOMAIN(domain)], 1);
 		__sync_fetch_and_add(&loose, 1);
 	}
+	t->key = fair ? deadline : 0;
 	scx_bpf_dsq_insert_vtime(p, domain, slice, deadline, flags);
 }
 
@@ -556,12 +844,142 @@ static void out_of_queue(struct land_ctx *t)
 	__sync_fetch_and_add(&loose, -1);
 }
 
-/* Who computes briefly first; nobody is set back by more than 30 ms: everybody's turn comes. */
-static u64 deadline_of(struct land_ctx *t)
-{
-	u64 late = t->burst;
+/* --- virtual time --- */
 
-	return scx_bpf_now() + (late > 30 * NSEC_PER_MSEC ? 30 * NSEC_PER_MSEC : late);
+/*
+ * A clock per domain, one for the shared queue, one per CPU for tasks that are
+ * bound to it. A CPU's is compared with its domain's by adding what it is off.
+ */
+#define MAX_CLOCKS	(2 * LAND_MAX_CPUS)
+#define SHARED_CLOCK	LAND_MAX_DOMAINS
+#define CPU_CLOCK(cpu)	(LAND_MAX_DOMAINS + 1 + (cpu))
+#define CLOCK(clock)	WITHIN(clock, MAX_CLOCKS)
+
+_Static_assert(MAX_CLOCKS >= CPU_CLOCK(LAND_MAX_CPUS), "a clock for each");
+
+struct land_clock {
+	u64 now;
+	s64 load;
+	u64 off;
+} __attribute__((aligned(64)));
+
+static struct land_clock clocks[MAX_CLOCKS];
+
+/* What sets a task back at most, who computes for long. */
+#define MOST_LATE	(30 * NSEC_PER_MSEC)
+
+static s32 domain_of_clock(s32 clock)
+{
+	if (clock >= CPU_CLOCK(0))
+		return domain_at(clock - CPU_CLOCK(0));
+	return clock;
+}
+
+/* Put a task's virtual time into that of another clock, and within bounds there. */
+static void to_clock(struct land_ctx *t, s32 clock)
+{
+	struct land_clock *from = &clocks[CLOCK(t->clock)], *to = &clocks[CLOCK(clock)];
+	s32 domain = domain_of_clock(clock);
+	u32 cpus = 1;
+
+	if (t->clock < 0) {
+		t->vtime = to->now;
+		t->clock = clock;
+		__sync_fetch_and_add(&to->load, t->load);
+	} else if (t->clock != clock) {
+		if (domain == domain_of_clock(t->clock))
+			t->vtime += from->off - to->off;
+		else
+			t->vtime += to->now - from->now;
+		__sync_fetch_and_add(&from->load, -t->load);
+		__sync_fetch_and_add(&to->load, t->load);
+		t->clock = clock;
+	}
+	if (clock == SHARED_CLOCK)
+		cpus = nr_cpus;
+	else if (domain == clock)
+		cpus = domains[DOMAIN(domain)].online;
+	t->vtime = fair_clamp(t->vtime, to->now, 2 * slice_ns,
+			      fair_ahead(stall_ns / FAIR_PATIENCE, to->load, cpus));
+}
+
+/* How far a CPU's clock is off its domain's: neither gets far ahead of the other. */
+static u64 off_of(s32 cpu, s32 domain)
+{
+	struct land_clock *own = &clocks[CLOCK(CPU_CLOCK(cpu))], *other = &clocks[CLOCK(domain)];
+	s64 lag = own->now + own->off - other->now, most = 2 * slice_ns;
+
+	if (lag < -most)
+		own->off -= lag + most;
+	else if (lag > most)
+		own->off -= lag - most;
+	return own->off;
+}
+
+/* Who computes briefly first; nobody is set back by more than 30 ms: everybody's turn comes. */
+static u64 late_of(struct task_struct *p, struct land_ctx *t)
+{
+	u64 late = fair_charge(t->burst, fair_weight(p->static_prio, p->policy == SCHED_IDLE)
+					 << FAIR_SHIFT);
+
+	return late > MOST_LATE ? MOST_LATE : late;
+}
+
+/* A task's place in a queue of tasks that the BPF part orders. */
+static u64 key_of(struct task_struct *p, struct land_ctx *t)
+{
+	u64 key = t->vtime + late_of(p, t);
+
+	return key ? key : 1;
+}
+
+/* All that are in a queue come after this one: its clock is not behind that. */
+static void advance(struct land_ctx *t)
+{
+	struct land_clock *clock = &clocks[CLOCK(t->clock)];
+	u64 now = clock->now, least = t->key - MOST_LATE;
+
+	if (t->key && t->clock >= 0 && (s64)(least - now) > 0)
+		__sync_val_compare_and_swap(&clock->now, now, least);
+	t->key = 0;
+}
+
+/**
+ * struct land_turn - what a CPU runs, for tasks that wake up
+ * @key: its place when its turn began, in the domain's time
+ * @at: when that was
+ * @worth: its effective weight; 0 where it is not to be preempted
+ */
+struct land_turn {
+	u64 key;
+	u64 at;
+	u64 worth;
+};
+
+static struct land_turn turns[LAND_MAX_CPUS];
+
+/* Another that waits a tick is no reason to switch. */
+#define MARGIN	NSEC_PER_MSEC
+
+/* Did it have so much less than the task that its CPU runs, that it goes first? */
+static bool preempts(struct task_struct *p, struct land_ctx *t, s32 cpu, u64 flags)
+{
+	struct land_turn *turn = &turns[CPU(cpu)];
+	u64 now = scx_bpf_now(), key, other;
+
+	if (!fair || p->policy || !(flags & SCX_ENQ_WAKEUP) || !is_cpu(cpu) || !turn->worth ||
+	    !cpu_online[CPU(cpu)] || now < turn->at)
+		return false;
+	if (t->clock < 0 || domain_of_clock(t->clock) != domain_at(cpu))
+		return false;
+	key = key_of(p, t) + clocks[CLOCK(t->clock)].off;
+	other = turn->key + fair_charge(now - turn->at, turn->worth);
+	return (s64)(key + MARGIN - other) < 0;
+}
+
+static u64 deadline_of(struct task_struct *p, struct land_ctx *t)
+{
+	return fair ? key_of(p, t) : scx_bpf_now() + late_of(p, t);
 }
 
 /* By the BPF part alone. */
@@ -569,7 +987,15 @@ static void queue_here(struct task_struct *p, struct land_ctx *t, s32 domain, u6
 {
 	if (p->nr_cpus_allowed >= nr_cpus)
 		gap_task_change(t, GAP_ANY);
-	into_queue(p, t, domain, slice_of(p), deadline_of(t), flags);
+	to_clock(t, domain);
+	into_queue(p, t, domain, slice_of(p), deadline_of(p, t), flags);
+}
+
+static void queue_bound(struct task_struct *p, struct land_ctx *t, s32 cpu, u64 flags)
+{
+	to_clock(t, CPU_CLOCK(cpu));
+	t->key = key_of(p, t);
+	scx_bpf_dsq_insert_vtime(p, CPU_QUEUE(cpu), slice_of(p), t->key, flags);
 }
 
 static bool pass_up(struct task_struct *p, struct land_ctx *t, u64 flags)
@@ -599,6 +1025,9 @@ static bool pass_up(struct task_struct *p, struct land_ctx *t, u64 flags)
 	task->domain = domain_at(task->cpu);
 	task->proc = t->proc;
 	task->weight = p->scx.weight;
+	to_clock(t, task->domain);
+	task->vtime = t->vtime;
+	task->worth = t->load >> FAIR_SHIFT;
 	task->wakeup = !!(flags & SCX_ENQ_WAKEUP);
 	task->restricted = p->nr_cpus_allowed < nr_cpus;
 	task->pad[0] = 0;
@@ -624,10 +1053,10 @@ static bool pass_up(struct task_struct *p, struct land_ctx *t, u64 flags)
 
 static void enqueue_daemon(struct task_struct *p, u64 flags)
 {
-	s32 cpu = LAND_NONE, domain = domain_at(scx_bpf_task_cpu(p));
+	s32 cpu = take_kick(p), domain = domain_at(scx_bpf_task_cpu(p));
 
 	/* It sleeps no more, or was asked to look again: at once if there is a CPU. */
-	if (pending > 0 || flags & SCX_ENQ_WAKEUP) {
+	if (cpu < 0 && (pending > 0 || flags & SCX_ENQ_WAKEUP)) {
 		cpu = claim_in(p, domain);
 		if (cpu < 0)
 			cpu = claim_in(p, idlest_other(domain));
@@ -648,7 +1077,11 @@ s32 BPF_PROG(land_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flag
 
 	if (naive && !is_daemon(p) && !(p->flags & PF_KTHREAD))
 		return prev_cpu;
-	cpu = pick_idle(p, t, prev_cpu, false);
+	if (t && held_by(p, t))
+		return prev_cpu;
+	cpu = is_daemon(p) ? take_kick(p) : LAND_NONE;
+	if (cpu < 0)
+		cpu = pick_idle(p, t, prev_cpu, false);
 	if (cpu >= 0) {
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_of(p), 0);
 		return cpu;
@@ -656,11 +1089,25 @@ s32 BPF_PROG(land_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flag
 	return prev_cpu;
 }
 
+/* Its cgroup has used up what it may: it waits until more is there. */
+static void park(struct task_struct *p, struct land_ctx *t, u32 at, u64 flags)
+{
+	struct land_group *group = group_at(at);
+
+	count(LAND_HELD);
+	if (t->move_to >= 0)
+		release(&t->move_to);
+	scx_bpf_dsq_insert_vtime(p, GROUP_QUEUE(at), slice_of(p), t->vtime, flags);
+	if (group)
+		arm(group);
+}
+
 SEC("struct_ops/land_enqueue")
 void BPF_PROG(land_enqueue, struct task_struct *p, u64 flags)
 {
 	struct land_ctx *t = ctx_of(p);
 	s32 cpu, at = scx_bpf_task_cpu(p);
+	u32 group;
 
 	if (is_daemon(p)) {
 		enqueue_daemon(p, flags);
@@ -668,39 +1115,62 @@ void BPF_PROG(land_enqueue, struct task_struct *p, u64 flags)
 	}
 	if (t)
 		out_of_queue(t);
-	if (t && t->move_to >= 0) {
-		cpu = t->move_to;
-		t->move_to = LAND_NONE;
-		/* The turn may have gone on since, and have come to where it must not move. */
-		if (bpf_cpumask_test_cpu(cpu, p->cpus_ptr) && !bound(p)) {
-			scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL_ON | cpu, slice_of(p), flags);
-			return;
-		}
-	}
-	/* Others wait for what kernel threads do; and so does the user-space half. */
-	if (p->flags & PF_KTHREAD || !t) {
+	if (!t) {
 		count(LAND_KERNEL);
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_of(p), flags);
 		return;
 	}
+	t->key = 0;
+	if (t->claimed >= 0)
+		release(&t->claimed);
+	group = held_by(p, t);
+	if (group) {
+		park(p, t, group, flags);
+		return;
+	}
+	if (t->move_to >= 0) {
+		/* The turn may have gone on since, and have come to where it must not move. */
+		if (is_cpu(t->move_to) && bpf_cpumask_test_cpu(t->move_to, p->cpus_ptr) &&
+		    !bound(p)) {
+			t->claimed = t->move_to;
+			t->move_to = LAND_NONE;
+			scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL_ON | t->claimed, slice_of(p), flags);
+			return;
+		}
+		release(&t->move_to);
+	}
 	if (bound(p)) {
 		count(LAND_KERNEL);
-		if (claim(p, at))
+		to_clock(t, CPU_CLOCK(at));
+		/* Others wait for what kernel threads do: these go first, while they do not take more than their share. */
+		if (claim(p, at) || (p->flags & PF_KTHREAD &&
+				     (s64)(t->vtime - clocks[CLOCK(CPU_CLOCK(at))].now) <= 0))
 			scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_of(p), flags);
+		else if (preempts(p, t, at, flags))
+			scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_of(p), flags | SCX_ENQ_PREEMPT);
 		else
-			scx_bpf_dsq_insert_vtime(p, CPU_QUEUE(at), slice_of(p), deadline_of(t),
-						 flags);
+			queue_bound(p, t, at, flags);
 		return;
 	}
 	if (!naive) {
 		cpu = pick_idle(p, t, at, !(flags & (SCX_ENQ_WAKEUP | SCX_ENQ_REENQ)));
 		if (cpu >= 0) {
 			gap_task_change(t, 0);
+			t->claimed = cpu;
 			scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL_ON | cpu, slice_of(p), flags);
 			return;
 		}
 	}
-	if (kernel_only || !daemon_pid || !pass_up(p, t, flags))
+	if (fair && home_of(t, at) == domain_at(at)) {
+		to_clock(t, domain_at(at));
+		if (preempts(p, t, at, flags)) {
+			count(LAND_PREEMPTED);
+			scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_of(p), flags | SCX_ENQ_PREEMPT);
+			return;
+		}
+	}
+	/* The user-space half may have to wait for a kernel thread. */
+	if (kernel_only || !daemon_pid || p->flags & PF_KTHREAD || !pass_up(p, t, flags))
 		queue_here(p, t, home_of(t, at), flags);
 }
 
@@ -729,6 +1199,7 @@ static void place(struct task_struct *p, struct land_ctx *t, struct land_decisio
 	bool any = domain == LAND_ANY;
 	/* Before a CPU is claimed, with what orders memory: then its migration is as it is. */
 	bool leaving = switching(p);
+	u64 deadline = what->deadline, vtime = t->vtime;
 
 	cpu = scx_bpf_task_cpu(p);
 	if (is_cpu(cpu) && !cpu_online[CPU(cpu)]) {
@@ -743,19 +1214,25 @@ static void place(struct task_struct *p, struct land_ctx *t, struct land_decisio
 	cpu = claim_in(p, domain);
 	if (cpu < 0 && (any || !stays(t, domain)))
 		cpu = claim_in(p, idlest_other(domain));
-	if (cpu >= 0)
+	if (cpu >= 0) {
 		gap_task_change(t, 0);
+		domain = domain_at(cpu);
+	}
+	to_clock(t, cpu < 0 && any ? SHARED_CLOCK : domain);
+	/* a deadline of virtual time is of the clock that it came up with */
+	if (fair)
+		deadline += t->vtime - vtime;
 	if (cpu >= 0 && leaving) {
 		/* for that CPU to find as soon as it may have it */
-		domain = domain_at(cpu);
-		into_queue(p, t, domain, what->slice, what->deadline, 0);
+		into_queue(p, t, domain, what->slice, deadline, 0);
 		look_again(cpu, domain);
 	} else if (cpu >= 0) {
+		t->claimed = cpu;
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL_ON | cpu, what->slice, 0);
 	} else if (any) {
-		scx_bpf_dsq_insert_vtime(p, SHARED_QUEUE, what->slice, what->deadline, 0);
+		scx_bpf_dsq_insert_vtime(p, SHARED_QUEUE, what->slice, deadline, 0);
 	} else {
-		into_queue(p, t, domain, what->slice, what->deadline, 0);
+		into_queue(p, t, domain, what->slice, deadline, 0);
 	}
 }
 
@@ -869,37 +1346,138 @@ static bool queued(struct task_struct *p)
 	return p && p->scx.flags & SCX_TASK_QUEUED;
 }
 
+/* Account what a task has run since it was last accounted. */
+static void charge(struct task_struct *p, struct land_ctx *t, s32 cpu, u64 now)
+{
+	struct land_clock *clock;
+	struct land_proc *proc;
+	u64 ran, worth;
+	s64 load;
+
+	if (!t->run_at || now <= t->run_at)
+		return;
+	ran = now - t->run_at;
+	t->run_at = now;
+	t->burst_now += ran;
+	/* one that never sleeps is known by what it took already */
+	if (t->burst_now > t->burst)
+		t->burst = t->burst_now;
+	worth = worth_of(p, t);
+	t->vtime += fair_charge(ran, worth);
+	if (t->clock >= 0) {
+		/* The clock passes as that of a task that gets its share. */
+		clock = &clocks[CLOCK(t->clock)];
+		load = clock->load;
+		__sync_fetch_and_add(&clock->now,
+				     fair_charge(ran, load > (s64)worth ? load : worth));
+	}
+	spend(t, ran, now);
+	proc = proc_of(t);
+	if (proc)
+		__sync_fetch_and_add(&proc->runtime[DOMAIN(domain_at(cpu))], ran);
+}
+
+/* The place of the first task of a queue. */
+static bool first_key(u64 queue, u64 *key)
+{
+	struct task_struct *p;
+
+#ifdef HAVE_scx_bpf_dsq_peek
+	p = scx_bpf_dsq_peek(queue);
+	if (!p)
+		return false;
+	*key = p->scx.dsq_vtime;
+	return true;
+#else
+	if (scx_bpf_dsq_nr_queued(queue) <= 0)
+		return false;
+	bpf_for_each(scx_dsq, p, queue, 0) {
+		*key = p->scx.dsq_vtime;
+		return true;
+	}
+	return false;
+#endif
+}
+
+/* Queues that a CPU takes from, by turns or by virtual time. */
+enum { FROM_BOUND, FROM_DOMAIN, FROM_SHARED, NR_SOURCES };
+
+static bool take(u32 source, s32 cpu, s32 domain)
+{
+	if (source == FROM_BOUND)
+		return scx_bpf_dsq_move_to_local(CPU_QUEUE(cpu));
+	return scx_bpf_dsq_move_to_local(source == FROM_DOMAIN ? domain : SHARED_QUEUE);
+}
+
+/*
+ * Whose turn it is, as virtual time has it: NR_SOURCES where it still is the
+ * turn of the task that runs, as those that wait have had more.
+ */
+static u32 next_source(s32 cpu, s32 domain, struct task_struct *prev, struct land_ctx *t)
+{
+	bool one, two;
+	u64 own = 0, bound = 0, key, off = off_of(cpu, domain);
+	u32 first = FROM_DOMAIN;
+
+	one = first_key(domain, &own);
+	two = first_key(CPU_QUEUE(cpu), &bound);
+	bound += off;
+	if (!one && !two)
+		return FROM_DOMAIN;
+	if (two && (!one || (s64)(bound - own) < 0)) {
+		first = FROM_BOUND;
+		own = bound;
+	}
+	if (!t || t->clock < 0 || domain_of_clock(t->clock) != domain)
+		return first;
+	key = key_of(prev, t) + clocks[CLOCK(t->clock)].off;
+	return (s64)(key - own) <= 0 ? NR_SOURCES : first;
+}
+
 SEC("struct_ops/land_dispatch")
 void BPF_PROG(land_dispatch, s32 cpu, struct task_struct *prev)
 {
 	u64 now = scx_bpf_now(), held = daemon_held;
 	s32 domain = domain_at(cpu), other, allowed, i;
+	struct land_ctx *t = NULL;
 	struct cpu_ctx *c;
-	struct land_ctx *t;
-	u32 zero = 0;
+	u32 zero = 0, first;
 
 	if (pending > 0)
 		bpf_user_ringbuf_drain(&decisions_down, on_decision, NULL, BPF_RB_NO_WAKEUP);
 
-	if (is_domain(domain))
+	if (is_domain(domain)) {
 		domains[DOMAIN(domain)].queued = scx_bpf_dsq_nr_queued(domain);
+		domains[DOMAIN(domain)].load = clocks[CLOCK(domain)].load >> FAIR_SHIFT;
+	}
 	/* However much is queued, decisions do not wait for ever; nor does the look at domains. */
 	if (held && now > held + (pending > 0 ? 4 : 20) * NSEC_PER_MSEC && take_daemon())
 		return;
 
-	/* Tasks bound to this CPU and those of its domain, by turns. */
 	c = bpf_map_lookup_elem(&cpu_ctxs, &zero);
 	if (!c)
 		return;
-	if (c->turn++ % 2) {
-		if (scx_bpf_dsq_move_to_local(CPU_QUEUE(cpu)) || scx_bpf_dsq_move_to_local(domain))
-			return;
-	} else {
-		if (scx_bpf_dsq_move_to_local(domain) || scx_bpf_dsq_move_to_local(CPU_QUEUE(cpu)))
+	/* Whose turn ended goes on, unless its cgroup may not. */
+	if (queued(prev) && !is_daemon(prev)) {
+		t = ctx_of(prev);
+		if (t) {
+			charge(prev, t, cpu, now);
+			if (held_by(prev, t)) {
+				set_slice(prev, 0);
+				prev = NULL;
+				t = NULL;
+			}
+		}
+	}
+	first = fair ? next_source(cpu, domain, prev, t) : c->turn++ % NR_SOURCES;
+	if (first == NR_SOURCES) {
+		set_slice(prev, slice_of(prev));
+		return;
+	}
+	bpf_for(i, 0, NR_SOURCES) {
+		if (take((first + i) % NR_SOURCES, cpu, domain))
 			return;
 	}
-	if (scx_bpf_dsq_move_to_local(SHARED_QUEUE))
-		return;
 	if (pending > 0 && take_daemon())
 		return;
 	bpf_for(i, 1, nr_domains) {
@@ -920,7 +1498,6 @@ void BPF_PROG(land_dispatch, s32 cpu, struct task_struct *prev)
 				set_slice(prev, slice_ns);
 			return;
 		}
-		t = ctx_of(prev);
 		if (t && !bound(prev)) {
 			t->move_to = claim_home(prev, t, cpu);
 			if (t->move_to >= 0) {
@@ -939,24 +1516,6 @@ void BPF_PROG(land_dispatch, s32 cpu, struct task_struct *prev)
 
 /* --- accounting --- */
 
-static void charge(struct land_ctx *t, s32 cpu, u64 now)
-{
-	struct land_proc *proc;
-	u64 ran;
-
-	if (!t->run_at || now <= t->run_at)
-		return;
-	ran = now - t->run_at;
-	t->run_at = now;
-	t->burst_now += ran;
-	/* one that never sleeps is known by what it took already */
-	if (t->burst_now > t->burst)
-		t->burst = t->burst_now;
-	proc = proc_of(t);
-	if (proc)
-		__sync_fetch_and_add(&proc->runtime[DOMAIN(domain_at(cpu))], ran);
-}
-
 SEC("struct_ops/land_runnable")
 void BPF_PROG(land_runnable, struct task_struct *p, u64 flags)
 {
@@ -965,6 +1524,10 @@ void BPF_PROG(land_runnable, struct task_struct *p, u64 flags)
 
 	if (!t)
 		return;
+	ready(p, t);
+	t->load = worth_of(p, t);
+	if (t->clock >= 0)
+		__sync_fetch_and_add(&clocks[CLOCK(t->clock)].load, t->load);
 	if (flags & SCX_ENQ_WAKEUP) {
 		t->ready_at = scx_bpf_now();
 		t->burst = (3 * t->burst + t->burst_now) / 4;
@@ -983,6 +1546,29 @@ void BPF_PROG(land_quiescent, struct task_struct *p, u64 flags)
 
 	if (proc)
 		__sync_fetch_and_add(&proc->running, -1);
+	if (!t)
+		return;
+	if (t->clock >= 0)
+		__sync_fetch_and_add(&clocks[CLOCK(t->clock)].load, -t->load);
+	t->load = 0;
+	not_ready(t);
+	/* put to sleep, or changed, on its way there */
+	if (t->claimed >= 0)
+		release(&t->claimed);
+	if (t->move_to >= 0)
+		release(&t->move_to);
+}
+
+/* Its nice level has changed. */
+SEC("struct_ops/land_set_weight")
+void BPF_PROG(land_set_weight, struct task_struct *p, u32 weight)
+{
+	struct land_ctx *t = ctx_of(p);
+
+	if (!t || !t->in_group)
+		return;
+	not_ready(t);
+	ready(p, t);
 }
 
 /* The power of two below; loops make the verifier try every length. */
@@ -1032,10 +1618,18 @@ void BPF_PROG(land_running, struct task_struct *p)
 	if (!t)
 		return;
 	t->run_at = now;
+	t->claimed = LAND_NONE;
 	gap_task_change(t, 0);
 	out_of_queue(t);
+	advance(t);
 	if (!is_domain(domain))
 		return;
+	/* It may have come from another domain's queue, or from none. */
+	if (t->clock != CPU_CLOCK(cpu) && t->clock != domain)
+		to_clock(t, domain);
+	turns[CPU(cpu)].key = key_of(p, t) + clocks[CLOCK(t->clock)].off;
+	turns[CPU(cpu)].at = now;
+	turns[CPU(cpu)].worth = is_daemon(p) ? 0 : t->load;
 	__sync_fetch_and_add(&domains[DOMAIN(domain)].runs, 1);
 	if (t->ready_at) {
 		bucket = WITHIN(log2_of(now - t->ready_at), LAND_BUCKETS);
@@ -1064,7 +1658,8 @@ void BPF_PROG(land_stopping, struct task_struct *p, bool runnable)
 		own_level = p->migration_disabled ? 1 : 0;
 	if (!t)
 		return;
-	charge(t, scx_bpf_task_cpu(p), scx_bpf_now());
+	charge(p, t, scx_bpf_task_cpu(p), scx_bpf_now());
+	turns[CPU(scx_bpf_task_cpu(p))].worth = 0;
 	t->run_at = 0;
 }
 
@@ -1078,7 +1673,11 @@ void BPF_PROG(land_tick, struct task_struct *p)
 	check_beat(now);
 	if (!t)
 		return;
-	charge(t, cpu, now);
+	charge(p, t, cpu, now);
+	if (held_by(p, t)) {
+		set_slice(p, 0);
+		return;
+	}
 	home = home_of(t, cpu);
 	/* Its process is gathered elsewhere, and there is room: end its turn, dispatch moves it. */
 	if (home != domain_at(cpu) && !bound(p) && is_domain(home) &&
@@ -1146,6 +1745,15 @@ void BPF_PROG(land_update_idle, s32 cpu, bool idle)
 	}
 }
 
+/* Something was queued for a CPU, or one near: wake one that is idle. */
+static void wake_for(struct task_struct *p, s32 cpu, bool only)
+{
+	s32 other = only ? (claim(p, cpu) ? cpu : LAND_NONE) : claim_in(p, domain_at(cpu));
+
+	if (other >= 0)
+		look_again(other, domain_at(other));
+}
+
 /* --- tasks, CPUs and the whole coming and going --- */
 
 /*
@@ -1173,6 +1781,181 @@ static void attach(struct task_struct *p, struct land_ctx *t)
 	}
 }
 
+/* The entry of a cgroup, or of the one that it counts as; 0 for the root. */
+static u32 find_group(struct cgroup *cgrp)
+{
+	u64 id = cgrp->kn->id;
+	u32 i, at;
+
+	bpf_for(i, 0, 32) {
+		struct land_group *group;
+
+		at = (id * 2654435761U + i) % LAND_MAX_GROUPS;
+		group = group_at(at);
+		if (group && group->id == id)
+			return at;
+	}
+	return 0;
+}
+
+static u32 parent_group(struct cgroup *cgrp)
+{
+	struct cgroup_subsys_state *css = cgrp->self.parent;
+
+	return css ? find_group(css->cgroup) : 0;
+}
+
+/* Run by a group's timer: what was held may run again. */
+static int group_free(void *map, u32 *key, struct land_group *group)
+{
+	u32 at = *key;
+#ifndef HAVE_scx_bpf_dsq_reenq
+	struct task_struct *p;
+#endif
+
+	group->armed = 0;
+	refill(group, scx_bpf_now());
+	if (group->quota && group->used >= (s64)group->quota) {
+		arm(group);
+		return 0;
+	}
+#ifdef HAVE_scx_bpf_dsq_reenq
+	scx_bpf_dsq_reenq(GROUP_QUEUE(at), 0);
+#else
+	bpf_for_each(scx_dsq, p, GROUP_QUEUE(at), 0) {
+		s32 cpu = scx_bpf_task_cpu(p);
+		struct land_ctx *t = ctx_of(p);
+		u64 queue = p->nr_cpus_allowed == 1 || p->migration_disabled ?
+			    CPU_QUEUE(cpu) : domain_at(cpu);
+
+		if (!t || held_by(p, t))
+			continue;
+		/* an idle CPU takes it at once, and the nearest busy one when it looks */
+		to_clock(t, queue & OURS ? CPU_CLOCK(cpu) : domain_at(cpu));
+		t->key = key_of(p, t);
+		scx_bpf_dsq_move_set_vtime(&___it, t->key);
+		if (scx_bpf_dsq_move_vtime(&___it, p, queue, 0))
+			wake_for(p, cpu, queue & OURS);
+	}
+#endif
+	return 0;
+}
+
+static void set_limit(struct land_group *group, u64 period_us, u64 quota_us, u64 burst_us)
+{
+	/* "max" is more than there is time */
+	bool limited = quota_us && quota_us < 1ULL << 43;
+
+	if (limited != !!group->quota)
+		__sync_fetch_and_add(&nr_limits, limited ? 1 : -1);
+	group->period = period_us * NSEC_PER_USEC;
+	group->burst = burst_us < 1ULL << 43 ? burst_us * NSEC_PER_USEC : 0;
+	group->period_at = scx_bpf_now();
+	group->used = 0;
+	group->quota = limited ? quota_us * NSEC_PER_USEC : 0;
+}
+
+#ifdef HAVE_OPS_cgroup_init
+SEC("struct_ops.s/land_cgroup_init")
+s32 BPF_PROG(land_cgroup_init, struct cgroup *cgrp, struct scx_cgroup_init_args *args)
+{
+	u64 id = cgrp->kn->id;
+	u32 i, at;
+
+	if (!cgrp->self.parent)
+		return 0;
+	bpf_for(i, 0, 32) {
+		struct land_group *group;
+
+		at = (id * 2654435761U + i) % LAND_MAX_GROUPS;
+		group = group_at(at);
+		if (!group || __sync_val_compare_and_swap(&group->id, 0, id))
+			continue;
+		if (scx_bpf_create_dsq(GROUP_QUEUE(at), -1)) {
+			group->id = 0;
+			break;
+		}
+		group->parent = parent_group(cgrp);
+		group->weight = fair_group_weight(args->weight);
+		group->armed = 0;
+		bpf_timer_init(&group->timer, &groups, CLOCK_MONOTONIC);
+		bpf_timer_set_callback(&group->timer, group_free);
+#ifdef HAVE_OPS_cgroup_set_bandwidth
+		set_limit(group, args->bw_period_us, args->bw_quota_us, args->bw_burst_us);
+#endif
+		return 0;
+	}
+	/* its tasks count as those of no cgroup */
+	count(LAND_NO_GROUP);
+	return 0;
+}
+
+SEC("struct_ops.s/land_cgroup_exit")
+void BPF_PROG(land_cgroup_exit, struct cgroup *cgrp)
+{
+	u32 at = find_group(cgrp);
+	struct land_group *group = group_at(at);
+	u64 left;
+
+	if (!group)
+		return;
+	bpf_timer_cancel(&group->timer);
+	set_limit(group, 0, 0, 0);
+	left = __sync_lock_test_and_set(&group->added, 0);
+	if (left) {
+		struct land_group *parent = group_at(group->parent);
+
+		if (parent)
+			__sync_fetch_and_add(&parent->sum, -left);
+	}
+	group->sum = 0;
+	group->nr = 0;
+	scx_bpf_destroy_dsq(GROUP_QUEUE(at));
+	__sync_lock_test_and_set(&group->id, 0);
+}
+
+SEC("struct_ops/land_cgroup_move")
+void BPF_PROG(land_cgroup_move, struct task_struct *p, struct cgroup *from, struct cgroup *to)
+{
+	struct land_ctx *t = ctx_of(p);
+
+	if (t)
+		t->group = find_group(to);
+}
+
+SEC("struct_ops/land_cgroup_set_weight")
+void BPF_PROG(land_cgroup_set_weight, struct cgroup *cgrp, u32 weight)
+{
+	struct land_group *group = group_at(find_group(cgrp)), *parent;
+	u64 was;
+
+	if (!group)
+		return;
+	group->weight = fair_group_weight(weight);
+	if (!group->nr)
+		return;
+	was = __sync_lock_test_and_set(&group->added, group->weight);
+	parent = group_at(group->parent);
+	if (parent)
+		__sync_fetch_and_add(&parent->sum, group->weight - was);
+}
+#endif
+
+#ifdef HAVE_OPS_cgroup_set_bandwidth
+SEC("struct_ops/land_cgroup_set_bandwidth")
+void BPF_PROG(land_cgroup_set_bandwidth, struct cgroup *cgrp, u64 period_us, u64 quota_us,
+	      u64 burst_us)
+{
+	struct land_group *group = group_at(find_group(cgrp));
+
+	if (!group)
+		return;
+	set_limit(group, period_us, quota_us, burst_us);
+	/* what was held by the limit that was */
+	bpf_timer_start(&group->timer, 1, 0);
+}
+#endif
+
 SEC("struct_ops.s/land_init_task")
 s32 BPF_PROG(land_init_task, struct task_struct *p, struct scx_init_task_args *args)
 {
@@ -1184,6 +1967,11 @@ s32 BPF_PROG(land_init_task, struct task_struct *p, struct scx_init_task_args *a
 	t->move_to = LAND_NONE;
 	t->domain = LAND_NONE;
 	t->loose = LAND_NONE;
+	t->claimed = LAND_NONE;
+	t->clock = LAND_NONE;
+#ifdef HAVE_OPS_cgroup_init
+	t->group = find_group(args->cgroup);
+#endif
 	/* it is not known yet: behind those that are known to compute briefly */
 	t->burst = 2 * NSEC_PER_MSEC;
 	if (!(p->flags & PF_KTHREAD))
@@ -1204,6 +1992,10 @@ void BPF_PROG(land_exit_task, struct task_struct *p, struct scx_exit_task_args *
 		waiting_change(-1);
 	gap_task_change(t, 0);
 	out_of_queue(t);
+	if (t->load && t->clock >= 0)
+		__sync_fetch_and_add(&clocks[CLOCK(t->clock)].load, -t->load);
+	t->load = 0;
+	not_ready(t);
 	if (proc && __sync_fetch_and_add(&proc->threads, -1) == 1) {
 		proc->running = 0;
 		proc->preferred = LAND_NONE;
@@ -1313,6 +2105,16 @@ struct sched_ext_ops land_ops = {
 	.running	= (void *)land_running,
 	.stopping	= (void *)land_stopping,
 	.tick		= (void *)land_tick,
+	.set_weight	= (void *)land_set_weight,
+#ifdef HAVE_OPS_cgroup_init
+	.cgroup_init	= (void *)land_cgroup_init,
+	.cgroup_exit	= (void *)land_cgroup_exit,
+	.cgroup_move	= (void *)land_cgroup_move,
+	.cgroup_set_weight	= (void *)land_cgroup_set_weight,
+#endif
+#ifdef HAVE_OPS_cgroup_set_bandwidth
+	.cgroup_set_bandwidth	= (void *)land_cgroup_set_bandwidth,
+#endif
 	.cpu_release	= (void *)land_cpu_release,
 	.update_idle	= (void *)land_update_idle,
 	.init_task	= (void *)land_init_task,

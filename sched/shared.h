@@ -23,12 +23,14 @@ typedef __s64 s64;
 #define LAND_MAX_CPUS		512
 #define LAND_MAX_DOMAINS	64
 #define LAND_MAX_PROCS		4096
+#define LAND_MAX_GROUPS		1024	/* cgroups */
 #define LAND_BUCKETS		32	/* of latencies, by powers of two of a nanosecond */
 
 #define LAND_NONE		(-1)
 #define LAND_ANY		(-2)	/* as a domain: one queue for all */
 
 #define NSEC_PER_MSEC		1000000ULL
+#define NSEC_PER_USEC		1000ULL
 
 /**
  * struct land_task - a task that became ready and found no idle CPU
@@ -44,6 +46,8 @@ typedef __s64 s64;
  * @pad: zero
  * @burst: nanoseconds that it computes from waking until sleeping, smoothed
  * @now: when it became ready
+ * @vtime: its virtual time, as fair.h has it, of the clock of @domain
+ * @worth: its weight beside tasks in no cgroup: 1,024 at nice 0
  */
 struct land_task {
 	s32 pid;
@@ -58,10 +62,12 @@ struct land_task {
 	u8 pad[2];
 	u64 burst;
 	u64 now;
+	u64 vtime;
+	u64 worth;
 };
 
 LAYOUT_BYTES(struct land_task, pid, tgid, seq, cpu, domain, proc, weight, wakeup, restricted, pad,
-	     burst, now);
+	     burst, now, vtime, worth);
 
 /**
  * struct land_decision - what becomes of it
@@ -69,7 +75,8 @@ LAYOUT_BYTES(struct land_task, pid, tgid, seq, cpu, domain, proc, weight, wakeup
  * @seq: as it came
  * @domain: whose queue, or LAND_ANY
  * @pad: not used
- * @deadline: its place there: the earliest runs first; nanoseconds, absolute
+ * @deadline: its place there: the earliest runs first; of the clock of the task's @now, or
+ *	of its @vtime where the scheduler is a fair one
  * @slice: of its next turn, nanoseconds
  */
 struct land_decision {
@@ -108,6 +115,7 @@ LAYOUT_BYTES(struct land_proc, tgid, threads, running, preferred, moves, runtime
  * @idle: CPUs that are in their idle task
  * @online: CPUs that take tasks
  * @queued: tasks in its queue, when a CPU last looked
+ * @load: what its tasks that run or are ready weigh, bound ones left out; then, too
  * @in: threads that came from other domains
  * @out: threads that went there
  * @runs: turns that began here
@@ -117,13 +125,14 @@ struct land_domain {
 	s32 idle;
 	s32 online;
 	s64 queued;
+	s64 load;
 	u64 in;
 	u64 out;
 	u64 runs;
 	u64 latency[LAND_BUCKETS];
 };
 
-LAYOUT_BYTES(struct land_domain, idle, online, queued, in, out, runs, latency);
+LAYOUT_BYTES(struct land_domain, idle, online, queued, load, in, out, runs, latency);
 
 /* How tasks were placed; and what waiting for user space cost. */
 enum land_stat {
@@ -140,6 +149,9 @@ enum land_stat {
 	LAND_STOLEN,		/* taken from another domain's queue */
 	LAND_GATHERED,		/* moved while running, to where its process is gathered */
 	LAND_WAKES,		/* of the user-space half */
+	LAND_PREEMPTED,		/* the task that ran on its CPU, as that one had had more */
+	LAND_HELD,		/* by their cgroup's cpu.max */
+	LAND_NO_GROUP,		/* cgroups that found no entry: theirs count as tasks of none */
 	LAND_NR_STATS
 };
 

@@ -60,6 +60,9 @@ struct usched_exit {
  *	in where this is NULL
  * @tick: every epoch of 10 ms while something runs, and less often otherwise
  * @exit: the kernel's own scheduler is back
+ * @fair: deadlines are of the clock of task->vtime, which is each task's run time by its
+ *	weight: those of different queues are compared, and a task goes on when its turn
+ *	has ended where those that wait come later. Without that queues take turns.
  *
  * All but @name and @enqueue may be NULL.
  */
@@ -69,11 +72,12 @@ struct usched_ops {
 	s32 (*pick_domain)(struct usched *s, const struct land_task *task);
 	void (*tick)(struct usched *s, u64 now_ns);
 	void (*exit)(struct usched *s, const struct usched_exit *why);
+	bool fair;
 };
 
 /**
  * struct usched_options - how it is loaded; 0 is the default of each
- * @slice_us: a task's turn, where the callbacks do not say (5,000)
+ * @slice_us: a task's turn, where the callbacks do not say (3,000)
  * @stall_ms: without a sign of life from us the kernel takes over (5,000)
  * @imbalance: a CPU takes from another domain's queue when more wait there (1);
  *	UINT_MAX for 0
@@ -101,6 +105,9 @@ struct usched_options {
 /* Load, schedule until it ends, unload. Says on stderr what went wrong. */
 int usched_run(const struct usched_ops *ops, const struct usched_options *options, void *data);
 
+/* What of a cgroup's is honoured on this kernel: "cpu.weight cpu.max", or less. */
+const char *usched_honours(void);
+
 /* From a callback or a signal handler: end it. */
 void usched_stop(struct usched *s);
 
@@ -111,7 +118,8 @@ void *usched_data(struct usched *s);
  * usched_dispatch - decide
  * @s: the scheduler
  * @task: as it came
- * @deadline: the earliest of a queue runs first; of the clock of task->now
+ * @deadline: the earliest of a queue runs first; of the clock of task->now, or of
+ *	task->vtime for a fair scheduler
  * @slice: nanoseconds, 0 for the default
  *
  * A decision for which the ring has no room goes there later, and no more tasks

@@ -40,6 +40,7 @@ esac
 SCX=/sys/kernel/sched_ext
 CPU=/sys/devices/system/cpu
 TESTS="options load load_twice schedules gathers storm bound allowed fifo hotplug hotplug_unknown hotplug_loading"
+TESTS="$TESTS shares groups limits masked kernel_threads"
 TESTS="$TESTS killed stopped unloads full_ring switching examples unloaded kernel_log"
 
 cleanup_more()
@@ -49,7 +50,12 @@ cleanup_more()
 	[ -z "$DAEMON" ] || kill -CONT "$DAEMON" 2>/dev/null
 	[ -z "$DAEMON" ] || kill "$DAEMON" 2>/dev/null
 	[ -z "$TAKEN" ] || echo 1 >"$CPU/cpu$TAKEN/online" 2>/dev/null
+	for group in "$GROUPS_DIR"/upliftl-*/in "$GROUPS_DIR"/upliftl-*; do
+		[ ! -d "$group" ] || rmdir "$group"
+	done
+	rest_ksmd
 }
+GROUPS_DIR=/sys/fs/cgroup; KSM_DIR=/sys/kernel/mm/ksm; KSM=
 LOAD=; BOUND=; DAEMON=; TAKEN=; ALLOWED=
 
 # Leftovers of a failed test must not fail the next one.
@@ -301,6 +307,199 @@ test_allowed()
 		is_state enabled || complain "CPUs $ALLOWED: it ended: $(tail -n 1 "$TMP/said")" || return
 	done
 	ALLOWED=
+}
+
+# The kinds of tasks of a scene, for sched_share: those that nothing is said of may run everywhere.
+scene()
+{
+	case $1 in
+	nice)		echo "1x0,mask=1 1x19,mask=1" ;;
+	high)		echo "1x-20,mask=1 1x0,mask=1" ;;
+	idle)		echo "1x0,mask=1 8xidle,mask=1" ;;
+	batch)		echo "1x0,mask=1 1xbatch,mask=1" ;;
+	sleeps)		echo "1x0,mask=1 1x0,mask=1,sleep=3" ;;
+	bound)		echo "2x0,mask=1 ${CPUS}x0" ;;
+	mixed)		echo "${CPUS}x0 $((CPUS * 4))x19" ;;
+	weights)	echo "1x0,mask=1,$(in_group light) 1x0,mask=1,$(in_group heavy)" ;;
+	nested)		echo "1x0,mask=1,$(in_group one) 7x0,mask=1,$(in_group seven/in)" ;;
+	limited)	echo "2x0,$(in_group limited) 1x0,mask=1" ;;
+	masked)		echo "2x0,mask=1 6x0,mask=3 6x0,mask=6 6x0" ;;
+	ksmd)		echo "1x0,mask=2,merge=8" ;;
+	esac
+}
+CPUS=$(grep -c ^processor /proc/cpuinfo)
+
+# share ARM SCENE: what kinds of tasks get, side by side, into $TMP/share.ARM.SCENE
+share()
+{
+	case $2 in
+	limited)	length=1000 ;;
+	*)		length=$((MS * 2)) ;;
+	esac
+	# shellcheck disable=SC2046
+	"$DIR/sched_share" -t $length $(scene "$2") >"$TMP/share.$1.$2" || complain "sched_share $(scene "$2")"
+}
+
+# The kernel's own scheduler once, in all scenes: loading another takes longer than most of them.
+all_under_eevdf()
+{
+	[ -z "$DAEMON" ] || end || return
+	for name in nice high idle batch sleeps bound mixed masked; do
+		share eevdf $name || return
+	done
+	if need_groups; then
+		for name in weights nested; do
+			share eevdf $name || return
+		done
+	fi
+	if need_ksmd; then
+		share eevdf ksmd || return
+	fi
+	rest_ksmd
+}
+
+# beside_eevdf SCENE: both schedulers' shares
+beside_eevdf()
+{
+	[ "${REPEATABLE:-0}" = 1 ] || skip "shares are compared where the clock counts instructions" || return
+	[ -s "$TMP/share.eevdf.nice" ] || all_under_eevdf || return
+	need_daemon || return
+	share land "$1" || return
+	is_state enabled || complain "$1: it ended: $(tail -n 1 "$TMP/said")"
+}
+
+# near SCENE [SHARE]: each kind's share is within 5 points of EEVDF's; the first kind's may also be between that and @SHARE,
+# tenths of a percent, which its weight says: in a short time EEVDF does not always get there.
+near()
+{
+	beside_eevdf "$1" || return
+	paste -d ' ' "$TMP/share.eevdf.$1" "$TMP/share.land.$1" >"$TMP/share"
+	exact=${2:-}
+	while read -r eevdf _ _ _ land _ _ kind; do
+		ktap_print_msg "$kind: $((land / 10)).$((land % 10))%, under EEVDF $((eevdf / 10)).$((eevdf % 10))%"
+		low=$eevdf
+		high=$eevdf
+		[ -z "$exact" ] || [ "$exact" -ge "$low" ] || low=$exact
+		[ -z "$exact" ] || [ "$exact" -le "$high" ] || high=$exact
+		[ "$land" -ge $((low - 50)) ] && [ "$land" -le $((high + 50)) ] ||
+			complain "$1: $kind: $land and $eevdf per mille" || return
+		exact=${exact:+$((1000 - exact))}
+	done <"$TMP/share"
+}
+
+test_shares()
+{
+	for name in nice high idle batch bound; do
+		near $name || return
+	done
+	near mixed 945 || return
+	# none is lost by sleeping
+	beside_eevdf sleeps || return
+	paste -d ' ' "$TMP/share.eevdf.sleeps" "$TMP/share.land.sleeps" | tail -n 1 >"$TMP/share"
+	read -r eevdf _ _ _ land _ <"$TMP/share"
+	ktap_print_msg "a task that sleeps: $land per mille, under EEVDF $eevdf"
+	[ "$land" -ge $((eevdf - 50)) ] || complain "that is less than under EEVDF"
+}
+
+# need_groups: cgroups to set weights and limits of
+need_groups()
+{
+	[ -e $GROUPS_DIR/cgroup.controllers ] || mount -t cgroup2 cgroup2 $GROUPS_DIR || skip "no cgroup2 here" || return
+	grep -qw cpu $GROUPS_DIR/cgroup.controllers || skip "no cpu controller in $GROUPS_DIR" || return
+	echo +cpu >$GROUPS_DIR/cgroup.subtree_control || return
+	for name in light heavy one seven limited; do
+		mkdir -p $GROUPS_DIR/upliftl-$name || return
+	done
+	echo +cpu >$GROUPS_DIR/upliftl-seven/cgroup.subtree_control && mkdir -p $GROUPS_DIR/upliftl-seven/in || return
+	echo 10 >$GROUPS_DIR/upliftl-light/cpu.weight
+	echo 1000 >$GROUPS_DIR/upliftl-heavy/cpu.weight
+}
+
+in_group()
+{
+	echo "group=$GROUPS_DIR/upliftl-$1"
+}
+
+test_groups()
+{
+	need_groups || return
+	near weights && near nested || return
+	# weights that change while the scheduler is loaded
+	echo 100 >$GROUPS_DIR/upliftl-light/cpu.weight
+	echo 100 >$GROUPS_DIR/upliftl-heavy/cpu.weight
+	share land weights || return
+	read -r share _ <"$TMP/share.land.weights"
+	if [ "$share" -lt 450 ] || [ "$share" -gt 550 ]; then
+		complain "of two cgroups that now weigh the same one got $share per mille"
+	fi
+}
+
+# Two tasks of a cgroup that may run for a tenth of the time.
+test_limits()
+{
+	[ "${REPEATABLE:-0}" = 1 ] || skip "where the clock counts instructions only" || return
+	need_groups && need_daemon || return
+	echo "10000 100000" >$GROUPS_DIR/upliftl-limited/cpu.max
+	share land limited || return
+	read -r _ ran _ <"$TMP/share.land.limited"
+	ktap_print_msg "of 100 ms, two tasks of a limited cgroup ran $((ran / 1000)) ms"
+	[ "$ran" -ge 90000 ] && [ "$ran" -le 110000 ] || complain "they ran $ran us of 100000" || return
+	is_state enabled || complain "it ended: $(tail -n 1 "$TMP/said")" || return
+	echo "max 100000" >$GROUPS_DIR/upliftl-limited/cpu.max
+	share land limited || return
+	read -r _ ran _ <"$TMP/share.land.limited"
+	[ "$ran" -ge 900000 ] || complain "without a limit they ran $ran us of 1000000"
+}
+
+# Tasks that are bound, that may run on part of a cache, and that are free: how long they wait.
+test_masked()
+{
+	[ "$CPUS" -gt 3 ] || skip "fewer than four CPUs" || return
+	beside_eevdf masked || return
+	eevdf=$(sort -rnk 3 "$TMP/share.eevdf.masked" | awk '{ print $3; exit }')
+	land=$(sort -rnk 3 "$TMP/share.land.masked" | awk '{ print $3; exit }')
+	ktap_print_msg "the longest wait was $((land / 1000)) ms, under EEVDF $((eevdf / 1000)) ms"
+	[ "$land" -le $((2 * eevdf)) ] || complain "that is more than twice EEVDF's"
+}
+
+# need_ksmd: a kernel thread that has something to do all the time, bound to the second CPU
+need_ksmd()
+{
+	[ -w $KSM_DIR/run ] || skip "this kernel has no ksmd (CONFIG_KSM)" || return
+	[ "$CPUS" -gt 1 ] || skip "one CPU only" || return
+	KSMD=$(pidof ksmd) && ALL=$(taskset -p "$KSMD" | sed 's/.*: //') || return
+	KSM=$(cat $KSM_DIR/sleep_millisecs)
+	renice -n 0 "$KSMD" >/dev/null
+	echo 0 >$KSM_DIR/sleep_millisecs
+	echo 1 >$KSM_DIR/run
+	taskset -p 2 "$KSMD" >/dev/null
+}
+
+rest_ksmd()
+{
+	[ -n "$KSM" ] || return 0
+	echo 2 >$KSM_DIR/run
+	echo "$KSM" >$KSM_DIR/sleep_millisecs
+	taskset -p "$ALL" "$KSMD" >/dev/null
+	KSM=
+}
+
+# Bound to a CPU it shares it with a task; if it is not, it leaves it to the task.
+test_kernel_threads()
+{
+	[ "${REPEATABLE:-0}" = 1 ] || skip "where the clock counts instructions only" || return
+	[ -s "$TMP/share.eevdf.nice" ] || all_under_eevdf || return
+	need_ksmd && beside_eevdf ksmd || return
+	read -r _ eevdf _ <"$TMP/share.eevdf.ksmd"
+	read -r _ land longest _ <"$TMP/share.land.ksmd"
+	ktap_print_msg "beside ksmd a task on its CPU ran $((land / 1000)) ms, under EEVDF $((eevdf / 1000)); it waited $((longest / 1000)) ms"
+	[ $((land - eevdf)) -le $((MS * 100)) ] && [ $((eevdf - land)) -le $((MS * 100)) ] || complain "of $((MS * 2)) ms" || return
+	taskset -p "$ALL" "$KSMD" >/dev/null
+	share land ksmd || return
+	read -r _ land _ <"$TMP/share.land.ksmd"
+	ktap_print_msg "ksmd free to go: the task ran $((land / 1000)) of $((MS * 2)) ms"
+	[ "$land" -ge $((MS * 1800)) ] || complain "ksmd stays where the task runs, with CPUs idle" || return
+	rest_ksmd
 }
 
 while_stopped()

@@ -310,9 +310,9 @@ static const struct policy_params defaults = POLICY_DEFAULTS;
 static bool brief_ones_run_first(void)
 {
 	struct land_task tasks[] = {
-		{ .pid = 1, .weight = 100, .burst = 20 * MS, .now = 1000 },
-		{ .pid = 2, .weight = 100, .burst = 1 * MS, .now = 2000 },
-		{ .pid = 3, .weight = 1000, .burst = 20 * MS, .now = 3000 },
+		{ .pid = 1, .weight = 100, .burst = 20 * MS, .vtime = 1000 },
+		{ .pid = 2, .weight = 100, .burst = 1 * MS, .vtime = 2000 },
+		{ .pid = 3, .weight = 1000, .burst = 20 * MS, .vtime = 3000 },
 	};
 
 	policy_order(&defaults, tasks, 3);
@@ -322,12 +322,12 @@ static bool brief_ones_run_first(void)
 	return true;
 }
 
-/* Whoever became ready later than the cap allows for is behind. */
+/* A task that had more, by more than the cap, is behind. */
 static bool nobody_is_passed_for_ever(void)
 {
-	struct land_task old = { .pid = 1, .weight = 1, .burst = 10000 * MS, .now = 1000 * MS };
+	struct land_task old = { .pid = 1, .weight = 1, .burst = 10000 * MS, .vtime = 1000 * MS };
 	struct land_task new = { .pid = 2, .weight = 10000, .burst = 0,
-				 .now = 1000 * MS + defaults.cap_us * 1000ULL + 1 };
+				 .vtime = 1000 * MS + defaults.cap_us * 1000ULL + 1 };
 
 	EXPECT(policy_deadline(&defaults, &old) < policy_deadline(&defaults, &new), 1);
 	return true;
@@ -337,50 +337,68 @@ static bool slices_follow_weight_within_bounds(void)
 {
 	struct land_task task = { .weight = 100 };
 
-	EXPECT(policy_slice(&defaults, &task), 5 * MS);
+	EXPECT(policy_slice(&defaults, &task), 3 * MS);
 	task.weight = 200;
-	EXPECT(policy_slice(&defaults, &task), 10 * MS);
+	EXPECT(policy_slice(&defaults, &task), 6 * MS);
 	task.weight = 1;
-	EXPECT(policy_slice(&defaults, &task), 5 * MS / 4);
+	EXPECT(policy_slice(&defaults, &task), 3 * MS / 4);
 	task.weight = 10000;
-	EXPECT(policy_slice(&defaults, &task), 20 * MS);
+	EXPECT(policy_slice(&defaults, &task), 12 * MS);
 	return true;
 }
 
 static bool queues_differ_by_the_parameter_at_most(void)
 {
 	struct land_task task = { .pid = 1, .domain = 1, .proc = LAND_NONE, .weight = 100 };
-	s64 queued[4] = { 0, 2, 1, 1 };
+	s64 queued[4] = { 0, 2, 1, 1 }, load[4] = {};
 
 	machine(1);
-	EXPECT(policy_domain(&policy, &task, queued), 1);
+	EXPECT(policy_domain(&policy, &task, queued, load), 1);
 	queued[1] = 3;
-	EXPECT(policy_domain(&policy, &task, queued), 0);
+	EXPECT(policy_domain(&policy, &task, queued, load), 0);
 	/* where it may run is not known */
 	task.restricted = 1;
-	EXPECT(policy_domain(&policy, &task, queued), 1);
+	EXPECT(policy_domain(&policy, &task, queued, load), 1);
 	task.restricted = 0;
 	/* no CPU is left there */
 	queued[1] = 0;
 	policy.cpus[1] = 0;
-	EXPECT(policy_domain(&policy, &task, queued), 0);
+	EXPECT(policy_domain(&policy, &task, queued, load), 0);
+	return true;
+}
+
+/* Five of nice 0 on four CPUs, and three: the fifth has a CPU there, where it had four fifths. */
+static bool tasks_go_where_they_get_more(void)
+{
+	struct land_task task = { .pid = 1, .domain = 0, .proc = LAND_NONE, .worth = 1024 };
+	s64 queued[4] = {}, load[4] = { 5 * 1024, 4 * 1024, 3 * 1024, 4 * 1024 };
+
+	machine(1);
+	EXPECT(policy_domain(&policy, &task, queued, load), 2);
+	/* who weighs more would only carry the load there */
+	task.worth = 3 * 1024;
+	EXPECT(policy_domain(&policy, &task, queued, load), 0);
+	/* by CPU */
+	task.worth = 1024;
+	policy.cpus[2] = 2;
+	EXPECT(policy_domain(&policy, &task, queued, load), 0);
 	return true;
 }
 
 static bool tasks_go_where_their_process_is_gathered(void)
 {
 	struct land_task task = { .pid = 1, .tgid = 100, .domain = 1, .proc = 0, .weight = 100 };
-	s64 queued[4] = {};
+	s64 queued[4] = {}, load[4] = {};
 
 	machine(1);
 	process(0, 2, 2);
 	epoch(1);
 	procs[0].runtime[3] += 10 * MS;
 	epoch(1);
-	EXPECT(policy_domain(&policy, &task, queued), 3);
+	EXPECT(policy_domain(&policy, &task, queued, load), 3);
 	/* the entry is another's by now */
 	task.tgid = 5;
-	EXPECT(policy_domain(&policy, &task, queued), 1);
+	EXPECT(policy_domain(&policy, &task, queued, load), 1);
 	return true;
 }
 
@@ -496,6 +514,7 @@ static bool too_many_cpus_are_refused(void)
 struct replay {
 	struct land_task batch[4096];
 	s64 queued[LAND_MAX_DOMAINS];
+	s64 load[LAND_MAX_DOMAINS];
 	s32 before[LAND_MAX_PROCS];
 	unsigned int nr, next, smt, cpus[LAND_MAX_DOMAINS], nr_cpus;
 	bool sorted, in_epoch;
@@ -518,7 +537,7 @@ static void close_epoch(struct replay *r)
 
 static bool replay_line(struct replay *r, char *line, int at)
 {
-	unsigned long long burst, now, length;
+	unsigned long long burst, now, length, worth = 0;
 	struct land_proc proc = {};
 	struct policy_params params;
 	struct land_task task = {};
@@ -570,11 +589,19 @@ static bool replay_line(struct replay *r, char *line, int at)
 		r->sorted = false;
 		return true;
 	}
-	if (sscanf(line, "task %d %d %d %d %u %u %llu %llu", &task.pid, &task.tgid, &task.domain,
-		   &task.proc, &task.weight, &restricted, &burst, &now) == 8 && r->nr < 4096) {
+	if (!strncmp(line, "load ", 5)) {
+		for (i = 0, rest = line + 5; i < r->nr_cpus; i++)
+			r->load[i] = strtoll(rest, &rest, 10);
+		return true;
+	}
+	/* streams of before there was a load have no worth, either */
+	if (sscanf(line, "task %d %d %d %d %u %u %llu %llu %llu", &task.pid, &task.tgid, &task.domain,
+		   &task.proc, &task.weight, &restricted, &burst, &now, &worth) >= 8 &&
+	    r->nr < 4096) {
 		task.restricted = restricted;
 		task.burst = burst;
-		task.now = now;
+		task.vtime = now;
+		task.worth = worth;
 		r->batch[r->nr++] = task;
 		return true;
 	}
@@ -587,13 +614,15 @@ static bool replay_line(struct replay *r, char *line, int at)
 		r->sorted = true;
 		if (r->next > r->nr)
 			return wrong("line %d: more decisions than tasks", at);
-		chosen = policy_domain(&policy, next, r->queued);
+		chosen = policy_domain(&policy, next, r->queued, r->load);
 		compared++;
 		if (next->pid != pid || chosen != domain ||
 		    policy_deadline(&policy.params, next) != now)
 			return wrong("line %d: task %d in %d, not %d in %d", at, next->pid, chosen,
 				     pid, domain);
 		r->queued[chosen]++;
+		r->load[next->domain] -= next->worth;
+		r->load[chosen] += next->worth;
 		return true;
 	}
 	return wrong("line %d is not understood", at);
@@ -649,6 +678,7 @@ int main(int argc, char **argv)
 		CASE(nobody_is_passed_for_ever),
 		CASE(slices_follow_weight_within_bounds),
 		CASE(queues_differ_by_the_parameter_at_most),
+		CASE(tasks_go_where_they_get_more),
 		CASE(tasks_go_where_their_process_is_gathered),
 		CASE(domains_follow_masks),
 		CASE(every_other_cpu),

@@ -272,6 +272,16 @@ class Daemon(unittest.TestCase):
             with self.assertRaisesRegex(errors.Problem, "--status is what this command gives"):
                 command.start(words)
 
+    def test_what_the_kernel_does_not_tell(self):
+        for said, missing in (("cpu.weight cpu.max", None), ("cpu.weight", "of cpu.max of"), ("", "of cpu.weight and cpu.max of")):
+            self.does(f'[ "$1" = --honours ] && echo "{said}"\n')
+            lines = command._not_honoured()
+            self.assertEqual(len(lines), missing is not None)
+            self.assertIn(missing or "", " ".join(lines))
+        self.does("exit 2\n")
+        with self.assertRaisesRegex(errors.Problem, "build it anew"):
+            command._not_honoured()
+
     def test_help(self):
         self.does("[ \"$*\" = --help ]\n")
         self.assertEqual(command._load(unittest.mock.Mock(options=["--help"])), 0)
@@ -307,6 +317,13 @@ class Source(unittest.TestCase):
                               check=True).stdout
         # one that is listed without the tag cannot be called
         self.assertEqual(said, "#define HAVE_scx_bpf_now 1\n")
+
+    def test_operations_are_found(self):
+        raw = ("[1] STRUCT 'sched_ext_ops' size=8 vlen=2\n\t'init' type_id=2 bits_offset=0\n\t'cgroup_init' type_id=2 bits_offset=64\n"
+               "[2] STRUCT 'other' size=8 vlen=1\n\t'cgroup_exit' type_id=2 bits_offset=0\n")
+        said = subprocess.run(["awk", "-f", TOP / "sched/have.awk"], input=raw, text=True, stdout=subprocess.PIPE,
+                              check=True).stdout
+        self.assertEqual(said, "#define HAVE_OPS_cgroup_init 1\n")
 
 
 if __name__ == "__main__":

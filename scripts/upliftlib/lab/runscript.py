@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..base import console, errors
-from . import buildroot, commands, guest, kmod
+from . import buildroot, commands, guest, kmod, schedulers
 
 
 def pairs(values: Iterable[str]) -> dict[str, str]:
@@ -63,8 +63,12 @@ def _run(args: argparse.Namespace) -> int:
             raise errors.Problem(f"no headers for {target.release}, so our modules cannot be built: give --kdir, "
                               "or --no-kos to go without them", errors.USAGE)
         kos = list(kmod.build(target).values())
+    carried: dict[str, pathlib.Path | str] = dict(files)
+    if args.sched:
+        # --file wins, so that a part can be replaced
+        carried = {**schedulers.carried(schedulers.build(target)), **files}
     result = guest.boot(
-        target, _script(args.script, words), files=files, kos=kos, modules=args.module, programs=args.program, smp=args.smp,
+        target, _script(args.script, words), files=carried, kos=kos, modules=args.module, programs=args.program, smp=args.smp,
         icount=args.icount, topology=args.topology, append=args.append, timeout=args.timeout, thread=args.thread,
         mem=args.mem, plugins=args.plugin, accel=args.accel, qemu=args.qemu, name=args.name, interactive=args.shell,
         warn_panic=args.panic_on_warn, keep=args.keep, echo=None if args.quiet or args.shell else print)
@@ -101,7 +105,7 @@ def register(commands_parser: Any) -> None:
         usage="uplift lab run [options] TARGET (--script FILE | --shell | -- COMMAND...)",
         description="Boot a stock kernel and run something in it. What it leaves in /out is brought back to "
                     "build/guest/NAME/out. Our modules are in /modules of the guest, stock ones given by --module "
-                    "are found by modprobe; none is loaded. The status is the script's, or 1 when the kernel "
+                    "are found by modprobe; none is loaded. With --sched uplift_land is in /sched. The status is the script's, or 1 when the kernel "
                     "complained or the guest ended without a result.")
     commands.add_kernel_options(parser)
     split_at_dashes(parser)
@@ -112,6 +116,7 @@ def register(commands_parser: Any) -> None:
     group.add_argument("--file", action="append", default=[], metavar="FILE[:PATH]", help="a file or directory")
     group.add_argument("--program", action="append", default=[], metavar="PATH",
                        help="a program of the build root, with its libraries (/usr/bin/fio)")
+    group.add_argument("--sched", action="store_true", help="uplift_land and the example schedulers, in /sched")
     group.add_argument("--no-kos", action="store_true", help="without our modules (nothing is built)")
     group = parser.add_argument_group("the machine")
     group.add_argument("--smp", type=guest.vcpus, metavar="N", help="vCPUs (1, or what the topology has)")

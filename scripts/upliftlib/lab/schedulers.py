@@ -52,7 +52,7 @@ def carried(directory: pathlib.Path, where: str = "/sched") -> dict[str, pathlib
 # eight threads on a busy host one may not be run for seconds, and the watchdog takes that for the scheduler's fault.
 
 LAYOUTS = {"llc2": ("llc2", 8), "llc1": ("llc1", 4), "llc4": ("llc4", 16), "smt": ("smt", 8), "one": ("llc1", 1)}
-WAITING = ("load", "gathers", "storm", "bound", "fifo", "kernel_log")
+WAITING = ("load", "gathers", "storm", "bound", "fifo", "shares", "groups", "limits", "masked", "kernel_threads", "kernel_log")
 
 
 def layout_test(target: kernels.Target, install: pathlib.Path, layout: str, form: str, env: dict[str, str] | None,

@@ -119,11 +119,24 @@ def stop() -> None:
     raise errors.Problem(f"process {found['pid']} does not end: kill -9 it, and the kernel takes over")
 
 
+def _not_honoured() -> list[str]:
+    """A line where this kernel tells schedulers nothing of cgroups' weights or limits."""
+    done = subprocess.run([program(), "--honours"], stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise errors.Problem(f"{program()} does not say what it honours: build it anew")
+    missing = [name for name in ("cpu.weight", "cpu.max") if name not in done.stdout.split()]
+    if not missing:
+        return []
+    return [f"This kernel does not tell schedulers of {' and '.join(missing)} of cgroups (CONFIG_EXT_GROUP_SCHED, Linux 6.17): "
+            "they have no effect on normal tasks while uplift_land is loaded."]
+
+
 def _load(args: argparse.Namespace) -> int:
     if {"-h", "--help"} & set(args.options):
         return subprocess.run([program(), "--help"]).returncode
     _need()
-    lines = ["uplift_land will schedule all normal tasks of this machine, until `uplift sched unload`."]
+    lines = ["uplift_land will schedule all normal tasks of this machine, until `uplift sched unload`.",
+             *_not_honoured()]
     if not prompt.agreed(lines, args.yes):
         raise errors.Problem("nothing was loaded: --yes agrees without being asked", errors.USAGE)
     start(args.options)
