@@ -19,7 +19,7 @@ from typing import Any
 
 from ..base import changes, console, errors, paths, targets
 from ..kernel import elf
-from . import buildroot, fetch, guest, kernels, kmod, schedulers, sourcetree, testprograms
+from . import buildroot, fetch, guest, kernels, kmod, schedprograms, sourcetree, testprograms
 
 PACKAGES = """
     dpkg-dev debhelper dh-dkms dkms lintian fakeroot man-db mandoc bash-completion autopkgtest
@@ -238,7 +238,7 @@ def run_installed() -> None:
 def scheduler(target: kernels.Target) -> None:
     """uplift_land is built from what was installed, by the build root's compiler: the root has the files only."""
     try:
-        schedulers.supported(target)
+        schedprograms.supported(target)
     except errors.Skip as reason:
         skip(str(reason))
         return
@@ -246,7 +246,7 @@ def scheduler(target: kernels.Target) -> None:
     out = BASE / "sched"
     paths.remove(out)
     code, text = buildroot.output(["make", "-C", ROOT / "usr/lib/uplift/sched", f"BTF={kmod.btf_of(target)}", f"O={out}"])
-    check(not code and all((out / name).exists() for name in schedulers.PROGRAMS),
+    check(not code and all((out / name).exists() for name in schedprograms.PROGRAMS),
           f"{target.name}: make -C /usr/lib/uplift/sched", text.splitlines()[-20:])
     paths.remove(out)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..base import console, errors
-from . import buildroot, commands, guest, kmod, schedulers
+from . import buildroot, commands, guest, kmod, schedprograms
 
 
 def pairs(values: Iterable[str]) -> dict[str, str]:
@@ -66,7 +66,7 @@ def _run(args: argparse.Namespace) -> int:
     carried: dict[str, pathlib.Path | str] = dict(files)
     if args.sched:
         # --file wins, so that a part can be replaced
-        carried = {**schedulers.carried(schedulers.build(target)), **files}
+        carried = {**schedprograms.carried(schedprograms.build(target)), **files}
     result = guest.boot(
         target, _script(args.script, words), files=carried, kos=kos, modules=args.module, programs=args.program, smp=args.smp,
         icount=args.icount, topology=args.topology, append=args.append, timeout=args.timeout, thread=args.thread,

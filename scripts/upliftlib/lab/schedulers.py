@@ -1,50 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""uplift_land in guests: build sched/ against a target's type information, carry it, compare schedulers."""
+"""uplift_land in guests: its tests in several layouts, and schedulers compared."""
 
 import argparse
 import functools
 import json
-import os
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from ..base import builds, console, errors, paths, targets
+from ..base import console, errors, targets
 from ..scheduler import tables
-from . import buildroot, fetch, guest, hostcommands, kernels, kmod, testprograms, verify
-from .guest import programs
-
-SCHED = paths.TOP / "sched"
-PROGRAMS = ("uplift_land", "example_fifo", "example_llc")
-
-
-def supported(target: kernels.Target) -> None:
-    """Has the kernel sched_ext? Else a Skip with the reason."""
-    if kernels.config_of(target).get("CONFIG_SCHED_CLASS_EXT") != "y":
-        raise errors.Skip(f"{target.name}: this kernel has no sched_ext (CONFIG_SCHED_CLASS_EXT)")
-
-
-def build(target: kernels.Target) -> pathlib.Path:
-    """The directory with uplift_land and the examples for a target."""
-    supported(target)
-    buildroot.ensure("sched")
-    out = paths.ensure(paths.BUILD / "sched" / target.release)
-    with paths.lock(f"sched-{target.release}"), console.doing(f"building sched/ for {target.release}"), builds.unbroken(out):
-        btf = kmod.btf_of(target)
-        argv = ["make", "-C", str(SCHED), f"BTF={btf}", f"O={out}", f"-j{os.cpu_count() or 1}", "all"]
-        code, text = buildroot.output(argv)
-        paths.write(out / "build.log", text)
-        if code or "warning:" in text:
-            tail = "\n".join("    " + line for line in text.splitlines()[-20:])
-            raise errors.Problem(f"sched/ does not build ({out / 'build.log'}):\n{tail}")
-    return out
-
-
-def carried(directory: pathlib.Path, where: str = "/sched") -> dict[str, pathlib.Path]:
-    """{path in the guest: file here}: the programs, and the libraries of the build root that they need."""
-    ours = [directory / name for name in PROGRAMS]
-    return {f"{where}/{path.name}": path for path in ours} | programs.libraries(ours)
-
+from . import buildroot, fetch, guest, hostcommands, kernels, schedprograms, testprograms, verify
 
 # selftests/land.sh, in guests of 1, 2 and 4 caches, and of one CPU: (topology, vCPUs). A guest has a clock of its own
 # instructions in the long form, where how long tasks wait is checked; the short form has one of two caches that has not,
@@ -58,7 +24,7 @@ WAITING = ("load", "gathers", "storm", "bound", "fifo", "shares", "groups", "lim
 def layout_test(target: kernels.Target, install: pathlib.Path, layout: str, form: str, env: dict[str, str] | None,
                 only: list[str] | None, *, clock: bool = False, append: str = "", slow: int = 1) -> dict[str, Any]:
     """What land.sh found in a guest of a layout. @clock: the guest's is its instructions."""
-    files, (topology, cpus) = carried(build(target)) | {"/selftests": install}, LAYOUTS[layout]
+    files, (topology, cpus) = schedprograms.carried(schedprograms.build(target)) | {"/selftests": install}, LAYOUTS[layout]
     environment = (env or {}) | ({"ONLY": " ".join(only)} if only else {}) | ({"REPEATABLE": "1"} if clock else {})
     result = guest.boot(cast(guest.Kernel, target), f"exec /selftests/land.sh {form}", files=files, topology=topology, smp=cpus,
                         env=environment, repeatable=clock, thread=None if clock else "single", append=append,
@@ -121,7 +87,7 @@ def trace_problems(trace: Any) -> list[str]:
 
 def commands_test(target: kernels.Target, install: pathlib.Path) -> dict[str, Any]:
     """That `uplift sched` does what it says."""
-    result = hostcommands.boot(target, [], tests=install, topology="llc2", script=COMMANDS, more=carried(build(target)),
+    result = hostcommands.boot(target, [], tests=install, topology="llc2", script=COMMANDS, more=schedprograms.carried(schedprograms.build(target)),
                        thread="single", name=f"{target.name}-sched-commands")
     problems = []
     if not result.ok:
@@ -145,7 +111,7 @@ def commands_test(target: kernels.Target, install: pathlib.Path) -> dict[str, An
 def layouts_test(target: kernels.Target, install: pathlib.Path, *, form: str = "short", env: dict[str, str] | None = None,
                  only: list[str] | None = None, append: str = "", slow: int = 1) -> dict[str, Any]:
     """land.sh in the layouts: one report of all, with a problem's layout in front of it."""
-    supported(target)
+    schedprograms.supported(target)
     test = functools.partial(layout_test, target, install, form=form, env=env, append=append, slow=slow)
     if form == "long":
         rows = {layout: test(layout, only=only, clock=True) for layout in LAYOUTS}
@@ -213,7 +179,7 @@ def compare(target: kernels.Target, install: pathlib.Path, loads: Sequence[str],
     for key, value in (("LOADS", " ".join(loads)), ("ARMS", " ".join(arms)), ("LENGTH", length),
                        ("TOLERANCE", tolerance)):
         script = script.replace(f"@{key}@", str(value))
-    result = guest.boot(target, script, files=carried(build(target)) | {"/selftests": install}, topology=topology,
+    result = guest.boot(target, script, files=schedprograms.carried(schedprograms.build(target)) | {"/selftests": install}, topology=topology,
                         repeatable=True, timeout=timeout, name=f"{target.name}-sched", quiet=True)
     if not result.ok:
         said = result.output.read_text(errors="replace").strip().splitlines() if result.output.exists() else []
@@ -245,7 +211,7 @@ def _sched(args: argparse.Namespace) -> int:
     for name in names:
         try:
             target = fetch.fetch(name)
-            supported(target)
+            schedprograms.supported(target)
             arms = ["eevdf"] + ["cas"] * (kernels.config_of(target).get("CONFIG_SCHED_CACHE") == "y") + ["land"]
             arms += ["naive"] * args.naive
             install = testprograms.build()
