@@ -2,6 +2,7 @@
 /* The plumbing of a scheduler in user space; see uplift_sched.h. */
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -48,8 +49,13 @@ struct usched {
 	struct user_ring_buffer *down;
 	struct land_proc *procs;
 	unsigned int nr;
-	bool full, hotplugged;
-	u32 hotplugs;
+	bool hotplugged;
+	u32 hotplugs, hotplugs_seen;
+	/* what reads and writes files: the thread that schedules must not wait for a disk */
+	pthread_t clerk;
+	pthread_mutex_t clerk_lock;
+	pthread_cond_t clerk_ends;
+	bool clerk_runs, clerk_stop;
 	struct land_task batch[BATCH];
 	/* decisions that found no room in the ring, oldest first */
 	unsigned int nr_late;
@@ -472,8 +478,62 @@ static void look_at_cpus(struct usched *s)
 
 		s->topo.cpus[domain] = online > 0 ? online : 0;
 	}
-	if (unknown_cpu(s))
-		s->hotplugged = true;
+}
+
+static void keep_books(struct usched *s)
+{
+	u32 hotplugs = __atomic_load_n(&s->skel->bss->hotplugs, __ATOMIC_RELAXED);
+
+	if (s->hotplugs_seen != hotplugs) {
+		s->hotplugs_seen = hotplugs;
+		if (unknown_cpu(s))
+			__atomic_store_n(&s->hotplugged, true, __ATOMIC_RELAXED);
+	}
+	write_status(s, false);
+}
+
+static void *clerk(void *arg)
+{
+	struct usched *s = arg;
+	struct timespec until;
+
+	pthread_mutex_lock(&s->clerk_lock);
+	while (!s->clerk_stop) {
+		pthread_mutex_unlock(&s->clerk_lock);
+		keep_books(s);
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += STATUS_NS;
+		until.tv_sec += until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
+		pthread_mutex_lock(&s->clerk_lock);
+		if (!s->clerk_stop)
+			pthread_cond_timedwait(&s->clerk_ends, &s->clerk_lock, &until);
+	}
+	pthread_mutex_unlock(&s->clerk_lock);
+	return NULL;
+}
+
+/* Without it, as where no thread can be had, all goes on but for the status and CPUs that come. */
+static void start_clerk(struct usched *s)
+{
+	pthread_mutex_init(&s->clerk_lock, NULL);
+	pthread_cond_init(&s->clerk_ends, NULL);
+	s->clerk_stop = false;
+	s->clerk_runs = !pthread_create(&s->clerk, NULL, clerk, s);
+	if (!s->clerk_runs)
+		say(s, "no thread for the status: it is not written");
+}
+
+static void stop_clerk(struct usched *s)
+{
+	if (!s->clerk_runs)
+		return;
+	pthread_mutex_lock(&s->clerk_lock);
+	s->clerk_stop = true;
+	pthread_cond_signal(&s->clerk_ends);
+	pthread_mutex_unlock(&s->clerk_lock);
+	pthread_join(s->clerk, NULL);
+	s->clerk_runs = false;
 }
 
 static bool send(struct usched *s, const struct land_decision *what)
@@ -501,7 +561,7 @@ static bool send_late(struct usched *s)
 
 static void loop(struct usched *s)
 {
-	u64 now, tick_at = 0, status_at = 0, ran = 0, before = 0;
+	u64 now, tick_at = 0, ran = 0, before = 0;
 	int fd = ring_buffer__epoll_fd(s->up), sleep_ms = 10;
 	struct sched_bpf__bss *bss = s->skel->bss;
 	struct ring *ring = ring_buffer__ring(s->up, 0);
@@ -510,7 +570,8 @@ static void loop(struct usched *s)
 	bool late;
 	s64 busy;
 
-	while (!is_stopping() && !s->hotplugged && !bss->exit_kind) {
+	while (!is_stopping() && !__atomic_load_n(&s->hotplugged, __ATOMIC_RELAXED) &&
+	       !bss->exit_kind) {
 		__atomic_fetch_add(&bss->daemon_beats, 1, __ATOMIC_RELAXED);
 		s->nr = 0;
 		/* Tasks stay in their ring while decisions do not get into theirs. */
@@ -536,10 +597,6 @@ static void loop(struct usched *s)
 			sleep_ms = busy > 1 || ran - before > 4 ? 10 : sleep_ms * 2;
 			sleep_ms = sleep_ms > LAZY_MS ? LAZY_MS : sleep_ms;
 			before = ran;
-			if (now >= status_at) {
-				status_at = now + STATUS_NS;
-				write_status(s, false);
-			}
 		}
 		if (late || bss->nr_kicks > 0 || (s->nr && !s->options.naive)) {
 			/* Held by the BPF part until a CPU has nothing else to do. */
@@ -571,6 +628,7 @@ static int finish(struct usched *s)
 	}
 	bpf_link__destroy(s->link);
 	s->link = NULL;
+	stop_clerk(s);
 	write_status(s, true);
 	if (why.end == USCHED_FAILED)
 		say(s, "the kernel ended it: %s%s%s", why.reason, *why.message ? ": " : "",
@@ -611,9 +669,11 @@ int usched_run(const struct usched_ops *ops, const struct usched_options *option
 	do {
 		s->hotplugged = false;
 		s->hotplugs = 0;
+		s->hotplugs_seen = 0;
 		s->nr_late = 0;
 		end = load(s);
 		if (end == USCHED_STOPPED) {
+			start_clerk(s);
 			loop(s);
 			end = finish(s);
 		}

@@ -108,20 +108,55 @@ static void loads(const struct policy *policy, s64 *load)
 	}
 }
 
+static const struct policy *leavers_of;
+
+/* By domain; of a domain the one with the least run time there is first, then as they came. */
+static int leaves_earlier(const void *a, const void *b)
+{
+	u32 first = *(const u32 *)a, second = *(const u32 *)b;
+	const struct policy_proc *one = &leavers_of->procs[leavers_of->active[first]];
+	const struct policy_proc *two = &leavers_of->procs[leavers_of->active[second]];
+
+	if (one->preferred != two->preferred)
+		return one->preferred - two->preferred;
+	if (one->recent[one->preferred] != two->recent[one->preferred])
+		return one->recent[one->preferred] < two->recent[one->preferred] ? -1 : 1;
+	return first < second ? -1 : first > second;
+}
+
+/*
+ * Who may be moved is known when the epoch ends: who was moved, or found no room,
+ * is left alone for some epochs. So each is looked at once.
+ */
+static void find_leavers(struct policy *policy)
+{
+	unsigned int i, nr = 0, domain = 0;
+
+	for (i = 0; i < policy->nr_active; i++) {
+		const struct policy_proc *own = &policy->procs[policy->active[i]];
+
+		if (own->preferred >= 0 && !own->settling && own->running_avg >= ONE)
+			policy->leavers[nr++] = i;
+	}
+	leavers_of = policy;
+	qsort(policy->leavers, nr, sizeof(*policy->leavers), leaves_earlier);
+	for (i = 0; domain < policy->nr_domains; domain++) {
+		policy->first_leaver[domain] = i;
+		while (i < nr && policy->procs[policy->active[policy->leavers[i]]].preferred ==
+				 (s32)domain)
+			i++;
+		policy->last_leaver[domain] = i;
+	}
+}
+
 /* The process of a crowded domain that is to leave: the one with the least run time there. */
 static struct policy_proc *leaver(struct policy *policy, s32 domain)
 {
-	struct policy_proc *found = NULL;
-	unsigned int i;
+	unsigned int next = policy->first_leaver[domain];
 
-	for (i = 0; i < policy->nr_active; i++) {
-		struct policy_proc *own = &policy->procs[policy->active[i]];
-
-		if (own->preferred == domain && !own->settling && own->running_avg >= ONE &&
-		    (!found || own->recent[domain] < found->recent[domain]))
-			found = own;
-	}
-	return found;
+	if (next == policy->last_leaver[domain])
+		return NULL;
+	return &policy->procs[policy->active[policy->leavers[next]]];
 }
 
 void policy_end(struct policy *policy)
@@ -130,6 +165,7 @@ void policy_end(struct policy *policy)
 	unsigned int i, round;
 
 	loads(policy, load);
+	find_leavers(policy);
 	for (round = 0; round < policy->nr_active; round++) {
 		struct policy_proc *own = NULL;
 		s32 to = LAND_NONE, from = LAND_NONE;
@@ -145,6 +181,7 @@ void policy_end(struct policy *policy)
 		if (from < 0)
 			return;
 		own = leaver(policy, from);
+		policy->first_leaver[from]++;
 		for (i = 0; i < policy->nr_domains; i++) {
 			if ((s32)i != from && policy->cpus[i] &&
 			    (to < 0 || load[i] * policy->cpus[to] < load[to] * policy->cpus[i]))

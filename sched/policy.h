@@ -83,6 +83,8 @@ struct policy_proc {
  * @nr_active: how many entries were handed over in this epoch
  * @active: which
  * @procs: all entries
+ * @leavers: of the epoch: entries that may be moved, by domain, the first to go first
+ * @first_leaver: by domain: where its entries begin there; those before are used up
  */
 struct policy {
 	struct policy_params params;
@@ -93,6 +95,9 @@ struct policy {
 	unsigned int nr_active;
 	u32 active[LAND_MAX_PROCS];
 	struct policy_proc procs[LAND_MAX_PROCS];
+	u32 leavers[LAND_MAX_PROCS];
+	unsigned int first_leaver[LAND_MAX_DOMAINS];
+	unsigned int last_leaver[LAND_MAX_DOMAINS];
 };
 
 void policy_init(struct policy *policy, const struct policy_params *params, unsigned int nr_domains,

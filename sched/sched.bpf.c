@@ -59,6 +59,9 @@ void scx_bpf_error_bstr(char *fmt, unsigned long long *data, u32 data_len) __ksy
 struct task_struct *bpf_task_from_pid(s32 pid) __ksym;
 void bpf_task_release(struct task_struct *p) __ksym;
 bool bpf_cpumask_test_cpu(u32 cpu, const struct cpumask *cpumask) __ksym;
+bool bpf_cpumask_subset(const struct cpumask *inner, const struct cpumask *outer) __ksym;
+const struct cpumask *scx_bpf_get_online_cpumask(void) __ksym;
+void scx_bpf_put_cpumask(const struct cpumask *cpumask) __ksym;
 #ifdef HAVE_scx_bpf_kick_cpu
 void scx_bpf_kick_cpu(s32 cpu, u64 flags) __ksym;
 #endif
@@ -328,6 +331,20 @@ static bool bound(const struct task_struct *p)
 	return p->migration_disabled > own_level * (c && c->releasing ? 2 : 1);
 }
 
+/* May it not run on all CPUs that are online? Of a machine with empty sockets cpusets name those only. */
+static bool restricted(const struct task_struct *p)
+{
+	const struct cpumask *online;
+	bool all;
+
+	if (p->nr_cpus_allowed >= nr_cpus)
+		return false;
+	online = scx_bpf_get_online_cpumask();
+	all = bpf_cpumask_subset(online, p->cpus_ptr);
+	scx_bpf_put_cpumask(online);
+	return !all;
+}
+
 /*
  * Has its turn ended, and the CPU not switched yet? Programs that run there until
  * then, as running() of the next task, disable migration for it; and the kernel
@@ -539,7 +556,7 @@ static s32 pick_idle(const struct task_struct *p, struct land_ctx *t, s32 prev, 
 		return LAND_NONE;
 	other = idlest_other(home);
 	cpu = claim_in(p, other);
-	if (cpu < 0 && other >= 0 && p->nr_cpus_allowed < nr_cpus) {
+	if (cpu < 0 && other >= 0 && restricted(p)) {
 		/* it may not run in that one: any other */
 		bpf_for(i, 0, nr_domains) {
 			cpu = claim_in(p, i);
@@ -824,7 +841,7 @@ static void arm(struct land_group *group)
 static void into_queue(struct task_struct *p, struct land_ctx *t, s32 domain, u64 slice,
 		       u64 deadline, u64 flags)
 {
-	if (!gathered(t) || p->nr_cpus_allowed < nr_cpus) {
+	if (!gathered(t) || restricted(p)) {
 		t->loose = domain;
 		__sync_fetch_and_add(&loose_in[DOMAIN(domain)], 1);
 		__sync_fetch_and_add(&loose, 1);
@@ -985,7 +1002,7 @@ static u64 deadline_of(struct task_struct *p, struct land_ctx *t)
 /* By the BPF part alone. */
 static void queue_here(struct task_struct *p, struct land_ctx *t, s32 domain, u64 flags)
 {
-	if (p->nr_cpus_allowed >= nr_cpus)
+	if (!restricted(p))
 		gap_task_change(t, GAP_ANY);
 	to_clock(t, domain);
 	into_queue(p, t, domain, slice_of(p), deadline_of(p, t), flags);
@@ -1029,7 +1046,7 @@ static bool pass_up(struct task_struct *p, struct land_ctx *t, u64 flags)
 	task->vtime = t->vtime;
 	task->worth = t->load >> FAIR_SHIFT;
 	task->wakeup = !!(flags & SCX_ENQ_WAKEUP);
-	task->restricted = p->nr_cpus_allowed < nr_cpus;
+	task->restricted = restricted(p);
 	task->pad[0] = 0;
 	task->pad[1] = 0;
 	task->burst = t->burst;
