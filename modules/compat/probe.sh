@@ -52,4 +52,21 @@ have SCHED_CACHE_GROUP linux/sched.h '^struct sched_cache_group \{$'
 # A module's memory is an array of kinds. Since 6.4; before, two layouts.
 have MODULE_MEMORY linux/module.h '^struct module_memory \{$'
 
+# fs/verity finds a file's verity by an offset in the filesystem's inode. In 6.18 and
+# 6.19; before, by a member of struct inode, since, in a table.
+have FSVERITY_INFO_OFFS linux/fsverity.h '^[[:space:]]*ptrdiff_t inode_info_offs;'
+have INODE_VERITY_INFO linux/fs.h '^[[:space:]]*struct fsverity_info[[:space:]]*\*i_verity_info;'
+
+# The end of reading a folio is one call. Since 6.7.
+have FOLIO_END_READ linux/pagemap.h '^void folio_end_read\(struct folio '
+
+# What looks up a name without asking for permission. Since 6.16.
+have LOOKUP_NOPERM linux/namei.h 'lookup_noperm\(struct qstr '
+
+# vfs_mkdir() gives a dentry. Since 6.15.
+have VFS_MKDIR_DENTRY linux/fs.h '^struct dentry \*vfs_mkdir\('
+
+# The kernel's form of a file's attributes. Since 6.17; before, struct fileattr.
+have FILE_KATTR linux/fileattr.h '^struct file_kattr \{$'
+
 echo

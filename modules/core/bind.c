@@ -342,6 +342,7 @@ struct module *uplift_module_get(const char *name)
 {
 	return bind_get(name);
 }
+EXPORT_SYMBOL_GPL(uplift_module_get);
 
 /**
  * uplift_bind_builtin - bind bodies that are a part of the kernel itself

@@ -6,7 +6,6 @@
 #include <linux/types.h>
 
 struct dentry;
-struct module;
 
 extern struct dentry *uplift_debugfs;
 
@@ -14,7 +13,6 @@ int uplift_resolve_init(void);
 bool uplift_is_symbol(const char *name, unsigned long addr);
 unsigned long uplift_module_symbol(const char *name);
 unsigned long uplift_function_size(unsigned long addr);
-struct module *uplift_module_get(const char *name);
 int uplift_bind_init(void);
 void uplift_bind_exit(void);
 

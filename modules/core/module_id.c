@@ -13,6 +13,7 @@
 
 #include "core.h"
 #include "module_id.h"
+#include "uplift.h"
 
 static bool module_has(const struct module *module, const u8 *build_id)
 {

@@ -10,6 +10,9 @@
 #include <linux/compiler.h>
 #include <linux/types.h>
 
+struct module;
+
+struct module *uplift_module_get(const char *name);
 int uplift_resolve(const char *name, unsigned long *addr);
 int uplift_bind(const char *change, const char *name, unsigned long *addr);
 int uplift_calls_in(const char *function, const void *callee);

@@ -33,7 +33,7 @@ COMPILERS = {spec.compiler: [spec.compiler] + [f"{spec.compiler}/{spec.suites[-1
     not any(suite.partition("-")[0] == SUITE for suite in spec.suites)) for spec in targets.TABLE.values()}
 
 # What makes and exercises the file systems that direct reads are tried on.
-IO = ["fio", "xfsprogs"]
+IO = ["fio", "xfsprogs", "fsverity"]
 
 # sched/: the BPF part, its skeleton, and the library that loads it.
 SCHED = ["clang", "llvm", "bpftool", "libbpf-dev", "libelf-dev", "zlib1g-dev", "libzstd-dev"]

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The on-disk format: the record in a file's attribute, the names of the files
+ * that have trees, and what XFS's superblock says that is of interest here.
+ */
+#include <linux/crc32.h>
+#include <linux/errno.h>
+#include <linux/kernel.h>
+#include <linux/string.h>
+#include <linux/unaligned.h>
+
+#include "verity_core.h"
+
+/* --- the record --- */
+
+static u32 record_crc(const struct verity_record *record, size_t descriptor_size)
+{
+	struct verity_record header = *record;
+	u32 crc;
+
+	header.crc = 0;
+	crc = crc32_le(~0, (const u8 *)&header, sizeof(header));
+	return ~crc32_le(crc, (const u8 *)(record + 1), descriptor_size);
+}
+
+/**
+ * verity_record_fill - make a record
+ * @record: the record; behind it is the descriptor
+ * @id: the inode that it belongs to
+ * @tree_size: bytes of its tree
+ * @descriptor_size: bytes of its descriptor
+ *
+ * Context: any.
+ */
+void verity_record_fill(struct verity_record *record, const struct verity_id *id,
+			u64 tree_size, size_t descriptor_size)
+{
+	memset(record, 0, sizeof(*record));
+	memcpy(record->magic, VERITY_MAGIC, sizeof(record->magic));
+	record->format = cpu_to_le16(VERITY_FORMAT);
+	record->header_size = cpu_to_le16(sizeof(*record));
+	record->descriptor_size = cpu_to_le32(descriptor_size);
+	record->ino = cpu_to_le64(id->ino);
+	record->generation = cpu_to_le32(id->generation);
+	record->tree_size = cpu_to_le64(tree_size);
+	record->crc = cpu_to_le32(record_crc(record, descriptor_size));
+}
+
+/**
+ * verity_record_check - is a record whole, and an inode's own?
+ * @record: what was found in the attribute
+ * @size: bytes of it
+ * @id: the inode
+ *
+ * Context: any.
+ * Return: 0; -ENODATA if it is of another inode, -EOPNOTSUPP if it is of a format
+ * that is not known here, -EBADMSG if it is damaged.
+ */
+int verity_record_check(const struct verity_record *record, size_t size,
+			const struct verity_id *id)
+{
+	u32 descriptor_size;
+
+	if (size < sizeof(*record) || memcmp(record->magic, VERITY_MAGIC, sizeof(record->magic)))
+		return -EBADMSG;
+	if (le16_to_cpu(record->format) != VERITY_FORMAT)
+		return -EOPNOTSUPP;
+	descriptor_size = le32_to_cpu(record->descriptor_size);
+	if (le16_to_cpu(record->header_size) != sizeof(*record) ||
+	    descriptor_size != size - sizeof(*record) ||
+	    descriptor_size < VERITY_DESCRIPTOR_MIN || descriptor_size > VERITY_DESCRIPTOR_MAX ||
+	    le32_to_cpu(record->crc) != record_crc(record, descriptor_size))
+		return -EBADMSG;
+	if (le64_to_cpu(record->ino) != id->ino ||
+	    le32_to_cpu(record->generation) != id->generation)
+		return -ENODATA;
+	return 0;
+}
+
+/**
+ * verity_record_descriptor - the descriptor behind a record
+ * @record: a record that verity_record_check() accepts
+ * @size: set to the descriptor's size, bytes
+ *
+ * Context: any.
+ * Return: the descriptor.
+ */
+const void *verity_record_descriptor(const struct verity_record *record, size_t *size)
+{
+	*size = le32_to_cpu(record->descriptor_size);
+	return record + 1;
+}
+
+/* --- names --- */
+
+/**
+ * verity_name - the name of the file that has an inode's tree
+ * @id: the inode
+ * @name: set to the name
+ *
+ * Context: any.
+ */
+void verity_name(const struct verity_id *id, char name[VERITY_NAME_SIZE])
+{
+	snprintf(name, VERITY_NAME_SIZE, "%llu.%u", id->ino, id->generation);
+}
+
+/**
+ * verity_name_parse - the inode that a tree is of
+ * @name: a name, not terminated
+ * @len: bytes of it
+ * @id: set to the inode
+ *
+ * Context: any.
+ * Return: true if it is a name that verity_name() gives.
+ */
+bool verity_name_parse(const char *name, size_t len, struct verity_id *id)
+{
+	char copy[VERITY_NAME_SIZE], again[VERITY_NAME_SIZE];
+	char *dot;
+
+	if (len >= sizeof(copy))
+		return false;
+	memcpy(copy, name, len);
+	copy[len] = '\0';
+	dot = strchr(copy, '.');
+	if (!dot)
+		return false;
+	*dot = '\0';
+	if (kstrtou64(copy, 10, &id->ino) || kstrtou32(dot + 1, 10, &id->generation))
+		return false;
+	*dot = '.';
+	/* No sign, no leading zero: there is one name for an inode. */
+	verity_name(id, again);
+	return !strcmp(copy, again);
+}
+
+/* --- the superblock --- */
+
+#define XFS_SB_MAGIC		0x58465342	/* "XFSB" */
+#define XFS_SB_BLOCKSIZE	4
+#define XFS_SB_VERSION		100
+#define XFS_SB_RO_COMPAT	212
+#define XFS_SB_INCOMPAT		216
+#define XFS_SB_END		224
+
+#define XFS_VERSION_MASK	0x0f
+#define XFS_VERSION_5		5
+/* The features that 6.12 and 6.18 know. Upstream's verity is a bit above these. */
+#define XFS_RO_COMPAT_KNOWN	0x0f
+#define XFS_INCOMPAT_ZONED	BIT(9)
+
+/**
+ * verity_superblock_refusal - why a filesystem cannot be given verity
+ * @superblock: as it is on disk
+ * @size: bytes of it
+ * @page_size: of this kernel
+ *
+ * Context: any.
+ * Return: the reason, a constant string; NULL if there is none.
+ */
+const char *verity_superblock_refusal(const void *superblock, size_t size,
+				      unsigned int page_size)
+{
+	if (size < XFS_SB_END || get_unaligned_be32(superblock) != XFS_SB_MAGIC)
+		return "no superblock of XFS is on its device";
+	if ((get_unaligned_be16(superblock + XFS_SB_VERSION) & XFS_VERSION_MASK) != XFS_VERSION_5)
+		return "its format is older than version 5, without checksums of metadata: mkfs.xfs -m crc=1";
+	if (get_unaligned_be32(superblock + XFS_SB_RO_COMPAT) & ~XFS_RO_COMPAT_KNOWN)
+		return "it has a feature of later kernels, which may be XFS's own verity";
+	if (get_unaligned_be32(superblock + XFS_SB_INCOMPAT) & XFS_INCOMPAT_ZONED)
+		return "it is zoned, where XFS needs the field that has a file's verity";
+	if (get_unaligned_be32(superblock + XFS_SB_BLOCKSIZE) > page_size)
+		return "its blocks are larger than a page";
+	return NULL;
+}
