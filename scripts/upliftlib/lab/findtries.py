@@ -7,7 +7,7 @@ import argparse
 import pathlib
 from typing import Any
 
-from ..base import console, errors, paths
+from ..base import console, errors, paths, targets
 from ..find import ranking, show
 from . import functiondiff, tries, trial
 from .derived import Trees, Wanted
@@ -55,7 +55,26 @@ def patch(row: ranking.Row, older: pathlib.Path, newer: pathlib.Path, out: pathl
     return file
 
 
+def between(older: pathlib.Path, newer: pathlib.Path) -> list[pathlib.Path]:
+    """The newer tree, and those of targets between the two that are here, the newest first."""
+    known = list(targets.TABLE)
+    if older.name not in known or newer.name not in known or {older.parent, newer.parent} != {paths.SRC.resolve()}:
+        return [newer]
+    names = known[known.index(older.name) + 1:known.index(newer.name)]
+    return [newer, *(paths.SRC.resolve() / name for name in reversed(names) if (paths.SRC / name / "MAINTAINERS").exists())]
+
+
 def _one(code: KernelCode, row: ranking.Row, found: ranking.Ranking, older: pathlib.Path, newer: pathlib.Path, only: str) -> dict[str, Any]:
+    """All that differs first; where that needs what this kernel lacks, less of it, as kernels between the two have it."""
+    outcomes = []
+    for tree in between(older, newer):
+        outcomes.append(_from(code, row, found, older, tree, only))
+        if outcomes[-1]["outcome"] not in ("refused", "no patch"):
+            return outcomes[-1]
+    return outcomes[0]
+
+
+def _from(code: KernelCode, row: ranking.Row, found: ranking.Ranking, older: pathlib.Path, newer: pathlib.Path, only: str) -> dict[str, Any]:
     try:
         what = wanted(row, older, newer)
     except (ValueError, OSError) as why:
