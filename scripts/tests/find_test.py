@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import pathlib
@@ -18,9 +19,9 @@ from unittest import mock
 SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCRIPTS))
 
-from upliftlib.base import errors, paths	# noqa: E402
+from upliftlib.base import errors, paths, targets	# noqa: E402
 from upliftlib.find import cfile, commits, config, differ, folding, picture, profile, ranking, show, unit	# noqa: E402
-from upliftlib.lab import findtries, traced	# noqa: E402
+from upliftlib.lab import finding, findtries, traced	# noqa: E402
 from upliftlib.lab.cachelines import Symbols	# noqa: E402
 from upliftlib.report.history import Repository	# noqa: E402
 
@@ -382,6 +383,50 @@ class TreesTest(unittest.TestCase):
         newer = config.Configuration({"CONFIG_OFF": "1", "CONFIG_CHOSEN": "1", "CONFIG_FOLLOWS": "1"})
         found = config.for_newer(config.read(self.top / "kdir"), self.top / "old", self.top / "new", newer)
         self.assertEqual(found.values, {"CONFIG_ON": "1", "CONFIG_FOLLOWS": "1"})
+
+
+class CommandTest(unittest.TestCase):
+    """What is wrong with the words is told before anything is downloaded or built."""
+
+    def told(self, *words: str) -> str:
+        done = subprocess.run([sys.executable, "-B", SCRIPTS / "uplift", *words], capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, errors.USAGE, done.stderr)
+        self.assertNotIn("Traceback", done.stderr)
+        return done.stderr
+
+    def test_words(self) -> None:
+        profile_ = str(RECORDED / "perf-script.txt")
+        for words, said in (
+                (("--profile", "/nothing/there", "--old", "/tmp", "--new", "/tmp"), "/nothing/there: No such file"),
+                (("--profile", profile_, "--old", "/tmp", "--new", "/tmp"), "--old /tmp: no whole source"),
+                (("--profile", profile_, "--old", "/tmp", "--new", "/tmp", "--least", "0"), "--least"),
+                (("--profile", profile_, "--old", "/tmp", "--new", "/tmp", "--git", "/nothing"), "--git /nothing")):
+            self.assertIn(said, self.told("find", *words))
+
+    def test_loads(self) -> None:
+        with self.assertRaisesRegex(errors.Problem, "which workload"):
+            finding._workload(argparse.Namespace(words=[], load=None))
+        with self.assertRaisesRegex(errors.Problem, "there are: .*pipe"):
+            finding._workload(argparse.Namespace(words=[], load="nothing"))
+        name, load = finding._workload(argparse.Namespace(words=["/bin/my-server", "a b"], load=None))
+        self.assertEqual((name, load.script), ("my-server", "exec /selftests/workload -- /bin/my-server 'a b'"))
+
+    def test_loads_are_of_the_program(self) -> None:
+        """Each load's script names one that the program has."""
+        known = set(re.findall(r'^\t\{ "(\w+)", "', (paths.TOP / "selftests/bench/workload.c").read_text(), re.MULTILINE))
+        for name, load in traced.LOADS.items():
+            if not load.made:
+                self.assertIn(load.script.split()[-2], known, name)
+
+    def test_kernels_in_between(self) -> None:
+        with tempfile.TemporaryDirectory() as directory, mock.patch.object(paths, "SRC", pathlib.Path(directory).resolve()):
+            names = list(targets.TABLE)[-4:]
+            for name in (names[0], names[2], names[3]):
+                (paths.SRC / name).mkdir()
+                (paths.SRC / name / "MAINTAINERS").touch()
+            found = findtries.between(paths.SRC / names[0], paths.SRC / names[3])
+            self.assertEqual([path.name for path in found], [names[3], names[2]])
+            self.assertEqual(findtries.between(pathlib.Path("/elsewhere"), paths.SRC / names[3]), [paths.SRC / names[3]])
 
 
 class DifferTest(unittest.TestCase):
