@@ -27,10 +27,12 @@
 #ifdef UPLIFT_HAVE_FSVERITY_INFO_OFFS
 
 /* XFS uses i_private of regular files on zoned devices only. */
+#define COMPAT_VERITY_INTERFACE	"of 6.18: an offset in the inode"
 #define COMPAT_VERITY_INFO	.inode_info_offs = offsetof(struct inode, i_private),
 
 #else
 
+#define COMPAT_VERITY_INTERFACE	"of up to 6.17: a member of the inode"
 #define COMPAT_VERITY_INFO
 
 #endif

@@ -252,7 +252,7 @@ static int fs_attach(const struct path *path)
 	struct verity_fs *fs;
 	int err;
 
-	err = sb_check(sb);
+	err = sb_check(sb) ?: verity_hook();
 	if (err)
 		return err;
 	fs = fs_new(sb);

@@ -98,6 +98,9 @@ struct verity_fs {
 
 extern struct srcu_struct verity_srcu;
 
+/* verity_main.c */
+int verity_hook(void);
+
 /* verity_fs.c */
 int verity_fs_attach(const char *path);
 int verity_fs_detach(const char *path);

@@ -10,7 +10,6 @@
 
 #include <linux/debugfs.h>
 #include <linux/fs.h>
-#include <linux/kmod.h>
 #include <linux/module.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
@@ -69,19 +68,9 @@ static const struct file_operations mounts_fops = {
 	.release	= single_release,
 };
 
-/* --- the change --- */
+/* --- getting hold of XFS --- */
 
-static int verity_need_xfs(void)
-{
-	unsigned long addr;
-
-	request_module("fs-xfs");
-	xfs = uplift_module_get("xfs");
-	if (xfs || !uplift_resolve("xfs_file_open", &addr))
-		return 0;
-	pr_err("unsupported: XFS is not loaded: modprobe xfs\n");
-	return -EOPNOTSUPP;
-}
+static bool verity_hooked;
 
 /* Operations of its own for fs/verity are what the series that gives XFS verity has. */
 static bool verity_xfs_has(void)
@@ -92,45 +81,75 @@ static bool verity_xfs_has(void)
 	       !uplift_resolve("xfs_fsverity_ops", &addr);
 }
 
-static int verity_find_functions(void)
+static int verity_hook_functions(void)
 {
 	int err = verity_read_init();
 
 	if (err)
 		return err;
-	err = verity_hooks_init();
+	err = verity_hooks_init() ?: verity_hooks_on();
 	if (err)
 		verity_read_exit();
 	return err;
 }
 
+/**
+ * verity_hook - hook XFS's functions, if they are not yet
+ *
+ * XFS is loaded, as there is a filesystem; from here on it cannot go. Until one is
+ * named nothing of XFS is touched.
+ *
+ * Context: process context, sleeps; locked against itself.
+ * Return: 0; after a line in the log -EEXIST if XFS has verity, -ENOEXEC if it is not
+ * as is expected here, -EBUSY if something else hooks it.
+ */
+int verity_hook(void)
+{
+	int err;
+
+	if (verity_hooked)
+		return 0;
+	if (verity_xfs_has()) {
+		pr_err("native: XFS has its own verity in this kernel\n");
+		return -EEXIST;
+	}
+	xfs = uplift_module_get("xfs");
+	err = verity_hook_functions();
+	if (err)
+		module_put(xfs);
+	else
+		verity_hooked = true;
+	return err;
+}
+
+static void verity_unhook(void)
+{
+	if (!verity_hooked)
+		return;
+	verity_hooks_off();
+	verity_read_exit();
+	module_put(xfs);
+	verity_hooked = false;
+}
+
+/* --- the change --- */
+
+/* Filesystems that cannot have it are refused when they are named. */
 static int verity_probe(struct uplift_change *change)
 {
 	struct uplift_verdict *verdict = &change->verdict;
-	int err;
 
 	if (PAGE_SIZE != SZ_4K) {
 		pr_err("unsupported: pages of %lu bytes; 4096 is what it is made for\n",
 		       PAGE_SIZE);
 		return -EOPNOTSUPP;
 	}
-	err = verity_need_xfs();
-	if (err)
-		return err;
-	uplift_verdict_add(verdict, "xfs", "%s", xfs ? "a module" : "built in");
-	if (verity_xfs_has()) {
-		verdict->kind = UPLIFT_NATIVE;
-		verdict->why = "XFS has its own verity in this kernel";
-		uplift_verdict_add(verdict, "verity", "%s", "xfs_fsverity_ops");
-		module_put(xfs);
-		return 0;
-	}
-	verdict->kind = UPLIFT_APPLICABLE;
-	uplift_verdict_add(verdict, "verity", "XFS has no operations for fs/verity");
-	err = verity_find_functions();
-	if (err)
-		module_put(xfs);
-	return err;
+	verdict->kind = verity_xfs_has() ? UPLIFT_NATIVE : UPLIFT_APPLICABLE;
+	verdict->why = "XFS has its own verity in this kernel";
+	uplift_verdict_add(verdict, "xfs_fsverity_ops", "%s",
+			   verdict->kind == UPLIFT_NATIVE ? "found" : "not found, as far as XFS is loaded");
+	uplift_verdict_add(verdict, "interface", "%s", COMPAT_VERITY_INTERFACE);
+	return 0;
 }
 
 static int verity_name_all(void)
@@ -152,22 +171,13 @@ static int verity_name_all(void)
 static void verity_stop(struct uplift_change *change)
 {
 	verity_fs_detach_all();
-	verity_hooks_off();
-	verity_read_exit();
-	module_put(xfs);
+	verity_unhook();
 }
 
 static int verity_start(struct uplift_change *change)
 {
-	int err;
+	int err = verity_name_all();
 
-	err = verity_hooks_on();
-	if (err) {
-		verity_read_exit();
-		module_put(xfs);
-		return err;
-	}
-	err = verity_name_all();
 	if (err)
 		verity_stop(change);
 	return err;
