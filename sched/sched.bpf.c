@@ -838,7 +838,8 @@ static void arm(struct land_group *group)
  * Into the queue of a domain: who is gathered nowhere is counted, until it
  * leaves it; and who may not run everywhere, as that may be elsewhere only.
  */
-static void into_queue(struct task_struct *p, struct land_ctx *t, s32 domain, u64 slice,
+/* Inline: BPF functions take five arguments. */
+static __always_inline void into_queue(struct task_struct *p, struct land_ctx *t, s32 domain, u64 slice,
 		       u64 deadline, u64 flags)
 {
 	if (!gathered(t) || restricted(p)) {
