@@ -33,6 +33,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdalign.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,7 +73,7 @@
 
 static unsigned long long state, sum;
 static unsigned long calls;
-static _Alignas(PAGE) char buffer[MOST];
+static alignas(PAGE) char buffer[MOST];
 static const char *dir = "/tmp";
 
 /* xorshift64* */

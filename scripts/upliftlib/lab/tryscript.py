@@ -31,7 +31,7 @@ _SEEN = r"""
 for arm in @ARMS@; do
 	echo ${arm%_again} >$dir/arm || exit 13
 	for seed in 1 2 3; do $PROGRAMS/syscall_bench --transcript $seed --calls 4000 || exit 14; done >$OUT/seen.$arm
-	$PROGRAMS/random_calls --seed 1 --calls 1500 --dir $WORK >>$OUT/seen.$arm || exit 14
+	$PROGRAMS/random_calls --seed 1 --calls 800 --dir $WORK >>$OUT/seen.$arm || exit 14
 done
 """
 
