@@ -92,7 +92,8 @@ class Table(unittest.TestCase):
                 self.assertEqual(file.path.rsplit("/", 1)[1].split("_")[:2], [name, spec.version])
             self.assertTrue(not spec.pool or f"linux-source-{spec.name}" in spec.pool)
             for name, file in spec.pool.items():	# only the signed image is of another source package
-                source = "linux-signed-amd64" if re.match(r"linux-(image|binary)-(?!unsigned)", name) else "linux"
+                signed = re.match(r"linux-(?:image|binary)-(?!unsigned).*-(amd64|arm64)$", name)
+                source = f"linux-signed-{signed[1]}" if signed else "linux"
                 self.assertEqual(file.path.rsplit("/", 1)[0], f"pool/main/l/{source}")
             self.assertEqual(len({file.sha256 for file in spec.pool.values()}), len(spec.pool))
 

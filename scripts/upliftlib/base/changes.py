@@ -12,7 +12,8 @@ change is, how it is tested and how it is measured. Nothing outside of that dire
     requires   options of the kernel's configuration that it takes, beside REQUIRED
     excludes   options that must not be set
     expect     the verdict that it has to get, as reading kernels' sources tells: { "the first kernel with it, X.Y" = verdict },
-               which holds on all later targets until another is given; beside these, variants by their names
+               which holds on all later targets until another is given; beside these, variants by their names, and for another
+               architecture a table of its own with what differs there: arm64 = { "X.Y" = verdict }
     upstream   { linux, title, author, commit, link, series }, as far as known; looked_up: the date at which what goes with
                it was looked up; differs: what is applied here, beside the commit; with: see WITH
     workloads  what it is measured by that users know: names of workloads.py
@@ -44,7 +45,7 @@ import types
 from collections.abc import Iterable, Mapping
 from typing import Any, Self, TypeVar
 
-from . import errors, paths, targets
+from . import architectures, errors, paths, targets
 
 KINDS = ("applicable", "native", "unaffected", "unsupported", "unknown")
 VERDICTS = {
@@ -257,11 +258,23 @@ class Change:
     @property
     def expect(self) -> dict[str, str]:
         """{target: the verdict that it has to get there}, of those of which it is known."""
+        given = {name: verdict for name, verdict in self.about.get("expect", {}).items() if isinstance(verdict, str)}
+        return self._since(given) | {name: verdict for name, verdict in given.items() if name in targets.VARIANTS}
+
+    def expected(self, target: str) -> str:
+        """The verdict on a target of any architecture; "" where nothing is known of it."""
+        base, arch = architectures.split(target)
+        if arch.native:
+            return self.expect.get(target, "")
         given = self.about.get("expect", {})
-        since = sorted((_version(self.directory, name), verdict) for name, verdict in given.items() if name not in targets.VARIANTS)
-        found = {name: verdict for name, spec in targets.TABLE.items() for first, verdict in since
-                 if first <= _version(self.directory, spec.series)}	# the last of them counts
-        return found | {name: verdict for name, verdict in given.items() if name in targets.VARIANTS}
+        return self._since({**given, **given.get(arch.name, {})}).get(base, "")
+
+    def _since(self, given: Mapping[str, str]) -> dict[str, str]:
+        """{target of the table: verdict}, where each of what is given begins with a version."""
+        since = sorted((_version(self.directory, name), verdict) for name, verdict in given.items()
+                       if name not in targets.VARIANTS and isinstance(verdict, str))
+        return {name: verdict for name, spec in targets.TABLE.items() for first, verdict in since
+                if first <= _version(self.directory, spec.series)}	# the last of them counts
 
     @property
     def generated(self) -> bool:

@@ -13,7 +13,8 @@ import tomllib
 from collections.abc import Mapping
 from typing import Any
 
-from . import errors, paths
+from . import architectures, errors, paths
+from .architectures import Architecture
 
 FILE = paths.TOP / "scripts" / "targets.toml"
 COMPILER = "gcc-14"	# what Debian 13 builds its kernels with
@@ -21,7 +22,7 @@ COMPILER = "gcc-14"	# what Debian 13 builds its kernels with
 # How a kernel is named by its version: 7.0.13, 7.0 (the newest of these), 6.12.118-cloud, 6.12-rt, 7.3-rc7 ...
 BY_VERSION = re.compile(r"(?P<series>\d+\.\d+)(?P<rest>\.\d+|[-~]rc\d+)?(?:-(?P<flavour>cloud|rt))?")
 # ... or by what `uname -r` says there.
-BY_RELEASE = re.compile(r"\d+\.\d+[\w.+-]*-amd64")
+BY_RELEASE = re.compile(r"\d+\.\d+[\w.+-]*-(?:amd64|arm64)")
 # What `uname -r` says of a flavour, "" for the one that machines run.
 _RELEASE = r"\d[\w.+]*(?:-\d+)?{}-amd64"
 
@@ -52,8 +53,10 @@ class Spec:
     reference: bool = False	# has the changes: shown to compare with
     variant_of: str = ""
     storm_without: str = ""	# jobs of the storm, see the table
+    x86_64_only: str = ""	# why it is not taken for another architecture
     upstream: str = ""		# of one that is named by its version: "7.0.13", or "7.0" for the newest of these
     by_version: bool = False	# it is not in the table
+    arch: Architecture = architectures.X86_64
 
     @property
     def series(self) -> str:
@@ -121,10 +124,19 @@ def use(what: str) -> tuple[str, ...]:
     return _FILE.uses[what]
 
 
+def of_arch(spec: Spec, arch: Architecture) -> Spec:
+    """The same kernel for another architecture: its packages have the same names but for that."""
+    if arch.native:
+        return spec
+    return dataclasses.replace(spec, name=f"{spec.name}-{arch.name}", release=spec.release.replace("amd64", arch.debian),
+                               why=f"{spec.why}; {arch.name}", arch=arch)
+
+
 def _by_version(name: str) -> Spec | None:
     """The Spec of a kernel that is named by its version or release; None if that is no such name."""
     if BY_RELEASE.fullmatch(name):
-        return Spec(name, _FILE.suites, re.escape(name), "by its release", by_version=True)
+        return Spec(name, _FILE.suites, re.escape(name), "by its release", by_version=True,
+                    arch=architectures.of_release(name))
     if match := BY_VERSION.fullmatch(name):
         flavour = f"-{match['flavour']}" if match["flavour"] else ""
         upstream = match["series"] + (match["rest"] or "").replace("-", "~")	# Debian's ~rc7 sorts before the release
@@ -135,17 +147,22 @@ def _by_version(name: str) -> Spec | None:
 
 def spec(name: str) -> Spec:
     """The table's entry for a name, or a kernel of that version; a bad name says which are good."""
-    found = (TABLE | VARIANTS).get(name) or _by_version(name)
-    if not found:
-        raise errors.Problem(f"no target '{name}'; there are: {' '.join(TABLE)}, any other kernel of Debian's by its "
-                             "version (7.0.13, 6.12.118-cloud), and your own by --kernel bzImage --modules DIR",
-                             errors.USAGE)
-    return found
+    base, arch = architectures.split(name)
+    found = (TABLE | VARIANTS).get(base)
+    if not found and BY_VERSION.fullmatch(base):
+        found = _by_version(base)
+    if found:
+        return of_arch(found, arch)
+    if found := _by_version(name):		# a release, which has the architecture in it
+        return found
+    raise errors.Problem(f"no target '{name}'; there are: {' '.join(TABLE)}, any other kernel of Debian's by its "
+                         "version (7.0.13, 6.12.118-cloud), each for arm64 as well (6.18-arm64), and your own by "
+                         "--kernel bzImage --modules DIR", errors.USAGE)
 
 
 def listed(name: str) -> Spec:
     """The same, of a target of which is known what is to be expected there."""
-    if name not in TABLE:
+    if architectures.split(name)[0] not in TABLE:
         raise errors.Problem(f"nothing is known of what verdicts are right on {name}; there are: {' '.join(TABLE)}",
                              errors.USAGE)
-    return TABLE[name]
+    return spec(name)

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator, KeysView
 
 from ..base.errors import Problem
-from . import bzimage, elf
+from . import elf, image
 
 _INT, _ARRAY, _STRUCT, _UNION, _ENUM, _FUNC, _FUNC_PROTO = 1, 3, 4, 5, 6, 12, 13
 _VAR, _DATASEC, _DECL_TAG, _ENUM64 = 14, 15, 17, 19
@@ -28,9 +28,9 @@ class Btf:
 
     def __init__(self, path: pathlib.Path) -> None:
         data = path.read_bytes()
-        if bzimage.is_image(data):
+        if image.is_image(data):
             try:
-                data = bzimage.unpack(data)
+                data = image.unpack(data)
             except ValueError as problem:
                 raise Problem(f"{path} {problem}") from None
         if data[:4] == b"\x7fELF":

@@ -13,6 +13,8 @@ from ..base import errors, packages, paths
 
 Path = paths.Path
 
+_NEEDED = 1		# DT_NEEDED
+
 
 def section(elf: bytes, wanted: bytes) -> bytes | None:
     """A section of a 64-bit little-endian ELF file; None if it has none of the name."""
@@ -28,6 +30,18 @@ def section(elf: bytes, wanted: bytes) -> bytes | None:
         if elf[strings + name:elf.index(b"\0", strings + name)] == wanted:
             return elf[start:start + length]
     return None
+
+
+def needed(elf: bytes) -> list[str]:
+    """The libraries that a dynamic program or library names; none of a static one, or of a script."""
+    table, strings = section(elf, b".dynamic"), section(elf, b".dynstr")
+    if elf[:6] != b"\x7fELF\x02\x01" or not table or not strings:
+        return []
+    found = []
+    for tag, value in struct.iter_unpack("<qQ", table):
+        if tag == _NEEDED:
+            found.append(strings[value:strings.index(b"\0", value)].decode())
+    return found
 
 
 # Kernel modules.

@@ -22,6 +22,7 @@ from ..base import console, errors, paths
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 HELPER = "/usr/lib/apt/apt-helper"
+HERE = "amd64"		# what the build root is of
 INDEX_HOURS = float(os.environ.get("UPLIFT_INDEX_HOURS") or 24)
 
 # What the host has to say about how to get at a mirror also counts for us; where it keeps its things does not.
@@ -144,8 +145,11 @@ def last_word(text: str) -> str:
 
 # -------------------------------------------------------------- the private apt
 
-def config() -> pathlib.Path:
-    """The private apt's configuration file; use as APT_CONFIG. Reads no sources but those named on the command."""
+def config(arch: str = HERE) -> pathlib.Path:
+    """The private apt's configuration file; use as APT_CONFIG. Reads no sources but those named on the command.
+
+    arch: whose packages it knows, as Debian calls it
+    """
     base = paths.ensure(paths.APT)
     for part in ("state/lists/partial", "cache/archives/partial", "etc/empty", "sources"):
         paths.ensure(base / part)
@@ -161,8 +165,8 @@ Dir::Etc::sourcelist "/dev/null";
 Dir::Etc::sourceparts "{base}/etc/empty";
 Dir::Etc::preferences "/dev/null";
 Dir::Etc::preferencesparts "{base}/etc/empty";
-APT::Architecture "amd64";
-APT::Architectures {{ "amd64"; }};
+APT::Architecture "{arch}";
+APT::Architectures {{ "{arch}"; }};
 APT::Default-Release "";
 APT::Sandbox::User "root";
 APT::Get::List-Cleanup "false";
@@ -172,14 +176,19 @@ Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
 Acquire::http::Timeout "20";
 Acquire::https::Timeout "20";
 """
-    path = base / "apt.conf"
+    path = base / f"apt{_suffix(arch)}.conf"
     if not path.exists() or path.read_text() != text:
         paths.write(path, text)
     return path
 
 
-def _environment() -> dict[str, str]:
-    return dict(os.environ, APT_CONFIG=str(config()), LC_ALL="C.UTF-8")
+def _suffix(arch: str) -> str:
+    """What files are called by that are an architecture's own."""
+    return "" if arch == HERE else f"-{arch}"
+
+
+def _environment(arch: str = HERE) -> dict[str, str]:
+    return dict(os.environ, APT_CONFIG=str(config(arch)), LC_ALL="C.UTF-8")
 
 
 def _suite_options(suite: str) -> list[str]:
@@ -221,29 +230,30 @@ def parse_packages(text: str) -> list[dict[str, str]]:
 _suites: dict[str, dict[str, Any]] = {}
 
 
-def suite(name: str) -> dict[str, Any]:
-    """{"packages": [...]} of a suite: the kernel's, and compilers'.
+def suite(name: str, arch: str = HERE) -> dict[str, Any]:
+    """{"packages": [...]} of a suite: the kernel's, and compilers'; for an architecture as Debian calls it.
 
     Refreshed when it is older than INDEX_HOURS; an old one serves when the mirror cannot be reached.
     Problem when there is none at all.
     """
-    if name in _suites:
-        return _suites[name]
-    digest = paths.APT / f"{name}.json"
+    key = name + _suffix(arch)
+    if key in _suites:
+        return _suites[key]
+    digest = paths.APT / f"{key}.json"
     with paths.lock("apt"):
         old = _read(digest, site(name))
         if old and 0 <= time.time() - old["time"] < INDEX_HOURS * 3600:
-            _suites[name] = old
+            _suites[key] = old
             return old
         try:
-            _suites[name] = _refresh(name, digest)
+            _suites[key] = _refresh(name, digest, arch)
         except errors.Problem as problem:
             if not old:
                 raise
             console.warn(f"{problem}; going on with the index of "
                      + time.strftime("%Y-%m-%d %H:%M", time.localtime(old["time"])))
-            _suites[name] = old
-    return _suites[name]
+            _suites[key] = old
+    return _suites[key]
 
 
 def _read(digest: pathlib.Path, uri: str) -> dict[str, Any] | None:
@@ -255,10 +265,10 @@ def _read(digest: pathlib.Path, uri: str) -> dict[str, Any] | None:
         return None
 
 
-def _refresh(name: str, digest: pathlib.Path) -> dict[str, Any]:
-    environment = _environment()
+def _refresh(name: str, digest: pathlib.Path, arch: str) -> dict[str, Any]:
+    environment = _environment(arch)
     options = _suite_options(name)
-    with console.doing(f"reading the index of {name}"):
+    with console.doing(f"reading the index of {name}{'' if arch == HERE else f' for {arch}'}"):
         result = _run(["apt-get", *options, "update", "--error-on=any", "-q"], env=environment)
         if result.returncode:
             raise errors.Problem(f"cannot read {name} from {site(name)}: {last_word(result.stderr)}")

@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ..base import errors, paths, targets
+from ..base.architectures import Architecture
 from . import apt, pool
 
 PINNED = "pinned in scripts/targets.toml"
 BIG = 1_000_000		# bytes: the linux-image of a split kernel has 2 kB, and only depends on the others
+_KBUILD = "linux-kbuild-"
 NEAR = 3		# versions that are named on either side of one that cannot be had
 
 Parts = dict[str, list["File"]]
@@ -140,7 +142,7 @@ class _Sources:
     def _beside(self, package: str) -> File | None:
         """Beside the image, in the directory of the source package that it is built from."""
         image = self.index.file(self.image.package, self.image.version)
-        where = pool.beside(image.uri, package, self.image.version) if image else None
+        where = pool.beside(image.uri, package, self.image.version, self.spec.arch) if image else None
         return File(package, self.image.version, where, 0, "", pool.ORIGIN) if where else None
 
     def optional(self, package: str) -> list[File]:
@@ -195,12 +197,22 @@ def near(spec: targets.Spec, indexes: Iterable[Index]) -> str:
     return f"; the versions nearest to it: {' '.join(around)}" if around else ""
 
 
-def _indexes(spec: targets.Spec, suite: Callable[[str], dict[str, Any]], site: Callable[[str], str],
+def _packages(suite: Callable[..., dict[str, Any]], name: str, arch: Architecture) -> list[dict[str, str]]:
+    """What a suite has for an architecture. The programs that build modules (kbuild) run here, so they are ours."""
+    here: list[dict[str, str]] = suite(name)["packages"]
+    if arch.native:
+        return here
+    theirs: list[dict[str, str]] = suite(name, arch.debian)["packages"]
+    return [package for package in here if package["Package"].startswith(_KBUILD)] + \
+        [package for package in theirs if not package["Package"].startswith(_KBUILD)]
+
+
+def _indexes(spec: targets.Spec, suite: Callable[..., dict[str, Any]], site: Callable[[str], str],
              reasons: list[str]) -> Iterator[Index]:
     """The indexes that a target is looked for in; why one cannot be read is added to the reasons."""
     for name in spec.suites:
         try:
-            yield Index(name, suite(name)["packages"], site(name))
+            yield Index(name, _packages(suite, name, spec.arch), site(name))
         except errors.Problem as problem:
             reasons.append(str(problem))
     if spec.pool:
@@ -208,7 +220,7 @@ def _indexes(spec: targets.Spec, suite: Callable[[str], dict[str, Any]], site: C
         yield Index(spec.suites[-1], [], site(spec.suites[-1]))
 
 
-def plan(spec: targets.Spec, suite: Callable[[str], dict[str, Any]] = apt.suite,
+def plan(spec: targets.Spec, suite: Callable[..., dict[str, Any]] = apt.suite,
          site: Callable[[str], str] = apt.site) -> Plan:
     """Where each of a target's files is. Skip when it cannot be had."""
     reasons: list[str] = []
@@ -235,7 +247,7 @@ def _of_pool(spec: targets.Spec, indexes: list[Index], reasons: list[str]) -> Pl
     raise errors.Skip(f"{spec.name} is in none of the suites {suites or 'there are'}" + near(spec, indexes) + "".join(unread))
 
 
-def nearest(spec: targets.Spec, suite: Callable[[str], dict[str, Any]] = apt.suite,
+def nearest(spec: targets.Spec, suite: Callable[..., dict[str, Any]] = apt.suite,
             site: Callable[[str], str] = apt.site) -> str:
     """Versions like one of which a file cannot be had, in words."""
     return near(spec, _indexes(spec, suite, site, []))

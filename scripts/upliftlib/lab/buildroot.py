@@ -15,7 +15,8 @@ import subprocess
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
-from ..base import console, errors, paths, signals, targets
+from ..base import architectures, console, errors, paths, signals, targets
+from ..base.architectures import Architecture
 from . import apt, compilers
 
 SUITE = "trixie"
@@ -53,7 +54,11 @@ TEST = RUN + sum(COMPILERS.values(), []) + IO + """
     stress-ng procps
     """.split()
 
-SETS = COMPILERS | {"run": RUN, "io": RUN + IO, "loads": RUN + IO + LOADS, "efi": RUN + EFI, "sched": RUN + SCHED,
+# Kernels of another architecture: cross compilers, its C library for programs that guests run, its QEMU.
+CROSS = {arch.name: [*(f"{name}-{arch.triplet}" for name in COMPILERS), f"gcc-{arch.triplet}", f"binutils-{arch.triplet}",
+                     f"libc6-dev-{arch.debian}-cross", "qemu-system-arm"] for arch in architectures.OTHERS}
+
+SETS = COMPILERS | CROSS | {"run": RUN, "io": RUN + IO, "loads": RUN + IO + LOADS, "efi": RUN + EFI, "sched": RUN + SCHED,
         "layout": RUN + LAYOUT + ["sparse"], "test": TEST}
 SETS["all"] = sorted(set().union(*SETS.values()))	# what `make test` takes in all
 # Servers that users know, and their clients, for `uplift lab find`.
@@ -165,6 +170,31 @@ def ensure(*sets: str) -> pathlib.Path:
     return paths.ROOT
 
 
+# Where the programs come from that guests run. Those of another architecture are unpacked, and nothing of them runs here.
+_GUESTS = {"run": ["busybox-static"], "programs": ["busybox-static", *IO, "e2fsprogs", "mount", "stress-ng", "procps", "fsverity",
+                                                 "util-linux"]}
+
+
+def foreign(arch: Architecture) -> pathlib.Path:
+    """Where the programs of an architecture's guests lie: the build root, or a directory beside it."""
+    return paths.ROOT if arch.native else paths.ROOT.parent / arch.name
+
+
+def ensure_foreign(arch: Architecture, *sets: str) -> pathlib.Path:
+    """foreign(), with these sets of programs in it: names of _GUESTS; default: "run"."""
+    root = foreign(arch)
+    if arch.native:
+        return root
+    want = {package for name in sets or ("run",) for package in _GUESTS[name]}
+    with paths.lock(f"root-{arch.name}"):
+        mark = root / _MARK
+        have = set(mark.read_text().split()) if mark.exists() else set()
+        if not want <= have:
+            bootstrap(root, sorted(want | have), arch=arch)
+            paths.write(mark, "\n".join(sorted(want | have)) + "\n")
+    return root
+
+
 def _sources() -> list[str]:
     """Lines of the root's sources.list. Security updates if the mirror has them where we think."""
     lines = [apt.source_line(SUITE)]
@@ -184,17 +214,23 @@ def _tail(path: paths.Path, count: int = 15) -> str:
     return "\n".join("    " + line for line in lines[-count:])
 
 
-def bootstrap(root: pathlib.Path, packages: Collection[str], *, manuals: bool = False) -> None:
-    """Make a Debian 13 in a directory; manuals: with /usr/share/man and doc, as an installed system has them."""
-    log = paths.ensure(root.parent) / "mmdebstrap.log"
-    options = root.parent / "apt.conf"
+def bootstrap(root: pathlib.Path, packages: Collection[str], *, manuals: bool = False,
+              arch: Architecture = architectures.X86_64) -> None:
+    """Make a Debian 13 in a directory; manuals: with /usr/share/man and doc, as an installed system has them.
+
+    One of another architecture is unpacked only: none of its programs runs here.
+    """
+    log = paths.ensure(root.parent) / f"mmdebstrap{'' if arch.native else f'-{arch.name}'}.log"
+    options = root.parent / f"apt{'' if arch.native else f'-{arch.name}'}.conf"
+    variant = ["--variant=apt"] if arch.native else ["--variant=extract", "--skip=check/qemu"]
     paths.write(options, apt.host_options() + 'APT::Install-Recommends "false";\nAcquire::Languages "none";\n'
                 'Acquire::Retries "3";\nAPT::Sandbox::User "root";\n')
     sources = _sources()
     lean = [] if manuals else [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("man", "doc", "locale")]
-    with console.doing(f"making a root of Debian 13 ({len(packages)} packages and what they need)"):
+    of = "" if arch.native else f" for {arch.name}"
+    with console.doing(f"making a root of Debian 13{of} ({len(packages)} packages and what they need)"):
         with paths.fresh_dir(root) as temp:
-            argv = ["mmdebstrap", "--mode=root", "--variant=apt", "--architectures=amd64", "--format=directory",
+            argv = ["mmdebstrap", "--mode=root", *variant, f"--architectures={arch.debian}", "--format=directory",
                     f"--aptopt={options}", f"--keyring={apt.keyring()}",
                     "--dpkgopt=force-unsafe-io", *lean,
                     # the lists stay: more packages are installed from them later

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..base import changes, console, errors, paths, targets
 from ..generator import manifests
+from ..kernel import image as kernel_image
 from . import archive, download, imagecheck, kernels, unpack
 
 WANT = ("image", "modules", "headers", "slice", "source")
@@ -89,6 +90,8 @@ def _target(info: Info) -> kernels.Target:
 def fetch(name: str, want: Collection[str] = USUAL) -> kernels.Target:
     """The Target, with the wanted parts on disk. Skip when the archive does not have it."""
     spec = targets.spec(name)
+    if spec.x86_64_only and not spec.arch.native:
+        raise errors.Skip(f"{spec.name}: not for {spec.arch.name}: {spec.x86_64_only}")
     paths.check()
     wanted = set(want)
     if unknown := wanted - set(WANT):
@@ -271,7 +274,7 @@ def own_parts(kernel: paths.Path, modules: paths.Path, kdir: paths.Path | None =
     image, where = pathlib.Path(kernel).resolve(), pathlib.Path(modules).resolve()
     if not image.is_file():
         raise errors.Problem(f"--kernel: no file {image}", errors.USAGE)
-    release = imagecheck.release_of(image)
+    release = kernel_image.release_of(image)
     tree = next((tree for tree in (where / "lib/modules" / release, where / release, where)
                  if (tree / "kernel").is_dir()), None)
     if not tree:

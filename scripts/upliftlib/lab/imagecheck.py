@@ -13,7 +13,7 @@ import subprocess
 from typing import NoReturn
 
 from ..base import errors
-from ..kernel import bzimage
+from ..kernel import image
 from . import kernels
 
 SAMPLE = 25	# modules that are looked at, from all over the tree; what modprobe says of each is cheap
@@ -23,10 +23,9 @@ _CONFIG_OF_SIGNING = re.compile(r"CONFIG_(?:BUILD_SALT|MODULE_SIG_ALL|MODULE_SIG
 
 
 def vmlinux_of(path: pathlib.Path) -> bytes:
-    """The ELF image inside a bzImage."""
+    """The ELF image inside a kernel's image."""
     try:
-        elf: bytes = bzimage.unpack(pathlib.Path(path).read_bytes())
-        return elf
+        return image.unpack(pathlib.Path(path).read_bytes())
     except ValueError as problem:
         raise errors.Problem(f"{path} {problem}", errors.USAGE) from None
 
@@ -43,16 +42,6 @@ def section_of(elf: bytes, wanted: str) -> bytes | None:
         if elf[start:elf.index(b"\0", start)] == wanted.encode():
             return elf[section[4]:section[4] + section[5]]
     return None
-
-
-def release_of(path: pathlib.Path) -> str:
-    """What `uname -r` will say, from the bzImage's header."""
-    with open(path, "rb") as file:
-        data = file.read(65536)
-    if data[0x202:0x206] != b"HdrS":
-        raise errors.Problem(f"{path} is no x86 kernel image (bzImage)", errors.USAGE)
-    start = struct.unpack_from("<H", data, 0x20e)[0] + 0x200
-    return data[start:data.index(b"\0", start)].decode(errors="replace").split()[0]
 
 
 def config_lines(path: pathlib.Path) -> set[str]:
@@ -83,7 +72,7 @@ class _Check:
         raise errors.Problem(f"{self.kdir.name} does not belong to {self.vmlinuz}: {what}")
 
     def release(self) -> list[str]:
-        release = release_of(self.vmlinuz)
+        release = image.release_of(self.vmlinuz)
         if release != self.target.release:
             self.differ(f"the image calls itself {release}")
         if f'"{release}"' not in (self.kdir / "include/generated/utsrelease.h").read_text():
@@ -103,10 +92,10 @@ class _Check:
         theirs = self.kdir / "vmlinux"
         if not theirs.exists():
             return []
-        image = section_of(elf, ".BTF")
-        if not image or image != section_of(theirs.read_bytes(), ".BTF"):
+        ours = section_of(elf, ".BTF")
+        if not ours or ours != section_of(theirs.read_bytes(), ".BTF"):
             self.differ("type information (BTF) differs from the image's")
-        return [f"type information (BTF, {len(image)} bytes) identical"]
+        return [f"type information (BTF, {len(ours)} bytes) identical"]
 
     def modules(self, elf: bytes) -> list[str]:
         tree = self.target.moddir and self.target.moddir / "lib/modules" / self.target.release / "kernel"

@@ -8,6 +8,8 @@ import re
 from typing import Any
 
 from ..base import errors
+from ..base.architectures import Architecture
+from ..kernel import image
 
 _PATHS = {"vmlinuz": "image", "moddir": "modules", "kdir": "headers", "ksrc": "source", "config": "configuration"}
 
@@ -24,6 +26,11 @@ class Target:
     ksrc: pathlib.Path | None = None	# pristine source tree
     config: pathlib.Path | None = None
     provenance: list[dict[str, Any]] = dataclasses.field(default_factory=list)	# a dict per package
+
+    @property
+    def arch(self) -> Architecture:
+        """Its architecture."""
+        return image.arch_of_kernel(self.release, self.vmlinuz)
 
     def part(self, name: str) -> pathlib.Path:
         """One of the paths, for what cannot do without; a Problem where it is not there."""

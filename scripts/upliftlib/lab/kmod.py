@@ -13,7 +13,8 @@ import shutil
 import subprocess
 from collections.abc import Callable, Collection, Iterable
 
-from ..base import builds, console, errors, paths, targets
+from ..base import architectures, builds, console, errors, paths, targets
+from ..kernel import elf
 from . import buildroot, compilers, imagecheck, kernels
 
 # What belongs to the modules; everything else of the tree does not change what is built.
@@ -111,6 +112,12 @@ def compiler_release(kdir: paths.Path) -> str:
     return compilers.release(paths.ROOT, wanted_compiler(kdir))
 
 
+def tools(kdir: pathlib.Path) -> list[str]:
+    """The sets of packages that the build root needs to build for these headers."""
+    arch = architectures.of_release(release_of(kdir))
+    return ["run", arch.name if not arch.native else wanted_compiler(kdir)]
+
+
 def make_words(kdir: pathlib.Path) -> list[str]:
     """What make has to be told to build with these headers; a Problem where they cannot serve: scripts/kdir knows."""
     result = subprocess.run([paths.TOP / "scripts/kdir", kdir], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -191,7 +198,7 @@ class _Build:
     def run(self) -> dict[str, pathlib.Path]:
         """{module name: path of its .ko}"""
         words = make_words(self.kdir)
-        buildroot.ensure("run", wanted_compiler(self.kdir))
+        buildroot.ensure(*tools(self.kdir))
         with paths.lock(f"modules-{self.release}"), builds.unbroken(self.directory):
             sync(self.directory)
             self.prepare()
@@ -273,7 +280,8 @@ def _stripped(ko: pathlib.Path) -> pathlib.Path:
     copy = paths.ensure(ko.parent / ".stripped") / ko.name
     if not copy.exists() or copy.stat().st_mtime < ko.stat().st_mtime:
         new = copy.with_suffix(f".{os.getpid()}")
-        code, text = buildroot.output(["strip", "--strip-debug", "-o", new, ko])
+        arch = architectures.of_release(elf.built_for(ko.read_bytes()))
+        code, text = buildroot.output([arch.tool("strip"), "--strip-debug", "-o", new, ko])
         if code:
             raise errors.Problem(f"strip {ko.name}: {text.strip()}")
         new.replace(copy)

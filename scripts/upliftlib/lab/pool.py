@@ -8,8 +8,11 @@ its exact name.
 
 import re
 
+from ..base import architectures
+from ..base.architectures import Architecture
+
 ORIGIN = "the archive's pool; no signed index lists it"
-IMAGE = re.compile(r"linux-(?:image|binary|binary-unsigned)-(?P<release>\d[\w.+]*(?:-\d+)?(?:-cloud|-rt)?-amd64)")
+IMAGE = re.compile(r"linux-(?:image|binary|binary-unsigned)-(?P<release>\d[\w.+]*(?:-\d+)?(?:-cloud|-rt)?-(?:amd64|arm64))")
 LAST_WITH_OWN_RT = (6, 12)	# later real-time kernels share the common headers
 
 
@@ -18,7 +21,8 @@ class Names:
 
     def __init__(self, release: str, depends: str = "") -> None:
         """@depends: what linux-headers-RELEASE depends on, where an index says it"""
-        flavoured = release.removesuffix("-amd64")
+        self.arch = architectures.of_release(release)
+        flavoured = release.removesuffix(f"-{self.arch.debian}")
         self.release, self.depends = release, depends
         self.real_time = flavoured.endswith("-rt")
         self.base = flavoured.removesuffix("-rt").removesuffix("-cloud")
@@ -51,14 +55,17 @@ class Names:
         return f"linux-source-{'.'.join(map(str, self.series))}"
 
 
-def _arch(package: str) -> str:
-    return "all" if re.search(r"-common(-rt)?$|^linux-source-", package) else "amd64"
+def _arch(package: str, arch: Architecture) -> str:
+    """kbuild's programs are the build root's: they run here, whatever they build for."""
+    if package.startswith("linux-kbuild-"):
+        return architectures.X86_64.debian
+    return "all" if re.search(r"-common(-rt)?$|^linux-source-", package) else arch.debian
 
 
-def beside(image: str, package: str, version: str) -> str | None:
+def beside(image: str, package: str, version: str, arch: Architecture = architectures.X86_64) -> str | None:
     """Where a package lies that was built with the image at this URI; None where that is no directory of a pool's.
 
     The signed image is of the source package linux-signed-amd64, all others of linux.
     """
     match = re.fullmatch(r"(.*/pool/.*/l/)linux(?:-signed-\w+)?/[^/]+", image)
-    return f"{match[1]}linux/{package}_{version}_{_arch(package)}.deb" if match else None
+    return f"{match[1]}linux/{package}_{version}_{_arch(package, arch)}.deb" if match else None
