@@ -82,7 +82,8 @@ class Names(unittest.TestCase):
 
 class KernelArguments(unittest.TestCase):
     def of(self, **options):
-        return " ".join(kernelargs.of(guest.Guest(types.SimpleNamespace(name="6.12"), "true", **options)))
+        return " ".join(kernelargs.of(guest.Guest(types.SimpleNamespace(name="6.12", release="6.12", vmlinuz=None),
+                                                   "true", **options)))
 
     def test_plain(self):
         self.assertEqual(self.of(), "console=ttyS0,115200 panic=-1 printk.time=1 loglevel=5 no_timer_check "
@@ -490,7 +491,8 @@ class EndedWithOthers(unittest.TestCase):
                     (booting.limits, "memory", mock.Mock()), (paths, "BUILD", pathlib.Path(build)),
                     (booting.contents, "archive_of", lambda _: mock.Mock(write=lambda path: path.touch()))):
                 patches.enter_context(mock.patch.object(module, name, value))
-            given = guest.Guest(types.SimpleNamespace(release="6.12", name="6.12"), "true", qemu=mock.Mock(spec=guest.Qemu))
+            given = guest.Guest(types.SimpleNamespace(release="6.12", name="6.12", vmlinuz=None), "true",
+                                qemu=mock.Mock(spec=guest.Qemu))
             with self.assertRaises(errors.Problem), parallel.pool(1) as pool:
                 job = pool.submit(booting.once, given)
                 booted.wait(20)
@@ -523,7 +525,7 @@ class FaultOfEmulation(unittest.TestCase):
             path = pathlib.Path(directory) / "6.12-x/console"
             path.parent.mkdir()
             path.write_text(console)
-            return guest.boot(types.SimpleNamespace(release="6.12", name="6.12"), "true", smp=2, **options), given
+            return guest.boot(types.SimpleNamespace(release="6.12", name="6.12", vmlinuz=None), "true", smp=2, **options), given
 
     FIRST = {"smp": 2, "thread": None, "name": None}
     AGAIN = {"smp": 2, "thread": None, "name": "6.12-x-again"}

@@ -4,12 +4,13 @@
     boot(target, script, modules=["xfs"], smp=2) -> Result
 
 A guest has busybox, the modules asked for and the files given, nothing else: it is up in a few seconds under
-emulation. The console (ttyS0) is for people and for kernel messages. Results come back over a virtio-serial port as
+emulation. The console (a serial port) is for people and for kernel messages. Results come back over a virtio-serial port as
 one tar stream with a SHA-256 behind it, so that a result is whole or is none.
 
 Where to look:
 
     description.py	Guest: everything that a guest is and has
+    machines.py		the machine, by the architecture of the kernel
     kernelargs.py	the arguments of its kernel
     topology.py		layouts of CPUs, caches and memory nodes
     qemu.py		the QEMU that runs it
@@ -28,10 +29,11 @@ Where to look:
 from .booting import boot, emulated, run
 from .contents import UP
 from .description import Guest, Kernel, image_of, modules_of
+from .machines import arch_of
 from .qemu import Qemu
 from .result import Result
 from .rundir import check_name
 from .topology import TOPOLOGIES, topology_args, vcpus
 
-__all__ = ["Guest", "Kernel", "Qemu", "Result", "TOPOLOGIES", "UP", "boot", "check_name", "emulated", "image_of",
+__all__ = ["Guest", "Kernel", "Qemu", "Result", "TOPOLOGIES", "UP", "arch_of", "boot", "check_name", "emulated", "image_of",
            "modules_of", "run", "topology_args", "vcpus"]

@@ -4,10 +4,11 @@
 import dataclasses
 import json
 import os
+import platform
 from collections.abc import Callable
 
 from ...base import console, errors, paths
-from . import limits, topology
+from . import limits, machines
 from .description import Guest
 from .qemu import Qemu
 from .result import Result
@@ -33,10 +34,11 @@ def choose(guest: Guest, qemu: Qemu, boot: Callable[[Guest], Result]) -> Acceler
     if want not in ("auto", "kvm", "tcg"):
         raise errors.Problem(f"no accelerator '{want}'; there are: auto kvm tcg", errors.USAGE)
     if guest.icount:
-        return Accelerator(f"TCG, counting instructions (CPU model {topology.COUNTING_CPU.partition(',')[0]})", _SAME)
+        return Accelerator(f"TCG, counting instructions (CPU model {machines.of(guest.target).counting_cpu.partition(',')[0]})", _SAME)
     if guest.repeatable:
         return Accelerator("TCG, every instruction of any vCPU a nanosecond", _SAME)
-    if want == "kvm" or want == "auto" and kvm_works(guest, qemu, boot):
+    emulated = platform.machine() != machines.arch_of(guest.target).uname
+    if want == "kvm" or want == "auto" and not emulated and kvm_works(guest, qemu, boot):
         return Accelerator("KVM", ("-accel", "kvm"))
     # Before QEMU 10 (7.2 was seen) multi-threaded TCG can crash a guest that patches code on several CPUs.
     thread = guest.thread or ("multi" if qemu.major >= 10 else "single")

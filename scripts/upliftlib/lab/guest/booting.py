@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from ...base import console, errors, parallel
-from ...kernel import bzimage
-from . import accelerator, command, contents, emulation, limits, result
+from ...kernel import image
+from . import accelerator, command, contents, emulation, limits, machines, result
 from .accelerator import Accelerator
 from .description import Guest, Kernel, image_of
 from .qemu import Qemu
@@ -42,12 +42,13 @@ def run(guest: Guest) -> Result:
 
 def emulated(target: Kernel, accel: str | None = None, icount: bool = False) -> bool:
     """Are guests of a target emulated here? To know that, a guest may have to be booted, once per host."""
-    return accelerator.choose(Guest(target, "true", accel=accel, icount=icount), Qemu(), once).emulates
+    qemu = Qemu(system=machines.of(target).qemu)
+    return accelerator.choose(Guest(target, "true", accel=accel, icount=icount), qemu, once).emulates
 
 
 def once(guest: Guest) -> Result:
     """One boot."""
-    qemu = guest.qemu if isinstance(guest.qemu, Qemu) else Qemu(guest.qemu)
+    qemu = guest.qemu if isinstance(guest.qemu, Qemu) else Qemu(guest.qemu, machines.of(guest.target).qemu)
     command.machine(guest, 0)	# complains before anything is made
     _check_release(guest.target)
     chosen = accelerator.choose(guest, qemu, once)
@@ -71,7 +72,7 @@ def once(guest: Guest) -> Result:
 
 
 def _check_release(target: Kernel) -> None:
-    release = bzimage.release_of(image_of(target))
+    release = image.release_of(image_of(target))
     if release != target.release:
         raise errors.Problem(f"the image is {release}, the modules are for {target.release}: they do not belong together",
                              errors.USAGE)

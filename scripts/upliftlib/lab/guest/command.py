@@ -4,16 +4,17 @@
 import pathlib
 
 from ...base import errors, paths
-from . import kernelargs, stream, topology
+from . import kernelargs, machines, stream, topology
 from .accelerator import Accelerator
 from .description import Guest, image_of
+from .machines import Machine
 from .qemu import Qemu
 
 
-def firmware(efi: tuple[paths.Path, paths.Path] | None) -> list[str]:
+def firmware(efi: tuple[paths.Path, paths.Path] | None, machine: Machine = machines.X86_64) -> list[str]:
     """QEMU arguments for the firmware: one that is quick, or a given EFI, whose variables only it may write."""
     if efi is None:
-        return ["-bios", "qboot.rom"]
+        return list(machine.firmware)
     code, variables = map(stream.comma, efi)
     return ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}",
             "-drive", f"if=pflash,unit=1,format=raw,snapshot=on,file={variables}",
@@ -29,7 +30,7 @@ def _serial(guest: Guest, directory: pathlib.Path) -> list[str]:
 
 def machine(guest: Guest, megabytes: int) -> list[str]:
     """Processors, caches and memory nodes."""
-    words, cpus = topology.topology_args(guest.topology, guest.smp, guest.same)
+    words, cpus = topology.topology_args(guest.topology, guest.smp, guest.same, machines.of(guest.target))
     if guest.icount and cpus != 1:
         raise errors.Problem(f"instructions can be counted on one vCPU only, not {cpus}: their counts would mix",
                              errors.USAGE)
@@ -40,7 +41,7 @@ def line(guest: Guest, qemu: Qemu, accelerator: Accelerator, megabytes: int, dir
     """The whole command line for a guest that runs in a directory, with an initramfs there."""
     words = [*qemu.argv, *machine(guest, megabytes), *accelerator.args,
              "-m", f"{megabytes}M", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-             *firmware(guest.efi), "-kernel", str(image_of(guest.target)), "-initrd", str(directory / "initramfs.cpio"),
+             *firmware(guest.efi, machines.of(guest.target)), "-kernel", str(image_of(guest.target)), "-initrd", str(directory / "initramfs.cpio"),
              "-append", " ".join(kernelargs.of(guest)), *_serial(guest, directory),
              *stream.channel(directory / "result", guest.same)]
     for plugin in guest.plugins:

@@ -6,8 +6,10 @@ import shlex
 import subprocess
 
 from ...base import errors, paths
+from ...base.architectures import Architecture
+from .. import buildroot
 from ..initramfs import Archive
-from . import limits, modules, programs, stream
+from . import limits, machines, modules, programs, stream
 from .description import Guest, modules_of
 
 UP = "uplift-guest: up"		# what the init says; nothing of ours has run before
@@ -31,7 +33,10 @@ def init() -> str:
 def archive_of(guest: Guest) -> Archive:
     """The initramfs of a guest."""
     archive = Archive()
-    _add_busybox(archive)
+    arch = machines.arch_of(guest.target)
+    _add_busybox(archive, arch)
+    if guest.programs:
+        buildroot.ensure_foreign(arch, "programs")
     for name in ("dev", "proc", "sys", "root", "uplift", "run", "etc"):
         archive.dir(name)
     archive.text("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n")
@@ -45,20 +50,26 @@ def archive_of(guest: Guest) -> Archive:
     stock = modules.StockModules(modules_of(guest.target), guest.target.release)
     channel = [name for name in _CHANNEL if stock.has(name)]
     modules.add_modules(archive, stock, [*guest.modules, *channel], guest.kos)
-    programs.add_programs(archive, guest.programs)
+    programs.add_programs(archive, guest.programs, arch)
     for where, source in guest.files.items():
         archive.copy(where, source)
     return archive
 
 
-def _add_busybox(archive: Archive) -> None:
-    """A static busybox, and links of the names that it answers to."""
+def _busybox() -> pathlib.Path:
+    """The build root's, which is static."""
     path = next((path for path in (paths.ROOT / "usr/bin/busybox", paths.ROOT / "bin/busybox") if path.exists()), None)
     if path is None:
         raise errors.Problem("no busybox in the build root: scripts/uplift lab root")
     if not programs.is_static(path):
         raise errors.Problem("the build root's busybox is not static (busybox-static wanted): scripts/uplift lab root")
-    archive.copy("bin/busybox", path)
+    return path
+
+
+def _add_busybox(archive: Archive, arch: Architecture) -> None:
+    """A static busybox, and links of the names that it answers to: the build root's tells, which runs here."""
+    path = _busybox()
+    archive.copy("bin/busybox", path if arch.native else buildroot.ensure_foreign(arch) / "usr/bin/busybox")
     names = subprocess.run([path, "--list"], stdout=subprocess.PIPE, check=True, text=True).stdout.split()
     for name in names:
         if name != "busybox":

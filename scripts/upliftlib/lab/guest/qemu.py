@@ -9,16 +9,20 @@ import subprocess
 
 from ...base import errors, paths
 
+# What names another QEMU than the build root's, by the program in whose place it is.
+_VARIABLES = {"qemu-system-aarch64": "UPLIFT_QEMU_ARM64"}
+
 
 class Qemu:
     """A QEMU: the build root's, run by the build root's own loader so that no chroot is needed, or another.
 
     @argv, @env: how its command line and its environment begin
+    @system: the program of the build root
     """
 
-    def __init__(self, program: str | None = None) -> None:
-        program = program or os.environ.get("UPLIFT_QEMU")
-        self.argv, self.env = _other(program) if program else _of_root(paths.ROOT)
+    def __init__(self, program: str | None = None, system: str = "qemu-system-x86_64") -> None:
+        program = program or os.environ.get(_VARIABLES.get(system, "UPLIFT_QEMU"))
+        self.argv, self.env = _other(program) if program else _of_root(paths.ROOT, system)
         self.version = self._ask()
         self.major = int(self.version.partition(".")[0])
 
@@ -46,11 +50,11 @@ def _other(program: str) -> tuple[list[str], dict[str, str]]:
     return [found], {}
 
 
-def _of_root(root: pathlib.Path) -> tuple[list[str], dict[str, str]]:
+def _of_root(root: pathlib.Path, system: str) -> tuple[list[str], dict[str, str]]:
     loader = root / "lib64/ld-linux-x86-64.so.2"
-    binary = root / "usr/bin/qemu-system-x86_64"
+    binary = root / "usr/bin" / system
     if not loader.exists() or not binary.exists():
-        raise errors.Problem("no QEMU in the build root: scripts/uplift lab root")
+        raise errors.Problem(f"no {system} in the build root: scripts/uplift lab root")
     argv = [str(loader), "--inhibit-cache", "--library-path",
             f"{root}/usr/lib/x86_64-linux-gnu:{root}/usr/lib", str(binary),
             "-L", f"{root}/usr/share/qemu", "-L", f"{root}/usr/share/seabios"]

@@ -6,11 +6,10 @@ import dataclasses
 import re
 
 from ...base import errors
+from . import machines
+from .machines import Machine
 
 CPU = "Icelake-Server"		# has CPUID leaf 0x1f (dies), SMAP and SMEP
-# For counting: emulation counts each byte of a `rep movsb` or `rep stosb`, so a CPU that claims fast ones (ERMS, FSRM)
-# gets every copy and every cleared page counted byte by byte; and Icelake-Server is page-table isolated under TCG.
-COUNTING_CPU = "qemu64,-rdrand,-rdseed"
 MOST = 255			# vCPUs
 
 
@@ -88,17 +87,27 @@ def _checked(name: str | None, topology: Topology, smp: int | None) -> int:
     return cpus
 
 
-def topology_args(name: str | None, smp: int | None = None, same: bool = False) -> tuple[list[str], int]:
+def topology_args(name: str | None, smp: int | None = None, same: bool = False,
+                  machine: Machine = machines.X86_64) -> tuple[list[str], int]:
     """(QEMU arguments, number of vCPUs) for a layout; None is a plain one of `smp` CPUs.
 
     @same: two boots shall be the same
     """
     topology = _named(name)
     cpus = _checked(name, topology, smp)
+    if machine is not machines.X86_64:
+        return _plain(name, cpus, machine), cpus
     cpu = topology.cpu
     if same:
-        cpu = COUNTING_CPU if name is None else f"{cpu},-rdrand,-rdseed"
-    return ["-smp", topology.fill(cpus), "-cpu", cpu, "-machine", f"q35,usb=off,vmport=off{topology.machine}"], cpus
+        cpu = machine.counting_cpu if name is None else f"{cpu},-rdrand,-rdseed"
+    return ["-smp", topology.fill(cpus), "-cpu", cpu, "-machine", f"{machine.board}{topology.machine}"], cpus
+
+
+def _plain(name: str | None, cpus: int, machine: Machine) -> list[str]:
+    """A machine without a layout, the only one that is there for other architectures."""
+    if name is not None:
+        raise errors.Problem(f"topology '{name}' is one of x86-64 machines", errors.USAGE)
+    return ["-smp", str(cpus), "-cpu", machine.counting_cpu, "-machine", machine.board]
 
 
 def node_args(name: str | None, cpus: int, megabytes: int) -> list[str]:
