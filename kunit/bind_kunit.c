@@ -159,6 +159,62 @@ static void values_of_references(struct kunit *test)
 	}
 }
 
+#define A64_IMAGE	0xffff800080000000UL
+#define A64_MODULE	0xffff80007af24000UL
+
+/* What is there before, and what comes of it. */
+struct instruction {
+	u8 kind;
+	unsigned long symbol;
+	s64 addend;
+	unsigned long place;
+	int err;
+	u32 before;
+	u32 after;
+};
+
+/* As the assembler writes them: Arm ARM, C6.2. */
+static const struct instruction instructions[] = {
+	/* adrp x3, the page behind, in front, as far as it goes, and too far */
+	{ UPLIFT_FIX_ADRP, 0x5123, 0, 0x4ffc, 0, 0x90000003, 0xb0000003 },
+	{ UPLIFT_FIX_ADRP, 0x4000, -1, 0x4ffc, 0, 0x90000003, 0xf0ffffe3 },
+	{ UPLIFT_FIX_ADRP, A64_IMAGE, 0x10, A64_MODULE, 0, 0x90000010, 0x900286f0 },
+	{ UPLIFT_FIX_ADRP, 0x100001000, 0, 0x1000, -ERANGE, 0x90000003, 0x90000003 },
+	{ UPLIFT_FIX_ADRP, 0xfffff000, 0, 0, 0, 0x90000003, 0xf07fffe3 },
+	/* add x1, x2, #:lo12:; ldrb, ldrh, ldr of 4, 8 and 16 bytes */
+	{ UPLIFT_FIX_LO12, A64_IMAGE, 0x12c, A64_MODULE, 0, 0x91000041, 0x9104b041 },
+	{ UPLIFT_FIX_LO12, A64_IMAGE, 0xfff, A64_MODULE, 0, 0x39400041, 0x397ffc41 },
+	{ UPLIFT_FIX_LO12_2, A64_IMAGE, 0x12c, A64_MODULE, 0, 0x79400041, 0x79425841 },
+	{ UPLIFT_FIX_LO12_4, A64_IMAGE, 0x12c, A64_MODULE, 0, 0xb9400041, 0xb9412c41 },
+	{ UPLIFT_FIX_LO12_8, A64_IMAGE, 0x128, A64_MODULE, 0, 0xf9400041, 0xf9409441 },
+	{ UPLIFT_FIX_LO12_16, A64_IMAGE, 0x120, A64_MODULE, 0, 0x3dc00041, 0x3dc04841 },
+	{ UPLIFT_FIX_LO12_8, A64_IMAGE, 0x12c, A64_MODULE, -ERANGE, 0xf9400041, 0xf9400041 },
+	/* bl and b: near; out of reach they lead to their veneer as before */
+	{ UPLIFT_FIX_BRANCH, 0xb88, 0, 0x1558, 0, 0x94000000, 0x97fffd8c },
+	{ UPLIFT_FIX_BRANCH, A64_IMAGE, 0, A64_MODULE, 0, 0x94000002, 0x95437000 },
+	{ UPLIFT_FIX_BRANCH, 0x8000000, 0, 0, 0, 0x14000007, 0x14000007 },
+	{ UPLIFT_FIX_BRANCH, 0x7fffffc, 0, 0, 0, 0x14000007, 0x15ffffff },
+	{ UPLIFT_FIX_BRANCH, 0x1002, 0, 0, -ERANGE, 0x14000007, 0x14000007 },
+};
+
+static void instructions_that_refer(struct kunit *test)
+{
+	size_t i;
+
+	if (!IS_ENABLED(CONFIG_64BIT))
+		kunit_skip(test, "addresses here have 32 bits");
+	for (i = 0; i < ARRAY_SIZE(instructions); i++) {
+		const struct instruction *row = &instructions[i];
+		struct uplift_fix fix = { .kind = row->kind, .addend = row->addend };
+		u64 value = row->before;
+
+		KUNIT_EXPECT_EQ_MSG(test, uplift_fix_value(&fix, row->place, row->symbol, &value),
+				    row->err, "row %zu", i);
+		KUNIT_EXPECT_EQ_MSG(test, value, row->after, "row %zu", i);
+		KUNIT_EXPECT_EQ_MSG(test, uplift_fix_size(&fix), 4, "row %zu", i);
+	}
+}
+
 static void constants_of_the_boot(struct kunit *test)
 {
 	static const u64 pointer = 0x123456789abcdef0;
@@ -269,6 +325,7 @@ static struct kunit_case bind_cases[] = {
 	KUNIT_CASE(the_last_fix_is_looked_at),
 	KUNIT_CASE(places_from_text_and_from_here),
 	KUNIT_CASE(values_of_references),
+	KUNIT_CASE(instructions_that_refer),
 	KUNIT_CASE(constants_of_the_boot),
 	KUNIT_CASE(build_id_among_notes),
 	KUNIT_CASE(build_id_of_notes_that_are_cut_off),

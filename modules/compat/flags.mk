@@ -4,8 +4,11 @@
 # changes the command line, so Kbuild compiles again.
 
 uplift-modules := $(dir $(lastword $(MAKEFILE_LIST)))..
-ccflags-y += -I$(uplift-modules)/compat -I$(uplift-modules)/core
-uplift-have := $(shell sh $(uplift-modules)/compat/probe.sh $(srctree))
+# What differs between architectures, and for the others what needs no difference.
+uplift-includes := $(addprefix -I,$(wildcard $(addprefix $(uplift-modules)/compat/,$(SRCARCH) generic)))
+asflags-y += $(uplift-includes)
+ccflags-y += $(uplift-includes) -I$(uplift-modules)/compat -I$(uplift-modules)/core
+uplift-have := $(shell sh $(uplift-modules)/compat/probe.sh $(srctree) $(SRCARCH))
 ifneq ($(.SHELLSTATUS),0)
 $(error modules/compat/probe.sh could not look at the kernel's headers)
 endif

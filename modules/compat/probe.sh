@@ -5,10 +5,13 @@
 # fact, found by looking at the header that declares it, never at a version
 # number. Prints compiler flags (-DUPLIFT_HAVE_...).
 #
-# usage: probe.sh KERNEL_SOURCE_OR_HEADERS
+# usage: probe.sh KERNEL_SOURCE_OR_HEADERS [ARCHITECTURE]
+#
+# ARCHITECTURE is a directory below arch/; those of others may lie beside it.
 
 set -eu
 include="$1/include"
+x86=$([ "${2:-x86}" = x86 ] && echo x86 || echo none)
 
 if [ ! -r "$include/linux/kallsyms.h" ]; then
 	echo "probe.sh: $1 is no kernel source or header tree" >&2
@@ -40,10 +43,13 @@ have IOMAP_ITER_FBATCH linux/iomap.h '^[[:space:]]*struct folio_batch \*fbatch;'
 # struct folio_batch has a header of its own. Since 7.1; before, linux/pagevec.h.
 have FOLIO_BATCH_HEADER linux/folio_batch.h '^struct folio_batch '
 
+# epoll writes an event to user space in one scope. Since 7.0; code tells it on x86.
+have EPOLL_SCOPED_PUT linux/eventpoll.h 'scoped_user_write_access|user_(write_)?access_begin'
+
 # x86: the topology code's number of a last-level cache. Since 6.7 in cpu_info,
 # with an inline function around it; before, an exported function.
-have X86_PER_CPU_LLC_ID ../arch/x86/include/asm/processor.h '^static inline u32 per_cpu_llc_id\('
-have X86_GET_LLC_ID ../arch/x86/include/asm/processor.h '^extern u16 get_llc_id\('
+have X86_PER_CPU_LLC_ID ../arch/$x86/include/asm/processor.h '^static inline u32 per_cpu_llc_id\('
+have X86_GET_LLC_ID ../arch/$x86/include/asm/processor.h '^extern u16 get_llc_id\('
 
 # Cache-aware scheduling keeps its state of a process in a group that tasks
 # point to. Since 7.2.

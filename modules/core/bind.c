@@ -23,25 +23,20 @@
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
+#include "arch_poke.h"
 #include "bind.h"
 #include "core.h"
 #include "uplift.h"
-
-static void *poke_unknown(void *addr, const void *opcode, size_t len)
-{
-	return NULL;
-}
 
 static struct module *find_unknown(const char *name)
 {
 	return NULL;
 }
 
-DEFINE_STATIC_CALL(uplift_text_poke, poke_unknown);
 DEFINE_STATIC_CALL(uplift_find_module, find_unknown);
 
-static struct mutex *poke_mutex;
 static unsigned long image_text;
+static bool can_bind;
 
 /* Tables of a module that is coming; or of the kernel itself, without a module. */
 struct binding {
@@ -190,7 +185,7 @@ static int bind_fix(const struct binding *binding, const struct uplift_fix *fix)
 	const struct uplift_symbol *symbol = &binding->bodies->symbols[fix->symbol];
 	const char *name = symbol->name ?: "a constant";
 	unsigned int size = uplift_fix_size(fix);
-	u64 value, written = 0;
+	u64 value = 0, written = 0;
 	int err;
 
 	if (!bind_inside(binding->module, place, size)) {
@@ -198,14 +193,13 @@ static int bind_fix(const struct binding *binding, const struct uplift_fix *fix)
 		       bind_whose(binding->module), name);
 		return -ENOEXEC;
 	}
-	err = uplift_fix_value(fix, place, binding->address[fix->symbol], &value);
+	err = copy_from_kernel_nofault(&value, (void *)place, size) ?:
+	      uplift_fix_value(fix, place, binding->address[fix->symbol], &value);
 	if (err) {
 		pr_err("%s: %s is out of reach\n", bind_whose(binding->module), name);
 		return -ENOEXEC;
 	}
-	mutex_lock(poke_mutex);
-	static_call(uplift_text_poke)((void *)place, &value, size);
-	mutex_unlock(poke_mutex);
+	arch_poke((void *)place, &value, size);
 	if (copy_from_kernel_nofault(&written, (void *)place, size) ||
 	    memcmp(&written, &value, size)) {
 		pr_err("%s: a reference to %s could not be written\n",
@@ -318,17 +312,18 @@ static struct notifier_block bind_nb = {
  */
 int uplift_bind_init(void)
 {
-	unsigned long poke, find, mutex;
+	unsigned long find;
+	int err;
 
-	if (!IS_ENABLED(CONFIG_X86_64))
+	if (uplift_resolve("find_module", &find) || uplift_resolve("_text", &image_text))
 		return -EOPNOTSUPP;
-	if (uplift_resolve("text_poke", &poke) || uplift_resolve("text_mutex", &mutex) ||
-	    uplift_resolve("find_module", &find) || uplift_resolve("_text", &image_text))
-		return -EOPNOTSUPP;
-	static_call_update(uplift_text_poke, (typeof(poke_unknown) *)poke);
+	err = arch_poke_init();
+	if (err)
+		return err;
 	static_call_update(uplift_find_module, (typeof(find_unknown) *)find);
-	poke_mutex = (struct mutex *)mutex;
-	return register_module_notifier(&bind_nb);
+	err = register_module_notifier(&bind_nb);
+	can_bind = !err;
+	return err;
 }
 
 /**
@@ -356,7 +351,7 @@ int uplift_bind_builtin(const struct uplift_bodies_head *head, const void *end)
 {
 	struct binding binding = {};
 
-	return poke_mutex ? bind_all(&binding, head, end) : -EOPNOTSUPP;
+	return can_bind ? bind_all(&binding, head, end) : -EOPNOTSUPP;
 }
 
 /**
@@ -364,6 +359,6 @@ int uplift_bind_builtin(const struct uplift_bodies_head *head, const void *end)
  */
 void uplift_bind_exit(void)
 {
-	if (poke_mutex)
+	if (can_bind)
 		unregister_module_notifier(&bind_nb);
 }

@@ -19,6 +19,16 @@
  * @UPLIFT_FIX_POINTER: the 8 bytes that are at the address: a constant that the
  *	kernel has written into its own code at boot
  * @UPLIFT_FIX_SHIFT: the byte that is at the address, likewise
+ * @UPLIFT_FIX_ADRP: arm64: the distance of the address's page from the place's,
+ *	in an adrp instruction
+ * @UPLIFT_FIX_LO12: arm64: the address's place in its page, in an instruction
+ *	that adds it or that accesses single bytes there
+ * @UPLIFT_FIX_LO12_2: the same where two bytes are accessed
+ * @UPLIFT_FIX_LO12_4: four
+ * @UPLIFT_FIX_LO12_8: eight
+ * @UPLIFT_FIX_LO12_16: sixteen
+ * @UPLIFT_FIX_BRANCH: arm64: the distance, in a branch or call, which leads to a
+ *	veneer until then: what is out of reach is left so
  * @UPLIFT_FIX_KINDS: how many there are
  */
 enum uplift_fix_kind {
@@ -29,6 +39,13 @@ enum uplift_fix_kind {
 	UPLIFT_FIX_PC32,
 	UPLIFT_FIX_POINTER,
 	UPLIFT_FIX_SHIFT,
+	UPLIFT_FIX_ADRP,
+	UPLIFT_FIX_LO12,
+	UPLIFT_FIX_LO12_2,
+	UPLIFT_FIX_LO12_4,
+	UPLIFT_FIX_LO12_8,
+	UPLIFT_FIX_LO12_16,
+	UPLIFT_FIX_BRANCH,
 	UPLIFT_FIX_KINDS,
 };
 

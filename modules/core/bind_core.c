@@ -3,6 +3,7 @@
  * References of bodies to the kernel: what has to be written where. Pure logic:
  * nothing is written and nothing is looked up.
  */
+#include <linux/bits.h>
 #include <linux/errno.h>
 #include <linux/export.h>
 #include <linux/kernel.h>
@@ -79,12 +80,53 @@ unsigned int uplift_fix_size(const struct uplift_fix *fix)
 	}
 }
 
+/* A field of an instruction of arm64. */
+static void a64_field(u64 *insn, unsigned int low, unsigned int width, u64 value)
+{
+	u32 mask = GENMASK(width - 1, 0) << low;
+
+	*insn = (*insn & ~mask) | ((value << low) & mask);
+}
+
+static int a64_adrp(u64 place, u64 address, u64 *insn)
+{
+	s64 pages = (s64)(address & ~0xfffULL) - (s64)(place & ~0xfffULL);
+
+	pages /= 4096;
+	if (pages < -(1 << 20) || pages >= 1 << 20)
+		return -ERANGE;
+	a64_field(insn, 29, 2, pages);
+	a64_field(insn, 5, 19, pages >> 2);
+	return 0;
+}
+
+/* The place in the page is counted in what is accessed: 1 << @scale bytes. */
+static int a64_lo12(unsigned int scale, u64 address, u64 *insn)
+{
+	u64 offset = address & 0xfff;
+
+	if (offset & ((1 << scale) - 1))
+		return -ERANGE;
+	a64_field(insn, 10, 12, offset >> scale);
+	return 0;
+}
+
+static int a64_branch(s64 distance, u64 *insn)
+{
+	if (distance & 3)
+		return -ERANGE;
+	if (distance >= -(1 << 27) && distance < 1 << 27)
+		a64_field(insn, 0, 26, distance >> 2);
+	return 0;
+}
+
 /**
  * uplift_fix_value - what is to be written for a reference
  * @fix: the reference
  * @place: where it is to be written
  * @symbol: the address of its symbol; of a constant of the boot, where that is
- * @value: set to the value, of which uplift_fix_size() bytes count
+ * @value: what is there, if that is an instruction of arm64; set to the value,
+ *	of which uplift_fix_size() bytes count
  *
  * Context: any; reads at @symbol for constants of the boot.
  * Return: 0, or -ERANGE if the value does not fit.
@@ -116,6 +158,16 @@ int uplift_fix_value(const struct uplift_fix *fix, unsigned long place, unsigned
 	case UPLIFT_FIX_SHIFT:
 		*value = *(const u8 *)symbol;
 		return *value < 64 ? 0 : -ERANGE;
+	case UPLIFT_FIX_ADRP:
+		return a64_adrp(place, address, value);
+	case UPLIFT_FIX_LO12:
+	case UPLIFT_FIX_LO12_2:
+	case UPLIFT_FIX_LO12_4:
+	case UPLIFT_FIX_LO12_8:
+	case UPLIFT_FIX_LO12_16:
+		return a64_lo12(fix->kind - UPLIFT_FIX_LO12, address, value);
+	case UPLIFT_FIX_BRANCH:
+		return a64_branch(distance, value);
 	}
 	return -ERANGE;
 }

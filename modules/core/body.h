@@ -9,6 +9,8 @@
 #include <linux/percpu.h>
 #include <linux/types.h>
 
+#include "arch_body.h"
+
 /**
  * enum uplift_arm_id - the arms that every change has
  * @UPLIFT_ARM_OFF: the kernel's own function, no hook
@@ -37,10 +39,10 @@ struct uplift_count {
 	u64 left;
 };
 
-/* One instruction each. ARM is NULL, NEW or one of the change's own: UPLIFT_ARM_<ARM>. */
+/* ARM is NULL, NEW or one of the change's own: UPLIFT_ARM_<ARM>. */
 #define UPLIFT_BODY_ENTER(change, ARM) \
-	this_cpu_inc(uplift_##change##_count[UPLIFT_ARM_##ARM].entered)
+	uplift_count_enter(uplift_##change##_count[UPLIFT_ARM_##ARM].entered)
 #define UPLIFT_BODY_LEAVE(change, ARM) \
-	this_cpu_inc(uplift_##change##_count[UPLIFT_ARM_##ARM].left)
+	uplift_count_leave(uplift_##change##_count[UPLIFT_ARM_##ARM].left)
 
 #endif /* _UPLIFT_BODY_H */

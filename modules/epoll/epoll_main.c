@@ -15,9 +15,9 @@
 #include <linux/kernel.h>
 #include <linux/module.h>
 #include <linux/percpu.h>
-#include <linux/uaccess.h>
 
 #include "change.h"
+#include "epoll.h"
 #include "gen/epoll_gen.h"
 
 DEFINE_PER_CPU(struct uplift_count[UPLIFT_EPOLL_ARMS], uplift_epoll_count);
@@ -53,30 +53,25 @@ static struct uplift_redirect epoll_redirect = {
 	.count		= uplift_epoll_count,
 };
 
-/*
- * Does the kernel write the two words of an event with a call each? Those are
- * the old form; scopes are inlined.
- */
 static int epoll_probe(struct uplift_change *change)
 {
 	struct uplift_verdict *verdict = &change->verdict;
-	int words, pointers, err;
 	unsigned long addr;
+	int err, twice;
 
 	err = uplift_bind(change->name, UPLIFT_EPOLL_FUNCTION, &addr);
 	if (err)
 		return err;
-	words = uplift_calls_in(UPLIFT_EPOLL_FUNCTION, __put_user_nocheck_4);
-	pointers = uplift_calls_in(UPLIFT_EPOLL_FUNCTION, __put_user_nocheck_8);
-	if (words < 0 || pointers < 0) {
+	twice = compat_epoll_delivers_twice(UPLIFT_EPOLL_FUNCTION);
+	if (twice < 0) {
 		pr_err("unsupported: cannot read the code of " UPLIFT_EPOLL_FUNCTION "() (%pe)\n",
-		       ERR_PTR(min(words, pointers)));
+		       ERR_PTR(twice));
 		return -ENOEXEC;
 	}
-	verdict->kind = words && pointers ? UPLIFT_APPLICABLE : UPLIFT_NATIVE;
-	uplift_verdict_add(verdict, "delivers", "%s", words && pointers ?
-			   "an event in two user accesses, a call each" :
-			   "an event in one user access");
+	verdict->kind = twice ? UPLIFT_APPLICABLE : UPLIFT_NATIVE;
+	verdict->why = "this kernel delivers an event in one user access";
+	uplift_verdict_add(verdict, "delivers", "%s",
+			   twice ? COMPAT_EPOLL_TWO : "an event in one user access");
 	if (batch_left_out)
 		uplift_verdict_add(verdict, "batch", "left out: %s", batch_left_out);
 	return 0;

@@ -5,7 +5,7 @@
  * A scope opens user memory to the kernel (stac on x86) and closes it (clac).
  * The buffer's range was checked when epoll_wait() was entered, so that a scope
  * here needs neither the range check nor the speculation barrier that
- * user_access_begin() brings along on older kernels: no more than
+ * user_access_begin() brings along on older x86 kernels: no more than
  * __put_user(), which it takes the place of, has.
  */
 #ifndef _UPLIFT_EPOLL_PUT_H
@@ -13,6 +13,8 @@
 
 #include <linux/eventpoll.h>
 #include <linux/uaccess.h>
+
+#include "../compat/user_write.h"
 
 /**
  * uplift_put_uevent - deliver one event in one scope
@@ -28,14 +30,15 @@
 static __always_inline struct epoll_event __user *
 uplift_put_uevent(__poll_t revents, __u64 data, struct epoll_event __user *uevent)
 {
-	__uaccess_begin();
+	if (!compat_user_write_begin(uevent, sizeof(*uevent)))
+		return NULL;
 	unsafe_put_user((__force __u32)revents, (__u32 __user *)&uevent->events, efault);
 	unsafe_put_user(data, &uevent->data, efault);
-	__uaccess_end();
+	compat_user_write_end();
 	return uevent + 1;
 
 efault:
-	__uaccess_end();
+	compat_user_write_end();
 	return NULL;
 }
 

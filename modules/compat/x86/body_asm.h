@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What bodies of object code, which are assembly, need of the kernel's headers. */
+/* x86: what bodies of object code, which are assembly, need of the kernel's headers. */
 #ifndef _UPLIFT_BODY_ASM_H
 #define _UPLIFT_BODY_ASM_H
 
