@@ -29,7 +29,7 @@ from unittest import mock
 SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCRIPTS))
 
-from upliftlib.base import errors, paths	# noqa: E402
+from upliftlib.base import architectures, errors, paths	# noqa: E402
 from upliftlib.generator.objects import Refused	# noqa: E402
 from upliftlib.lab import kernelcode, trial	# noqa: E402
 from tests import objects_test	# noqa: E402
@@ -47,7 +47,7 @@ GOOD = diff(SOURCE, SOURCE.replace("line 7\n", "LINE 7\n"))
 class Code:
     """Stands for a target's code: one file, of which nothing can be compiled."""
 
-    target = types.SimpleNamespace(name="9.1")
+    target = types.SimpleNamespace(name="9.1", arch=architectures.X86_64)
 
     def __init__(self, *_: object) -> None:
         self.directory = paths.BUILD / "try"
@@ -378,7 +378,7 @@ class LeftTest(Scratch):
         code = kernelcode.KernelCode.__new__(kernelcode.KernelCode)
         code.release, code.directory = "9.1-amd64", paths.ensure(self.dir / "build/try/9.1-amd64")
         code.kdir = code.ksrc = self.dir
-        code.target = types.SimpleNamespace(name="9.1", version="9.1-1", vmlinuz=self.dir / "vmlinuz")	# type: ignore[assignment]
+        code.target = types.SimpleNamespace(name="9.1", arch=architectures.X86_64, version="9.1-1", vmlinuz=self.dir / "vmlinuz")	# type: ignore[assignment]
         return code
 
     def test_uplift_ko(self) -> None:

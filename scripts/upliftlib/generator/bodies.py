@@ -36,6 +36,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ..base import arguments
+from ..base.architectures import Architecture
 from ..base.errors import Problem
 from ..kernel import btf
 from . import functions, manifests, semantic
@@ -145,6 +146,11 @@ class Change:
         start = functions.functions(result)[name].start
         return f'{result[:start]}#include "{(self.directory / header).resolve()}"\n\n{result[start:]}'
 
+    def not_for(self, arm: str, arch: Architecture) -> str:
+        """Why an arm is left out on an architecture: what it does is known to be right on others only."""
+        known = self.manifest["arms"][arm].get("arch", [arch.name])
+        return "" if arch.name in known else f"it was written for {' '.join(known)}, and is not known to be right on {arch.name}"
+
     def not_reviewed(self, arm: str, before: str, after: str) -> str:
         """Why an arm with code of our own is left out: the functions that it replaces are not those that it was written for."""
         digests = self.manifest["arms"][arm].get("reviewed", [])
@@ -245,7 +251,7 @@ def _identical(placement: Placement, entries: Iterable[str], target: Target) -> 
 def make(change: Change, target: Target, text: str, texts: dict[str, str], function: str) -> Made:
     """The arms, of the texts of the kernel's file under each; "null" is the file as it is."""
     source = change.manifest["source"]
-    left_out = {arm: why for arm in texts if (why := change.not_reviewed(arm, text, texts[arm]))}
+    left_out = {arm: why for arm in texts if (why := change.not_for(arm, target.arch) or change.not_reviewed(arm, text, texts[arm]))}
     compiled = _Arms(target, source, text, {arm: one for arm, one in texts.items() if arm != "null" and arm not in left_out})
     old, comparisons = compiled.old, compiled.comparisons
     placement = Placement(old, target.image) if target.image else NoImage(old, target.linked)

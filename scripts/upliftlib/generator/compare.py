@@ -11,7 +11,8 @@ from __future__ import annotations
 import collections
 import dataclasses
 
-from .objects import ALLOC, EXEC, FUNC, LOCAL, OBJECT, RELATIVE, Refused, Symbol
+from . import a64
+from .objects import ALLOC, EXEC, FUNC, LOCAL, OBJECT, RELATIVE, Refused, Symbol, blank
 from .references import Entry, Kind, Reference, Unit, base_name, is_clone, is_numbered, parent
 
 Pairs = dict[Symbol, Symbol]		# of the changed object -> of the unchanged one
@@ -53,6 +54,8 @@ class Comparison:
         self._paired: dict[Symbol, Symbol] = {}		# the other way round
         self.equal: set[str] = set()
         self.why: dict[str, str] = {}
+        if new.obj.machine == a64.MACHINE:
+            _same_distances(old, new)
         self._pair_unique()
         self._pair_functions()
         self._pair_rest()
@@ -175,6 +178,21 @@ class Comparison:
         return Difference([name for name in changed if name in self.new.functions], added, self._values)
 
 
+def _same_distances(old: Unit, new: Unit) -> None:
+    """Refused where objects of a file do not lie as they did: arm64's code reaches those of a section from one of them, by
+    distances that no reference tells."""
+    names: list[dict[tuple[str, int], str]] = []
+    for unit in (old, new):
+        names.append({(section.name, symbol.value): base_name(symbol.name) for section in unit.obj.sections
+                      if section.name.startswith((".data", ".bss")) and section.flags & ALLOC
+                      for symbol in unit.obj.named.get(section.index, ()) if symbol.type == OBJECT})
+    before, after = names
+    for place in sorted(before.keys() | after.keys()):
+        if before.get(place) != after.get(place):
+            raise Refused(f"it moves or adds static objects ({after.get(place) or before[place]}), which this architecture's "
+                          "code reaches by their distance from each other")
+
+
 def _number(symbol: Symbol) -> tuple[int, ...]:
     return tuple(int(word) for word in symbol.name.split(".")[1:] if word.isdigit())
 
@@ -214,7 +232,8 @@ class _Code:
         other = bytearray(self.new.obj.bytes(self.new.obj.sections[new])[begin:begin + size])
         for reference in ours:
             at = reference.offset - start
-            data[at:at + reference.width] = other[at:at + reference.width] = bytes(reference.width)
+            blank(data, at, reference.type, reference.width)
+            blank(other, at, reference.type, reference.width)
         if data != other:
             raise Differs("its code" if self.old.obj.sections[old].flags & EXEC else "its contents")
         for one, two in zip(ours, theirs):
@@ -314,6 +333,8 @@ class Plan:
 
 def traceable(unit: Unit, function: Symbol) -> bool:
     """Does the function begin with a site of ftrace's?"""
+    if unit.obj.machine == a64.MACHINE:
+        return unit.obj.site(function) is not None
     return any(r.name == "__fentry__" and r.offset < function.value + 16 for r in unit.of_function(function))
 
 
@@ -331,7 +352,7 @@ def callers(unit: Unit, name: str) -> dict[str, bool]:
 
 def is_call(unit: Unit, function: Symbol, reference: Reference) -> bool:
     """Is the reference a call's or a jump's, so that no address is kept?"""
-    if reference.branch:
+    if reference.branch or reference.type in a64.BRANCHES:
         return True
     if reference.type not in RELATIVE:
         return False

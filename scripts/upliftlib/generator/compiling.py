@@ -12,10 +12,14 @@ import pathlib
 import re
 from collections.abc import Iterable
 
+from ..base import architectures
+from ..base.architectures import Architecture
 from .objects import Refused
 
 # One section for each object (the code stays as it is), and the types for a look at layouts.
 FLAGS = "-fdata-sections -gbtf -Wno-error"
+# arm64's compiler reaches the objects of a section from one anchor, so that sections of their own would change the code.
+_OF_ARCH = {architectures.ARM64: "-gbtf -Wno-error"}
 _ERROR = re.compile(r"^(.*?:\d+:\d+: (?:fatal )?error: .*)$", re.MULTILINE)
 
 
@@ -68,11 +72,19 @@ def objects_of(files: Iterable[str], directory: pathlib.Path) -> list[str]:
     return [str(pathlib.Path(path).relative_to(directory).with_suffix(".o")) for path in files]
 
 
-def flags(files: Iterable[str], directory: pathlib.Path, sources: Iterable[pathlib.Path]) -> str:
+def arch_of(kdir: pathlib.Path) -> Architecture:
+    """The architecture that the headers of a kernel are for, as their configuration says."""
+    config = kdir / ".config"
+    text = config.read_text(errors="replace") if config.is_file() else ""
+    return architectures.ARM64 if re.search(r"^CONFIG_ARM64=y$", text, re.MULTILINE) else architectures.X86_64
+
+
+def flags(files: Iterable[str], directory: pathlib.Path, sources: Iterable[pathlib.Path],
+          arch: Architecture = architectures.X86_64) -> str:
     """KCFLAGS: files have the names that they have from the top of the source. `sources`: where else headers lie."""
     names = [f"-fmacro-prefix-map={path}/=" for path in sources]
     names += [f"-fmacro-prefix-map={pathlib.Path(path).relative_to(directory)}={path}" for path in files]
-    return " ".join([FLAGS, *names])
+    return " ".join([_OF_ARCH.get(arch, FLAGS), *names])
 
 
 def reason(text: str, path: str) -> str:

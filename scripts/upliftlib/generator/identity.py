@@ -15,7 +15,8 @@ import pathlib
 from collections.abc import Iterable
 
 from ..kernel import notes
-from .objects import ALLOC, EXEC, LOCAL, NOBITS, OBJECT, RELATIVE, WEAK, Object, Refused, Symbol
+from . import a64
+from .objects import ALLOC, EXEC, LOCAL, NOBITS, OBJECT, RELATIVE, WEAK, Object, Refused, Symbol, blank
 from .references import Entry, Kind, Reference, Unit, base_name, is_numbered, parent
 
 _NOP5 = b"\x0f\x1f\x44\x00\x00"
@@ -84,6 +85,11 @@ def read_symbols(lines: Iterable[str]) -> dict[str, list[int]]:
         if len(words) == 3:
             found[words[2]].append(int(words[0], 16))
     return dict(found)
+
+
+def _meant(reference: Reference) -> tuple[object, ...]:
+    """What two instructions have in common that refer to one address."""
+    return reference.kind, reference.section, reference.symbol, reference.delta
 
 
 @dataclasses.dataclass
@@ -157,10 +163,11 @@ class Placement:
         sites = [entry for entry in self.unit.tables.about(function) if entry.table == "__jump_table"]
         masked = self._jump_labels(function, sites, here, image)
         found: list[tuple[Reference, int]] = []
-        for reference in self.unit.of_function(function):
+        references = [r for r in self.unit.of_function(function) if r.offset - function.value not in masked]
+        if self.unit.obj.machine == a64.MACHINE:
+            found, references = self._a64(references, address - function.value, function.value, here, image), []
+        for reference in references:
             at = reference.offset - function.value
-            if at in masked:
-                continue
             value = int.from_bytes(image[at:at + reference.width], "little", signed=True)
             if reference.name == "__fentry__" and image[at - 1:at + 4] == _NOP5:
                 here[at - 1:at + 4] = image[at - 1:at + 4]
@@ -174,6 +181,31 @@ class Placement:
             raise Refused(f"its code differs from the kernel's at +{at:#x}")
         for reference, target in found:
             self._leads_to(reference, target)
+
+    def _a64(self, references: list[Reference], away: int, start: int, here: bytearray,
+             image: bytearray) -> list[tuple[Reference, int]]:
+        """Where the image's code leads for references of arm64, which are removed from both. away: from object to image
+
+        Of an address that is in two instructions the page and the place in it are put together, by what they refer to.
+        """
+        values = {r: a64.value(bytes(image), r.offset - start, r.type, r.offset + away) for r in references}
+        for reference in references:
+            for data in (here, image):
+                blank(data, reference.offset - start, reference.type, reference.width)
+        pages: dict[object, int] = {}
+        for reference in references:
+            if reference.type in a64.PAGES and pages.setdefault(_meant(reference), values[reference]) != values[reference]:
+                raise Refused(f"the kernel's code leads to two pages for {reference.name}")
+        found = [(r, values[r]) for r in references if r.type not in a64.PAGES and r.type not in a64.LO12]
+        for reference in references:
+            if reference.type in a64.LO12:
+                if (page := pages.get(_meant(reference))) is None:
+                    raise Refused(f"half of an address: {reference.name or 'a constant'}")
+                found.append((reference, page + values[reference]))
+        whole = {_meant(reference) for reference in references if reference.type in a64.LO12}
+        if pages.keys() - whole:
+            raise Refused("half of an address")
+        return sorted(found, key=lambda item: item[0].offset)
 
     def _jump_labels(self, function: Symbol, sites: list[Entry], here: bytearray, image: bytearray) -> set[int]:
         """The compiler writes a jump where the image may have a nop of the same length: not compared."""

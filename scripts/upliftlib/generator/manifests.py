@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn, NotRequired, TypedDict, cast
 
+from ..base import architectures
 from ..base.errors import Problem
 
 
@@ -34,6 +35,7 @@ class Arm(TypedDict):
     when: NotRequired[str]
     header: NotRequired[str]
     reviewed: NotRequired[list[str]]
+    arch: NotRequired[list[str]]
     patch: NotRequired[Patch | list[Patch]]
     reuse_patch: NotRequired[Patch | list[Patch]]
 
@@ -102,7 +104,9 @@ _SOME = _Kind("a number, 1 at least", lambda value: type(value) is int and value
 _MANIFEST = _Keys({"source": _PATH, "functions": _SOME_NAMES, "arms": None}, {"reuse": None})
 _REUSE = _Keys({"function": _NAME, "files": _PATTERNS}, {})
 _DIGESTS = _list("a list of digests, with one at least", _text("", r"[0-9a-f]{16}"), 1)
-_ARM = _Keys({}, {"when": _NAME, "header": _PATH, "reviewed": _DIGESTS, "patch": None, "reuse_patch": None})
+_ARCHES = _Kind("a list of architectures, with one at least",
+                lambda value: isinstance(value, list) and bool(value) and all(name in architectures.ALL for name in value))
+_ARM = _Keys({}, {"when": _NAME, "header": _PATH, "reviewed": _DIGESTS, "arch": _ARCHES, "patch": None, "reuse_patch": None})
 _PATCH = _Keys({"file": _PATH, "places": _SOME, "removes": _COUNT, "adds": _COUNT}, {})
 
 

@@ -13,16 +13,26 @@ import collections
 import dataclasses
 from collections.abc import Iterable, Mapping
 
-from . import ownership
+from . import a64, ownership
 from .compare import Comparison, is_call
 from .identity import IMAGE, Kernel, Place, Placement
-from .objects import ALLOC, EXEC, FUNC, NOBITS, R_32, R_32S, R_64, R_PC32, R_PC64, R_PLT32, RELATIVE, Refused, Symbol
+from .objects import (ALLOC, EXEC, FUNC, NOBITS, R_32, R_32S, R_64, R_PC32, R_PC64, R_PLT32, RELATIVE, Refused, Symbol,
+                      blank)
 from .references import Entry, Kind, Reference, parent
 
 _RELOC = {R_64: "R_X86_64_64", R_PC32: "R_X86_64_PC32", R_PLT32: "R_X86_64_PLT32", R_32: "R_X86_64_32",
-          R_32S: "R_X86_64_32S", R_PC64: "R_X86_64_PC64"}
+          R_32S: "R_X86_64_32S", R_PC64: "R_X86_64_PC64",
+          a64.ABS64: "R_AARCH64_ABS64", a64.ABS32: "R_AARCH64_ABS32", a64.PREL64: "R_AARCH64_PREL64",
+          a64.PREL32: "R_AARCH64_PREL32", a64.ADR_PAGE: "R_AARCH64_ADR_PREL_PG_HI21",
+          a64.ADR_PAGE_NC: "R_AARCH64_ADR_PREL_PG_HI21_NC", a64.ADD_LO12: "R_AARCH64_ADD_ABS_LO12_NC",
+          a64.LDST8_LO12: "R_AARCH64_LDST8_ABS_LO12_NC", a64.LDST16_LO12: "R_AARCH64_LDST16_ABS_LO12_NC",
+          a64.LDST32_LO12: "R_AARCH64_LDST32_ABS_LO12_NC", a64.LDST64_LO12: "R_AARCH64_LDST64_ABS_LO12_NC",
+          a64.LDST128_LO12: "R_AARCH64_LDST128_ABS_LO12_NC", a64.JUMP26: "R_AARCH64_JUMP26", a64.CALL26: "R_AARCH64_CALL26",
+          a64.CONDBR19: "R_AARCH64_CONDBR19", a64.TSTBR14: "R_AARCH64_TSTBR14"}
 # How a reference is written, as modules/core/bind.h has it.
-_FIX = {R_64: 0, R_PC64: 1, R_32S: 2, R_32: 3, R_PC32: 4, R_PLT32: 4}
+_FIX = {R_64: 0, R_PC64: 1, R_32S: 2, R_32: 3, R_PC32: 4, R_PLT32: 4,
+        a64.ABS64: 0, a64.PREL64: 1, a64.ABS32: 3, a64.PREL32: 4, a64.ADR_PAGE: 7, a64.ADR_PAGE_NC: 7,
+        **{kind: 8 + scale for kind, scale in a64.LO12.items()}, a64.JUMP26: 13, a64.CALL26: 13}
 _FIX_POINTER, _FIX_SHIFT = 5, 6
 _FROM_TEXT, _FROM_HERE = 0, 1			# what a fix's place is counted from
 _IN_IMAGE, _ABSOLUTE, _IN_MODULE, _BY_NAME = range(4)	# what a symbol's value is counted from
@@ -160,11 +170,14 @@ class Arm:
         self.copied: list[str] = []		# functions that came along, objects of our own
         self._bodies: list[tuple[int, str]] = []
         self._units = 0
+        self._machine = 0
 
     def add(self, resolver: Resolver, entries: dict[str, int], wanted: Iterable[Symbol] = ()) -> None:
         """The functions of one object, numbered as the change's functions are, and what other objects want of it."""
         self._units += 1
-        _Body(self, resolver, entries, f"{self.prefix}_{self._units}").make(wanted)
+        self._machine = resolver.unit.obj.machine
+        kind = _A64Body if self._machine == a64.MACHINE else _Body
+        kind(self, resolver, entries, f"{self.prefix}_{self._units}").make(wanted)
 
     def label(self, unit: int, symbol: Symbol) -> str:
         """What the unit that is added as the first, second ... has for something of its own."""
@@ -177,7 +190,7 @@ class Arm:
         anchor = kernel.anchor(place.address)
         if anchor:
             key = (_IN_MODULE, *anchor)
-        elif place.address >= IMAGE:
+        elif place.address >= min(IMAGE, kernel.text):
             key = (_IN_IMAGE, place.name, place.address - kernel.text)
         else:
             key = (_ABSOLUTE, place.name, place.address)
@@ -196,6 +209,8 @@ class Arm:
         self._bodies.append((number, body))
 
     def _entries(self) -> None:
+        if self._machine == a64.MACHINE:
+            return self._a64_entries()
         for number, body in self._bodies:
             call, jump = f"{self.prefix}_call_{number}", f"{self.prefix}_jump_{number}"
             self.out.append(f"""	.section .text, "ax", @progbits
@@ -224,10 +239,35 @@ class Arm:
 	jmp {body}
 	.size {jump}, .-{jump}""")
 
+    def _a64_entries(self) -> None:
+        """arm64: a site that calls has kept the caller's return address in x9. None jumps there, but checks do that."""
+        for number, body in self._bodies:
+            call, jump = f"{self.prefix}_call_{number}", f"{self.prefix}_jump_{number}"
+            self.out.append(f"""	.section .text, "ax", @progbits
+	.balign 16
+	.globl {call}
+	.type {call}, @function
+{call}:
+	hint 34
+	uplift_count_enter {self.count(0)}
+	adr x16, {body}
+	mov x30, x9
+	ret x16
+	.size {call}, .-{call}
+	.balign 16
+	.globl {jump}
+	.type {jump}, @function
+{jump}:
+	hint 34
+	uplift_count_enter {self.count(0)}
+	b {body}
+	.size {jump}, .-{jump}""")
+
     def text(self) -> str:
         """The file of assembly."""
         base = f"{self.prefix}_base"
         self._entries()
+        pad, leave = ("hint 34", "ret") if self._machine == a64.MACHINE else ("ENDBR", "RET")
         head = f"""/* Made by uplift from object code that the compiler has made of the kernel's source. Do not keep. */
 #include "body_asm.h"
 	.section .text, "ax", @progbits
@@ -235,8 +275,8 @@ class Arm:
 	.globl {base}
 	.type {base}, @function
 {base}:
-	ENDBR
-	RET
+	{pad}
+	{leave}
 	.size {base}, .-{base}"""
         return "\n".join([head, *self.out, *self._table(base)]) + "\n"
 
@@ -254,6 +294,8 @@ class Arm:
         out += ['\t.section .uplift_bodies, "aw", @progbits',
                 f"\t.quad {base}, .L{self.prefix}_symbols, .L{self.prefix}_fixes",
                 f"\t.long {len(self.symbols)}, {len(self.fixes)}"]
+        if self._machine == a64.MACHINE:
+            return out		# its loader would have weak ones be near 0
         # 6.1's objtool takes no weak function for one that does not return; what is exported need not be weak
         out += [f"\t.weak {name}" for name in sorted((self.weak - self.exports.plain) | {_LATER})]
         return out
@@ -675,6 +717,175 @@ class _Body:
         if flags & 1 or refers:
             return ".data", "aw", "progbits"
         return ".rodata", "a", "progbits"
+
+
+class _A64Body(_Body):
+    """What one object of arm64 gives to an arm.
+
+    Weak symbols that stay 0 are out of an instruction's reach, which the loader refuses: references to the kernel are in the
+    table only. A call leads to a veneer, which reaches everywhere, until the table is applied: then it leads to the function
+    itself if that is near enough.
+    """
+
+    def __init__(self, arm: Arm, resolver: Resolver, entries: dict[str, int], prefix: str) -> None:
+        super().__init__(arm, resolver, entries, prefix)
+        self._veneers: dict[tuple[int, int], str] = {}
+        self._loaded_first = False		# a table that is applied before references are written
+
+    # ------------------------------------------------------------------ code
+
+    def _function(self, function: Symbol) -> None:
+        self._leaves_by_thunks(function)
+        name, skip = self._name(function), self._skip(function) if function.name in self.entries else 0
+        away = (self._address(function) + skip) % 64
+        self.out.append(f'\t.section .text, "ax", @progbits\n\t.balign 64\n\t.fill {away // 4}, 4, {a64.NOP:#x}\n'
+                        f"\t.globl {name}\n\t.type {name}, @function\n{name}:")
+        tables = self.unit.tables.about(function)
+        self._emit(function.section, function.value, function.size, _FROM_TEXT, function, self._patched(tables), skip)
+        self.out.append(f"\t.size {name}, .-{name}")
+        self.arm.counted["code, bytes"] += function.size
+        for entry in tables:
+            self._entry(function, entry)
+
+    def _leaves_by_thunks(self, function: Symbol) -> None:
+        """Each return is led elsewhere; a jump by a register must be one of a switch, which begins at a place in the function."""
+        data = self.unit.obj.bytes(self.unit.obj.sections[function.section])
+        jumps = places = 0
+        for at, word in a64.words(data, [(function.value, function.value + function.size)]):
+            jumps += a64.goes_by_register(word)
+            distance = a64.near(word)
+            if distance is None:
+                continue
+            if not function.value <= at + distance < function.value + function.size:
+                raise Refused(f"{function.name}() refers to a place beside it")
+            places += 1
+        if self._is_entry(function) and jumps > places:
+            raise Refused(f"{function.name}() may leave by a jump to an address in a register, which could not be counted")
+
+    def _skip(self, function: Symbol) -> int:
+        site = self.unit.obj.site(function)
+        if site is None:
+            raise Refused(f"{function.name}() does not begin with an ftrace site")
+        return site
+
+    def _emit(self, section: int, start: int, size: int, origin: int, function: Symbol | None = None,
+              patched: list[tuple[int, int]] | None = None, skip: int = 0) -> None:
+        here = self.unit.obj.sections[section]
+        data = bytearray(self.unit.obj.bytes(here)[start:start + size])
+        base = self._label(section, start)
+        todo = []
+        for reference in self.unit.references(section, start, size):
+            blank(data, reference.offset - start, reference.type, reference.width)
+            early = any(low <= reference.offset < high for low, high in patched or ())
+            todo.append((f"{base}+{reference.offset - start}", reference, early))
+        self.out.append(f"\t.set {base}, .-{skip}" if skip else f"{base}:")
+        if here.flags & EXEC:
+            self._code(data, skip, function, section == (function.section if function else -1), start)
+        else:
+            for at in range(skip, size, 16):
+                self.out.append("\t.byte " + ",".join(f"{byte:#x}" for byte in data[at:at + 16]))
+        for label, reference, early in todo:
+            self._refer(label, reference, origin, function, early)
+
+    def _code(self, data: bytearray, skip: int, function: Symbol | None, counted: bool, start: int) -> None:
+        """Instructions; what returns from an entry goes on in a stub that counts."""
+        lead = function is not None and counted and self._is_entry(function) and start == function.value
+        for at, word in a64.words(bytes(data), [(skip, len(data))]):
+            if lead and a64.returns(word):
+                if word != a64._RET | 30 << 5:
+                    raise Refused("it returns to an address that is not in x30")
+                self.out.append(f"\tb {self._stub('', 0, -1)}")
+            else:
+                self.out.append(f"\t.inst {word:#x}")
+
+    # ------------------------------------------------------------------ references
+
+    def _refer(self, label: str, reference: Reference, origin: int, function: Symbol | None, early: bool) -> None:
+        super()._refer(label, reference, origin, function, early or self._loaded_first)
+
+    def _leaves(self, function: Symbol, reference: Reference) -> bool:
+        if not self._is_entry(function) or not self._in_code(reference, function):
+            return False
+        return reference.type in a64.BRANCHES and reference.type != a64.CALL26
+
+    def _to_own(self, label: str, reference: Reference, own: tuple[str, int], function: Symbol | None) -> None:
+        name, distance = own
+        kept = self._covering(reference.section, reference.symbol.value + reference.delta) if reference.symbol else None
+        interior = function is not None and kept is not None and parent(kept.name) == parent(function.name)
+        if function is not None and self._leaves(function, reference) and not interior and not self._is_aux(reference):
+            name, distance = self._stub(name, distance, -1), 0
+        self.out.append(f"\t.reloc {label}, {_RELOC[reference.type]}, {name}{distance:+d}")
+        self.arm.counted["own"] += 1
+
+    def _by_loader(self, label: str, reference: Reference, place: Place, function: Symbol | None) -> None:
+        if function and self._leaves(function, reference):
+            raise Refused(f"{function.name}(): an alternative leaves it by a jump")
+        super()._by_loader(label, reference, place, function)
+
+    def _to_kernel(self, label: str, reference: Reference, place: Place, origin: int, function: Symbol | None) -> None:
+        if place.linked:
+            return self._to_linked(label, reference, function)
+        if self.resolver.placement.linked and origin == _FROM_HERE:
+            raise Refused(f"a table refers to {place.name}, which the linker cannot find")
+        symbol = self.arm.symbol(place, self.resolver.placement.kernel)
+        if function is not None and self._leaves(function, reference):
+            if reference.type != a64.JUMP26:
+                raise Refused(f"a conditional branch from {function.name}() to its neighbour {reference.name}()")
+            stub = self._stub(reference.name, reference.delta, symbol)
+            self.out.append(f"\t.reloc {label}, R_AARCH64_JUMP26, {stub}")
+            return
+        if reference.type not in _FIX:
+            raise Refused(f"a reference to {reference.name} of type {reference.type}, which is not known here")
+        if reference.type in a64.BRANCHES:
+            self.out.append(f"\t.reloc {label}, {_RELOC[reference.type]}, {self._veneer(symbol, reference.delta)}")
+        self.arm.fixes.append((label, _FIX[reference.type], origin, symbol, reference.delta))
+        self.arm.counted["table"] += 1
+
+    def _to_linked(self, label: str, reference: Reference, function: Symbol | None) -> None:
+        to = f"{reference.name}{reference.delta:+d}"
+        if function is not None and self._leaves(function, reference):
+            to = self._stub(reference.name, reference.delta, -1)
+        self.out.append(f"\t.reloc {label}, {_RELOC[reference.type]}, {to}")
+        self.arm.counted["linked"] += 1
+
+    def _veneer(self, symbol: int, delta: int) -> str:
+        return self._veneers.setdefault((symbol, delta), f".L{self.prefix}_veneer{len(self._veneers)}")
+
+    def _stubs(self) -> None:
+        for (to, delta, symbol), stub in self.stubs.items():
+            self.out.append(f'\t.section .text, "ax", @progbits\n\t.balign 4\n\t.type {stub}, @function\n{stub}:\n'
+                            f"\tuplift_count_leave {self.arm.count(8)}")
+            if not to:
+                self.out.append("\tret")
+            elif symbol >= 0:
+                self.out.append(f".L{stub}:\n\tb {self._veneer(symbol, delta)}")
+                self.arm.fixes.append((f".L{stub}", _FIX[a64.JUMP26], _FROM_TEXT, symbol, delta))
+            else:
+                self.out.append(f"\tb {to}{delta:+d}" if delta else f"\tb {to}")
+            self.out.append(f"\t.size {stub}, .-{stub}")
+        for (symbol, delta), veneer in self._veneers.items():
+            self.out.append(f'\t.section .text, "ax", @progbits\n\t.balign 4\n{veneer}:\n\t.inst 0x90000010\n'
+                            "\t.inst 0x91000210\n\tbr x16")	# adrp x16, 0; add x16, x16, 0
+            for at, kind in ((0, a64.ADR_PAGE), (4, a64.ADD_LO12)):
+                self.arm.fixes.append((f"{veneer}+{at}", _FIX[kind], _FROM_TEXT, symbol, delta))
+
+    # ------------------------------------------------------------------ side tables
+
+    def _entry(self, function: Symbol, entry: Entry) -> None:
+        self._loaded_first = entry.table == ".altinstructions"
+        try:
+            super()._entry(function, entry)
+        finally:
+            self._loaded_first = False
+
+    def _runtime(self, entry: Entry) -> None:
+        raise Refused(f"a constant that the kernel writes into its code at boot ({entry.table})")
+
+    def _replacement(self, function: Symbol, entry: Entry) -> None:
+        """One that calls back has a function of the kernel's in the place of its replacement."""
+        data = self.unit.obj.bytes(self.unit.obj.sections[entry.section])
+        if not data[entry.start + 9] & 0x80:
+            super()._replacement(function, entry)
 
 
 def _named(name: str) -> Symbol:

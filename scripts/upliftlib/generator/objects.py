@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""ELF64 little-endian x86 files: sections, symbols, relocations, and where instructions begin and end.
+"""ELF64 little-endian files of x86-64 and arm64: sections, symbols, relocations, and where instructions begin and end.
 
 Reads what the compiler made (.o), what was linked (vmlinux) and modules (.ko). Standard library only; instruction
-boundaries come from objdump, which is where the assembler is.
+boundaries of x86 come from objdump, which is where the assembler is; those of arm64 need none (a64.py).
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ import pathlib
 import re
 import struct
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+
+from . import a64
 
 NOTYPE, OBJECT, FUNC, SECTION = 0, 1, 2, 3		# types of symbols
 LOCAL, GLOBAL, WEAK = 0, 1, 2
@@ -23,9 +25,17 @@ PROGBITS, SYMTAB, RELA, NOBITS = 1, 2, 4, 8		# types of sections
 WRITE, ALLOC, EXEC, MERGE, STRINGS = 1, 2, 4, 0x10, 0x20
 
 R_NONE, R_64, R_PC32, R_PLT32, R_32, R_32S, R_PC64 = 0, 1, 2, 4, 10, 11, 24
-WIDTH = {R_64: 8, R_PC64: 8, R_NONE: 0}			# bytes; 4 for the others
+WIDTH = {R_64: 8, R_PC64: 8, R_NONE: 0, **a64.DATA}	# bytes; 4 for the others
 RELATIVE = (R_PC32, R_PLT32, R_PC64)
-KNOWN = (R_NONE, R_64, R_PC32, R_PLT32, R_32, R_32S, R_PC64)
+KNOWN = (R_NONE, R_64, R_PC32, R_PLT32, R_32, R_32S, R_PC64, *a64.KNOWN)
+
+
+def blank(data: bytearray, at: int, kind: int, width: int) -> None:
+    """Remove what a reference fills in."""
+    if kind in a64.KNOWN:
+        a64.blank(data, at, kind)
+    else:
+        data[at:at + width] = bytes(width)
 
 
 class Refused(Exception):
@@ -76,10 +86,14 @@ class Reloc:
 
 @dataclasses.dataclass(frozen=True)
 class Branch:
-    """A jump or call inside a section that the assembler has resolved, so that no relocation tells of it."""
+    """A jump or call inside a section that the assembler has resolved, so that no relocation tells of it.
+
+    type: of the relocation that it would have, where the instruction tells (arm64)
+    """
     offset: int
     length: int
     to: int
+    type: int = 0
 
 
 @dataclasses.dataclass
@@ -126,6 +140,7 @@ class Object:
         self.path = pathlib.Path(path)
         self._disassemble = disassemble
         self._code: Code | None = None
+        self._patchable_places: dict[int, set[int]] | None = None
         self.data = self.path.read_bytes()
         if self.data[:6] != b"\x7fELF\x02\x01" or len(self.data) < 64:
             raise Refused(f"{self.path.name}: not a 64-bit little-endian ELF file")
@@ -221,8 +236,32 @@ class Object:
     def code(self) -> Code:
         """Instruction boundaries, found when first asked for."""
         if self._code is None:
-            self._code = self._read_code(self._disassemble(self.path))
+            self._code = self._read_a64() if self.machine == a64.MACHINE else self._read_code(self._disassemble(self.path))
         return self._code
+
+    def _read_a64(self) -> Code:
+        code = Code()
+        for section in self.sections:
+            if section.flags & EXEC and section.size and section.type != NOBITS:
+                data = self.bytes(section)
+                for at, word in a64.words(data, self._instructions(section)):
+                    code.begins[section.index].append(at)
+                    code.lengths[section.index, at] = 4
+                    if branch := a64.branch(word):
+                        code.branches[section.index].append(Branch(at, 4, at + branch[1], branch[0]))
+                    elif a64.returns(word) or a64.goes_by_register(word):
+                        code.leaves[section.index].append(at)
+        self._only_resolved(code)
+        return code
+
+    def _instructions(self, section: Section) -> Iterator[tuple[int, int]]:
+        """The ranges of a section that are instructions, as the mapping symbols $x and $d say."""
+        marks = sorted((symbol.value, symbol.name[1]) for symbol in self.symbols
+                       if symbol.section == section.index and symbol.name[:2] in ("$x", "$d"))
+        edges = [(0, "x"), *marks, (section.size, "")]
+        for (start, kind), (end, _) in zip(edges, edges[1:]):
+            if kind == "x" and start < end:
+                yield start, end
 
     def _read_code(self, text: str) -> Code:
         code = Code()
@@ -252,6 +291,25 @@ class Object:
                 return at == len(relocated) or relocated[at] >= branch.offset + branch.length
 
             code.branches[section] = [branch for branch in found if is_resolved(branch)]
+
+    def site(self, function: Symbol) -> int | None:
+        """Bytes from a function's beginning to the end of its ftrace site, on arm64; None where it has none."""
+        data = self.bytes(self.sections[function.section])
+        for begin in (function.value, function.value + 4):
+            # the nops of which the compiler notes the first, two of them in front of the function where ops have a place there
+            if {begin, begin - 8} & self._patchable().get(function.section, set()):
+                first = begin if data[begin:begin + 4] == a64.NOP.to_bytes(4, "little") else begin + 4
+                return first + 8 - function.value
+        return None
+
+    def _patchable(self) -> dict[int, set[int]]:
+        if self._patchable_places is None:
+            self._patchable_places = collections.defaultdict(set)
+            for section in self.sections:
+                if section.name == "__patchable_function_entries":
+                    for reloc in self.relocs.get(section.index, ()):
+                        self._patchable_places[reloc.symbol.section].add(reloc.symbol.value + reloc.addend)
+        return self._patchable_places
 
     def target(self, where: int, reloc: Reloc) -> tuple[int, int]:
         """(section, offset) that a relocation against a symbol of this file means.

@@ -118,6 +118,9 @@ class Unit:
         return sorted(found, key=lambda r: r.offset)
 
     def _branch(self, section: int, branch: Branch) -> Reference:
+        if branch.type:
+            own = dataclasses.replace(self.obj.symbols[0], section=section, value=0)
+            return self._of(section, Reloc(branch.offset, branch.type, own, branch.to), branch=True)
         width = 4 if branch.length >= 5 else 1
         own = dataclasses.replace(self.obj.symbols[0], section=section, value=0)
         place = branch.offset + branch.length - width

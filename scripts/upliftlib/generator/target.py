@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Sequence
 
 from ..base.errors import Problem
-from ..kernel import btf, bzimage, elf, kallsyms
+from ..kernel import btf, elf, image, kallsyms
 from . import compiling
 from .identity import Kernel, read_symbols
 from .objectbody import Exports, read_exports
@@ -120,10 +120,10 @@ Types = btf.Btf | NoBtf
 def _unpacked(path: pathlib.Path, directory: pathlib.Path) -> pathlib.Path:
     """The ELF file of an image: itself, or what a bzImage has in it."""
     with open(path, "rb") as file:
-        if not bzimage.is_image(file.read(0x10000)):
+        if not image.is_image(file.read(0x10000)):
             return path
     try:
-        data = bzimage.unpack(path.read_bytes())
+        data = image.unpack(path.read_bytes())
     except ValueError as problem:
         raise Problem(f"{path} {problem}") from None
     found = directory / "vmlinux"
@@ -166,7 +166,7 @@ class Target:
         check_versions(ksrc, kdir)
         self.ksrc, self.kdir, self.make, self.directory = ksrc, kdir, make, directory
         self.of = kdir.name
-        self.tree = compiling.SourceTree(ksrc)
+        self.tree, self.arch = compiling.SourceTree(ksrc), compiling.arch_of(kdir)
         found = find_btf(btf_file, kdir)
         vmlinux = _unpacked(found, directory)
         self.types: Types = btf.Btf(vmlinux)
@@ -195,7 +195,7 @@ class Target:
         obj = root / directory / name
         obj.unlink(missing_ok=True)
         argv = ["make", *self.make, f"M={root / directory}",
-                f"KCFLAGS={compiling.flags([path], directory, (*self._sources(), root))}", name]
+                f"KCFLAGS={compiling.flags([path], directory, (*self._sources(), root), compiling.arch_of(self.kdir))}", name]
         environment = {word: os.environ[word] for word in ("PATH", "HOME", "TMPDIR") if word in os.environ}
         done = subprocess.run(argv, cwd=root / directory, env={**environment, "LC_ALL": "C"}, text=True, errors="replace",
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
@@ -221,5 +221,5 @@ class Linked(Target):
     def __init__(self, ksrc: pathlib.Path, kdir: pathlib.Path, function: str, make: list[str],
                  directory: pathlib.Path) -> None:
         self.ksrc, self.kdir, self.make, self.directory = ksrc, kdir, make, directory
-        self.of, self.tree = ksrc.name, compiling.SourceTree(ksrc)
+        self.of, self.tree, self.arch = ksrc.name, compiling.SourceTree(ksrc), compiling.arch_of(kdir)
         self.types, self.image, self.linked = NoBtf(function), None, True

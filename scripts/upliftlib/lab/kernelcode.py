@@ -25,7 +25,7 @@ from . import abi, buildroot, guest, imagecheck, kernels, kmod
 
 _SYMBOLS = "cat /proc/kallsyms >/out/kallsyms"
 _LOG = ".uplift.log"
-_INCLUDES = ("arch/x86/include", "include", "arch/x86/include/uapi", "include/uapi")
+_INCLUDES = ("arch/{}/include", "include", "arch/{}/include/uapi", "include/uapi")
 
 
 @dataclasses.dataclass
@@ -45,7 +45,7 @@ class KernelCode:
         self.target, self.ksrc, self.kdir = target, target.ksrc, target.kdir
         self.release = kmod.release_of(self.kdir)
         self.directory = paths.ensure(paths.BUILD / "try" / self.release)
-        buildroot.ensure("run", kmod.wanted_compiler(self.kdir))
+        buildroot.ensure(*kmod.tools(self.kdir))
 
     def kernel_id(self) -> str:
         """What tells this kernel from all others."""
@@ -165,10 +165,11 @@ class KernelCode:
         objects = compiling.objects_of(files, directory)
         cc = kmod.compiler(self.kdir)
         argv = ["make", *kmod.make_words(self.kdir), f"M={root / directory}", "-k", f"-j{os.cpu_count() or 1}",
-                f"KCFLAGS={compiling.flags(files, directory, (*self._sources(), root))}", abi.MODVERSIONS,
+                f"KCFLAGS={compiling.flags(files, directory, (*self._sources(), root), self.target.arch)}", abi.MODVERSIONS,
                 *([f"CC={cc}"] if cc else [])]
         if includes:
-            argv.append("NOSTDINC_FLAGS=-nostdinc " + " ".join(f"-I{root / path}" for path in _INCLUDES))
+            argv.append("NOSTDINC_FLAGS=-nostdinc " + " ".join(
+                f"-I{root / path.format(self.target.arch.directory)}" for path in _INCLUDES))
         for name in objects:
             (root / directory / name).unlink(missing_ok=True)
         binds = [path for path in (self.ksrc, *kmod._binds(self.kdir)) if paths.BUILD not in path.parents]
@@ -214,15 +215,15 @@ class KernelCode:
         """The tree that uplift.ko was built in, and nothing else of ours: no other change can stand in the way."""
         tree = self.directory / "uplift"
         stamp = tree / "built"
-        sources = [path for part in ("core", "compat") for path in sorted((paths.TOP / "modules" / part).iterdir())
-                   if _is_source(path)]
+        top = paths.TOP / "modules"
+        sources = [path for part in ("core", "compat") for path in sorted((top / part).rglob("*")) if _is_source(path)]
         now = hashlib.sha256(b"\0".join([str(self.kdir).encode(), *(path.read_bytes() for path in sources)])).hexdigest()
         with paths.lock(f"try-{self.release}"):
             if not stamp.exists() or stamp.read_text() != now:
                 # anew: an object that was half written when a build was killed is taken for whole by make
                 paths.remove(tree)
                 for source in sources:
-                    shutil.copy(source, paths.ensure(tree / "modules" / source.parent.name))
+                    shutil.copy(source, paths.ensure((tree / "modules" / source.relative_to(top)).parent))
                 self._modules(tree / "modules/core", [])
                 paths.write(stamp, now)
         return tree
@@ -247,7 +248,7 @@ class KernelCode:
 
 def _is_source(path: pathlib.Path) -> bool:
     """Is it a source of ours, not something that a build has left beside it?"""
-    return path.suffix in (".c", ".h", ".sh", ".mk") and not path.name.endswith(".mod.c") or path.name == "Kbuild"
+    return path.suffix in (".c", ".h", ".S", ".sh", ".mk") and not path.name.endswith(".mod.c") or path.name == "Kbuild"
 
 
 def _listed(image: pathlib.Path) -> str:

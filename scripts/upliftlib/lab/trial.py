@@ -43,7 +43,7 @@ STEPS = ("apply", "build", "load", "measure")
 ARMED, REFUSED, NATIVE = "armed", "refused", "native"
 MOST_BYTES = 64 << 20	# of a patch
 _PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
-_OTHERS = re.compile(r"arch/(?!x86/)[^/]+/")	# code of other machines
+_ARCH = re.compile(r"arch/([^/]+)/")
 MOST_FILES = 48		# that are compiled for one patch
 
 # Around the script that runs on the running kernel, too.
@@ -235,11 +235,16 @@ class Trial:
 
     # ------------------------------------------------------------------ the patch
 
+    def _of_another(self, path: str) -> bool:
+        """Is a file code of another architecture's?"""
+        match = _ARCH.match(path)
+        return match is not None and match[1] != self.code.target.arch.directory
+
     def _apply(self) -> tuple[patches.Patch, dict[str, str]]:
         with self._step("apply", "applying it"):
             patch = patches.parse(self.text, self.path.name)
             self.outcome.title, self.outcome.commits = patch.title, patch.commits
-            patch.files = [file for file in patch.files if not _OTHERS.match(file.path)]
+            patch.files = [file for file in patch.files if not self._of_another(file.path)]
             return patch, patches.apply(patch, self.code.read)
 
     # ------------------------------------------------------------------ before and after
@@ -285,7 +290,7 @@ class Trial:
             paths.remove(tree)
             self.code.overlay(tree, {path: patches.lines_kept(self.code.read(path) or "", text)
                                      for path, text in texts.items()}, files)
-            includes = any(path.startswith(("include/", "arch/x86/include/")) for path in texts)
+            includes = any(path.startswith(("include/", f"arch/{self.code.target.arch.directory}/include/")) for path in texts)
             built = self.code.compile(tree, files, includes)
         for one in built:
             if one.error:
@@ -428,7 +433,7 @@ class Trial:
         return kerneltests.build(self.code.target, kerneltests.of(files))
 
     def _guest(self, ko: pathlib.Path) -> Ran:
-        programs, (tests, names) = testprograms.build(), self._tests()
+        programs, (tests, names) = testprograms.build(self.code.target.arch), self._tests()
         filesystem = "" if self._load_only else next((name for name in ("ext4", "xfs") if name in self.stock), "")
         script = self._in_guest(filesystem, self._script("/selftests", "/kernel-tests", "/out", "/mnt" if filesystem else "/tmp", names))
         buildroot.ensure("io" if filesystem else "run")
@@ -444,7 +449,7 @@ class Trial:
             raise errors.Problem(f"{self.path.name}: {why or 'the guest failed'}: {result.problem()} ({result.console})")
         target = self.code.target
         return Ran(result.outdir, "instructions", {
-            "release": target.release, "version": target.version, "kernel": _banner(result.outdir), "arch": "x86_64",
+            "release": target.release, "version": target.version, "kernel": _banner(result.outdir), "arch": target.arch.name,
             "config": machine.that_matters(kernels.config_of(target)), "taint": 0, "taint_after": result.taint,
             "hypervisor": f"QEMU {result.qemu}; {result.accel}", "packages": target.provenance,
             "build_id": self.code.kernel().build_id().hex()})
