@@ -11,14 +11,19 @@
 #include <stdlib.h>
 
 /*
- * A no-op with an address that says what it marks: nothing happens on any x86,
- * and a plugin recognises the bytes when it translates them.
+ * A no-op that says what it marks: on x86 one with an address, on arm64 two moves
+ * into the register that is always zero. A plugin recognises the bytes when it
+ * translates them.
  */
 #define MARK_START	0x75706c01
 #define MARK_OP		0x75706c02
 #define MARK_END	0x75706c03
 #if defined(__x86_64__)
 #define marker(what)	({ asm volatile("nopl %c0(%%rax)" : : "i" (what) : "memory"); })
+#elif defined(__aarch64__)
+#define marker(what)	({ enum { mark_ = (what) };					\
+	asm volatile("movz xzr, %0\n\tmovz xzr, %1, lsl #16" : :			\
+		     "i" (mark_ & 0xffff), "i" (mark_ >> 16) : "memory"); })
 #else
 #define marker(what)	((void)(what))
 #endif

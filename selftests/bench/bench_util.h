@@ -13,11 +13,14 @@
 #ifndef _BENCH_UTIL_H
 #define _BENCH_UTIL_H
 
+#include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
 
 #include "arm_util.h"
 #include "bench_common.h"
@@ -35,17 +38,79 @@ static inline long bench_syscall(long nr, long a, long b, long c, long d)
 	asm volatile("syscall" : "=a" (ret) : "a" (nr), "D" (a), "S" (b), "d" (c), "r" (r10)
 		     : "rcx", "r11", "memory");
 	return ret;
+#elif defined(__aarch64__)
+	register long x8 asm("x8") = nr;
+	register long x0 asm("x0") = a;
+	register long x1 asm("x1") = b;
+	register long x2 asm("x2") = c;
+	register long x3 asm("x3") = d;
+	register long x4 asm("x4") = 0;
+	register long x5 asm("x5") = 0;
+
+	asm volatile("svc #0" : "+r" (x0)
+		     : "r" (x8), "r" (x1), "r" (x2), "r" (x3), "r" (x4), "r" (x5) : "memory");
+	return x0;
 #else
 	return syscall(nr, a, b, c, d);
 #endif
 }
+
+/* System calls that newer architectures have in a later form only. */
+#if defined(SYS_poll)
+
+static inline long bench_epoll_wait(int ep, void *events, int max, int timeout)
+{
+	return bench_syscall(SYS_epoll_wait, ep, (long)events, max, timeout);
+}
+
+static inline long bench_poll_now(struct pollfd *poll)
+{
+	return bench_syscall(SYS_poll, (long)poll, 1, 0, 0);
+}
+
+static inline long bench_stat(const char *path, void *buffer)
+{
+	return bench_syscall(SYS_stat, (long)path, (long)buffer, 0, 0);
+}
+
+static inline long bench_unlink(const char *path)
+{
+	return bench_syscall(SYS_unlink, (long)path, 0, 0, 0);
+}
+
+#else
+
+/* The mask of signals, which are the last two arguments, is none. */
+static inline long bench_epoll_wait(int ep, void *events, int max, int timeout)
+{
+	return bench_syscall(SYS_epoll_pwait, ep, (long)events, max, timeout);
+}
+
+static inline long bench_poll_now(struct pollfd *poll)
+{
+	struct timespec zero = {};
+
+	return bench_syscall(SYS_ppoll, (long)poll, 1, (long)&zero, 0);
+}
+
+static inline long bench_stat(const char *path, void *buffer)
+{
+	return bench_syscall(SYS_newfstatat, AT_FDCWD, (long)path, (long)buffer, 0);
+}
+
+static inline long bench_unlink(const char *path)
+{
+	return bench_syscall(SYS_unlinkat, AT_FDCWD, (long)path, 0, 0);
+}
+
+#endif
 
 /* poll() of a descriptor that can be read: 1. */
 static inline long bench_poll(int fd)
 {
 	struct pollfd poll = { .fd = fd, .events = POLLIN };
 
-	return bench_syscall(SYS_poll, (long)&poll, 1, 0, 0);
+	return bench_poll_now(&poll);
 }
 
 /* One into an eventfd, and out of it again: 16. */

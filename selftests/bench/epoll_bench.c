@@ -22,7 +22,7 @@ static int ep = -1, ready;
 
 static long op_epoll_wait(void)
 {
-	return bench_syscall(SYS_epoll_wait, ep, (long)events, ready, 0);
+	return bench_epoll_wait(ep, events, ready, 0);
 }
 
 static long op_getppid(void)

@@ -69,7 +69,7 @@ static long op_open(void)
 
 static long op_stat(void)
 {
-	return bench_syscall(SYS_stat, (long)deep, (long)buffer, 0, 0);
+	return bench_stat(deep, buffer);
 }
 
 /* A name that nothing has been asked for before, so that the file system is. */
@@ -78,7 +78,7 @@ static long op_lookup(void)
 	static unsigned long nr;
 
 	snprintf(missing, sizeof(missing), "%s/no-%010d-%010lu", dir, getpid(), ++nr);
-	return bench_syscall(SYS_stat, (long)missing, (long)buffer, 0, 0) < 0 ? 0 : -1;
+	return bench_stat(missing, buffer) < 0 ? 0 : -1;
 }
 
 static long op_create(void)
@@ -88,7 +88,7 @@ static long op_create(void)
 	if (fd < 0)
 		return fd;
 	bench_syscall(SYS_close, fd, 0, 0, 0);
-	return bench_syscall(SYS_unlink, (long)file, 0, 0, 0);
+	return bench_unlink(file);
 }
 
 static long op_dup(void)
@@ -147,7 +147,7 @@ static long op_epoll(void)
 {
 	struct epoll_event events[4];
 
-	return bench_syscall(SYS_epoll_wait, fds[2], (long)events, 4, 0);
+	return bench_epoll_wait(fds[2], events, 4, 0);
 }
 
 static long op_eventfd(void)

@@ -68,7 +68,7 @@ static long op_open(void)
 
 static long op_stat(void)
 {
-	return bench_syscall(SYS_stat, (long)"/dev/null", (long)buffer, 0, 0);
+	return bench_stat("/dev/null", buffer);
 }
 
 static long op_fstat(void)

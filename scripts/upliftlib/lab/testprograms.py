@@ -10,7 +10,8 @@ import os
 import pathlib
 import subprocess
 
-from ..base import builds, console, errors, paths, targets
+from ..base import architectures, builds, console, errors, paths, targets
+from ..base.architectures import Architecture
 from . import archive, buildroot, download
 
 SOURCES = targets.use("kselftest")
@@ -80,28 +81,29 @@ def _same(one: pathlib.Path, other: pathlib.Path) -> bool:
     return names == others and filecmp.cmpfiles(one, other, files, shallow=False)[0] == files
 
 
-def build() -> pathlib.Path:
-    """The directory with our selftests, built and installed.
+def build(arch: Architecture = architectures.X86_64) -> pathlib.Path:
+    """The directory with our selftests for an architecture, built and installed.
 
     It appears in one go, and stays as it is while nothing has changed: guests of another uplift may be made of it.
     """
     ksft = kselftest()
-    buildroot.ensure()
-    out = paths.ensure(paths.BUILD / "selftests")
-    log, installed = out / "build.log", out / ".install.made"
-    with paths.lock("selftests"), console.doing("building the selftests"), builds.unbroken(out / "obj"):
-        paths.remove(installed)
+    buildroot.ensure(*(["run"] if arch.native else ["run", arch.name]))
+    out = paths.ensure(INSTALLED.parent if arch.native else INSTALLED.parent / arch.name)
+    log, made, final = out / "build.log", out / ".install.made", out / "install"
+    of = "" if arch.native else f" for {arch.name}"
+    with paths.lock(f"selftests{of.replace(' ', '-')}"), console.doing(f"building the selftests{of}"), builds.unbroken(out / "obj"):
+        paths.remove(made)
         binds = [] if paths.BUILD in pathlib.Path(ksft).parents else [ksft.parents[2]]
         argv = ["make", "-C", str(paths.TOP / "selftests"), f"KSFT={ksft}", f"O={out / 'obj'}",
-                f"INSTALL_PATH={installed}", f"-j{os.cpu_count() or 1}", "install"]
+                f"INSTALL_PATH={made}", *arch.make, f"-j{os.cpu_count() or 1}", "install"]
         code, text = buildroot.output(argv, binds=binds)
         paths.write(log, text)
         if code:
             tail = "\n".join("    " + line for line in text.splitlines()[-20:])
             raise errors.Problem(f"the selftests do not build ({log}):\n{tail}")
-        if not INSTALLED.exists() or not _same(installed, INSTALLED):
-            with paths.fresh_dir(INSTALLED) as temp:
+        if not final.exists() or not _same(made, final):
+            with paths.fresh_dir(final) as temp:
                 temp.rmdir()
-                installed.rename(temp)
-        paths.remove(installed)
-    return INSTALLED
+                made.rename(temp)
+        paths.remove(made)
+    return final
