@@ -30,13 +30,13 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from upliftlib.base import arguments, builds, changes, console, errors, ktap, paths, signals, targets	# noqa: E402
+from upliftlib.base import architectures, arguments, builds, changes, console, errors, ktap, paths, signals, targets	# noqa: E402
 from upliftlib.generator import bodies as generator	# noqa: E402
 from upliftlib.kernel import log as kernel_log	# noqa: E402
 from upliftlib.lab import buildroot, fetch	# noqa: E402
 
 Cases = dict[str, list[str]]	# {suite: cases}
-ARCHES = ("um", "x86_64")
+ARCHES = ("um", "x86_64", "arm64")
 LEAST = 90, 80	# per cent of a *_core.c's lines and branches, with --coverage
 
 
@@ -214,9 +214,15 @@ def version_of(tree: Path | str) -> tuple[int, int]:
     return int(fields.get("VERSION", 0)), int(fields.get("PATCHLEVEL", 0))
 
 
+def cross(arch: str) -> list[str]:
+    """What kunit.py has to be told where the build root's compiler makes code of another architecture."""
+    found = architectures.ALL.get(arch, architectures.X86_64)
+    return [] if found.native else [f"--cross_compile={found.triplet}-"]
+
+
 def kunit_argv(verb: str, args: argparse.Namespace, objdir: Path, tree: Path) -> list[str]:
     argv = ["python3", "-B", "tools/testing/kunit/kunit.py", verb,
-            f"--build_dir={objdir}", f"--arch={args.arch}"]
+            f"--build_dir={objdir}", f"--arch={args.arch}", *cross(args.arch)]
     top = Path("drivers/uplift/kunit")
     argv += [f"--kunitconfig={top / name}" for name in configs(args.arch, args.debug, args.coverage)]
     argv += [f"--kconfig_add=CONFIG_UPLIFT_{change.upper()}_KUNIT_TEST=n" for change in args.lacking]
@@ -264,7 +270,7 @@ def make_bodies(args: argparse.Namespace, objdir: Path, tree: Path) -> None:
             args.lacking.append(name)
     if args.arch == "um" or not wanted:
         return
-    words = f"-C {tree} O={objdir} ARCH={args.arch}"
+    words = " ".join([f"-C {tree} O={objdir} ARCH={args.arch}", *architectures.named(args.arch).make[1:]])
     if run_kunit("config", args, objdir, tree):
         raise errors.Problem(f"the kernel was not configured, see above; {objdir}")
     status, text = buildroot.output(["make", *words.split(), f"-j{args.jobs}", "modules_prepare"], cwd=tree)
@@ -414,7 +420,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         prog="kunit.py", description="Run uplift's KUnit suites under the kernel's own "
         "kunit.py, from a target's source package.")
     parser.add_argument("--arch", choices=ARCHES, default="um",
-                        help="um runs at native speed, x86_64 in QEMU with two CPUs "
+                        help="um runs at native speed, x86_64 and arm64 in QEMU with two CPUs "
                         "(default: %(default)s)")
     parser.add_argument("--target", metavar="T",
                         help="whose source to use (default: the first that can be had of "
@@ -474,7 +480,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         fetched = fetch.fetch(args.target, {"source"}) if args.target else fetch.best({"source"})
         pristine, name = fetched.part("ksrc"), fetched.name
-    buildroot.ensure("test")
+    buildroot.ensure("test", *([args.arch] if cross(args.arch) else []))
 
     tree = paths.KUNIT / f"{name}-tree"
     work = paths.KUNIT / f"{name}-{args.arch}{'-debug' if args.debug else ''}{'-coverage' if args.coverage else ''}"
