@@ -40,6 +40,10 @@ COMMIT = $(shell git -c safe.directory=$(CURDIR) -C $(CURDIR) rev-parse --short=
 # scripts/targets.toml says which there are; only help needs them here, and only sed is sure to be there.
 KNOWN = $(shell sed -n 's/^\[target\."\([^"]*\)"\]$$/\1/p' scripts/targets.toml)
 DEFAULT = $(shell sed -n 's/^run = \["\([^"]*\)".*/\1/p' scripts/targets.toml)
+# A target for another architecture has it in its name: TARGET=6.18 ARCH=arm64 is 6.18-arm64.
+OTHER := $(if $(filter arm64,$(ARCH)),-arm64)
+ONE_TARGET = $(if $(OTHER),$(addsuffix $(OTHER),$(or $(TARGET),$(if $(KERNEL),,$(DEFAULT)))),$(TARGET))
+ALL_TARGETS = $(if $(OTHER),$(addsuffix $(OTHER),$(or $(TARGETS),$(KNOWN))),$(TARGETS))
 OWN := $(if $(KERNEL),--kernel $(KERNEL)) $(if $(MODULES),--modules $(MODULES)) \
 	$(if $(KDIR),--kdir $(KDIR)) $(if $(KSRC),--ksrc $(KSRC))
 
@@ -54,6 +58,7 @@ help:
 	@echo '  make run                 the whole evaluation of one stock kernel in a guest'
 	@echo '                           TARGET=6.12 another than the default, $(DEFAULT)'
 	@echo '                           TARGET=7.0.13 or 6.12.118-cloud: any that Debian has'
+	@echo '                           ARCH=arm64 the same kernel for that architecture, on this machine'
 	@echo '                           KERNEL=bzImage MODULES=DIR KDIR=DIR [KSRC=DIR] your own'
 	@echo '  make matrix              all targets, one table; resumes after an interruption; TARGETS="6.12 6.18"'
 	@echo
@@ -77,7 +82,7 @@ help:
 	@echo '  make quick               what a change of yours could have broken, in a few minutes; SINCE=COMMIT'
 	@echo '  make check               static checks: checkpatch, sparse, shellcheck, W=1 ...'
 	@echo '  make unit                unit tests of the scripts; needs neither root nor network'
-	@echo '  make kunit               KUnit suites; ARCH=um (default) or x86_64; TARGET= or KSRC='
+	@echo '  make kunit               KUnit suites; ARCH=um (default), x86_64 or arm64; TARGET= or KSRC='
 	@echo '                           COVERAGE=1 how many lines and branches they come to'
 	@echo '  make selftests           kselftests on stock kernels in guests; TARGET= for one'
 	@echo
@@ -98,10 +103,10 @@ ONE = @test -z '$(filter-out $(TARGET),$(TARGETS))' || { \
 run:
 	$(ONE)
 	@$(SETUP)
-	@$(UPLIFT) lab evaluate $(TARGET) $(OWN)
+	@$(UPLIFT) lab evaluate $(ONE_TARGET) $(OWN)
 
 matrix: setup
-	@$(UPLIFT) lab matrix $(or $(TARGETS),$(TARGET))
+	@$(UPLIFT) lab matrix $(or $(ALL_TARGETS),$(ONE_TARGET))
 
 modules:
 	@test -e "$(HEADERS)/Makefile" || { \
@@ -147,7 +152,7 @@ package: setup
 	@$(UPLIFT) lab package $(TARGETS)
 
 modules-all: setup
-	@$(UPLIFT) lab build $(TARGETS) $(if $(V),--verbose)
+	@$(UPLIFT) lab build $(ALL_TARGETS) $(if $(V),--verbose)
 
 kunit:
 	$(ONE)
@@ -155,7 +160,7 @@ kunit:
 	@scripts/kunit.py --arch $(ARCH) $(if $(COVERAGE),--coverage) $(if $(TARGET),--target $(TARGET)) $(if $(KSRC),--ksrc $(KSRC))
 
 selftests: setup
-	@$(UPLIFT) lab selftests $(TARGETS)
+	@$(UPLIFT) lab selftests $(ALL_TARGETS)
 
 check: setup
 	@scripts/check

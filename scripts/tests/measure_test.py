@@ -197,7 +197,7 @@ class Verified(Fixture):
         (self.top / "verdict").write_text("applicable\ndeep: yes\n")
         (self.top / "depth").write_text("one, ")
         booted = types.SimpleNamespace(outdir=self.top, accel="TCG", console="/c")
-        target = types.SimpleNamespace(name="6.18")
+        target = types.SimpleNamespace(name="6.18", release="6.18", vmlinuz=None)
         with (mock.patch.object(verify.guest, "boot", return_value=booted) as boot,
               mock.patch.object(verify, "carried", return_value=[]),
               mock.patch.object(verify, "judge", return_value=self.correctness("load"))):

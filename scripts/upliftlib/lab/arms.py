@@ -45,7 +45,7 @@ def _on(name: str, args: argparse.Namespace) -> dict[str, Any]:
     """What a target gives, printed."""
     target = fetch.fetch(name, {"image", "modules"} | (set() if args.no_kos else {"headers", "slice"}))
     kos = [] if args.no_kos else list(kmod.build(target).values())
-    tests = testprograms.build()
+    tests = testprograms.build(target.arch)
     with console.doing(f"counting instructions in every arm on {target.release}"):
         found, _ = measure.all_together(changes.load().values(), target, kos, tests, args.rounds, always=True)
     print(f"\n{target.release}\n{render(found)}", flush=True)

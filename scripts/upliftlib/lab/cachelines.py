@@ -131,7 +131,7 @@ def measure(change: changes.Change, target: kernels.Target, reads: int = READS) 
     how = change.cachelines()
     assert how is not None
     buildroot.ensure("run")
-    tests, kos = testprograms.build(), list(kmod.build(target).values())
+    tests, kos = testprograms.build(target.arch), list(kmod.build(target).values())
     plugin = plugins.build("cachelines")
     path = paths.ensure(OUT) / f"{target.name}.record"
     path.unlink(missing_ok=True)

@@ -264,7 +264,7 @@ def _documented(args: argparse.Namespace) -> int:
     target = commands.chosen(args)
     kos = list(kmod.build(target).values())
     with console.doing(f"typing what the documents say, on {target.release}"):
-        result = hostcommands.boot(target, [], kos=kos, tests=testprograms.build(), icount=True, name=f"{target.name}-documented",
+        result = hostcommands.boot(target, [], kos=kos, tests=testprograms.build(target.arch), icount=True, name=f"{target.name}-documented",
                            timeout=900, script=script())
     with console.doing("make modules"):
         make_modules(target)

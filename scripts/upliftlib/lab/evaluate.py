@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence, Mapping
 from typing import Any
 
-from ..base import changes, console, errors, parallel, paths, targets
+from ..base import architectures, changes, console, errors, parallel, paths, targets
 from ..host import machine
 from ..report import companions, dossier, history, record
 from . import abi, buildroot, commands, guest, kernels, kmod, measure, testprograms, verify
@@ -30,14 +30,14 @@ def evaluate(target: Any, accel: str | None = None, again: str = "") -> record.R
     """
     started = time.monotonic()
     kos = list(kmod.build(target).values())
-    tests = testprograms.build()
+    tests = testprograms.build(target.arch)
     guest.emulated(target, accel)	# tries KVM if it has to, before the guests run at once
     buildroot.ensure("io")
     known = changes.load()
     progress = _Progress()
     with console.doing(f"evaluating {target.release} in guests (correctness, instruction counts)"):
         results = _all(_jobs(known, target, kos, tests, accel, progress), progress)
-    report = _report(known, target, results, again or f"make run TARGET={target.name}")
+    report = _report(known, target, results, again or _make_run(target.name))
     report["seconds"] = round(time.monotonic() - started, 1)
     return report
 
@@ -116,11 +116,17 @@ def _all(jobs: Jobs, progress: _Progress) -> dict[str, Any]:
     return {name: future.result() for name, future in futures.items()}
 
 
+def _make_run(name: str) -> str:
+    """What to type to evaluate a target."""
+    base, arch = architectures.split(name)
+    return f"make run TARGET={base}" + ("" if arch.native else f" ARCH={arch.name}")
+
+
 def _again(args: argparse.Namespace, target: kernels.Target) -> str:
     """What to type to have the same again."""
     if not args.kernel:
         accel = f" --accel {args.accel}" if args.accel else ""
-        return f"scripts/uplift lab evaluate {target.name}{accel}" if accel else f"make run TARGET={target.name}"
+        return f"scripts/uplift lab evaluate {target.name}{accel}" if accel else _make_run(target.name)
     words = [word for name in ("kernel", "modules", "kdir", "ksrc", "accel") if (value := getattr(args, name))
              for word in (f"--{name}", str(value) if name == "accel" else str(pathlib.Path(value).resolve()))]
     return shlex.join(["scripts/uplift", "lab", "evaluate", *words])
@@ -163,7 +169,7 @@ def _part(change: changes.Change, tested: verify.Found | None, counts: measure.F
 
 def _machine(target: kernels.Target, where: measure.Guest, accel: str) -> dict[str, Any]:
     """The kernel, and the guests that it ran in."""
-    return {"release": target.release, "version": target.version, "kernel": where.kernel, "arch": "x86_64",
+    return {"release": target.release, "version": target.version, "kernel": where.kernel, "arch": target.arch.name,
             "config": machine.that_matters(kernels.config_of(target)), "taint": 0, "taint_after": where.taint,
             "hypervisor": f"QEMU {where.qemu}; correctness: {accel}; counts: {where.accel}", "build_id": where.build_id,
             "packages": target.provenance}

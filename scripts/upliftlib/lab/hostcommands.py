@@ -142,7 +142,7 @@ def _live(args: argparse.Namespace) -> int:
         script = re.sub(r"^#!.*\n", "", script)
     console.note(f"{target.release}: running {'the script' if script else 'uplift ' + shlex.join(words)} in a guest; what it "
                  "prints comes at its end")
-    tests = None if args.no_kos else testprograms.build()
+    tests = None if args.no_kos else testprograms.build(target.arch)
     with console.waiting("the guest"):
         result = boot(target, words, kos=kos, tests=tests, icount=args.count, smp=args.smp, topology=args.topology,
                       timeout=args.timeout, accel=args.accel, script=script)

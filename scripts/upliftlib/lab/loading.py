@@ -73,7 +73,7 @@ def all_of(code: KernelCode, trials: list[Trial]) -> dict[str, Loaded]:
 
 
 def _guest(code: KernelCode, trials: list[Trial]) -> Iterator[tuple[str, Loaded]]:
-    tests = testprograms.build()
+    tests = testprograms.build(code.target.arch)
     buildroot.ensure("io")
     name = f"{code.target.name}-tries"
     with console.doing(f"{len(trials)} modules in a guest"):

@@ -49,7 +49,7 @@ def kept(path: pathlib.Path, wanted: str) -> record.Report | None:
 
 def _evaluated(target: kernels.Target, path: pathlib.Path, accel: str | None, again: bool) -> record.Report:
     """A target's report, which is kept in a file; the one that is there already, if it may be taken."""
-    now = state(target, kmod.build(target).values(), testprograms.build())
+    now = state(target, kmod.build(target).values(), testprograms.build(target.arch))
     report = None if again else kept(path, now)
     if report:
         console.note(f"{target.name}: evaluated already, {report['created']}")

@@ -195,6 +195,8 @@ def count(wanted: Sequence[changes.Change], target: guest.Kernel, kos: Sequence[
           timeout: int = 300) -> dict[str, Counts]:
     """{change: what the plugin counted}: the least of MARKED operations, of those that have events."""
     buildroot.ensure()
+    if not guest.arch_of(target).native:
+        return {}
     plugin = plugins.build("insns")
     path = paths.ensure(plugins.OUT) / f"{target.name}.insns"
     path.unlink(missing_ok=True)

@@ -125,10 +125,11 @@ def upstream_test(target: kernels.Target, name: str) -> pathlib.Path | None:
     tree = target.ksrc.resolve()
     source = tree / name
     program = paths.ensure(paths.BUILD / "selftests" / "upstream" / target.name) / source.stem
+    buildroot.ensure(*(["run"] if target.arch.native else ["run", target.arch.name]))
     with paths.lock("selftests"):
         if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
             new = program.with_suffix(".new")
-            code, text = buildroot.output(["gcc-14", "-O2", "-w", "-static", f"-I{tree}/tools/testing/selftests",
+            code, text = buildroot.output([target.arch.tool("gcc-14"), "-O2", "-w", "-static", f"-I{tree}/tools/testing/selftests",
                                            "-o", new, source, "-lpthread"], binds=[tree])
             if code:
                 raise errors.Problem(f"{name} of {target.name} does not build:\n{text.rstrip()}")
@@ -170,7 +171,7 @@ def chosen(only: str | None, install: pathlib.Path) -> dict[str, list[str] | Non
 def expected(change: str, target: str) -> str:
     """The verdict that a change has to get on a target; "" where nothing is known of it."""
     found = changes.load().get(change)
-    return found.expect.get(target, "") if found else ""
+    return found.expected(target) if found else ""
 
 
 def _environment(script: Script, name: str) -> dict[str, str]:
@@ -227,6 +228,8 @@ def run_on(target: kernels.Target, install: pathlib.Path, name: str, *, form: st
     @like: the target whose verdicts this kernel gets (its own name)
     """
     layouts = EVERY[name].layouts
+    if layouts and not target.arch.native:
+        raise errors.Skip(f"layouts of CPUs are of x86-64 machines, and not of {target.arch.name}'s")
     where = "several layouts of CPUs" if layouts else f"{smp} CPUs"
     with console.doing(f"selftests of {name} on {target.release}, {where}") as doing:
         if layouts:
@@ -281,7 +284,7 @@ def _selftests(args: argparse.Namespace) -> int:
     if args.json:
         paths.writable(pathlib.Path(args.json))
     # Built once: what is copied into one guest must not be installed anew for another at the same time.
-    install = testprograms.build()
+    installed = {arch: testprograms.build(arch) for arch in {targets.spec(name).arch for name in names}}
     total = dict.fromkeys(_KINDS, 0)
 
     def ended(name: str, rows: dict[str, Found]) -> None:
@@ -289,7 +292,7 @@ def _selftests(args: argparse.Namespace) -> int:
         print(f"selftests {name}: " + ", ".join(f"{row[kind]} {kind}" for kind in _KINDS), flush=True)
         total.update({kind: total[kind] + row[kind] for kind in _KINDS})
 
-    report = parallel.run({name: functools.partial(_target, name, install, args, scripts) for name in names}, args.jobs,
+    report = parallel.run({name: functools.partial(_target, name, installed[targets.spec(name).arch], args, scripts) for name in names}, args.jobs,
                          ended)
     if args.json:
         paths.write(args.json, json.dumps(report, indent=1) + "\n")

@@ -17,7 +17,7 @@ Asked = dict[str, Any] | errors.Problem		# what probe said of a target, or why i
 def expected(target: str, change: str) -> str | None:
     """The verdict that a change must get on a target; None if nothing is known of it."""
     found = changes.load().get(change)
-    return found.expect.get(target) if found else None
+    return found.expected(target) or None if found else None
 
 
 def judge(target: str, data: Mapping[str, Any]) -> list[tuple[str, str, str]]:
