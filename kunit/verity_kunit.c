@@ -223,6 +223,7 @@ static struct kunit_suite verity_suite = {
 	.name = "uplift_verity",
 	.test_cases = verity_cases,
 };
+
 kunit_test_suite(verity_suite);
 
 MODULE_DESCRIPTION("KUnit tests of what uplift_verity keeps on disk");

@@ -174,8 +174,8 @@ has_verity()
 	[ "$measured" = "${2:-$measured}" ] || complain "${1##*/}: $measured, not $2"
 }
 
-# enable FILE [OPTION...]
-enable()
+# with_verity FILE [OPTION...]
+with_verity()
 {
 	fsverity enable "$@" 2>"$TMP/said" || complain "$(cat "$TMP/said")"
 }
@@ -189,6 +189,11 @@ fails()
 trees()
 {
 	find "$MNT/$SIDE" -type f 2>/dev/null | wc -l
+}
+
+no_trees()
+{
+	[ "$(trees)" = 0 ]
 }
 
 tree_of()
@@ -287,12 +292,12 @@ digest_is_right()
 	want=$(fsverity digest $options "$MNT/file" | cut -d' ' -f1)
 	cp "$MNT/file" "$TMP/plain" || return
 	# shellcheck disable=SC2086
-	enable "$MNT/file" $options || return
+	with_verity "$MNT/file" $options || return
 	has_verity "$MNT/file" "$want" || return
 	if [ -n "$EXT4" ]; then
 		cp "$TMP/plain" "$MNT2/file" || return
 		# shellcheck disable=SC2086
-		enable "$MNT2/file" $options || return
+		with_verity "$MNT2/file" $options || return
 		has_verity "$MNT2/file" "$want" || return
 	fi
 	cmp -s "$MNT/file" "$TMP/plain" || complain "file $1 is read wrongly" || return
@@ -327,8 +332,8 @@ test_refused()
 	[ "$(trees)" = 0 ] || complain "an attempt that failed leaves a tree" || return
 	fails fsverity enable --block-size=8192 "$MNT/file" || return
 	fails fsverity enable "$MNT" || return
-	fails digest_of "$MNT/plain" || return
-	enable "$MNT/file" || return
+	fails fsverity measure "$MNT/file" || return
+	with_verity "$MNT/file" || return
 	fails fsverity enable "$MNT/file" || return
 	fails sh -c "echo more >>'$MNT/file'" || return
 	fails sh -c "echo >'$MNT/file'" || return
@@ -351,7 +356,7 @@ test_refused()
 test_attributes()
 {
 	with_xfs || return
-	new_file "$MNT/file" 5000 && new_file "$MNT/plain" 5000 && enable "$MNT/file" || return
+	new_file "$MNT/file" 5000 && new_file "$MNT/plain" 5000 && with_verity "$MNT/file" || return
 	for round in open closed; do
 		[ "$("$FILE" attribute "$MNT/file")" = yes ] || complain "$round: statx() does not say so" || return
 		[ "$("$FILE" attribute "$MNT/plain")" = no ] || complain "$round: statx() says so of a plain file" || return
@@ -423,7 +428,7 @@ test_flips()
 	with_xfs || return
 	new_file "$TMP/reference" 262144 && new_file "$TMP/large" 1048576 || return
 	cp "$TMP/reference" "$MNT/file" && cp "$TMP/reference" "$MNT/plain" && cp "$TMP/large" "$MNT/large" || return
-	enable "$MNT/file" && enable "$MNT/large" || return
+	with_verity "$MNT/file" && with_verity "$MNT/large" || return
 	sync
 	ways "$MNT/file" "$TMP/reference" "" "" || return
 	ktap_print_msg "ways of reading: $(sed 's/ .*//' "$TMP/ways" | tr '\n' ' ')"
@@ -451,7 +456,7 @@ test_opened_before()
 	READERS=$!
 	exec 8>"$TMP/go"
 	loop_until 100 grep -q ready "$TMP/ways" || complain "it is not opened" || return
-	enable "$MNT/file" || return
+	with_verity "$MNT/file" || return
 	"$FILE" flip "$MNT/file" 20000 3 $DISK || return
 	echo go >&8
 	exec 8>&-
@@ -470,7 +475,7 @@ test_evicted()
 	with_xfs || return
 	new_file "$TMP/reference" 40000 || return
 	for file in 1 2 3 4 5 6 7 8; do
-		cp "$TMP/reference" "$MNT/$file" && enable "$MNT/$file" || return
+		cp "$TMP/reference" "$MNT/$file" && with_verity "$MNT/$file" || return
 	done
 	for round in 1 2 3; do
 		sync
@@ -491,7 +496,7 @@ test_evicted()
 test_remounted()
 {
 	with_xfs || return
-	new_file "$MNT/file" 40000 && new_file "$MNT/plain" 40000 && enable "$MNT/file" || return
+	new_file "$MNT/file" 40000 && new_file "$MNT/plain" 40000 && with_verity "$MNT/file" || return
 	digest=$(digest_of "$MNT/file")
 	mount -o remount,ro "$MNT" || complain "not remounted read-only" || return
 	fails fsverity enable "$MNT/plain" || return
@@ -499,7 +504,7 @@ test_remounted()
 	umount "$MNT" && mount -t xfs -o ro $DISK "$MNT" && name "$MNT" || complain "cannot be named read-only" || return
 	has_verity "$MNT/file" "$digest" || return
 	mount -o remount,rw "$MNT" || return
-	enable "$MNT/plain"
+	with_verity "$MNT/plain"
 }
 
 test_small_blocks()
@@ -510,7 +515,7 @@ test_small_blocks()
 		new_file "$TMP/reference" $size && cp "$TMP/reference" "$MNT/$size" || return
 		want=$(fsverity digest --block-size=1024 "$MNT/$size" | cut -d' ' -f1)
 		fails fsverity enable --block-size=4096 "$MNT/$size" || return
-		enable "$MNT/$size" --block-size=1024 || return
+		with_verity "$MNT/$size" --block-size=1024 || return
 		again || return
 		has_verity "$MNT/$size" "$want" || return
 		ways "$MNT/$size" "$TMP/reference" "" "" || return
@@ -534,7 +539,7 @@ test_reflinked()
 	for at in 1024 7168 9216 50176; do
 		xfs_io -c "reflink $MNT/a 3072 $at 1024" "$MNT/b" >/dev/null || complain "no reflink" || return
 	done
-	enable "$MNT/b" --block-size=1024 || return
+	with_verity "$MNT/b" --block-size=1024 || return
 	again || return
 	ways "$MNT/b" "$TMP/reference" "" ""
 }
@@ -577,7 +582,7 @@ enabling_takes()
 	sync
 	read -r begin rest </proc/uptime
 	for file in 1 2 3; do
-		enable "$MNT/$file" || return
+		with_verity "$MNT/$file" || return
 	done
 	read -r end rest </proc/uptime
 	took=$(echo "$begin $end" | awk '{ print int(($2 - $1) * 1000000) + 20000 }')
@@ -606,7 +611,7 @@ test_left_over()
 {
 	with_xfs || return
 	new_file "$MNT/file" 40000 && cp "$MNT/file" "$MNT/gone" && cp "$MNT/file" "$MNT/plain" || return
-	enable "$MNT/file" && enable "$MNT/gone" || return
+	with_verity "$MNT/file" && with_verity "$MNT/gone" || return
 	echo "-$MNT" >$MOUNTS || return
 	plain=$MNT/$SIDE/$(stat -c %i "$MNT/plain").1
 	rm "$MNT/gone" && echo >"$plain" && echo >"$MNT/$SIDE/notes" || return
@@ -626,7 +631,7 @@ test_left_over()
 test_copied_attribute()
 {
 	with_xfs || return
-	new_file "$MNT/file" 40000 && cp "$MNT/file" "$MNT/copy" && enable "$MNT/file" || return
+	new_file "$MNT/file" 40000 && cp "$MNT/file" "$MNT/copy" && with_verity "$MNT/file" || return
 	"$FILE" copy trusted.uplift.verity "$MNT/file" "$MNT/copy" || complain "cannot be copied" || return
 	again || return
 	fails fsverity measure "$MNT/copy" || return
@@ -648,7 +653,7 @@ test_several()
 	with_xfs || return
 	mkfs.xfs -q -f $OTHER && mount -t xfs $OTHER "$MNT2" && name "$MNT2" || complain "no second XFS" || return
 	for place in "$MNT" "$MNT2"; do
-		new_file "$place/file" 70000 && enable "$place/file" || return
+		new_file "$place/file" 70000 && with_verity "$place/file" || return
 	done
 	[ "$(grep -c "files 1 awake 1" $MOUNTS)" = 2 ] || complain "listed wrongly: $(cat $MOUNTS)" || return
 	umount "$MNT2" || complain "it cannot be unmounted" || return
@@ -659,12 +664,11 @@ test_several()
 test_gone_with_file()
 {
 	with_xfs || return
-	new_file "$MNT/file" 70000 && enable "$MNT/file" || return
+	new_file "$MNT/file" 70000 && with_verity "$MNT/file" || return
 	exec 7<"$MNT/file"
 	rm "$MNT/file"
 	cat <&7 >"$TMP/read" && [ "$(wc -c <"$TMP/read")" = 70000 ] || complain "not read after it was removed" || return
 	exec 7<&-
-	no_trees() { [ "$(trees)" = 0 ]; }
 	loop_until 50 no_trees || complain "the tree stays"
 }
 
@@ -672,7 +676,7 @@ test_gone_with_file()
 test_unload_open()
 {
 	with_xfs || return
-	new_file "$TMP/reference" 70000 && cp "$TMP/reference" "$MNT/file" && enable "$MNT/file" || return
+	new_file "$TMP/reference" 70000 && cp "$TMP/reference" "$MNT/file" && with_verity "$MNT/file" || return
 	exec 7<"$MNT/file"
 	log_line "uplift selftest $$ unload"
 	rmmod uplift_verity || complain "open files keep the module" || return
@@ -692,12 +696,12 @@ test_unload_open()
 test_loads_under_readers()
 {
 	with_xfs || return
-	new_file "$TMP/reference" 2097152 && cp "$TMP/reference" "$MNT/file" && enable "$MNT/file" || return
-	for reader in 1 2; do
+	new_file "$TMP/reference" 2097152 && cp "$TMP/reference" "$MNT/file" && with_verity "$MNT/file" || return
+	for _ in 1 2; do
 		(
 			while [ ! -e "$TMP/stop" ]; do
 				"$FILE" follow "$MNT/file" "$TMP/reference" 1 || { echo bad >>"$TMP/bad"; break; }
-				cat "$MNT/file" | cmp -s - "$TMP/reference" || echo bad >>"$TMP/bad"
+				cmp -s "$MNT/file" "$TMP/reference" || echo bad >>"$TMP/bad"
 			done >>"$TMP/reads"
 		) &
 		READERS="$READERS $!"
@@ -736,14 +740,22 @@ test_overlay()
 	modprobe overlay 2>/dev/null
 	grep -qw overlay /proc/filesystems || skip "this kernel has no overlayfs" || return
 	mkdir "$MNT/lower" "$MNT/upper" "$MNT/work" || return
-	new_file "$MNT/lower/file" 70000 && enable "$MNT/lower/file" || return
+	new_file "$MNT/lower/file" 70000 && with_verity "$MNT/lower/file" || return
 	over="lowerdir=$MNT/lower,upperdir=$MNT/upper,workdir=$MNT/work,metacopy=on,redirect_dir=on"
 	mount -t overlay overlay -o "$over,verity=require" "$TMP/overlay" 2>/dev/null ||
 		skip "no verity=require" || return
+	cp "$MNT/lower/file" "$TMP/plain" || return
 	chmod 600 "$TMP/overlay/file" || complain "no copy of its metadata" || return
-	cmp -s "$TMP/overlay/file" "$MNT/lower/file" || complain "it is read wrongly" || return
+	cmp -s "$TMP/overlay/file" "$TMP/plain" || complain "it is read wrongly" || return
 	umount "$TMP/overlay" || return
-	mv "$MNT/lower/file" "$MNT/lower/right" && new_file "$MNT/lower/file" 70000 && enable "$MNT/lower/file" || return
+	# As after a long time: nothing of it is in memory, and overlayfs is the first to look.
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	loop_until 50 grep -q "awake 0$" $MOUNTS || ktap_print_msg "the inode stays in memory"
+	mount -t overlay overlay -o "$over,verity=require" "$TMP/overlay" || return
+	cmp -s "$TMP/overlay/file" "$TMP/plain" || complain "it cannot be read once it was forgotten" || return
+	umount "$TMP/overlay" || return
+	mv "$MNT/lower/file" "$MNT/lower/right" && new_file "$MNT/lower/file" 70000 && with_verity "$MNT/lower/file" || return
 	mount -t overlay overlay -o "$over,verity=require" "$TMP/overlay" || return
 	fails cat "$TMP/overlay/file" || return
 	umount "$TMP/overlay"
@@ -754,7 +766,7 @@ test_repaired()
 	command -v xfs_repair >/dev/null || skip "no xfs_repair" || return
 	with_xfs || return
 	for file in 1 2 3; do
-		new_file "$MNT/$file" 70000 && enable "$MNT/$file" || return
+		new_file "$MNT/$file" 70000 && with_verity "$MNT/$file" || return
 	done
 	rm "$MNT/2"
 	digest=$(digest_of "$MNT/1")

@@ -411,7 +411,8 @@ static int main_follow(int argc, char **argv)
 		off_t pos = (rand() % (stat.st_size / PAGE)) * (off_t)PAGE;
 
 		posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-		if (pread(fd, page, PAGE, pos) != PAGE || pread(reference, right, PAGE, pos) != PAGE)
+		if (pread(fd, page, PAGE, pos) != PAGE ||
+		    pread(reference, right, PAGE, pos) != PAGE)
 			die(argv[0]);
 		if (memcmp(page, right, PAGE)) {
 			printf("page %lld differs\n", (long long)pos / PAGE);

@@ -42,18 +42,17 @@ struct uplift_hook {
 };
 
 /**
- * UPLIFT_HOOKED - declare what a hook on function() needs
- * @function: the function
+ * UPLIFT_HOOKED - declare what a hook on a function needs
  * @hook: what is put in front of it, of the same type; global, as assembly names it
  * @unbound: a function of that type that only fails, until the hook is bound
  *
  * static_call(hook##_original)() then runs the function itself.
  */
-#define UPLIFT_HOOKED(function, hook, unbound)				\
+#define UPLIFT_HOOKED(hook, unbound)					\
 	DEFINE_STATIC_CALL(hook##_original, unbound);			\
 	static void hook##_bind(unsigned long addr)			\
 	{								\
-		static_call_update(hook##_original, (typeof(&unbound))addr);	\
+		static_call_update(hook##_original, (typeof(unbound) *)addr);	\
 	}								\
 	UPLIFT_TRAMPOLINE(hook##_trampoline, hook)
 

@@ -162,10 +162,13 @@ bool verity_name_parse(const char *name, size_t len, struct verity_id *id)
 const char *verity_superblock_refusal(const void *superblock, size_t size,
 				      unsigned int page_size)
 {
+	unsigned int version;
+
 	if (size < XFS_SB_END || get_unaligned_be32(superblock) != XFS_SB_MAGIC)
 		return "no superblock of XFS is on its device";
-	if ((get_unaligned_be16(superblock + XFS_SB_VERSION) & XFS_VERSION_MASK) != XFS_VERSION_5)
-		return "its format is older than version 5, without checksums of metadata: mkfs.xfs -m crc=1";
+	version = get_unaligned_be16(superblock + XFS_SB_VERSION) & XFS_VERSION_MASK;
+	if (version != XFS_VERSION_5)
+		return "its format is older than version 5: mkfs.xfs -m crc=1";
 	if (get_unaligned_be32(superblock + XFS_SB_RO_COMPAT) & ~XFS_RO_COMPAT_KNOWN)
 		return "it has a feature of later kernels, which may be XFS's own verity";
 	if (get_unaligned_be32(superblock + XFS_SB_INCOMPAT) & XFS_INCOMPAT_ZONED)

@@ -114,19 +114,28 @@ struct verity_record *verity_file_record(struct inode *inode, size_t *size)
 
 /* --- waking --- */
 
+/**
+ * verity_file_seen - a file's inode is in memory
+ * @fs: its filesystem
+ * @file: the file
+ * @inode: its inode, to which the caller has a reference
+ *
+ * It gets the flag that tells others of it before it is opened: overlayfs looks.
+ *
+ * Context: process context; in a section of verity_srcu.
+ */
+void verity_file_seen(struct verity_fs *fs, struct verity_file *file, struct inode *inode)
+{
+	if (READ_ONCE(file->inode) == inode)
+		return;
+	spin_lock(&fs->lock);
+	file->inode = inode;
+	inode_set_flags(inode, S_VERITY, S_VERITY);
+	spin_unlock(&fs->lock);
+}
+
 /* What fs/verity takes for opening a file: only that it is not for writing. */
 static struct file reader = { .f_mode = FMODE_READ };
-
-static int file_make_info(struct inode *inode)
-{
-	int err;
-
-	inode_set_flags(inode, S_VERITY, S_VERITY);
-	err = fsverity_file_open(inode, &reader);
-	if (err)
-		inode_set_flags(inode, 0, S_VERITY);
-	return err;
-}
 
 /**
  * verity_file_switch - check what is read of a file from now on
@@ -151,6 +160,7 @@ void verity_file_switch(struct verity_fs *fs, struct verity_file *file, struct i
 	spin_lock(&fs->lock);
 	file->side = side;
 	file->inode = inode;
+	file->awake = true;
 	spin_unlock(&fs->lock);
 	verity_read_checked(inode, true);
 	/* A block that is wrong spoils its folio: none is to be larger than a page. */
@@ -182,7 +192,7 @@ static int file_wake_locked(struct verity_fs *fs, struct verity_file *file, stru
 	err = PTR_ERR_OR_ZERO(side);
 	if (err)
 		goto out;
-	err = file_make_info(inode);
+	err = fsverity_file_open(inode, &reader);
 	if (err)
 		verity_side_put(side);
 	else
@@ -239,13 +249,14 @@ int verity_file_wake(struct verity_fs *fs, struct verity_file *file, struct inod
 {
 	int err = 0;
 
+	verity_file_seen(fs, file, inode);
 	/* Set once and for all of the inode's life, but by those who wait for us. */
-	if (READ_ONCE(file->inode) == inode && READ_ONCE(file->side))
+	if (READ_ONCE(file->awake) && READ_ONCE(file->side))
 		return 0;
 	mutex_lock(&file->lock);
 	if (READ_ONCE(fs->going))
 		err = 0;
-	else if (file->inode != inode)
+	else if (!file->awake)
 		err = file_wake_unwritten(fs, file, inode);
 	else if (!file->side)
 		err = file_find_side(fs, file, inode);
@@ -260,7 +271,7 @@ int verity_file_wake(struct verity_fs *fs, struct verity_file *file, struct inod
  * @fs: its filesystem, going
  * @file: the file
  *
- * One that is awake is held, for verity_file_forget(), which has to come after a
+ * One that is in memory is held, for verity_file_forget(), which has to come after a
  * grace period.
  *
  * Context: process context, may sleep.
@@ -280,8 +291,10 @@ bool verity_file_sleep(struct verity_fs *fs, struct verity_file *file)
 		return !destroyed;
 	mapping = inode->i_mapping;
 	filemap_invalidate_lock(mapping);
-	verity_read_checked(inode, false);
-	mapping_set_folio_order_range(mapping, file->min_order, file->max_order);
+	if (file->awake) {
+		verity_read_checked(inode, false);
+		mapping_set_folio_order_range(mapping, file->min_order, file->max_order);
+	}
 	inode_set_flags(inode, 0, S_VERITY);
 	filemap_invalidate_unlock(mapping);
 	return true;
@@ -293,15 +306,17 @@ static struct inode *file_let_go(struct verity_fs *fs, struct verity_file *file)
 
 	spin_lock(&fs->lock);
 	side = file->side;
+	if (file->awake)
+		atomic_dec(&fs->nr_awake);
 	file->inode = NULL;
+	file->awake = false;
 	file->side = NULL;
 	spin_unlock(&fs->lock);
-	atomic_dec(&fs->nr_awake);
 	return side;
 }
 
 /**
- * verity_file_forget - free what an awake file took
+ * verity_file_forget - free what a file took in memory
  * @fs: its filesystem
  * @file: the file
  * @inode: its inode; no read of it is under way
@@ -342,7 +357,8 @@ void verity_file_destroyed(struct verity_fs *fs, struct inode *inode)
 	if (!file)
 		return;
 	if (READ_ONCE(file->inode) == inode) {
-		verity_read_checked(inode, false);
+		if (file->awake)
+			verity_read_checked(inode, false);
 		verity_file_forget(fs, file, inode);
 		inode_set_flags(inode, 0, S_VERITY);
 	}

@@ -264,6 +264,7 @@ static int fs_attach(const struct path *path)
 		return err;
 	}
 	list_add_tail(&fs->node, &verity_mounts);
+	/* What it has is seen by all that see it. */
 	smp_store_release(&sb->s_vop, &fs->vops);
 	fs_wake_all(fs);
 	if (!list_empty(&fs->removals) && !sb_rdonly(sb))
@@ -306,7 +307,7 @@ static void fs_sleep_all(struct verity_fs *fs)
 
 	xa_for_each(&fs->files, ino, file)
 		while (!verity_file_sleep(fs, file))
-			msleep(1);
+			msleep(20);
 }
 
 static void fs_forget_all(struct verity_fs *fs)
@@ -400,7 +401,7 @@ static bool fs_detach_one(void)
 		up_read(&sb->s_umount);
 	} else if (fs) {
 		mutex_unlock(&verity_mounts_lock);
-		msleep(10);
+		msleep(20);
 		return true;
 	}
 	mutex_unlock(&verity_mounts_lock);

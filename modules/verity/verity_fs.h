@@ -43,10 +43,11 @@ enum verity_state {
  * @lock: held while the file is enabled or woken
  * @maker: the task that enables it
  * @writer: its tree, while it is written
- * @inode: the inode in memory, if reads of it are checked: it is awake. Not counted as
- *	a reference: goes when the inode is destroyed
- * @side: the inode of the tree, while @inode is awake; NULL if it cannot be had, then
- *	every read fails
+ * @inode: the inode in memory, if it has been seen: it has the flag. Not counted as a
+ *	reference: goes when the inode is destroyed
+ * @awake: what is read of it is checked
+ * @side: the inode of the tree, while it is awake; NULL if it cannot be had, then every
+ *	read fails
  * @min_order: what the orders of @inode's folios were
  * @max_order: likewise
  * @removal: on the list of those whose trees are to be removed
@@ -55,10 +56,11 @@ enum verity_state {
 struct verity_file {
 	struct verity_id id;
 	enum verity_state state;
-	struct mutex lock;
+	struct mutex lock;		/* enabling, waking */
 	struct task_struct *maker;
 	struct file *writer;
 	struct inode *inode;
+	bool awake;
 	struct inode *side;
 	unsigned int min_order;
 	unsigned int max_order;
@@ -77,7 +79,7 @@ struct verity_file {
  * @going: none is woken any more
  * @reads: reads under way
  * @idle: woken when there are none
- * @lock: of @removals, and of struct verity_file.inode and .side
+ * @lock: of @removals, and of struct verity_file.inode, .awake and .side
  * @removals: trees of files that are gone
  * @remove: removes them
  */
@@ -91,7 +93,7 @@ struct verity_fs {
 	bool going;
 	atomic_t reads;
 	wait_queue_head_t idle;
-	spinlock_t lock;
+	spinlock_t lock;		/* removals; inode, awake, side of files */
 	struct list_head removals;
 	struct delayed_work remove;
 };
@@ -113,6 +115,7 @@ struct verity_file *verity_file_new(const struct verity_id *id, enum verity_stat
 struct verity_file *verity_file_find(struct verity_fs *fs, const struct inode *inode);
 struct verity_file *verity_file_making(struct verity_fs *fs, const struct inode *inode);
 struct verity_record *verity_file_record(struct inode *inode, size_t *size);
+void verity_file_seen(struct verity_fs *fs, struct verity_file *file, struct inode *inode);
 int verity_file_wake(struct verity_fs *fs, struct verity_file *file, struct inode *inode);
 void verity_file_switch(struct verity_fs *fs, struct verity_file *file, struct inode *inode,
 			struct inode *side);

@@ -16,6 +16,47 @@
 #include "verity_fs.h"
 #include "verity_hooks.h"
 
+/* --- finding --- */
+
+static struct dentry *unbound_lookup(struct inode *dir, struct dentry *dentry, unsigned int flags)
+{
+	return ERR_PTR(-EIO);
+}
+
+UPLIFT_HOOKED(verity_lookup, unbound_lookup);
+
+static void lookup_seen(struct inode *inode)
+{
+	struct verity_fs *fs = verity_fs_of(inode->i_sb);
+	struct verity_file *file;
+
+	if (!fs || !S_ISREG(inode->i_mode))
+		return;
+	file = verity_file_find(fs, inode);
+	if (file)
+		verity_file_seen(fs, file, inode);
+}
+
+static noinline struct dentry *lookup_here(struct inode *dir, struct dentry *dentry,
+					   unsigned int flags)
+{
+	int section = srcu_read_lock(&verity_srcu);
+	struct dentry *other = static_call(verity_lookup_original)(dir, dentry, flags);
+	struct dentry *found = other ?: dentry;
+
+	if (!IS_ERR(found) && d_is_positive(found))
+		lookup_seen(d_inode(found));
+	srcu_read_unlock(&verity_srcu, section);
+	return other;
+}
+
+struct dentry *verity_lookup(struct inode *dir, struct dentry *dentry, unsigned int flags)
+{
+	if (likely(!verity_fs_of(dir->i_sb)))
+		return static_call(verity_lookup_original)(dir, dentry, flags);
+	return lookup_here(dir, dentry, flags);
+}
+
 /* --- opening --- */
 
 static int unbound_open(struct inode *inode, struct file *filp)
@@ -23,7 +64,7 @@ static int unbound_open(struct inode *inode, struct file *filp)
 	return -EIO;
 }
 
-UPLIFT_HOOKED(xfs_file_open, verity_file_open, unbound_open);
+UPLIFT_HOOKED(verity_file_open, unbound_open);
 
 /* May it be opened like this? If so what is read is checked from now on. */
 static int open_admit(struct inode *inode, struct file *filp)
@@ -75,7 +116,7 @@ static long unbound_ioctl(struct file *filp, unsigned int cmd, unsigned long arg
 	return -EIO;
 }
 
-UPLIFT_HOOKED(xfs_file_ioctl, verity_file_ioctl, unbound_ioctl);
+UPLIFT_HOOKED(verity_file_ioctl, unbound_ioctl);
 
 static long ioctl_verity(struct file *filp, unsigned int cmd, void __user *arg)
 {
@@ -131,7 +172,7 @@ static int unbound_getattr(struct mnt_idmap *idmap, const struct path *path, str
 	return -EIO;
 }
 
-UPLIFT_HOOKED(xfs_vn_getattr, verity_getattr, unbound_getattr);
+UPLIFT_HOOKED(verity_getattr, unbound_getattr);
 
 static noinline int getattr_here(struct mnt_idmap *idmap, const struct path *path,
 				 struct kstat *stat, u32 request_mask, unsigned int query_flags)
@@ -161,7 +202,7 @@ static int unbound_setattr(struct mnt_idmap *idmap, struct dentry *dentry, struc
 	return -EIO;
 }
 
-UPLIFT_HOOKED(xfs_vn_setattr, verity_setattr, unbound_setattr);
+UPLIFT_HOOKED(verity_setattr, unbound_setattr);
 
 static noinline int setattr_here(struct mnt_idmap *idmap, struct dentry *dentry,
 				 struct iattr *attr)
@@ -187,7 +228,7 @@ static int unbound_fileattr_get(struct dentry *dentry, struct compat_fileattr *a
 	return -EIO;
 }
 
-UPLIFT_HOOKED(xfs_fileattr_get, verity_fileattr_get, unbound_fileattr_get);
+UPLIFT_HOOKED(verity_fileattr_get, unbound_fileattr_get);
 
 static noinline int fileattr_get_here(struct dentry *dentry, struct compat_fileattr *attr)
 {
@@ -213,7 +254,7 @@ static int unbound_fileattr_set(struct mnt_idmap *idmap, struct dentry *dentry,
 	return -EIO;
 }
 
-UPLIFT_HOOKED(xfs_fileattr_set, verity_fileattr_set, unbound_fileattr_set);
+UPLIFT_HOOKED(verity_fileattr_set, unbound_fileattr_set);
 
 /* chattr writes all flags that it has read, of which XFS does not know this one. */
 static noinline int fileattr_set_here(struct mnt_idmap *idmap, struct dentry *dentry,
@@ -247,7 +288,7 @@ static void unbound_destroy_inode(struct inode *inode)
 {
 }
 
-UPLIFT_HOOKED(xfs_fs_destroy_inode, verity_destroy_inode, unbound_destroy_inode);
+UPLIFT_HOOKED(verity_destroy_inode, unbound_destroy_inode);
 
 static noinline void destroy_inode_here(struct inode *inode)
 {
@@ -270,7 +311,7 @@ static void unbound_put_super(struct super_block *sb)
 {
 }
 
-UPLIFT_HOOKED(xfs_fs_put_super, verity_put_super, unbound_put_super);
+UPLIFT_HOOKED(verity_put_super, unbound_put_super);
 
 /*
  * In no section: this waits for the lock under which sections are waited for. The
@@ -293,7 +334,7 @@ static ssize_t unbound_dio_rw(struct kiocb *iocb, struct iov_iter *iter,
 	return -EIO;
 }
 
-UPLIFT_HOOKED(iomap_dio_rw, verity_dio_rw, unbound_dio_rw);
+UPLIFT_HOOKED(verity_dio_rw, unbound_dio_rw);
 
 /*
  * Direct reads would not be checked. XFS holds the lock here that it holds for reads
@@ -331,6 +372,7 @@ static struct uplift_hook verity_hooks[] = {
 	UPLIFT_HOOK("xfs", xfs_fs_destroy_inode, verity_destroy_inode),
 	UPLIFT_HOOK("xfs", xfs_vn_setattr, verity_setattr),
 	UPLIFT_HOOK("xfs", xfs_file_open, verity_file_open),
+	UPLIFT_HOOK("xfs", xfs_vn_lookup, verity_lookup),
 	UPLIFT_HOOK("xfs", xfs_vn_getattr, verity_getattr),
 	UPLIFT_HOOK("xfs", xfs_fileattr_get, verity_fileattr_get),
 	UPLIFT_HOOK("xfs", xfs_fileattr_set, verity_fileattr_set),

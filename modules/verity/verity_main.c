@@ -147,7 +147,7 @@ static int verity_probe(struct uplift_change *change)
 	verdict->kind = verity_xfs_has() ? UPLIFT_NATIVE : UPLIFT_APPLICABLE;
 	verdict->why = "XFS has its own verity in this kernel";
 	uplift_verdict_add(verdict, "xfs_fsverity_ops", "%s",
-			   verdict->kind == UPLIFT_NATIVE ? "found" : "not found, as far as XFS is loaded");
+			   verdict->kind == UPLIFT_NATIVE ? "found" : "not found");
 	uplift_verdict_add(verdict, "interface", "%s", COMPAT_VERITY_INTERFACE);
 	return 0;
 }

@@ -11,6 +11,7 @@
 #include <linux/bio.h>
 #include <linux/blkdev.h>
 #include <linux/iomap.h>
+#include <linux/migrate.h>
 #include <linux/pagemap.h>
 
 #include "uplift.h"
@@ -53,7 +54,6 @@ struct verity_read {
 static struct bio_set verity_bios;
 static const struct iomap_ops *xfs_ops;
 static const struct address_space_operations *xfs_aops;
-static struct address_space_operations verity_aops;
 
 /* --- when data has come --- */
 
@@ -339,6 +339,17 @@ struct page *verity_read_tree(struct inode *inode, pgoff_t index, unsigned long 
 
 /* --- which operations a file has --- */
 
+/* As XFS's, but for those that write: nothing of such a file is ever dirty. */
+static const struct address_space_operations verity_aops = {
+	.read_folio		= verity_read_folio,
+	.readahead		= verity_readahead,
+	.release_folio		= iomap_release_folio,
+	.invalidate_folio	= iomap_invalidate_folio,
+	.migrate_folio		= filemap_migrate_folio,
+	.is_partially_uptodate	= iomap_is_partially_uptodate,
+	.error_remove_folio	= generic_error_remove_folio,
+};
+
 /**
  * verity_can_check - can reads of a file be checked?
  * @inode: its inode
@@ -395,9 +406,6 @@ int verity_read_init(void)
 
 	if (err)
 		return err;
-	verity_aops = *xfs_aops;
-	verity_aops.read_folio = verity_read_folio;
-	verity_aops.readahead = verity_readahead;
 	return bioset_init(&verity_bios, VERITY_BIOS, offsetof(struct verity_bio, bio),
 			   BIOSET_NEED_BVECS);
 }

@@ -63,8 +63,8 @@ static int dir_check(const struct super_block *sb, const struct dentry *dir)
 	if (S_ISDIR(inode->i_mode) && uid_eq(inode->i_uid, GLOBAL_ROOT_UID) &&
 	    !(inode->i_mode & 0077))
 		return 0;
-	pr_err("%s: " VERITY_DIR " is not a directory of root's alone: chown root and chmod 700, or remove it\n",
-	       sb->s_id);
+	pr_err("%s: %s is not a directory of root's alone: chown root and chmod 700, or remove it\n",
+	       sb->s_id, VERITY_DIR);
 	return -EPERM;
 }
 
