@@ -246,7 +246,7 @@ test_not_named()
 	mkfs.xfs -q -f $OTHER && mount -t xfs $OTHER "$MNT2" || complain "no second XFS" || return
 	new_file "$MNT2/plain" 100000 || return
 	fails fsverity enable "$MNT2/plain" || return
-	[ "$("$FILE" attribute "$MNT2/plain")" = unknown ] || complain "statx() knows of verity there" || return
+	[ "$("$FILE" attribute "$MNT2/plain")" != yes ] || complain "statx() says so there" || return
 	[ ! -e "$MNT2/$SIDE" ] || complain "a directory was made there" || return
 	umount "$MNT2"
 }
@@ -685,7 +685,8 @@ test_unload_open()
 		complain "the log does not say that files are not checked any more" || return
 	cmp -s - "$TMP/reference" <&7 || complain "the open file is read wrongly" || return
 	fails fsverity measure "$MNT/file" || return
-	[ "$("$FILE" attribute "$MNT/file")" = unknown ] || complain "statx() still says so" || return
+	# Kernels differ in whether they know of the attribute without a filesystem that has it.
+	[ "$("$FILE" attribute "$MNT/file")" != yes ] || complain "statx() still says so" || return
 	"$FILE" flip "$MNT/file" 5000 1 $DISK || return
 	# What has been in memory all the time is checked, too, once it is named again.
 	load "$VERITY_KO" "mounts=$MNT" || complain "not loaded again: $(cat "$TMP/errno")" || return
