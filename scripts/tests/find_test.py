@@ -223,7 +223,7 @@ COMMON = """
 #define unused(x) do { } while (0)
 static inline void stub(void) { }
 """
-POND = """#include "pond.h"
+POND = """#include "../fs/pond.h"
 #ifdef CONFIG_OFF
 static void extra(void) { }
 #endif

@@ -146,7 +146,8 @@ def _known_words(tree: Tree, wanted: dict[str, list[str]]) -> dict[str, list[str
     found = {}
     for file, words in wanted.items():
         text = tree.preprocessed(file)
-        found[file] = [word for word in words if re.search(rf"\b{re.escape(word)}\b", text)]
+        # most are nowhere in it, which is told ten times as fast
+        found[file] = [word for word in words if word in text and re.search(rf"\b{re.escape(word)}\b", text)]
     return found
 
 

@@ -221,7 +221,7 @@ class Unit:
         """The file that defines something, from the tree's top."""
         for file, functions in zip((self.path, *self._headers), self._all.maps):
             if name in functions:
-                return file.removeprefix(f"{self.tree.source}/")
+                return os.path.normpath(file).removeprefix(f"{self.tree.source}/")
         return self.path
 
     def depends(self) -> list[tuple[str, int, int]]:
