@@ -86,8 +86,10 @@ class KernelArguments(unittest.TestCase):
                                                    "true", **options)))
 
     def test_plain(self):
-        self.assertEqual(self.of(), "console=ttyS0,115200 panic=-1 printk.time=1 loglevel=5 no_timer_check "
-                                    "unknown_nmi_panic net.ifnames=0 oops=panic")
+        counted = ("console=ttyS0,115200 panic=-1 printk.time=1 loglevel=5 no_timer_check unknown_nmi_panic net.ifnames=0 "
+                   "oops=panic")
+        self.assertEqual(self.of(), f"{counted} nopti")
+        self.assertEqual(self.of(plugins=["x.so"]), counted)
 
     def test_counting(self):
         for options in ({"icount": True}, {"repeatable": True}):
@@ -95,7 +97,7 @@ class KernelArguments(unittest.TestCase):
 
     def test_the_caller_has_the_last_word(self):
         self.assertTrue(self.of(append=" loglevel=7  foo", warn_panic=True, oops_panic=False).endswith(
-            "net.ifnames=0 panic_on_warn=1 loglevel=7 foo"))
+            "net.ifnames=0 panic_on_warn=1 nopti loglevel=7 foo"))
 
 
 class CommandLine(unittest.TestCase):
