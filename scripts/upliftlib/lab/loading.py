@@ -40,7 +40,9 @@ each() {
 	for module in $2; do rmmod $module 2>/dev/null && echo $1 $module >>/out/gone; done
 	for arm in null new; do
 		echo $arm >$dir/arm || return
+		# what differs by chance does not do so twice
 		seen $1.$arm
+		cmp -s /out/seen.off /out/seen.$1.$arm || seen $1.$arm
 		on ext4 /dev/ram0 /selftests/panel_bench --dir /mnt --change $1 --reach >/out/reach.$1.$arm || return
 	done
 	cat $dir/stats >/out/stats.$1
