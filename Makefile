@@ -29,7 +29,7 @@ MAKEOVERRIDES :=
 UPLIFT := scripts/uplift
 # As the scripts have it.
 BUILD := $(or $(UPLIFT_BUILD),build)
-MADE := modules guest kunit report selftests cachelines live bench sched prediction documented signed spatch.log interrupted layout try \
+MADE := modules guest kunit report selftests cachelines live bench sched prediction documented signed spatch.log interrupted layout try find \
 	package/src package/modules package/log
 GOT := apt cache root targets src kselftest package debug minimal
 SETUP := scripts/setup

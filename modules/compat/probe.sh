@@ -48,8 +48,8 @@ have EPOLL_SCOPED_PUT linux/eventpoll.h 'scoped_user_write_access|user_(write_)?
 
 # x86: the topology code's number of a last-level cache. Since 6.7 in cpu_info,
 # with an inline function around it; before, an exported function.
-have X86_PER_CPU_LLC_ID ../arch/$x86/include/asm/processor.h '^static inline u32 per_cpu_llc_id\('
-have X86_GET_LLC_ID ../arch/$x86/include/asm/processor.h '^extern u16 get_llc_id\('
+have X86_PER_CPU_LLC_ID "../arch/$x86/include/asm/processor.h" '^static inline u32 per_cpu_llc_id\('
+have X86_GET_LLC_ID "../arch/$x86/include/asm/processor.h" '^extern u16 get_llc_id\('
 
 # Cache-aware scheduling keeps its state of a process in a group that tasks
 # point to. Since 7.2.

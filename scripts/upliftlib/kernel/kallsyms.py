@@ -146,7 +146,9 @@ def _addresses(data: bytes, place: int, count: int, address: int, known: int, te
     signed: tuple[int, ...] = struct.unpack_from(f"<{count}i", data, place)
     behind = _aligned(address + place + 4 * count) - address
     base: int = struct.unpack_from("<Q", data, behind)[0] if behind + 8 <= len(data) else 0
-    base = base or text		# arm64's image is relocated as it boots, and has 0 here until then; its base is _text
+    # arm64's image is relocated as it boots, and has 0 here until then; its base is _text, and offsets ascend from there
+    if not base and signed[0] == 0 and all(one <= two for one, two in zip(signed, signed[1:])):
+        base = text
 
     def from_base(number: int) -> int:		# 6.15
         return base + (signed[number] & 0xffffffff)

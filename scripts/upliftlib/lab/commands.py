@@ -179,7 +179,7 @@ def _root(args: argparse.Namespace) -> int:
 
 
 _CLEAN = {"modules": [paths.MODULES, paths.BUILD / "documented"],
-          "guest": [paths.GUEST, *(paths.BUILD / name for name in ("interrupted", "layout", "live", "prediction", "sched", "signed", "try"))],
+          "guest": [paths.GUEST, *(paths.BUILD / name for name in ("find", "interrupted", "layout", "live", "prediction", "sched", "signed", "try"))],
           "kunit": [paths.KUNIT], "report": [paths.REPORT, paths.BUILD / "spatch.log"],
           "programs": [paths.BUILD / name for name in ("selftests", "kselftest", "bench", "cachelines")],
           "package": [paths.BUILD / "package", paths.BUILD / "minimal"], "debug": [paths.BUILD / "debug"],

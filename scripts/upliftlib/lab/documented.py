@@ -81,6 +81,7 @@ RUN = (
     (r"make matrix", "long make matrix"),
     (r"make package", "long make package"),
     (r"(scripts/)?uplift lab evaluate \S+", "long make run"),
+    (r"scripts/uplift lab find \S+ --new \S+ --load \S+( --try \d+)?", "long scripts/uplift lab find"),
     (r"scripts/uplift lab cachelines \S+", "long scripts/uplift lab cachelines"),
 )
 # On the host, each in a guest of its own: seconds.
@@ -89,6 +90,7 @@ HOST = (("scripts/uplift", "lab", "run", "{target}", "--", "cat", "/proc/version
 # The same, minutes each. DKMS and mokutil are typed by the test of the packages.
 LONG = (("make", "run", "TARGET={target}"), ("make", "matrix", "TARGETS={target}"),
         ("scripts/uplift", "lab", "cachelines", "{target}"), ("make", "package"),
+        ("scripts/uplift", "lab", "find", "{target}", "--new", targets.use("prediction")[0], "--load", "server"),
         ("scripts/uplift", "lab", INSPECTOR, targets.use("prediction")[0]),
         ("scripts/uplift", "lab", INSPECTOR, "--cost", "{target}"))
 
