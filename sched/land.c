@@ -86,9 +86,10 @@ static void land_enqueue(struct usched *s, struct land_task *tasks, unsigned int
 			fprintf(land->record, " %lld", (long long)land->load[i]);
 		fputc('\n', land->record);
 		for (i = 0; i < nr; i++)
-			fprintf(land->record, "task %d %d %d %d %u %u %llu %llu %llu\n", tasks[i].pid,
-				tasks[i].tgid, tasks[i].domain, tasks[i].proc, tasks[i].weight,
-				tasks[i].restricted, (unsigned long long)tasks[i].burst,
+			fprintf(land->record, "task %d %d %d %d %u %u %llu %llu %llu\n",
+				tasks[i].pid, tasks[i].tgid, tasks[i].domain, tasks[i].proc,
+				tasks[i].weight, tasks[i].restricted,
+				(unsigned long long)tasks[i].burst,
 				(unsigned long long)tasks[i].vtime,
 				(unsigned long long)tasks[i].worth);
 	}

@@ -85,6 +85,7 @@ struct policy_proc {
  * @procs: all entries
  * @leavers: of the epoch: entries that may be moved, by domain, the first to go first
  * @first_leaver: by domain: where its entries begin there; those before are used up
+ * @last_leaver: by domain: where they end
  */
 struct policy {
 	struct policy_params params;

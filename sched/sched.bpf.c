@@ -113,7 +113,7 @@ u32 daemon_sleeps;
 u64 daemon_beats;
 /* A count of CPUs that came and went. */
 u32 hotplugs;
-/* Idle CPUs that are to look for work, where the user-space half has to be the one that makes them. */
+/* Idle CPUs that are to look for work, where the user-space half has to make them. */
 u32 kicks[LAND_MAX_CPUS];
 s32 nr_kicks;
 
@@ -172,7 +172,8 @@ struct {
  * @loose: the domain in whose queue it is counted as gathered nowhere, or LAND_NONE
  * @gap: for the gaps' account: GAP_ANY it is ready and on its way nowhere, GAP_UP it went up
  * @ready_at: when it became ready, 0 once it runs
- * @run_at: up to when its run time is accounted
+ * @run_at: since when it runs, 0 if it does not
+ * @ran: what it had run when it was accounted last, as the kernel counts it
  * @burst: see struct land_task
  * @burst_now: of the one under way
  * @vtime: its virtual time, as fair.h has it
@@ -194,6 +195,7 @@ struct land_ctx {
 	u32 gap;
 	u64 ready_at;
 	u64 run_at;
+	u64 ran;
 	u64 burst;
 	u64 burst_now;
 	u64 vtime;
@@ -331,7 +333,7 @@ static bool bound(const struct task_struct *p)
 	return p->migration_disabled > own_level * (c && c->releasing ? 2 : 1);
 }
 
-/* May it not run on all CPUs that are online? Of a machine with empty sockets cpusets name those only. */
+/* May it not run on all CPUs that are online? With empty sockets cpusets name those only. */
 static bool restricted(const struct task_struct *p)
 {
 	const struct cpumask *online;
@@ -683,7 +685,7 @@ static struct land_group *group_at(u32 at)
 	return at ? bpf_map_lookup_elem(&groups, &at) : NULL;
 }
 
-/* Something in a group became ready: it counts in the group, and the group above if it is the first. */
+/* Something in a group became ready: it counts in the group, and the first in that above. */
 static void group_enter(u32 at, u32 weight)
 {
 	u64 more = weight, was;
@@ -839,8 +841,8 @@ static void arm(struct land_group *group)
  * leaves it; and who may not run everywhere, as that may be elsewhere only.
  */
 /* Inline: BPF functions take five arguments. */
-static __always_inline void into_queue(struct task_struct *p, struct land_ctx *t, s32 domain, u64 slice,
-		       u64 deadline, u64 flags)
+static __always_inline void into_queue(struct task_struct *p, struct land_ctx *t, s32 domain,
+				       u64 slice, u64 deadline, u64 flags)
 {
 	if (!gathered(t) || restricted(p)) {
 		t->loose = domain;
@@ -873,13 +875,13 @@ static void out_of_queue(struct land_ctx *t)
 #define CPU_CLOCK(cpu)	(LAND_MAX_DOMAINS + 1 + (cpu))
 #define CLOCK(clock)	WITHIN(clock, MAX_CLOCKS)
 
-_Static_assert(MAX_CLOCKS >= CPU_CLOCK(LAND_MAX_CPUS), "a clock for each");
+_Static_assert(CPU_CLOCK(LAND_MAX_CPUS) <= MAX_CLOCKS, "a clock for each");
 
 struct land_clock {
 	u64 now;
 	s64 load;
 	u64 off;
-} __attribute__((aligned(64)));
+} __attribute__((__aligned__(64)));
 
 static struct land_clock clocks[MAX_CLOCKS];
 
@@ -1160,7 +1162,10 @@ void BPF_PROG(land_enqueue, struct task_struct *p, u64 flags)
 	if (bound(p)) {
 		count(LAND_KERNEL);
 		to_clock(t, CPU_CLOCK(at));
-		/* Others wait for what kernel threads do: these go first, while they do not take more than their share. */
+		/*
+		 * Others wait for what kernel threads do: these go first, while they do
+		 * not take more than their share.
+		 */
 		if (claim(p, at) || (p->flags & PF_KTHREAD &&
 				     (s64)(t->vtime - clocks[CLOCK(CPU_CLOCK(at))].now) <= 0))
 			scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_of(p), flags);
@@ -1372,10 +1377,11 @@ static void charge(struct task_struct *p, struct land_ctx *t, s32 cpu, u64 now)
 	u64 ran, worth;
 	s64 load;
 
-	if (!t->run_at || now <= t->run_at)
+	worth = p->se.sum_exec_runtime;
+	if (!t->run_at || worth <= t->ran)
 		return;
-	ran = now - t->run_at;
-	t->run_at = now;
+	ran = worth - t->ran;
+	t->ran = worth;
 	t->burst_now += ran;
 	/* one that never sleeps is known by what it took already */
 	if (t->burst_now > t->burst)
@@ -1636,6 +1642,7 @@ void BPF_PROG(land_running, struct task_struct *p)
 	if (!t)
 		return;
 	t->run_at = now;
+	t->ran = p->se.sum_exec_runtime;
 	t->claimed = LAND_NONE;
 	gap_task_change(t, 0);
 	out_of_queue(t);

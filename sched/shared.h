@@ -149,7 +149,7 @@ enum land_stat {
 	LAND_STOLEN,		/* taken from another domain's queue */
 	LAND_GATHERED,		/* moved while running, to where its process is gathered */
 	LAND_WAKES,		/* of the user-space half */
-	LAND_PREEMPTED,		/* the task that ran on its CPU, as that one had had more */
+	LAND_PREEMPTED,		/* the task that ran on its CPU: that one was ahead of its share */
 	LAND_HELD,		/* by their cgroup's cpu.max */
 	LAND_NO_GROUP,		/* cgroups that found no entry: theirs count as tasks of none */
 	LAND_NR_STATS

@@ -68,12 +68,11 @@ static bool parse_option(struct kind *kind, const char *option)
 
 static bool parse(struct kind *kind, const char *text)
 {
-	char copy[512], name[32], *option;
+	char copy[512], name[32], *option, *end = name;
 
 	kind->text = text;
-	if (strlen(text) >= sizeof(copy))
+	if (snprintf(copy, sizeof(copy), "%s", text) >= (int)sizeof(copy))
 		return false;
-	strcpy(copy, text);
 	option = strtok(copy, ",");
 	if (!option || sscanf(option, "%dx%31s", &kind->count, name) != 2 || kind->count < 1)
 		return false;
@@ -81,7 +80,9 @@ static bool parse(struct kind *kind, const char *text)
 		kind->policy = SCHED_IDLE;
 	else if (!strcmp(name, "batch"))
 		kind->policy = SCHED_BATCH;
-	else if (sscanf(name, "%d", &kind->nice) != 1)
+	else
+		kind->nice = strtol(name, &end, 10);
+	if (kind->policy == SCHED_OTHER && (end == name || *end))
 		return false;
 	while ((option = strtok(NULL, ","))) {
 		if (!parse_option(kind, option))
@@ -102,7 +103,8 @@ static void must(bool held, const char *what)
 static void have_memory(int mb)
 {
 	size_t i, size = (size_t)mb << 20;
-	unsigned long *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned long *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	must(memory != MAP_FAILED && !madvise(memory, size, MADV_MERGEABLE), "memory");
 	for (i = 0; i < size / sizeof(*memory); i += 512)
@@ -119,7 +121,8 @@ static void become(const struct kind *kind)
 	if (kind->merge_mb)
 		have_memory(kind->merge_mb);
 	if (kind->mask)
-		must(!syscall(SYS_sched_setaffinity, 0, sizeof(kind->mask), &kind->mask), "affinity");
+		must(!syscall(SYS_sched_setaffinity, 0, sizeof(kind->mask), &kind->mask),
+		     "affinity");
 	if (*kind->group) {
 		snprintf(path, sizeof(path), "%s/cgroup.procs", kind->group);
 		procs = fopen(path, "w");
@@ -218,7 +221,8 @@ static bool measure(int length)
 	for (i = 0; i < nr_tasks; i++) {
 		long long after = cpu_ns(tasks[i].pid);
 
-		all = all && tasks[i].before >= 0 && after >= 0 && !waitpid(tasks[i].pid, NULL, WNOHANG);
+		all = all && tasks[i].before >= 0 && after >= 0 &&
+		      !waitpid(tasks[i].pid, NULL, WNOHANG);
 		tasks[i].kind->ran += after - tasks[i].before;
 	}
 	return all;
@@ -256,7 +260,8 @@ int main(int argc, char **argv)
 		if (!parse(&kinds[nr_kinds++], argv[optind]))
 			goto usage;
 	}
-	board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	must(board != MAP_FAILED, "mmap");
 	start();
 	/* who measures does not wait for who is measured */
@@ -275,7 +280,7 @@ int main(int argc, char **argv)
 	print();
 	return 0;
 usage:
-	fputs("usage: sched_share [-t MS] [-w MS] COUNTxNICE|idle|batch[,mask=HEX][,group=DIR][,sleep=MS][,merge=MB]...\n",
-	      stderr);
+	fputs("usage: sched_share [-t MS] [-w MS] COUNTxNICE|idle|batch[,OPTION]...\n"
+	      "OPTION: mask=HEX group=DIR sleep=MS merge=MB\n", stderr);
 	return 2;
 }

@@ -147,7 +147,8 @@ static void run(int cpus, int ticks)
 			nodes[i].vtime += fair_charge(TICK, worth(i));
 			clock += fair_charge(TICK, load);
 			if ((s64)(nodes[i].vtime - clock) < 0)
-				nodes[i].vtime = fair_clamp(nodes[i].vtime, clock, 10000000, 1ULL << 40);
+				nodes[i].vtime = fair_clamp(nodes[i].vtime, clock, 10000000,
+							    1ULL << 40);
 		}
 	}
 }
@@ -274,7 +275,7 @@ static void charges(void)
 static void bounds(void)
 {
 	char wrong[128] = "";
-	u64 clock;
+	u64 clock, ahead;
 
 	for (clock = -3ULL; clock != 3; clock++) {
 		if (fair_clamp(clock - 5, clock, 2, 4) != clock - 2 ||
@@ -283,11 +284,11 @@ static void bounds(void)
 			snprintf(wrong, sizeof(wrong), "at %llu", (unsigned long long)clock);
 	}
 	/* 100 of nice 0 on a CPU: whoever is that far ahead waits for a second */
-	if (fair_ahead(1000000000, 100ULL * 1024 << FAIR_SHIFT, 1) != 1000000000 / 100 / 1024 * 1024 &&
-	    fair_ahead(1000000000, 100ULL * 1024 << FAIR_SHIFT, 1) / 1000 != 9999 &&
-	    fair_ahead(1000000000, 100ULL * 1024 << FAIR_SHIFT, 1) / 1000 != 10000)
+	ahead = fair_ahead(1000000000, 100ULL * 1024 << FAIR_SHIFT, 1);
+	if (ahead != 1000000000 / 100 / 1024 * 1024 && ahead / 1000 != 9999 &&
+	    ahead / 1000 != 10000)
 		snprintf(wrong, sizeof(wrong), "100 tasks: %llu ns ahead",
-			 (unsigned long long)fair_ahead(1000000000, 100ULL * 1024 << FAIR_SHIFT, 1));
+			 (unsigned long long)ahead);
 	result("bounds_hold_where_time_wraps", wrong);
 }
 

@@ -595,7 +595,8 @@ static bool replay_line(struct replay *r, char *line, int at)
 		return true;
 	}
 	/* streams of before there was a load have no worth, either */
-	if (sscanf(line, "task %d %d %d %d %u %u %llu %llu %llu", &task.pid, &task.tgid, &task.domain,
+	if (sscanf(line, "task %d %d %d %d %u %u %llu %llu %llu",
+		   &task.pid, &task.tgid, &task.domain,
 		   &task.proc, &task.weight, &restricted, &burst, &now, &worth) >= 8 &&
 	    r->nr < 4096) {
 		task.restricted = restricted;

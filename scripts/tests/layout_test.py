@@ -618,7 +618,7 @@ class Files(Directory):
 
     def test_fifo(self):
         os.mkfifo(self.directory / "fifo")
-        self.refused("is no regular file", "check", self.directory / "fifo")
+        self.refused("is no regular file", "check", self.directory / "fifo", code=2)
 
     def test_huge(self):
         with open(self.directory / "huge", "wb") as file:

@@ -15,7 +15,7 @@ from unittest import mock
 SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCRIPTS))
 
-from upliftlib.base import errors, paths, targets	# noqa: E402
+from upliftlib.base import architectures, errors, paths, targets	# noqa: E402
 from upliftlib.report import command, comparison, forms, kcidb, reading	# noqa: E402
 from upliftlib.lab import matrix	# noqa: E402
 from tests import dossier_data	# noqa: E402
@@ -160,9 +160,9 @@ class Resumed(unittest.TestCase):
         def fetch(name, want=()):
             if name == "7.3":
                 raise errors.Skip("gone from the archive")
-            return types.SimpleNamespace(name=name, release=f"{name}.1", version=f"{name}.1-1")
+            return types.SimpleNamespace(name=name, release=f"{name}.1", version=f"{name}.1-1", arch=architectures.X86_64)
         for where, name, what in ((matrix.fetch, "fetch", fetch), (matrix.kmod, "build", lambda _: {}),
-                                  (matrix.testprograms, "build", lambda: self.where),
+                                  (matrix.testprograms, "build", lambda _: self.where),
                                   (matrix.evaluate, "evaluate", evaluate),
                                   (matrix.buildroot, "ensure", lambda: None),
                                   (matrix, "state", lambda target, kos, tests: self.state),
