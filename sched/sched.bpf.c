@@ -71,7 +71,6 @@ void scx_bpf_dsq_reenq(u64 dsq_id, u64 reenq_flags) __ksym;
 #ifdef HAVE_scx_bpf_dsq_peek
 struct task_struct *scx_bpf_dsq_peek(u64 dsq_id) __ksym;
 #endif
-#if !defined(HAVE_scx_bpf_dsq_reenq) || !defined(HAVE_scx_bpf_dsq_peek)
 int bpf_iter_scx_dsq_new(struct bpf_iter_scx_dsq *it, u64 dsq_id, u64 flags) __ksym;
 struct task_struct *bpf_iter_scx_dsq_next(struct bpf_iter_scx_dsq *it) __ksym;
 void bpf_iter_scx_dsq_destroy(struct bpf_iter_scx_dsq *it) __ksym;
@@ -80,7 +79,6 @@ bool scx_bpf_dsq_move(struct bpf_iter_scx_dsq *it, struct task_struct *p, u64 ds
 void scx_bpf_dsq_move_set_vtime(struct bpf_iter_scx_dsq *it, u64 vtime) __ksym;
 bool scx_bpf_dsq_move_vtime(struct bpf_iter_scx_dsq *it, struct task_struct *p, u64 dsq_id,
 			    u64 enq_flags) __ksym;
-#endif
 #ifdef HAVE_scx_bpf_task_set_slice
 bool scx_bpf_task_set_slice(struct task_struct *p, u64 slice) __ksym;
 #endif
@@ -881,7 +879,8 @@ struct land_clock {
 	u64 now;
 	s64 load;
 	u64 off;
-} __attribute__((__aligned__(64)));
+	u64 unused[5];		/* a cache line each */
+};
 
 static struct land_clock clocks[MAX_CLOCKS];
 
@@ -1830,13 +1829,15 @@ static u32 parent_group(struct cgroup *cgrp)
 	return css ? find_group(css->cgroup) : 0;
 }
 
-/* Run by a group's timer: what was held may run again. */
+/*
+ * Run by a group's timer: what was held may run again. By moving it: after a
+ * scx_bpf_dsq_reenq() 7.2 charged the first turn for all the time that its CPU had
+ * been idle, and cpu.max held nothing.
+ */
 static int group_free(void *map, u32 *key, struct land_group *group)
 {
 	u32 at = *key;
-#ifndef HAVE_scx_bpf_dsq_reenq
 	struct task_struct *p;
-#endif
 
 	group->armed = 0;
 	refill(group, scx_bpf_now());
@@ -1844,9 +1845,6 @@ static int group_free(void *map, u32 *key, struct land_group *group)
 		arm(group);
 		return 0;
 	}
-#ifdef HAVE_scx_bpf_dsq_reenq
-	scx_bpf_dsq_reenq(GROUP_QUEUE(at), 0);
-#else
 	bpf_for_each(scx_dsq, p, GROUP_QUEUE(at), 0) {
 		s32 cpu = scx_bpf_task_cpu(p);
 		struct land_ctx *t = ctx_of(p);
@@ -1862,7 +1860,6 @@ static int group_free(void *map, u32 *key, struct land_group *group)
 		if (scx_bpf_dsq_move_vtime(&___it, p, queue, 0))
 			wake_for(p, cpu, queue & OURS);
 	}
-#endif
 	return 0;
 }
 
