@@ -58,11 +58,11 @@ TEST = RUN + sum(COMPILERS.values(), []) + IO + """
 CROSS = {arch.name: [*(f"{name}-{arch.triplet}" for name in COMPILERS), f"gcc-{arch.triplet}", f"binutils-{arch.triplet}",
                      f"libc6-dev-{arch.debian}-cross", "qemu-system-arm"] for arch in architectures.OTHERS}
 
-SETS = COMPILERS | CROSS | {"run": RUN, "io": RUN + IO, "loads": RUN + IO + LOADS, "efi": RUN + EFI, "sched": RUN + SCHED,
+SETS = COMPILERS | {"run": RUN, "io": RUN + IO, "loads": RUN + IO + LOADS, "efi": RUN + EFI, "sched": RUN + SCHED,
         "layout": RUN + LAYOUT + ["sparse"], "test": TEST}
 SETS["all"] = sorted(set().union(*SETS.values()))	# what `make test` takes in all
-# Servers that users know, and their clients, for `uplift lab find`.
-SETS |= {"web": RUN + ["nginx-light", "wrk"], "database": RUN + ["postgresql"]}
+# Another architecture's; servers that users know, and their clients, for `uplift lab find`.
+SETS |= CROSS | {"web": RUN + ["nginx-light", "wrk"], "database": RUN + ["postgresql"]}
 
 _MARK = "etc/uplift-packages"
 
