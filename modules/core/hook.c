@@ -69,7 +69,7 @@ static int hook_refuse(const struct uplift_hook *hook, int err)
 		return -EBUSY;
 	}
 	if (uplift_conflict(hook->name, hook->site, name, sizeof(name))) {
-		pr_err("%s: hooked by somebody else: %s\n", hook->name, name);
+		pr_err("%s: hooked already: %s\n", hook->name, name);
 		return -EBUSY;
 	}
 	if (err)
