@@ -28,19 +28,20 @@ static struct module *xfs;
 
 /* --- the file in debugfs --- */
 
-static int mounts_show(struct seq_file *m, void *v)
+static int verity_mounts_show(struct seq_file *m, void *v)
 {
 	verity_fs_show(m);
 	return 0;
 }
 
-static int mounts_open(struct inode *inode, struct file *file)
+static int verity_mounts_open(struct inode *inode, struct file *file)
 {
-	return single_open(file, mounts_show, NULL);
+	return single_open(file, verity_mounts_show, NULL);
 }
 
 /* "PATH" names a filesystem, "-PATH" gives it up. */
-static ssize_t mounts_write(struct file *file, const char __user *from, size_t count, loff_t *pos)
+static ssize_t verity_mounts_write(struct file *file, const char __user *from, size_t count,
+				   loff_t *pos)
 {
 	char *text, *path;
 	int err;
@@ -59,11 +60,11 @@ static ssize_t mounts_write(struct file *file, const char __user *from, size_t c
 	return err ?: count;
 }
 
-static const struct file_operations mounts_fops = {
+static const struct file_operations verity_mounts_fops = {
 	.owner		= THIS_MODULE,
-	.open		= mounts_open,
+	.open		= verity_mounts_open,
 	.read		= seq_read,
-	.write		= mounts_write,
+	.write		= verity_mounts_write,
 	.llseek		= seq_lseek,
 	.release	= single_release,
 };
@@ -185,7 +186,7 @@ static int verity_start(struct uplift_change *change)
 
 static void verity_show(struct dentry *dir)
 {
-	debugfs_create_file("mounts", 0600, dir, NULL, &mounts_fops);
+	debugfs_create_file("mounts", 0600, dir, NULL, &verity_mounts_fops);
 }
 
 static struct uplift_change verity_change = {
