@@ -36,6 +36,7 @@ struct file {
 	char path[PATH_MAX];
 	bool writable;
 	bool steady;		/* its text does not change meanwhile */
+	bool takes_path;	/* what is written to it names a file */
 	char *text;
 	ssize_t len;
 };
@@ -52,6 +53,7 @@ static int slots[SLOTS];
 static pthread_mutex_t slots_lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned long operations = 20000;
 static bool verbose;
+static const char *takes_path;	/* a file to which paths are written; NULL if there is none */
 static int wrong;
 static char *nowhere;		/* a page that can be used, before one that cannot */
 static long page;
@@ -137,9 +139,11 @@ static void complain(const struct file *file, const char *what, long long a, lon
 }
 
 /* Errors that a file of ours may give. EIO: a write to a file in /proc that takes none. */
-static bool may_fail(int err)
+static bool may_fail(const struct file *file, int err)
 {
 	switch (err) {
+	case ENOENT: case ENOTDIR: case ENAMETOOLONG: case ELOOP:
+		return file->takes_path;
 	case EINVAL: case EFAULT: case EBUSY: case EBADF: case ESPIPE: case EOPNOTSUPP:
 	case ENOTTY: case ENODEV: case ENOMEM: case EIO: case EAGAIN: case EOVERFLOW:
 	case ERANGE: case ENXIO: case EPERM: case EACCES: case EINTR: case ENOSPC: case EFBIG:
@@ -155,7 +159,7 @@ static void read_at(struct thread *t, const struct file *file, int fd, char *buf
 	ssize_t n = pread(fd, buf, size, offset);
 
 	if (n < 0) {
-		if (!may_fail(errno))
+		if (!may_fail(file, errno))
 			complain(file, "an error that makes no sense", errno, offset);
 		t->failed++;
 		return;
@@ -177,7 +181,7 @@ static void check(struct thread *t, const struct file *file, long ret)
 	if (ret >= 0)
 		return;
 	t->failed++;
-	if (!may_fail(errno))
+	if (!may_fail(file, errno))
 		complain(file, "an error that makes no sense", errno, 0);
 }
 
@@ -316,7 +320,8 @@ static void *run(void *arg)
 			if (old >= 0)
 				close(old);
 		} else {
-			struct file any = { .path = "a shared file", .writable = true };
+			struct file any = { .path = "a shared file", .writable = true,
+					    .takes_path = !!takes_path };
 
 			pthread_mutex_lock(&slots_lock);
 			fd = slots[slot] >= 0 ? fcntl(slots[slot], F_DUPFD_CLOEXEC, 3) : -1;
@@ -342,6 +347,7 @@ static void add_file(const char *path, bool writable, bool steady)
 	snprintf(file->path, sizeof(file->path), "%s", path);
 	file->writable = writable;
 	file->steady = steady;
+	file->takes_path = takes_path && !strcmp(path, takes_path);
 	if (steady) {
 		file->text = calloc(1, WHOLE_MAX);
 		file->len = read_whole(path, file->text, WHOLE_MAX);
@@ -392,7 +398,7 @@ int main(int argc, char **argv)
 	unsigned int i;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "s:n:t:u:v")) != -1) {
+	while ((opt = getopt(argc, argv, "s:n:t:u:p:v")) != -1) {
 		switch (opt) {
 		case 's':
 			seed = to_count(optarg);
@@ -406,6 +412,9 @@ int main(int argc, char **argv)
 		case 'u':
 			add(optarg, true);
 			break;
+		case 'p':
+			takes_path = optarg;
+			break;
 		case 'v':
 			verbose = true;
 			break;
@@ -415,7 +424,7 @@ int main(int argc, char **argv)
 	}
 	if ((optind == argc && !nr_files) || !nr_threads || nr_threads > THREADS_MAX) {
 		fprintf(stderr,
-			"usage: fuzz [-s SEED] [-n OPERATIONS] [-t THREADS] [-u PATH]... [-v] PATH...\n");
+			"usage: fuzz [-s SEED] [-n OPERATIONS] [-t THREADS] [-u PATH]... [-p PATH] [-v] PATH...\n");
 		return 2;
 	}
 	page = sysconf(_SC_PAGESIZE);

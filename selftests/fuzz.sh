@@ -57,6 +57,7 @@ files_of()
 	for path in $STEADY; do
 		echo "-u $path"
 	done
+	[ -z "$TAKES_PATH" ] || echo "-p $UPLIFT/$TAKES_PATH"
 	for path in $FILES "$UPLIFT" "/sys/module/$MODULE/parameters"; do
 		case " $STEADY " in
 		*" $path "*) ;;

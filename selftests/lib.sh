@@ -24,6 +24,7 @@
 #                   to do so, and what to write to turn it off (arm null off)
 #   FILES           its files outside of debugfs and /sys/module
 #   STEADY          files whose text does not change while they are fuzzed
+#   TAKES_PATH      its file in debugfs to which paths are written
 #   SYMBOLS         functions without which it refuses a kernel, beside one that it redirects
 #   NO_DEBUGFS      works or refuses, where there is no debugfs (refuses)
 #   REALTIME        what PREEMPT_RT refuses: load, switch, or nothing
@@ -315,7 +316,7 @@ all_backports()
 # shellcheck disable=SC2034,SC2317 # used by the scripts that source this
 no_facts()
 {
-	REDIRECTS='' QUICK='' IF_NATIVE='' LIVEPATCH='' BAD_PARAMETERS='' FILES='' STEADY='' SYMBOLS=''
+	REDIRECTS='' QUICK='' IF_NATIVE='' LIVEPATCH='' BAD_PARAMETERS='' FILES='' STEADY='' TAKES_PATH='' SYMBOLS=''
 	REALTIME='' NO_DEBUGFS=refuses STORM='' STORM_LOADED=''
 	SWITCH=arm ON=null OFF=off
 	works() { :; }

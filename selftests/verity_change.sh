@@ -6,3 +6,4 @@
 SWITCH=
 # Filesystems can be named in a parameter; those of debugfs are then not listed.
 NO_DEBUGFS=works
+TAKES_PATH=mounts
