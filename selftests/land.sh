@@ -423,7 +423,7 @@ in_group()
 test_groups()
 {
 	need_groups || return
-	near weights && near nested || return
+	near weights && near nested 500 || return
 	# weights that change while the scheduler is loaded
 	echo 100 >$GROUPS_DIR/upliftl-light/cpu.weight
 	echo 100 >$GROUPS_DIR/upliftl-heavy/cpu.weight
