@@ -87,6 +87,17 @@ static inline u64 fair_ahead(u64 patience, u64 load, u32 cpus)
 	return ahead > cap ? cap : ahead;
 }
 
+/*
+ * How far behind others a task is placed whose bursts are of @burst: not so far
+ * that it alone has it wait for more than @most where tasks of @load share @cpus.
+ */
+static inline u64 fair_late(u64 burst, u64 weight, u64 most, u64 load, u32 cpus)
+{
+	u64 late = fair_charge(burst, weight), cap = fair_ahead(most, load, cpus);
+
+	return late > cap ? cap : late;
+}
+
 /* Keep a task within what may be behind and ahead of the clock. */
 static inline u64 fair_clamp(u64 vtime, u64 clock, u64 behind, u64 ahead)
 {

@@ -935,13 +935,16 @@ static u64 off_of(s32 cpu, s32 domain)
 	return own->off;
 }
 
-/* Who computes briefly first; nobody is set back by more than 30 ms: everybody's turn comes. */
+/*
+ * Short bursts go first, and nobody is set back by more than 30 ms: everybody's turn
+ * comes. A CPU's clock passes the slower the more tasks are bound to it.
+ */
 static u64 late_of(struct task_struct *p, struct land_ctx *t)
 {
-	u64 late = fair_charge(t->burst, fair_weight(p->static_prio, p->policy == SCHED_IDLE)
-					 << FAIR_SHIFT);
+	u64 weight = fair_weight(p->static_prio, p->policy == SCHED_IDLE) << FAIR_SHIFT;
+	bool own = fair && t->clock >= CPU_CLOCK(0);
 
-	return late > MOST_LATE ? MOST_LATE : late;
+	return fair_late(t->burst, weight, MOST_LATE, own ? clocks[CLOCK(t->clock)].load : 0, 1);
 }
 
 /* A task's place in a queue of tasks that the BPF part orders. */

@@ -292,13 +292,71 @@ static void bounds(void)
 	result("bounds_hold_where_time_wraps", wrong);
 }
 
+/*
+ * One CPU, a task that always computes, and pairs of which one computes for 50 us and
+ * wakes the other: one of each pair is always ready. How long does the first wait?
+ */
+static u64 longest_wait(int pairs)
+{
+	u64 load = (u64)(pairs + 1) * FAIR_UNIT << FAIR_SHIFT, each = FAIR_UNIT << FAIR_SHIFT;
+	u64 clock = 1ULL << 63, hog = clock, pair[16][2], now = 0, since = 0, longest = 0;
+	int turn[16] = {}, i, best;
+
+	for (i = 0; i < 2 * pairs; i++)
+		pair[i / 2][i % 2] = clock;
+	while (now < 3000000000ULL) {
+		u64 ran = 50000, key = hog + fair_late(3000000000ULL, each, 30000000, load, 1);
+
+		for (i = 0, best = -1; i < pairs; i++) {
+			u64 other = pair[i][turn[i]] + 50000;
+
+			if ((s64)(other - key) < 0) {
+				best = i;
+				key = other;
+			}
+		}
+		if (best < 0) {
+			longest = now - since > longest ? now - since : longest;
+			ran = 4000000;
+			hog += ran;
+			since = now + ran;
+		} else {
+			pair[best][turn[best]] += ran;
+			turn[best] ^= 1;
+		}
+		now += ran;
+		clock += fair_charge(ran, load);
+		if (best >= 0)
+			pair[best][turn[best]] = fair_clamp(pair[best][turn[best]], clock, 6000000,
+							    1ULL << 40);
+	}
+	return longest;
+}
+
+static void waits(void)
+{
+	char wrong[128] = "";
+	int pairs;
+
+	for (pairs = 1; pairs <= 16; pairs++) {
+		/* 30 ms, and twice what its share of 4 ms turns makes it wait */
+		u64 limit = 30000000 + 8000000ULL * (pairs + 1), longest = longest_wait(pairs);
+
+		if (longest > limit)
+			snprintf(wrong, sizeof(wrong), "%d pairs: it waits for %llu us", pairs,
+				 (unsigned long long)longest / 1000);
+	}
+	result("who_always_computes_waits_30_ms", wrong);
+}
+
 int main(void)
 {
-	printf("TAP version 13\n1..%d\n", 29);
+	printf("TAP version 13\n1..%d\n", 30);
 	weights();
 	charges();
 	bounds();
 	known_machines();
 	random_machines();
-	return failed || number != 29;
+	waits();
+	return failed || number != 30;
 }
