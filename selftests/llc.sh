@@ -41,7 +41,7 @@ esac
 CPU=/sys/devices/system/cpu
 GROUP=/sys/fs/cgroup
 TESTS="load load_twice domains lscpu hotplug smt_off one_cpu partition processes table_full parameters tracked"
-TESTS="$TESTS tracking_is_free unload_held_open unload_while_read unload_while_tracking unload_while_asked"
+TESTS="$TESTS parts tracking_is_free unload_held_open unload_while_read unload_while_tracking unload_while_asked"
 TESTS="$TESTS unloaded kernel_log"
 
 field()
@@ -288,6 +288,35 @@ test_tracked()
 	LOAD=
 	echo 0 >"$UPLIFT/track"
 	[ $ret = 0 ] || complain "after $round rounds: $(cat "$TMP/row")"
+}
+
+# A cache across nodes: its parts are the nodes' CPUs, and a process that computes in two of them is shown in both.
+test_parts()
+{
+	need_tracking || return
+	grep -o '"part": "[0-9]*[a-z]*", "cpus": "[^"]*"' "$UPLIFT/domains.json" | cut -d '"' -f 8 >"$TMP/parts"
+	[ "$(wc -l <"$TMP/parts")" -gt 1 ] || skip "the scheduler splits no domain" || return
+	mask=0
+	while read -r part; do
+		grep -qx "$part" /sys/devices/system/node/node*/cpulist || complain "$part are no node's CPUs" || return
+		mask=$((mask | 1 << ${part%%[-,]*}))
+	done <"$TMP/parts"
+	echo 1 >"$UPLIFT/track" || return
+	taskset "$(printf %x $mask)" "$DIR/llc_load" -t 600000 1x2 >/dev/null 2>&1 &
+	LOAD=$!
+	ret=1
+	for round in 1 2 3 4 5 6 7 8 9 10; do
+		sleep 0.2
+		grep -A 4 '"comm": "1x2"' "$UPLIFT/processes.json" >"$TMP/row" 2>/dev/null || continue
+		grep -o '"part": "[0-9]*[a-z]*", "permille": [0-9]*' "$TMP/row" >"$TMP/shares"
+		[ "$(awk '$NF >= 250' "$TMP/shares" | wc -l)" = 2 ] && ret=0 && break
+	done
+	kill $LOAD
+	wait $LOAD 2>/dev/null
+	LOAD=
+	echo 0 >"$UPLIFT/track"
+	[ $ret = 0 ] || complain "after $round rounds: $(cat "$TMP/row")" || return
+	ktap_print_msg "$(tr '\n' ' ' <"$TMP/shares")"
 }
 
 # With tracking off nothing is attached to the kernel.

@@ -333,7 +333,7 @@ static u64 longest_wait(int pairs)
 	return longest;
 }
 
-static void waits(void)
+static void hog_beside_pairs(void)
 {
 	char wrong[128] = "";
 	int pairs;
@@ -357,6 +357,6 @@ int main(void)
 	bounds();
 	known_machines();
 	random_machines();
-	waits();
+	hog_beside_pairs();
 	return failed || number != 30;
 }

@@ -87,11 +87,12 @@ LAYOUTS = {
     "uneven": (None, "none"), "nol3": (None, "none"), "numa": (None, "none"), "module": (None, "none"),
     "epyc": (None, "some"), "snc": (None, "some"),
 }
-# The short form boots two of them: one with SMT for all tests, and one with wrong ids for what depends on the layout.
-SHORT = ("smt", "epyc")
+# The short form boots three of them: one with SMT for all tests, one with wrong ids for what depends on the layout, and
+# one in which the scheduler splits a cache.
+SHORT = ("smt", "epyc", "snc")
 # The long form has all tests in all layouts, with less of what does not depend on them in all but the first.
 LESS = {"PROCESSES": "200", "SWITCHES": "50"}
-EVERYWHERE = ["load", "domains", "lscpu", "unloaded", "kernel_log"]
+EVERYWHERE = ["load", "domains", "lscpu", "parts", "unloaded", "kernel_log"]
 AT_ONCE = 2	# guests, of one emulation thread each
 
 
