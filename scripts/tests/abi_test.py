@@ -9,9 +9,10 @@ from unittest import mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from upliftlib.base import changes, errors	# noqa: E402
+from upliftlib.base import errors	# noqa: E402
 from upliftlib.lab import abi, kernels	# noqa: E402
 from upliftlib.report import dossier, record	# noqa: E402
+from tests import pond	# noqa: E402
 
 COMMAND = """savedcmd_fs/pipe.o := gcc -c -o fs/pipe.o fs/pipe.c
 
@@ -26,7 +27,7 @@ FILE = '#include <linux/fs.h>\n\nint pipe(void)\n{\n\treturn 1;\n}\nEXPORT_SYMBO
 
 
 def said(found: record.Abi) -> list[str]:
-    part = record.entry(changes.load()["pipepoll"], {"kind": "applicable", "evidence": [], "from": "module"})
+    part = record.entry(pond.CHANGES["perch"], {"kind": "applicable", "evidence": [], "from": "module"})
     part["abi"] = found
     return list(dossier.abi(part))
 
@@ -84,7 +85,7 @@ class Structs(unittest.TestCase):
 
 
 class OfChanges(unittest.TestCase):
-    """The arm new of a change that ships with us; spatch and the compiler are played."""
+    """The arm new of a change; spatch and the compiler are played."""
 
     def setUp(self) -> None:
         self.place = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
@@ -94,8 +95,8 @@ class OfChanges(unittest.TestCase):
         (self.place / "kdir").mkdir()
 
     def look(self, name: str, text: str) -> record.Abi:
-        change = changes.load()[name]
-        for source in ("fs/pipe.c", "fs/eventpoll.c"):
+        change = pond.CHANGES[name]
+        for source in ("fs/perch.c", "fs/trout.c"):
             (self.place / "ksrc" / source).write_text(text)
 
         def played(argv: list[object], **_: object) -> tuple[int, str]:
@@ -104,9 +105,9 @@ class OfChanges(unittest.TestCase):
                 where.write_text(where.read_text().replace("return 1", "return 2"))
                 return 0, ""
             where = pathlib.Path(next(str(word)[2:] for word in argv if str(word).startswith("M=")))
-            crc = "0x2" if "long pipe" in (where / "pipe.c").read_text() else "0x1"
-            (where / "pipe.o").write_text("")
-            (where / ".pipe.o.cmd").write_text(f"#SYMVER pipe {crc}\n")
+            crc = "0x2" if "long pipe" in (where / "perch.c").read_text() else "0x1"
+            (where / "perch.o").write_text("")
+            (where / ".perch.o.cmd").write_text(f"#SYMVER pipe {crc}\n")
             return 0, ""
 
         with mock.patch.object(abi.buildroot, "output", played), mock.patch.object(abi.kmod, "make_words", lambda _: []), \
@@ -115,28 +116,28 @@ class OfChanges(unittest.TestCase):
             return found
 
     def test_a_file_with_exports(self) -> None:
-        found = self.look("pipepoll", FILE)
-        self.assertEqual((found["symbols"], found["files"]), ({"pipe": ["0x1", "0x1"]}, ["fs/pipe.c"]))
-        lines = self.diff["fs/pipe.c.patch"].splitlines()
-        self.assertEqual(lines[:2], ["--- a/fs/pipe.c", "+++ b/fs/pipe.c"])
+        found = self.look("perch", FILE)
+        self.assertEqual((found["symbols"], found["files"]), ({"pipe": ["0x1", "0x1"]}, ["fs/perch.c"]))
+        lines = self.diff["fs/perch.c.patch"].splitlines()
+        self.assertEqual(lines[:2], ["--- a/fs/perch.c", "+++ b/fs/perch.c"])
         self.assertEqual([line for line in lines[2:] if line[0] in "+-"], ["-\treturn 1;", "+\treturn 2;"])
 
     def test_a_file_without(self) -> None:
-        self.assertIn("has none", said(self.look("epoll", FILE.replace("EXPORT_SYMBOL(pipe);\n", "")))[0])
+        self.assertIn("has none", said(self.look("trout", FILE.replace("EXPORT_SYMBOL(pipe);\n", "")))[0])
 
     def test_a_header_goes_behind_the_includes(self) -> None:
         for text, line in ((FILE, 1), (f"// x\n/*\n * y\n */\n#include <a>\n\n#include <b>\n\n#ifdef C\n{FILE}#endif\n", 7)):
             self.assertEqual(abi._with_header(text, "x.h").splitlines()[line], '#include "x.h"')
 
     def test_what_cannot_be_looked_at_is_said(self) -> None:
-        self.assertIn("no semantic patch", self.look("pipepoll", "int other;\n").get("problem", ""))
-        self.assertIn("beside the kernel's code", abi.of_change(changes.load()["fslist"], self.target)[0].get("problem", ""))
+        self.assertIn("no semantic patch", self.look("perch", "int other;\n").get("problem", ""))
+        self.assertIn("beside the kernel's code", abi.of_change(pond.CHANGES["carp"], self.target)[0].get("problem", ""))
         self.target.ksrc = None
-        self.assertIn("source is not here", abi.of_change(changes.load()["pipepoll"], self.target)[0].get("problem", ""))
+        self.assertIn("source is not here", abi.of_change(pond.CHANGES["perch"], self.target)[0].get("problem", ""))
 
     def test_a_compiler_that_fails(self) -> None:
         with mock.patch.object(abi, "_compiled", side_effect=errors.Problem("fs/pipe.c does not compile: x\nmore")):
-            self.assertEqual(said(self.look("pipepoll", FILE)), ["not looked at: fs/pipe.c does not compile: x"])
+            self.assertEqual(said(self.look("perch", FILE)), ["not looked at: fs/pipe.c does not compile: x"])
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ sys.path.insert(0, str(SCRIPTS))
 
 from upliftlib.base import changes	# noqa: E402
 from upliftlib.generator import bodies, manifests, semantic	# noqa: E402
-from upliftlib.host import probe	# noqa: E402
 from upliftlib.lab import measure	# noqa: E402
 from upliftlib.base.errors import Problem	# noqa: E402
 
@@ -225,7 +224,7 @@ class Own(unittest.TestCase):
     found = {name: change for name, change in changes.load().items() if change.backport}
 
     def test_there_is_one(self):
-        self.assertIn("pipepoll", self.found)
+        self.assertTrue(self.found)
 
     def test_no_c(self):
         for change in self.found.values():
@@ -255,27 +254,6 @@ class Own(unittest.TestCase):
         for name, change in self.found.items():
             self.assertIn(change.module, text)
             self.assertIn(f"--rounds 2 >/out/bench.{name}", text)
-
-    def test_types_tell(self):
-        class Types:
-            why = ""
-
-            def __init__(self, *words):
-                self.words = words
-
-            def has(self, what):
-                return what in self.words
-        change = self.found["pipepoll"]
-        struct = "struct pipe_inode_info"
-        for words, kind in ((("function pipe_poll", f"{struct}.pseudo_edgetrigger"), "native"),
-                            (("function pipe_poll", f"{struct}.poll_usage"), "applicable"),
-                            (("function pipe_poll",), "unaffected"), ((), "unsupported")):
-            config = probe.machine.config
-            probe.machine.config = lambda: ({}, "")
-            try:
-                self.assertEqual(probe.static(change, Types(*words), "why")["kind"], kind)
-            finally:
-                probe.machine.config = config
 
 
 if __name__ == "__main__":

@@ -97,7 +97,7 @@ kcsan: enabled early
 rcu: Preemptible hierarchical RCU implementation.
 rcu: RCU restricting CPUs from NR_CPUS=8192 to nr_cpu_ids=2.
 Lockdep: Copyright (c) 2006 Red Hat, Inc., Ingo Molnar
-uplift_epoll: unsupported: no BUG: line here, and no WARNING: either
+uplift_trout: unsupported: no BUG: line here, and no WARNING: either
 x[91]: segfault at 0 ip 0000000000401136 sp 00007ffd5b0e4f50 error 6 in x[401000+1000]
 traps: x[91] general protection fault ip:401136 sp:7ffd5b0e4f50 error:0 in x[401136,401000+1000]
  ? __warn+0x81/0x130

@@ -52,7 +52,7 @@ class Manual(unittest.TestCase):
     text = (TOP / "packaging/uplift.8").read_text()
 
     def test_commands(self):
-        # two have the name llc: `uplift llc` stood for `uplift lab llc`
+        # two may have one name: the inspector's command stood for that of the lab
         pages, outer = {}, self.text
         for name in ("sched", "layout", "lab"):
             before, heading, rest = outer.partition(f"\n.It Cm {name}\n")

@@ -13,7 +13,6 @@ import sys
 import tempfile
 import threading
 import time
-import tomllib
 import unittest
 from unittest import mock
 
@@ -21,8 +20,10 @@ SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 TOP = SCRIPTS.parent
 sys.path.insert(0, str(SCRIPTS))
 
-from upliftlib.base import paths, targets	# noqa: E402
+from upliftlib.base import changes, paths, targets	# noqa: E402
 from upliftlib.lab import documented, testplan	# noqa: E402
+
+INSPECTOR = changes.inspector().name
 
 
 def program(name):
@@ -146,7 +147,7 @@ class Commands(unittest.TestCase):
     def test_understood(self):
         uplift = command()
         for name, line, words, _ in self.all:
-            match = re.match(r"(?:sudo )?(?:scripts/)?uplift ((?:probe|doctor|bench|report|llc|lab).*)", words)
+            match = re.match(r"(?:sudo )?(?:scripts/)?uplift ((?:probe|doctor|bench|report|lab|" + INSPECTOR + r").*)", words)
             if not match or "..." in words or match[1] == "lab":
                 continue
             argv = shlex.split(match[1])
@@ -167,7 +168,10 @@ class Commands(unittest.TestCase):
     def test_what_is_typed_is_a_script(self):
         text = documented.script()
         subprocess.run(["sh", "-n"], input=text, text=True, check=True)
-        for words in ("insmod modules/epoll/uplift_epoll.ko", "scripts/uplift probe --yes", "mount --bind", "rmmod uplift_fslist"):
+        around = [line for change in changes.load().values() for words in change.about.get("documented", {}).values()
+                  for line in (*words["before"], *words["after"])]
+        self.assertTrue(around)
+        for words in ("scripts/uplift probe --yes", *around):
             self.assertIn(words, text)
         self.assertNotIn("sudo", text)
 
@@ -201,30 +205,6 @@ class AtOnce(unittest.TestCase):
             for one in both:
                 one.join()
         self.assertEqual(most, [1, 1])
-
-
-class Guide(unittest.TestCase):
-    """What docs/backport-guide.md shows of pipepoll is what is there."""
-
-    blocks = re.findall(r"(?ms)^```(\w*)\n(.*?)^```", (TOP / "docs/backport-guide.md").read_text())
-    directory = TOP / "modules/backports/pipepoll"
-
-    def test_toml(self):
-        found = [tomllib.loads(text) for kind, text in self.blocks if kind == "toml"]
-        self.assertEqual(len(found), 3)
-        manifest = tomllib.loads((self.directory / "manifest.toml").read_text())
-        about = tomllib.loads((self.directory / "about.toml").read_text())
-        forms = found[0]["arms"]["new"].pop("patch")
-        self.assertIn(forms[0], manifest["arms"]["new"].pop("patch"))
-        self.assertEqual(found[0], manifest)
-        self.assertEqual(found[1]["title"], about["title"])
-        for rule in found[1]["static"]:
-            self.assertIn(rule, about["static"])
-        self.assertEqual(found[2]["bench"], about["bench"])
-
-    def test_patch(self):
-        (text,) = [text for kind, text in self.blocks if not kind]
-        self.assertIn(text, (self.directory / "pipepoll.cocci").read_text())
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reports for the tests: one as bench gives it, with noise from a fixed seed, one as `make run` does, and one as it did."""
+"""Reports on the changes of pond.py: one as bench gives it, with noise from a fixed seed, one as `make run` does, and one as it
+did."""
 
 import copy
 import random
 
 from upliftlib.base import changes
 from upliftlib.report import reading, record
+from tests import pond
 
 MACHINE = {"release": "6.18.15-amd64", "version": "6.18.15-1", "arch": "x86_64", "config_from": "/boot/config",
            "kernel": "Linux version 6.18.15-amd64 (build@host) (x86_64-linux-gnu-gcc-14 (Debian 14.2.0-19) 14.2.0, GNU ld "
@@ -24,28 +26,41 @@ def samples(gain, rounds=30, noise=2.0, seed=1, arms=("off", "off_again", "null"
 
 def bench():
     """A gain, a loss, nothing measurable; one change that is native."""
-    known = changes.load()
+    known = pond.CHANGES
     data = record.new(copy.deepcopy(MACHINE), "uplift bench") | {"created": "2026-11-21T08:00:00+00:00"}
-    epoll = record.entry(known["epoll"], {"kind": "applicable", "from": "module", "evidence": ["function: ep_send_events"]})
-    epoll["operations"] = [
-        record.operation("epoll_wait 1", samples(40, arms=("off", "off_again", "null", "new", "batch"))),
-        record.operation("epoll_wait 16", samples(0.0, seed=4)), record.operation("epoll_wait 256", samples(-60, seed=3))]
-    epoll["correctness"] = {"ok": False, "summary": "3 tests: 1 passed, 1 failed, 1 skipped", "problems": ["it broke"],
+    trout = record.entry(known["trout"], {"kind": "applicable", "from": "module", "evidence": ["function: trout_wait"]})
+    trout["operations"] = [
+        record.operation("trout_wait 1", samples(40, arms=("off", "off_again", "null", "new", "batch"))),
+        record.operation("trout_wait 16", samples(0.0, seed=4)), record.operation("trout_wait 256", samples(-60, seed=3))]
+    trout["correctness"] = {"ok": False, "summary": "3 tests: 1 passed, 1 failed, 1 skipped", "problems": ["it broke"],
                             "tests": [{"name": "events_off", "outcome": "pass", "reason": ""},
                                       {"name": "events_new", "outcome": "fail", "reason": "an event <lost> | gone"},
                                       {"name": "upstream", "outcome": "skip", "reason": "not built"}]}
-    fslist = record.entry(known["fslist"], {"kind": "native", "from": "module", "evidence": ["renders: a ready text"],
-                                          "errno": "EEXIST"})
-    iomap = record.entry(known["iomap"], {"kind": "unknown", "from": "btf", "evidence": ["not asked: no root"]})
-    data["changes"] = [fslist, iomap, epoll]
-    data["problems"] = ["epoll: no call went to the arm batch", "the machine is on fire"]
+    carp = record.entry(known["carp"], {"kind": "native", "from": "module", "evidence": ["renders: a ready text"],
+                                        "errno": "EEXIST"})
+    pike = record.entry(known["pike"], {"kind": "unknown", "from": "btf", "evidence": ["not asked: no root"]})
+    data["changes"] = [carp, pike, trout]
+    data["problems"] = ["trout: no call went to the arm batch", "the machine is on fire"]
     data["ok"] = False
     return data
 
 
 def counted():
     """As `make run` leaves it."""
-    return reading.check(evaluation())
+    return read(evaluation())
+
+
+def read(data):
+    """The report that `data` is, where there are the changes of pond.py only."""
+    with pond.alone():
+        return reading.check(data)
+
+
+def of_this_tree():
+    """evaluation() of the changes that there are: what a process that is started knows."""
+    data = evaluation() | {"change": next(iter(changes.load()))}
+    data["sections"] = [section | {"change": changes.inspector().name} for section in data["sections"] if "shows" in section]
+    return data
 
 
 def evaluation():
@@ -54,13 +69,13 @@ def evaluation():
         return {"pread_open_fd": {"instructions": pread, "rounds": [float(pread)] * 3},
                 "open_read_close": {"instructions": whole, "rounds": [float(whole)] * 3}}
 
-    rounds = {"epoll_wait 1": {"off": [732.0, 732.0], "null": [740.0, 740.0], "new": [725.0, 725.0],
+    rounds = {"trout_wait 1": {"off": [732.0, 732.0], "null": [740.0, 740.0], "new": [725.0, 725.0],
                                "batch": [709.0, 709.0], "off_again": [732.0, 732.0]}}
     return {
-        "format": "uplift-evaluation/1", "change": "fslist", "created": "2026-11-21T08:00:00+00:00",
+        "format": "uplift-evaluation/1", "change": "carp", "created": "2026-11-21T08:00:00+00:00",
         "target": {"name": "6.12", "release": "6.12.1-amd64", "version": "6.12.1-1", "kernel": "Linux version 6.12.1",
                    "config": {"CONFIG_KPROBES": "y"}, "provenance": []},
-        "verdict": {"kind": "applicable", "evidence": ["show: filesystems_proc_show"]},
+        "verdict": {"kind": "applicable", "evidence": ["show: carp_show"]},
         "correctness": {"ok": True, "skipped": None, "summary": "1 test: 1 passed", "problems": [], "counts": {},
                         "taint": 12288, "cpus": 2, "accel": "TCG", "qemu": "10.0.1",
                         "tests": [{"name": "load", "outcome": "pass", "reason": ""}],
@@ -71,11 +86,11 @@ def evaluation():
                         "seconds": 12.25},
         "reproduce": "make run TARGET=6.12", "seconds": 99.75, "ok": True,
         "sections": [
-            {"title": "epoll", "change": "epoll", "verdict": "applicable",
-             "lines": ["Verdict: applicable", "    function: do_epoll_wait", "Equality: passed - 7 tests: 7 passed", ""],
+            {"title": "trout", "change": "trout", "verdict": "applicable",
+             "lines": ["Verdict: applicable", "    function: trout_wait", "Equality: passed - 7 tests: 7 passed", ""],
              "table": {name: {key: min(values) for key, values in row.items()} for name, row in rounds.items()},
              "rounds": rounds},
-            {"title": "caches", "change": "llc", "verdict": "applicable",
+            {"title": "caches", "change": "heron", "verdict": "applicable",
              "lines": ["Verdict: applicable", "    cas: absent", "Tests: passed - 2 tests: 2 passed; 4 CPUs", ""],
              "shows": [{"name": "domains", "short": "2 of 4 CPUs", "text": "2, of CPUs 0-1; 2-3"},
                        {"name": "cache-aware scheduling", "short": "absent", "text": "absent; it is predicted"}],
@@ -83,5 +98,5 @@ def evaluation():
                              "tests": [{"name": "domains", "outcome": "pass", "reason": ""}]},
              "rounds": {"switch, threads": {"off": [5630.9, 5630.9], "track": [5701.4, 5701.4],
                                             "off_again": [5630.9, 5630.9], "event": [6697.0, 6697.0]}}},
-            {"title": "iomap", "verdict": "unaffected", "table": {"read xfs": {"off": 10.0, "off_again": 10.0}},
+            {"title": "pike", "verdict": "unaffected", "table": {"read xfs": {"off": 10.0, "off_again": 10.0}},
              "lines": ["Verdict: unaffected: this kernel's iterators never had the fault", ""]}]}

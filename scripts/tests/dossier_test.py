@@ -59,11 +59,11 @@ class Page(html.parser.HTMLParser):
 
 
 class Words(unittest.TestCase):
-    WANTED = ("6.18.15-amd64", "no measurable gain", "MORE", "the interval touches null", "epoll_wait 256, new",
+    WANTED = ("6.18.15-amd64", "no measurable gain", "MORE", "the interval touches null", "trout_wait 256, new",
               "native - the kernel has the change", "unknown - cannot be told without the module", "an event",
-              "function: ep_send_events", "governor performance, turbo off, SMT off", "spectre_v2: Mitigation: IBRS",
-              "12288 (out of tree, unsigned)", "PROBLEM: the machine is on fire", "uplift bench", "Eric Dumazet",
-              "A CPU <of> 3 GHz & more", "epoll_put_uevent(revents, data, uevent)", "30 rounds", "KPROBES=y")
+              "function: trout_wait", "governor performance, turbo off, SMT off", "spectre_v2: Mitigation: IBRS",
+              "12288 (out of tree, unsigned)", "PROBLEM: the machine is on fire", "uplift bench", "A. Trout",
+              "A CPU <of> 3 GHz & more", "put_trout(revents, data, uevent)", "30 rounds", "KPROBES=y")
 
     def test_in_every_form(self):
         unescaped = re.sub(r"\\([\\`*_<>|\[\]])", r"\1", dossier.markdown(DATA))
@@ -74,8 +74,8 @@ class Words(unittest.TestCase):
 
     def test_claims_are_those_of_the_statistics(self):
         found = {(operation["name"], arm): gain["claim"] for operation, arm, gain in decision.gains(DATA["changes"][2])}
-        self.assertEqual(found, {("epoll_wait 1", "new"): "gain", ("epoll_wait 1", "batch"): "gain",
-                                 ("epoll_wait 16", "new"): "none", ("epoll_wait 256", "new"): "loss"})
+        self.assertEqual(found, {("trout_wait 1", "new"): "gain", ("trout_wait 1", "batch"): "gain",
+                                 ("trout_wait 16", "new"): "none", ("trout_wait 256", "new"): "loss"})
         self.assertEqual(dossier.text(DATA).count(stats.NONE), 2)	# the operation, and how to read it
 
     def test_a_loss_is_not_hidden_by_a_gain(self):
@@ -119,7 +119,7 @@ class Markdown(unittest.TestCase):
     def test_escapes(self):
         text = dossier.markdown(DATA)
         self.assertIn(r"an event \<lost\> \| gone", text)
-        self.assertIn(r"epoll\_wait 1", text)
+        self.assertIn(r"trout\_wait 1", text)
 
 
 class Html(unittest.TestCase):
@@ -194,7 +194,7 @@ class Evaluation(unittest.TestCase):
 
     def test_all_changes(self):
         self.assertEqual([(part["name"], part["verdict"]["kind"]) for part in self.data["changes"]],
-                         [("fslist", "applicable"), ("epoll", "applicable"), ("llc", "applicable"), ("iomap", "unaffected")])
+                         [("carp", "applicable"), ("trout", "applicable"), ("heron", "applicable"), ("pike", "unaffected")])
         self.assertEqual(self.data["changes"][3]["operations"], [])
         self.assertEqual(self.data["changes"][1]["correctness"]["summary"], "7 tests: 7 passed")
 
@@ -220,7 +220,7 @@ class Evaluation(unittest.TestCase):
         for section in old["sections"]:
             section.pop("rounds", None)
             section.pop("change", None)
-        part = reading.check(old)["changes"][1]
+        part = dossier_data.read(old)["changes"][1]
         self.assertEqual(part["operations"][0]["gains"]["new"]["why"], "no second round confirms it")
 
 
@@ -233,7 +233,7 @@ class Command(unittest.TestCase):
         with tempfile.TemporaryDirectory() as directory:
             place = pathlib.Path(directory)
             source = place / "in.json"
-            source.write_text(json.dumps(dossier_data.evaluation()))
+            source.write_text(json.dumps(dossier_data.of_this_tree()))
             done = self.run_(str(source), *(word for name in ("text", "md", "html", "json", "kcidb")
                                             for word in (f"--{name}", str(place / name))))
             self.assertEqual((done.returncode, done.stdout), (0, ""), done.stderr)

@@ -16,6 +16,7 @@ except ImportError:
 TOP = pathlib.Path(__file__).resolve().parents[2]
 FLEET = TOP / "scripts/fleet"
 TMT = TOP / "packaging/tmt/tests"
+ONE, OTHER, *_ = sorted(path.name.removesuffix("_change.sh") for path in (TOP / "selftests").glob("*_change.sh"))
 
 PASS = "#!/bin/sh\necho 1..2; echo ok 1 one; echo 'ok 2 - two # SKIP no disk'; exit 0\n"
 FAIL = "#!/bin/sh\necho 1..1; echo not ok 1 one; exit 1\n"
@@ -51,20 +52,20 @@ class Stubs(unittest.TestCase):
 
 class Fleet(Stubs):
     def test_pass(self):
-        code, text = self.run_fleet(abi=PASS, fslist=SKIP)
+        code, text = self.run_fleet(abi=PASS, **{ONE: SKIP})
         self.assertEqual(code, 0, text)
         self.assertRegex(text, r"(?m)^1\.\.2$")
         self.assertRegex(text, r"(?m)^ok 1 abi$")
-        self.assertRegex(text, r"(?m)^ok 2 fslist # SKIP no module$")
+        self.assertRegex(text, rf"(?m)^ok 2 {ONE} # SKIP no module$")
         self.assertIn("1 passed, 0 failed, 1 skipped", text)
         self.assertEqual((self.top / "lava").read_text(), "abi.one --result pass\nabi.two --result skip\n")
         self.assertEqual((self.top / "out/abi.ktap").read_text(), "1..2\nok 1 one\nok 2 - two # SKIP no disk\n")
 
     def test_fail(self):
-        code, text = self.run_fleet(abi=PASS, epoll=FAIL)
+        code, text = self.run_fleet(abi=PASS, **{OTHER: FAIL})
         self.assertEqual(code, 1)
-        self.assertRegex(text, r"(?m)^not ok 2 epoll # status 1$")
-        self.assertIn("epoll.one --result fail\n", (self.top / "lava").read_text())
+        self.assertRegex(text, rf"(?m)^not ok 2 {OTHER} # status 1$")
+        self.assertIn(f"{OTHER}.one --result fail\n", (self.top / "lava").read_text())
 
     def test_died(self):
         code, text = self.run_fleet(abi="#!/bin/sh\nkill -9 $$\n")
@@ -76,7 +77,7 @@ class Fleet(Stubs):
         self.assertEqual(self.run_fleet("--skip", "77", abi=SKIP)[0], 77)
 
     def test_chosen(self):
-        code, text = self.run_fleet("epoll", abi=FAIL, epoll=PASS)
+        code, text = self.run_fleet(OTHER, abi=FAIL, **{OTHER: PASS})
         self.assertEqual(code, 0, text)
         code, text = self.run_fleet("nonsense", abi=PASS)
         self.assertEqual(code, 2)
@@ -136,7 +137,7 @@ class Engines(unittest.TestCase):
     """All callers name scripts and options that exist."""
 
     def test_all_scripts_everywhere(self):
-        # llc came last, and neither tmt's plan nor LAVA's definition knew of it
+        # one came last, and neither tmt's plan nor LAVA's definition knew of it
         told = subprocess.run([FLEET, "nonsense"], text=True, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE).stderr
         scripts = set(re.search(r"there are: (.*)", told)[1].split())
         changes = {path.name.removesuffix("_change.sh") for path in (TOP / "selftests").glob("*_change.sh")}

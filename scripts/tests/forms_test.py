@@ -20,19 +20,19 @@ from tests import dossier_data	# noqa: E402
 WANTED = {
     "sru": ("BugLink: https://bugs.launchpad.net/bugs/77", "SRU Justification:", "[Impact]", "[Fix]", "[Test Plan]",
             "[Where problems could occur]", "[Other Info]"),
-    "suse": ("From: Eric Dumazet", "Subject: eventpoll: Convert", "Git-commit: 1954c4f012206147c34acda8da04f827aa7d3ee3",
+    "suse": ("From: A. Trout", "Subject: trout: Convert", "Git-commit: 1200000000000000000000000000000000000000",
              "Patch-mainline: v7.0", "References: bsc#77", "---"),
     "centos": ("JIRA: https://issues.redhat.com/browse/RHEL-77", "Upstream Status: linux.git",
-               "commit 1954c4f012206147c34acda8da04f827aa7d3ee3", "Tested:", "Signed-off-by:"),
+               "commit 1200000000000000000000000000000000000000", "Tested:", "Signed-off-by:"),
     "debian": ("To: 77@bugs.debian.org", "Subject: linux: please apply", "Source: linux", "Version: 6.18.15-1",
                "Severity: wishlist", "Tags: upstream fixed-upstream"),
-    "mail": ('Subject: "eventpoll: Convert epoll_put_uevent() to scoped user access" on 6.18.15-amd64: harmful', "Bug: 77", "Risk:", "To check by hand:")}
+    "mail": ('Subject: "trout: Convert put_trout() to scoped user access" on 6.18.15-amd64: harmful', "Bug: 77", "Risk:", "To check by hand:")}
 
 
 class Forms(unittest.TestCase):
     def test_each_has_what_is_asked_for(self) -> None:
         for name, wanted in WANTED.items():
-            text = forms.render(name, dossier_data.bench(), ["epoll"], "77")
+            text = forms.render(name, dossier_data.bench(), ["trout"], "77")
             at = 0
             for words in wanted:
                 self.assertIn(words, text[at:], name)
@@ -40,8 +40,8 @@ class Forms(unittest.TestCase):
 
     def test_each_says_what_goes_with_it_and_the_decision(self) -> None:
         for name in forms.FORMS:
-            text = " ".join(forms.render(name, dossier_data.bench(), ["epoll"], "77").split())
-            self.assertIn("0c4aefe3c2d0", text, name)
+            text = " ".join(forms.render(name, dossier_data.bench(), ["trout"], "77").split())
+            self.assertIn("121111111111", text, name)
             self.assertIn("do not ship it, a test failed (events_new)" if name != "mail" else "harmful", text, name)
 
     def test_each_says_what_uplift_is_and_where_the_figures_come_from(self) -> None:
@@ -49,42 +49,42 @@ class Forms(unittest.TestCase):
                                (dossier_data.counted(), "in a QEMU guest of 6.12.1-amd64", "instructions that an emulator counted")):
             data["uplift"] = {"version": "0.7", "commit": "abc"}
             for name in forms.FORMS:
-                text = " ".join(forms.render(name, data, ["epoll"], "").split())
+                text = " ".join(forms.render(name, data, ["trout"], "").split())
                 said = re.search(r"Tests and figures come from uplift 0\.7, commit abc: it loads the change as modules (.*)", text)
                 self.assertTrue(said, (name, text))
                 self.assertRegex(said[1], f"{re.escape(on)}[^;]*; the figures are {unit}")
             for part in data["changes"]:
                 part["operations"] = []
             for name in forms.FORMS:
-                text = " ".join(forms.render(name, data, ["epoll"], "").split())
+                text = " ".join(forms.render(name, data, ["trout"], "").split())
                 self.assertIn("Tests come from uplift 0.7, commit abc", text)
 
     def test_a_patch_of_suses_has_the_patch(self) -> None:
         data = dossier_data.bench()
         data["changes"][2]["patches"]["fs/x.c.patch"] = "--- a/fs/x.c\n+++ b/fs/x.c\n@@ -1 +1 @@\n-old\n+new\n"
-        text = forms.render("suse", data, ["epoll"], "")
+        text = forms.render("suse", data, ["trout"], "")
         self.assertTrue(text.endswith("---\n--- a/fs/x.c\n+++ b/fs/x.c\n@@ -1 +1 @@\n-old\n+new\n"), text[-200:])
         self.assertNotIn("expression revents", text)	# the semantic patch
 
     def test_an_omitted_fix_has_its_reason(self) -> None:
         data = dossier_data.bench()
-        self.assertIn("Omitted-fix: 31e3d833d522 (its iterator has no folio batch)", forms.render("centos", data, ["iomap"], ""))
+        self.assertIn("Omitted-fix: b11111111111 (its iterator has no batch)", forms.render("centos", data, ["pike"], ""))
 
     def test_without_a_number_there_is_a_place_for_it(self) -> None:
         for name, place in (("sru", "<https://bugs.launchpad.net/bugs/NUMBER>"), ("suse", "<bsc#NUMBER>"),
                             ("centos", "RHEL-NUMBER>"), ("debian", "To: submit@bugs.debian.org")):
-            self.assertIn(place, forms.render(name, dossier_data.bench(), ["epoll"], ""))
+            self.assertIn(place, forms.render(name, dossier_data.bench(), ["trout"], ""))
 
     def test_all_that_could_be_shipped(self) -> None:
         text = forms.render("mail", dossier_data.bench(), [], "")
-        self.assertEqual(re.findall('^Subject: "([a-z]+): ', text, re.MULTILINE), ["iomap", "eventpoll"])	# fslist is native
+        self.assertEqual(re.findall('^Subject: "([a-z]+): ', text, re.MULTILINE), ["pike", "trout"])	# carp is native
 
     def test_what_is_not_worth_it_is_asked_for_by_name_only(self) -> None:
         data = dossier_data.bench()
         for name in forms.FORMS:
             subjects = forms.render(name, data, [], "")
             self.assertEqual("do not ship it" in " ".join(subjects.split()), name == "mail", name)
-            self.assertIn("do not ship it", " ".join(forms.render(name, data, ["epoll"], "").split()), name)
+            self.assertIn("do not ship it", " ".join(forms.render(name, data, ["trout"], "").split()), name)
 
     def test_tests_that_were_not_run_are_counted_side_by_side(self) -> None:
         data = dossier_data.counted()
@@ -103,7 +103,7 @@ class Forms(unittest.TestCase):
                 self.assertEqual(line, line.rstrip())
 
     def test_a_change_that_is_not_there(self) -> None:
-        with self.assertRaisesRegex(errors.Problem, "--change x: the report has fslist iomap epoll"):
+        with self.assertRaisesRegex(errors.Problem, "--change x: the report has carp pike trout"):
             forms.render("sru", dossier_data.bench(), ["x"], "")
 
 
@@ -166,10 +166,10 @@ class Command(unittest.TestCase):
             self.assertIn(done.returncode, (errors.FAIL, errors.USAGE))
 
     def test_what_a_form_leaves_out_is_said(self) -> None:
-        self.assertIn("--debian: without epoll", self.report(self.files[0], "--debian", "-").stderr)
+        self.assertIn("--debian: without trout", self.report(self.files[0], "--debian", "-").stderr)
 
     def test_a_form(self) -> None:
-        done = self.report(self.files[0], "--centos", "-", "--change", "epoll")
+        done = self.report(self.files[0], "--centos", "-", "--change", "trout")
         self.assertIn("Upstream Status: linux.git", done.stdout)
 
 

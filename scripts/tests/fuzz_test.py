@@ -24,7 +24,7 @@ import unittest
 TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "scripts"))
 
-from upliftlib.base import errors, ktap	# noqa: E402
+from upliftlib.base import changes, errors, ktap	# noqa: E402
 from upliftlib.generator import manifests	# noqa: E402
 from upliftlib.report import command as report_command	# noqa: E402
 from upliftlib.inspector import command, record, source, svg, text, timeline, timeline_svg, trace	# noqa: E402
@@ -36,7 +36,7 @@ import llc_sources_test	# noqa: E402
 
 ROUNDS = int(os.environ.get("FUZZ_ROUNDS", "40"))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
-FIXTURES = TOP / "selftests/fixtures/llc"
+FIXTURES = TOP / "selftests/fixtures" / changes.inspector().name
 
 ODD = (None, True, False, 0, 1, -1, 2 ** 31, 2 ** 64, -2 ** 63, 10 ** 400, 0.5, float("nan"), float("inf"), "", "0", "0-3,8",
        "0-", "-", "3-1", "0-99999999999", "\0", "\x1b[2J", "\ud800", "<b>&|`", "a" * 5000, "../../etc/passwd", [], {}, [[]],

@@ -22,7 +22,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from upliftlib.base import console as console_, errors, parallel, paths	# noqa: E402
 from upliftlib.kernel import elf, log	# noqa: E402
-from upliftlib.lab import guest, initramfs, selftests, signed	# noqa: E402
+from upliftlib.lab import guest, initramfs, signed	# noqa: E402
 from upliftlib.lab.guest import accelerator, booting, command, emulation, kernelargs, limits, modules, programs	# noqa: E402
 from upliftlib.lab.guest import stream, topology, watcher	# noqa: E402
 
@@ -417,23 +417,6 @@ class Console(unittest.TestCase):
         self.assertIn("WARNING: CPU: 1 PID: 82 at arm_kprobe+0x301/0x390",
                       log.complaints(log.without(self.LOG, "vmalloc error")))
 
-    def test_timer_of_a_deadline_server(self):
-        """10,000 switches under fio ended at a warning that the scheduler makes, of a timer of its own."""
-        text = """\
-[  504.733355] ------------[ cut here ]------------
-[  504.733727] WARNING: CPU: 0 PID: 181 at kernel/time/hrtimer.c:1045 hrtimer_forward+0x7b/0xc0
-[  504.733900] Modules linked in: uplift_iomap(OE) uplift(OE) xfs brd
-[  504.758667] Call Trace:
-[  504.759554]  <IRQ>
-[  504.759723]  dl_task_timer+0x360/0x8b0
-[  504.772716] ---[ end trace 0000000000000000 ]---
-"""
-        pattern = selftests.NAMED["switches_iomap"].excused
-        self.assertEqual(log.complaints(log.without(text, pattern)), [])
-        for other in (text.replace("hrtimer_forward+0x7b/0xc0", "iomap_new+0x1/0x2 [uplift_iomap]"),
-                      text.replace("time/hrtimer.c:1045", "time/timer.c:1045")):
-            self.assertIn("Call Trace:", log.complaints(log.without(other, pattern)))
-
     def test_each_once(self):
         self.assertEqual(len(log.complaints("[    1.000000] BUG: x\n[    1.000000] BUG: x\n")), 1)
 
@@ -631,7 +614,7 @@ class FaultOfEmulation(unittest.TestCase):
         self.assertEqual(len(given), 2)
 
     def test_dead_before_init(self):
-        # a kernel with KASAN died of an interrupt 4 ms after its start; all tests of iomap were failed for it
+        # a kernel with KASAN died of an interrupt 4 ms after its start; all tests of a change were failed for it
         died = ["BUG: KASAN: wild-memory-access in do_raw_spin_lock+0x11e/0x270"]
         result, given = self.boot(("TCG, single-threaded", died, "panic"), ("TCG, single-threaded", []))
         self.assertTrue(result.ok)

@@ -14,9 +14,9 @@ from typing import Any
 SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCRIPTS))
 
-from upliftlib.base import changes, errors	# noqa: E402
+from upliftlib.base import errors	# noqa: E402
 from upliftlib.report import companions, dossier, history, record	# noqa: E402
-from tests import dossier_data	# noqa: E402
+from tests import dossier_data, pond	# noqa: E402
 
 WHO = {"GIT_AUTHOR_NAME": "A", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "A", "GIT_COMMITTER_EMAIL": "a@b",
        "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
@@ -49,7 +49,7 @@ def body(*lines: str) -> str:
 
 
 def part(commit: str = "", title: str = "", patch: str = "") -> record.Part:
-    found = record.entry(changes.load()["pipepoll"], {"kind": "applicable", "evidence": [], "from": "module"})
+    found = record.entry(pond.CHANGES["perch"], {"kind": "applicable", "evidence": [], "from": "module"})
     found["upstream"] = {"commit": commit} if commit else {"title": title}
     found["patches"] = {"x.patch": patch} if patch else {}
     return found

@@ -151,22 +151,22 @@ class Submission(unittest.TestCase):
 
     def test_statuses(self):
         found = {path: test["status"] for path, test in self.by_path().items()}
-        for path, wanted in (("uplift.fslist.verdict", "SKIP"), ("uplift.iomap.verdict", "MISS"),
-                             ("uplift.epoll.verdict", "PASS"), ("uplift.epoll.tests.events_off", "PASS"),
-                             ("uplift.epoll.tests.events_new", "FAIL"), ("uplift.epoll.tests.upstream", "SKIP"),
-                             ("uplift.epoll.figures", "DONE"), ("uplift.epoll", "ERROR"), ("uplift", "ERROR")):
+        for path, wanted in (("uplift.carp.verdict", "SKIP"), ("uplift.pike.verdict", "MISS"),
+                             ("uplift.trout.verdict", "PASS"), ("uplift.trout.tests.events_off", "PASS"),
+                             ("uplift.trout.tests.events_new", "FAIL"), ("uplift.trout.tests.upstream", "SKIP"),
+                             ("uplift.trout.figures", "DONE"), ("uplift.trout", "ERROR"), ("uplift", "ERROR")):
             self.assertEqual(found.get(path), wanted, path)
 
     def test_figures(self):
-        found = self.by_path()["uplift.epoll.figures"]
+        found = self.by_path()["uplift.trout.figures"]
         operation = self.bench["changes"][2]["operations"][0]
         there = found["misc"]["operations"]
-        self.assertEqual(there["epoll_wait 1"]["arms"]["null"][0], operation["summary"]["null"]["median"])
-        self.assertEqual(there["epoll_wait 16"]["saves"]["new"]["claim"], "none")
+        self.assertEqual(there["trout_wait 1"]["arms"]["null"][0], operation["summary"]["null"]["median"])
+        self.assertEqual(there["trout_wait 16"]["saves"]["new"]["claim"], "none")
         self.assertEqual(found["number"]["unit"], "ns")
         self.assertEqual(found["number"]["value"],	# the largest is the loss
                          self.bench["changes"][2]["operations"][2]["gains"]["new"]["saves"]["median"])
-        counted = self.by_path("evaluation")["uplift.epoll.figures"]["misc"]["operations"]["epoll_wait 1"]
+        counted = self.by_path("evaluation")["uplift.trout.figures"]["misc"]["operations"]["trout_wait 1"]
         self.assertEqual((counted["unit"], counted["arms"]["new"]), ("instructions", [725.0, 725.0, 725.0]))
         self.assertEqual(counted["costs_a_call"], {"redirect": 8.0})
         # a figure stands only where a test has executed
@@ -179,7 +179,7 @@ class Submission(unittest.TestCase):
             self.assertRegex(test["path"], r"^uplift\.\w+\.(verdict|figures|tests(\.\w+)?)$")
 
     def test_commits(self):
-        self.assertRegex(self.by_path()["uplift.epoll.verdict"]["misc"]["upstream"]["commit"], "^[0-9a-f]{40}$")
+        self.assertRegex(self.by_path()["uplift.trout.verdict"]["misc"]["upstream"]["commit"], "^[0-9a-f]{40}$")
         for kind in ("checkouts", "builds"):
             self.assertEqual(self.made["bench"][kind][0]["misc"]["uplift"], self.bench["uplift"])
 
@@ -187,15 +187,15 @@ class Submission(unittest.TestCase):
         data = dossier_data.counted()
         data["changes"][0]["correctness"] = {"ok": False, "summary": "not run", "problems": ["no shell"], "tests": [],
                                              "error": "no shell"}
-        self.assertEqual({test["path"]: test for test in kcidb.submission(data)["tests"]}["uplift.fslist.tests"]["status"],
+        self.assertEqual({test["path"]: test for test in kcidb.submission(data)["tests"]}["uplift.carp.tests"]["status"],
                          "ERROR")
 
     def test_faults_beside_the_tests_fail(self):
         data = dossier_data.counted()
         data["changes"][0]["correctness"] |= {"ok": False, "problems": ["the kernel complained: BUG: x"]}
         found = {test["path"]: test for test in kcidb.submission(data)["tests"]}
-        self.assertEqual(found["uplift.fslist.tests"]["status"], "FAIL")
-        self.assertIn("BUG: x", found["uplift.fslist.tests"]["log_excerpt"])
+        self.assertEqual(found["uplift.carp.tests"]["status"], "FAIL")
+        self.assertIn("BUG: x", found["uplift.carp.tests"]["log_excerpt"])
 
     def test_same_again(self):
         self.assertEqual(self.made["bench"], kcidb.submission(dossier_data.bench()))

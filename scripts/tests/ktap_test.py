@@ -13,11 +13,11 @@ NESTED = """\
 KTAP version 1
 1..2
     KTAP version 1
-    # Subtest: uplift_fslist
+    # Subtest: uplift_carp
     1..2
     ok 1 build_empty_list
     ok 2 build_long_names
-ok 1 uplift_fslist
+ok 1 uplift_carp
 ok 2 - other
 """
 
@@ -25,7 +25,7 @@ PARAMETERS = """\
 KTAP version 1
 1..1
     KTAP version 1
-    # Subtest: uplift_iomap
+    # Subtest: uplift_pike
     1..1
         KTAP version 1
         # Subtest: mistake_is_found
@@ -34,7 +34,7 @@ KTAP version 1
         ok 2 leaves_batch # SKIP there is none
     # mistake_is_found: pass:1 fail:0 skip:1 total:2
     ok 1 mistake_is_found
-ok 1 uplift_iomap
+ok 1 uplift_pike
 """
 
 TWO_PROGRAMS = """\
@@ -102,8 +102,8 @@ class Tap(unittest.TestCase):
 
     def test_failure_below_an_ok(self):
         text = NESTED.replace("    ok 2 build_long", "    not ok 2 build_long")
-        self.has(text, "failed: uplift_fslist/build_long_names")
-        self.has(text, "'uplift_fslist' says ok although a part of it failed")
+        self.has(text, "failed: uplift_carp/build_long_names")
+        self.has(text, "'uplift_carp' says ok although a part of it failed")
 
     def test_numbers(self):
         self.has("1..2\nok 1 a\nok 3 b\n", "'b' has number 3, 2 was due")
@@ -116,7 +116,7 @@ class Tap(unittest.TestCase):
         self.has("1..1\nok 1 a\nok 2 b\n", "1 tests were planned, 2 reported")
         self.has("ok 1 a\n", "no plan")
         self.has("1..1\n1..1\nok 1 a\n", "two plans")
-        self.has(NESTED.replace("    1..2", "    1..3"), "uplift_fslist: 3 tests were planned, 2 reported")
+        self.has(NESTED.replace("    1..2", "    1..3"), "uplift_carp: 3 tests were planned, 2 reported")
 
     def test_truncated_anywhere(self):
         lines = NESTED.splitlines(keepends=True)

@@ -9,17 +9,17 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from upliftlib.report import dossier, legacy, reading	# noqa: E402
-from tests import dossier_data	# noqa: E402
+from tests import dossier_data, pond	# noqa: E402
 
-LINES = ["Verdict: applicable", "    function: ep_send_events", "    delivers: an event in two user accesses, a call each",
+LINES = ["Verdict: applicable", "    function: trout_wait", "    delivers: an event in two user accesses, a call each",
          "Equality: passed - 7 tests: 7 passed (207 checks)", "",
          "instructions per              off       null        new      batch  off again",
-         "epoll_wait 1                732.0      740.0      725.0      709.0      732.0",
-         "epoll_wait 16             3,552.0    3,560.0    3,350.0    3,468.0    3,552.0",
+         "trout_wait 1                732.0      740.0      725.0      709.0      732.0",
+         "trout_wait 16             3,552.0    3,560.0    3,350.0    3,468.0    3,552.0",
          "stac/clac pairs, 1 ready          2          2          1          1          2",
          "calls, 1 ready                 21         22         20          -         21",
          "stac/clac pairs, 16 ready         32         32         16          2         32",
-         "epoll_wait 1: redirect costs 8.0 a call; saved against null: new +15.0, batch +31.0"]
+         "trout_wait 1: redirect costs 8.0 a call; saved against null: new +15.0, batch +31.0"]
 
 
 def arm(pread, whole):
@@ -32,17 +32,18 @@ def old():
     data = dossier_data.evaluation()
     data["measurement"]["arms"] |= {"stock": arm(19087, 27310), "permanent": arm(854, 6965)}
     data["sections"][0]["lines"] = LINES
-    data["sections"][0]["rounds"]["epoll_wait 16"] = {
+    data["sections"][0]["rounds"]["trout_wait 16"] = {
         "off": [3552.0] * 2, "null": [3560.0] * 2, "new": [3350.0] * 2, "batch": [3468.0] * 2, "off_again": [3552.0] * 2}
     return data
 
 
-class Legacy(unittest.TestCase):
+class Legacy(pond.Case):
     def setUp(self):
+        super().setUp()
         self.parts = {part["name"]: part for part in reading.check(old())["changes"]}
 
     def test_arms_that_are_files(self):
-        part = self.parts["fslist"]
+        part = self.parts["carp"]
         rounds = {found["name"]: found["arms"] for found in part["operations"]}
         self.assertEqual(rounds["pread"], {"off": [19086.0] * 3, "off_again": [19086.0] * 3, "null": [19089.0] * 3,
                                            "new": [877.0] * 3, "loaded": [19087.0] * 3, "permanent": [854.0] * 3})
@@ -53,15 +54,15 @@ class Legacy(unittest.TestCase):
         self.assertIn("new, with permanent=1 854 6,965", text)
 
     def test_what_was_counted_beside_instructions(self):
-        events = {(event["name"], event["operation"]): event["arms"] for event in self.parts["epoll"]["events"]}
+        events = {(event["name"], event["operation"]): event["arms"] for event in self.parts["trout"]["events"]}
         self.assertEqual(events, {
-            ("stac/clac pairs", "epoll_wait 1"): {"off": 2, "null": 2, "new": 1, "batch": 1, "off_again": 2},
-            ("calls", "epoll_wait 1"): {"off": 21, "null": 22, "new": 20, "off_again": 21},
-            ("stac/clac pairs", "epoll_wait 16"): {"off": 32, "null": 32, "new": 16, "batch": 2, "off_again": 32}})
+            ("stac/clac pairs", "trout_wait 1"): {"off": 2, "null": 2, "new": 1, "batch": 1, "off_again": 2},
+            ("calls", "trout_wait 1"): {"off": 21, "null": 22, "new": 20, "off_again": 21},
+            ("stac/clac pairs", "trout_wait 16"): {"off": 32, "null": 32, "new": 16, "batch": 2, "off_again": 32}})
 
     def test_verdicts(self):
-        self.assertEqual(self.parts["epoll"]["verdict"]["evidence"],
-                         ["function: ep_send_events", "delivers: an event in two user accesses, a call each"])
+        self.assertEqual(self.parts["trout"]["verdict"]["evidence"],
+                         ["function: trout_wait", "delivers: an event in two user accesses, a call each"])
         data = old()
         data["sections"][0]["lines"] = ["Verdict: not built (no source for it)"]
         data["sections"][0]["verdict"] = "not built (no source for it)"
@@ -76,11 +77,11 @@ class Legacy(unittest.TestCase):
 
     def test_titles_tell_where_names_are_missing(self):
         data = old()
-        for section, title in zip(data["sections"], ("epoll_wait() with fewer user-access scopes (Linux 7.0)", "llc",
-                                                     "iomap_iter() without clearing what nobody reads (Linux 7.2)")):
+        for section, title in zip(data["sections"], ("trout_wait() with fewer user-access scopes (Linux 7.0)", "heron",
+                                                     "pike_iter() without clearing what nobody reads (Linux 7.2)")):
             section.pop("change", None)
             section["title"] = title
-        self.assertEqual([part["name"] for part in reading.check(data)["changes"]], ["fslist", "epoll", "llc", "iomap"])
+        self.assertEqual([part["name"] for part in reading.check(data)["changes"]], ["carp", "trout", "heron", "pike"])
 
     def test_tests_that_failed(self):
         data = old()

@@ -16,7 +16,7 @@ SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCRIPTS))
 
 from upliftlib.base import architectures, errors, paths, targets	# noqa: E402
-from upliftlib.report import command, comparison, forms, kcidb, reading	# noqa: E402
+from upliftlib.report import command, comparison, forms, kcidb	# noqa: E402
 from upliftlib.lab import matrix	# noqa: E402
 from tests import dossier_data	# noqa: E402
 
@@ -37,7 +37,7 @@ def whole():
 def native():
     evaluation = dossier_data.evaluation()
     evaluation["verdict"]["kind"] = "native"
-    return reading.check(evaluation)
+    return dossier_data.read(evaluation)
 
 
 def cells(text, label):
@@ -50,9 +50,9 @@ class Rendered(unittest.TestCase):
     def test_text(self):
         text = comparison.text(whole())
         self.assertEqual([cell.strip() for cell in cells(text, "verdict")], ["verdict", "6.12", "7.1", "7.2*", "7.3*"])
-        self.assertEqual([cell.strip() for cell in cells(text[text.index("\nverdict "):], "fslist")],
-                         ["fslist", "applicable", "FAILED", "native", "skipped"])
-        self.assertEqual([cell.strip() for cell in cells(text, "epoll")], ["epoll", "worth it", "FAILED", "worth it", "skipped"])
+        self.assertEqual([cell.strip() for cell in cells(text[text.index("\nverdict "):], "carp")],
+                         ["carp", "applicable", "FAILED", "native", "skipped"])
+        self.assertEqual([cell.strip() for cell in cells(text, "trout")], ["trout", "worth it", "FAILED", "worth it", "skipped"])
         self.assertEqual([cell.strip() for cell in cells(text, "pread, instr.")],
                          ["pread, instr.", "19,086", "-", "19,086", "-"])
         self.assertIn("the guest <died> & left", text)
@@ -69,7 +69,7 @@ class Rendered(unittest.TestCase):
         evaluation = dossier_data.evaluation()
         evaluation["sections"][1]["rounds"]["switch, threads"]["off"] = [5249.5, 6461.0]
         data = whole()
-        data["targets"]["6.12"]["report"] = reading.check(evaluation)
+        data["targets"]["6.12"]["report"] = dossier_data.read(evaluation)
         self.assertEqual([cell.strip() for cell in cells(comparison.text(data), "tracking costs")],
                          ["tracking costs", "unclear", "-", "70.5", "-"])
 
@@ -197,8 +197,8 @@ class Resumed(unittest.TestCase):
         code, text = self.run_it("6.1", "6.12", "7.1", "7.3", "6.18")
         self.assertEqual(self.evaluated, ["6.1", "6.12", "7.1", "6.18"])
         self.assertEqual(code, errors.FAIL)
-        self.assertEqual([cell.strip() for cell in cells(text[text.index("\nverdict "):], "fslist")],
-                         ["fslist", "applicable", "FAILED", "FAILED", "skipped", "applicable"])
+        self.assertEqual([cell.strip() for cell in cells(text[text.index("\nverdict "):], "carp")],
+                         ["carp", "applicable", "FAILED", "FAILED", "skipped", "applicable"])
         # what failed is tried anew, what passed is kept
         self.fails = set()
         self.run_it("6.1", "6.12", "6.18")

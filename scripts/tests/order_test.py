@@ -23,7 +23,7 @@ WRONG = (
     ("evaluate", "--kdir", "/nonexistent"),
     ("evaluate", "6.12", "--kernel", "/nonexistent", "--modules", "/nonexistent"),
     ("selftests", "6.12", "--only", "nonsense"),
-    ("selftests", "6.12", "--only", "fslist:nonsense"),
+    ("selftests", "6.12", "--only", "abi:nonsense"),
     ("selftests", "nonsense"),
     ("run", "6.12", "--script", "/nonexistent"),
     ("run", "6.12", "--topology", "nonsense", "--", "true"),

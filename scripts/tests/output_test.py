@@ -80,7 +80,7 @@ class Streams(unittest.TestCase):
         # cron and daemons do that; there was a traceback, and the next file that was opened got what was said
         with tempfile.TemporaryDirectory() as where:
             source = pathlib.Path(where) / "in.json"
-            source.write_text(json.dumps(dossier_data.evaluation()))
+            source.write_text(json.dumps(dossier_data.of_this_tree()))
             for fds in ((0,), (1,), (2,), (1, 2), (0, 1, 2)):
                 html = pathlib.Path(where) / "out.html"
                 self.assertEqual(self.run_closed(fds, "report", str(source), "--html", str(html)), errors.OK, fds)
@@ -90,7 +90,7 @@ class Streams(unittest.TestCase):
     def test_full(self):
         with tempfile.TemporaryDirectory() as where:
             source = pathlib.Path(where) / "in.json"
-            source.write_text(json.dumps(dossier_data.evaluation()))
+            source.write_text(json.dumps(dossier_data.of_this_tree()))
             with open("/dev/full", "w") as full:
                 done = subprocess.run([sys.executable, "-B", SCRIPTS / "uplift", "report", str(source)], stdout=full,
                                       stderr=subprocess.PIPE, text=True)

@@ -20,9 +20,10 @@ from upliftlib.base import changes, console, errors, paths, prompt	# noqa: E402
 from upliftlib.kernel import taint	# noqa: E402
 from upliftlib.report import reading, record	# noqa: E402
 from upliftlib.host import bench, doctor, loader, machine, probe, programs, selftest, testfiles	# noqa: E402
+from tests import pond	# noqa: E402
 
 FULL = {"CONFIG_MODULES": "y", "CONFIG_KPROBES": "y", "CONFIG_KALLSYMS": "y", "CONFIG_DYNAMIC_FTRACE": "y",
-        "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS": "y", "CONFIG_FS_IOMAP": "y", "CONFIG_EPOLL": "y", "CONFIG_DEBUG_FS": "y"}
+        "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS": "y", "CONFIG_TROUT": "y", "CONFIG_DEBUG_FS": "y"}
 
 
 class Types:
@@ -73,20 +74,20 @@ class Changes(unittest.TestCase):
                 self.assertIn("{", how["operation"])
 
     def test_chosen(self):
-        names = [change.name for change in changes.chosen([])]
-        self.assertEqual(names[:3], ["fslist", "iomap", "epoll"])
+        names = [change.name for change in changes.chosen([], pond.TOP)]
+        self.assertEqual(names, ["carp", "pike", "trout", "heron", "perch"])
         # in their order, whatever was typed
-        self.assertEqual([change.name for change in changes.chosen(["epoll", "fslist"])], ["fslist", "epoll"])
+        self.assertEqual([change.name for change in changes.chosen(["trout", "carp"], pond.TOP)], ["carp", "trout"])
         with self.assertRaises(errors.Problem) as caught:
             changes.chosen(["nothing"])
         self.assertEqual(caught.exception.code, errors.USAGE)
 
     def test_lacks(self):
-        epoll, fslist = self.found["epoll"], self.found["fslist"]
-        self.assertEqual(epoll.lacks(FULL), [])
-        self.assertEqual(epoll.lacks({}), [])	# not known is not lacking
-        self.assertEqual(epoll.lacks(FULL | {"CONFIG_KPROBES": "n"}), ["CONFIG_KPROBES is not set"])
-        self.assertEqual(fslist.lacks(FULL | {"CONFIG_PREEMPT_RT": "y"}), ["CONFIG_PREEMPT_RT is set"])
+        trout, carp = pond.CHANGES["trout"], pond.CHANGES["carp"]
+        self.assertEqual(trout.lacks(FULL), [])
+        self.assertEqual(trout.lacks({}), [])	# not known is not lacking
+        self.assertEqual(trout.lacks(FULL | {"CONFIG_KPROBES": "n"}), ["CONFIG_KPROBES is not set"])
+        self.assertEqual(carp.lacks(FULL | {"CONFIG_PREEMPT_RT": "y"}), ["CONFIG_PREEMPT_RT is set"])
 
     def test_a_fifth_change_is_a_directory(self):
         with tempfile.TemporaryDirectory() as top:
@@ -104,43 +105,23 @@ class Changes(unittest.TestCase):
 class Static(unittest.TestCase):
     def verdict(self, name, *words, config=None):
         with mock.patch.object(machine, "config", return_value=(FULL if config is None else config, "x")):
-            return probe.static(changes.load()[name], Types(*words), "because")
+            return probe.static(pond.CHANGES[name], Types(*words), "because")
 
     def test_what_types_tell(self):
-        show = "function filesystems_proc_show"
+        show = "function carp_show"
         for name, words, kind in (
-                ("fslist", (show,), "applicable"), ("fslist", (show, "struct file_systems_string"), "native"),
-                ("fslist", (), "unsupported"), ("iomap", ("function iomap_iter",), "unaffected"),
-                ("iomap", ("function iomap_iter", "struct iomap_iter.status"), "unknown"), ("iomap", (), "unsupported"),
-                ("epoll", ("function do_epoll_wait",), "unknown"), ("epoll", (), "unsupported")):
+                ("carp", (show,), "applicable"), ("carp", (show, "struct carp_text"), "native"), ("carp", (), "unsupported"),
+                ("trout", ("function trout_wait",), "unknown"), ("trout", (), "unsupported"), ("perch", (), "unknown")):
             self.assertEqual(self.verdict(name, *words)["kind"], kind, (name, words))
 
     def test_never_without_a_reason(self):
-        found = self.verdict("epoll", None)
+        found = self.verdict("trout", None)
         self.assertEqual((found["kind"], found["from"]), ("unknown", "btf"))
         self.assertEqual(found["evidence"], ["not asked: because", "types: no types"])
 
     def test_configuration(self):
-        found = self.verdict("fslist", "function filesystems_proc_show", config=FULL | {"CONFIG_PREEMPT_RT": "y"})
+        found = self.verdict("carp", "function carp_show", config=FULL | {"CONFIG_PREEMPT_RT": "y"})
         self.assertEqual((found["kind"], found["evidence"][-1]), ("unsupported", "configuration: CONFIG_PREEMPT_RT is set"))
-
-    def test_real_kernels(self):
-        # what the modules say in guests of these
-        wanted = {"6.1": ("applicable", "unaffected"), "6.12": ("applicable", "unaffected"),
-                  "6.18": ("applicable", "unknown"), "7.1": ("applicable", "unknown"), "7.2": ("native", "unknown"),
-                  "7.3": ("native", "unknown")}
-        seen = 0
-        for target, kinds in wanted.items():
-            path = paths.TARGETS / target / "btf"
-            if not path.exists():
-                continue
-            seen += 1
-            found = probe.Types(path)
-            with mock.patch.object(machine, "config", return_value=({}, "")):
-                self.assertEqual(tuple(probe.static(changes.load()[name], found, "x")["kind"]
-                                       for name in ("fslist", "iomap")), kinds, target)
-        if not seen:
-            self.skipTest("no target's types here")
 
 
 class Refusals(unittest.TestCase):
@@ -162,7 +143,7 @@ class Refusals(unittest.TestCase):
     def test_no_verdict_of_ours(self):
         with mock.patch.object(loader, "ensure", side_effect=loader.Refused(errno.EKEYREJECTED, [])), \
                 mock.patch.object(loader, "debugfs"), mock.patch.object(machine, "config", return_value=(FULL, "x")):
-            found = probe.ask_module(changes.load()["epoll"], Types("function do_epoll_wait"))
+            found = probe.ask_module(pond.CHANGES["trout"], Types("function trout_wait"))
         self.assertEqual((found["kind"], found["from"]), ("unknown", "btf"))
         self.assertIn("EKEYREJECTED", found["evidence"][0])
 
@@ -201,15 +182,15 @@ class Find(unittest.TestCase):
         self.assertEqual(loader.find("uplift_pond", "6.18.1")[0], path)
 
     def test_what_to_type(self):
-        known = changes.load()
+        known = pond.CHANGES
         gone = FileNotFoundError(errno.ENOENT, "no module")
         with mock.patch.object(machine, "takes_modules", lambda: False):	# it said make modules
-            self.assertIn("takes no modules", probe.what_to_type(known["fslist"], gone))
+            self.assertIn("takes no modules", probe.what_to_type(known["carp"], gone))
             self.assertEqual({doctor.check_loading()[2], doctor.check_headers()[2] or "another kernel"}, {"another kernel"})
         self.enterContext(mock.patch.object(machine, "takes_modules", lambda: True))
-        self.assertTrue(probe.what_to_type(known["fslist"], gone).startswith("make modules"))
-        self.assertNotIn("KSRC", probe.what_to_type(known["fslist"], gone))
-        self.assertIn("KSRC", probe.what_to_type(known["epoll"], gone))
+        self.assertTrue(probe.what_to_type(known["carp"], gone).startswith("make modules"))
+        self.assertNotIn("KSRC", probe.what_to_type(known["carp"], gone))
+        self.assertIn("KSRC", probe.what_to_type(known["trout"], gone))
 
 
 class Doctor(unittest.TestCase):
@@ -312,7 +293,7 @@ class Bench(unittest.TestCase):
                 for ready in (1, 16) for index, arm in enumerate(arms) if arm != "batch"]
 
     def test_by_arm(self):
-        change = changes.load()["epoll"]
+        change = pond.CHANGES["trout"]
         found = bench._by_arm(change, change.about["bench"], self.options, [])
         self.assertEqual(set(found), {"wait 1", "wait 16"})
         # batch is not offered here
@@ -323,14 +304,14 @@ class Bench(unittest.TestCase):
 
     def test_counting_takes_the_least_in_one_order(self):
         self.options.counting = True
-        change = changes.load()["epoll"]
+        change = pond.CHANGES["trout"]
         found = bench._by_arm(change, change.about["bench"], self.options, [])
         self.assertEqual(found["wait 1"]["off_again"], [9.0] * 4)
         self.assertEqual({argv[argv.index("--arms") + 1] for argv in self.asked}, {"off off_again null new batch"})
 
     def test_placebo(self):
         self.options.placebo = True
-        change = changes.load()["epoll"]
+        change = pond.CHANGES["trout"]
         found = bench._by_arm(change, change.about["bench"], self.options, [])
         self.assertEqual({arm: len(values) for arm, values in found["wait 16"].items()},
                          {"off": 4, "off_again": 4, "null": 4, "new": 4})
@@ -338,20 +319,20 @@ class Bench(unittest.TestCase):
             self.assertEqual(sorted(argv[argv.index("--arms") + 1].split()), ["null", "null", "off", "off_again"])
 
     def test_by_file(self):
-        change = changes.load()["fslist"]
+        change = pond.CHANGES["carp"]
         found = bench._by_file(change, change.about["bench"], self.options)
-        self.assertEqual(found["pread"]["new"], [len("/proc/filesystems_cached")] * 4)
+        self.assertEqual(found["pread"]["new"], [len("/proc/carp_cached")] * 4)
         self.options.placebo = True
         found = bench._by_file(change, change.about["bench"], self.options)
         self.assertEqual(found["pread"]["new"], found["pread"]["null"])
 
     def test_silent_arm(self):
         part = {}
-        change = changes.load()["epoll"]
+        change = pond.CHANGES["trout"]
         stats_ = {"calls_null": "5", "calls_new": "3", "function": "f", "method": "m", "state": "dead"}
         with mock.patch.object(loader, "stats", return_value=stats_):
             said = bench._shown(part, change, ["off", "null", "new"], {"calls_null": "2", "calls_new": "3"})
-        self.assertEqual(said, ["epoll: no call went to the arm new: dead"])
+        self.assertEqual(said, ["trout: no call went to the arm new: dead"])
         self.assertEqual(part["redirect"], {"function": "f", "method": "m"})
 
     def test_emulated_time_is_void(self):
@@ -368,9 +349,9 @@ class Selftest(unittest.TestCase):
     KTAP = "TAP version 13\n1..3\n# a note\nok 1 load\nok 2 native # SKIP this kernel lacks it\n{} 3 events\n"
 
     def script(self, text, status=0):
-        change = changes.load()["epoll"]
+        change = pond.CHANGES["trout"]
         with tempfile.TemporaryDirectory() as directory:
-            path = pathlib.Path(directory) / "epoll.sh"
+            path = pathlib.Path(directory) / "trout.sh"
             path.write_text(f"#!/bin/sh\ncat <<'E'\n{text}E\nexit {status}\n")
             path.chmod(0o755)
             with mock.patch.object(console, "note"):
@@ -389,7 +370,7 @@ class Selftest(unittest.TestCase):
 
     def test_none(self):
         with tempfile.TemporaryDirectory() as directory:
-            self.assertIsNone(selftest.run(changes.load()["epoll"], directory))
+            self.assertIsNone(selftest.run(pond.CHANGES["trout"], directory))
 
 
 class Ask(unittest.TestCase):

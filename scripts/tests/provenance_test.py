@@ -107,9 +107,9 @@ class Again(unittest.TestCase):
                          "scripts/uplift lab evaluate --kernel '/boot/my image' --modules /m --kdir /k")
 
     def test_a_bench(self) -> None:
-        args = argparse.Namespace(changes=["epoll"], counting=False, placebo=True, workloads=False, rounds=30, batches=50,
+        args = argparse.Namespace(changes=["trout"], counting=False, placebo=True, workloads=False, rounds=30, batches=50,
                                   batch_size=20, cpu=3, dir=None, tests="/t")
-        self.assertEqual(bench._command(args), "uplift bench epoll --placebo --rounds 30 --batches 50 --batch-size 20 --cpu 3 "
+        self.assertEqual(bench._command(args), "uplift bench trout --placebo --rounds 30 --batches 50 --batch-size 20 --cpu 3 "
                                                "--tests /t")
 
     def test_a_try(self) -> None:
@@ -121,8 +121,8 @@ class Again(unittest.TestCase):
 class Tests(unittest.TestCase):
     def test_one_that_cannot_be_run_is_an_error(self) -> None:
         with tempfile.TemporaryDirectory() as place:
-            script = pathlib.Path(place, "epoll.sh")
-            change = types.SimpleNamespace(name="epoll", module="uplift_epoll")
+            script = pathlib.Path(place, "trout.sh")
+            change = types.SimpleNamespace(name="trout", module="uplift_trout")
             for text, mode in (("#!/nonexistent/shell\n", 0o755), ("#!/bin/sh\n", 0o644), ("#!/bin/sh\nexit 127\n", 0o755)):
                 script.write_text(text)
                 script.chmod(mode)

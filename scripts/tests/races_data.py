@@ -6,12 +6,12 @@ OWN = [BAR, "BUG: KCSAN: data-race in ep_poll_callback / ep_send_events", "",
        "write to 0xffff88800423e0b0 of 8 bytes by interrupt on cpu 0:", " ep_poll_callback+0x15/0x480", "",
        "read to 0xffff88800423e0b0 of 8 bytes by task 91 on cpu 1:", " ep_send_events+0x69/0x5e0", "",
        "Reported by Kernel Concurrency Sanitizer on:", "CPU: 1 UID: 0 PID: 91 Comm: uplift_test Tainted: G O", BAR]
-OURS = [line.replace("ep_send_events+0x69/0x5e0", "epoll_new+0x69/0x5e0 [uplift_epoll]") for line in OWN]
+OURS = [line.replace("ep_send_events+0x69/0x5e0", "trout_new+0x69/0x5e0 [uplift_trout]") for line in OWN]
 BACK = [line.replace("ep_send_events+0x69/0x5e0", "xfs_count+0x1/0x2 [xfs]") for line in OWN]
-BACK = BACK[:8] + [" iomap_new+0x1/0x2 [uplift_iomap]"] + BACK[8:]
+BACK = BACK[:8] + [" pike_new+0x1/0x2 [uplift_pike]"] + BACK[8:]
 FIRST = OWN[:4] + BACK[7:9]		# an access of that kind
 ELSE = [line.replace("ep_poll_callback+0x15", "ep_poll_callback+0x77") for line in OURS]
-BOTH = [line.replace("ep_poll_callback+0x15/0x480", "epoll_new+0x15/0x5e0 [uplift_epoll]") for line in OURS]
+BOTH = [line.replace("ep_poll_callback+0x15/0x480", "trout_new+0x15/0x5e0 [uplift_trout]") for line in OURS]
 KASAN = [BAR, "BUG: KASAN: slab-use-after-free in proc_reg_read+0x1/0x2", "Call Trace:", BAR]
 LOCKDEP = ["=" * 54, "WARNING: possible circular locking dependency detected", "-" * 54, "stack backtrace:"]
 QUIET = ["Some line", "=== not a bar ==="]
@@ -25,7 +25,7 @@ LOGS = (
     ("another module's, called by ours", BACK + QUIET, QUIET, QUIET),
     ("that, and the other access is ours", FIRST + [""] + OURS[6:], None, []),
     ("that, and where ours begins is lost", FIRST + [""] + OURS[7:], None, []),
-    ("the kernel's own body, compiled again", [line.replace("epoll_new", "uplift_epoll_null") for line in OURS], [], []),
+    ("the kernel's own body, compiled again", [line.replace("trout_new", "uplift_trout_null") for line in OURS], [], []),
     ("ours, and the kernel's own function has it, too", OWN + OURS + OWN, [], []),
     ("the same, told later", OURS + QUIET + OWN, QUIET, QUIET),
     ("own, and ours of another kind", OWN + ELSE + OWN, ELSE, []),
@@ -34,7 +34,7 @@ LOGS = (
     ("lockdep's between", OWN + LOCKDEP + OWN + QUIET, LOCKDEP + QUIET, LOCKDEP + QUIET),
     ("cut short", QUIET + OWN[:5], None, None),
     ("ours, with what some kernels add to a module's name",
-     [line.replace("[uplift_epoll]", "[uplift_epoll(OE) 1a2b3c4d]") for line in OURS], None, []),
+     [line.replace("[uplift_trout]", "[uplift_trout(OE) 1a2b3c4d]") for line in OURS], None, []),
     ("another CPU's oops between the lines", OWN[:5] + ["BUG: unable to handle page fault: 8"] + OWN[5:], None, None),
     ("another CPU's warning", OWN[:5] + ["------------[ cut here ]------------", "WARNING: CPU: 0 at kernel/x.c:1"]
      + OWN[5:], None, None),

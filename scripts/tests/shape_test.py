@@ -18,12 +18,12 @@ GOOD = {
     "scripts/upliftlib/base/errors.py": '"""See sys.path for 9.9."""\nimport sys\n',
     "scripts/upliftlib/base/paths.py": "from . import errors\nfrom .errors import x\n",
     "scripts/upliftlib/lab/__init__.py": "",
-    "scripts/upliftlib/lab/guest.py": "# of 9.9 and epoll_wait\nfrom ..base import errors, paths\nfrom ..base.errors import x\n",
+    "scripts/upliftlib/lab/guest.py": "# of 9.9 and trout_wait\nfrom ..base import errors, paths\nfrom ..base.errors import x\n",
     "scripts/uplift": "#!/usr/bin/env python3\nimport sys\nsys.path.insert(0, 'x')\nfrom upliftlib.lab import guest\n",
     "scripts/tests/guest_test.py": "import sys\nsys.path.insert(0, 'x')\nfrom upliftlib.lab import guest\n",
-    "modules/epoll/about.toml": "",
-    "modules/backports/pipepoll/about.toml": "",
-    "modules/epoll/Kbuild": "obj-m += epoll.o\n",
+    "modules/trout/about.toml": "",
+    "modules/backports/perch/about.toml": "",
+    "modules/trout/Kbuild": "obj-m += trout.o\n",
     "Makefile": "# nothing\n",
 }
 OF = {"cycle": shape.cycle, "upward": shape.upward, "path": shape.path}
@@ -87,18 +87,27 @@ class Bad(unittest.TestCase):
             self.assertEqual(self.found("path", lab_guest=text), ["scripts/upliftlib/lab/guest.py:3: sys.path"], text)
 
     def test_change(self) -> None:
-        for name, text, word in (("scripts/upliftlib/lab/guest.py", "\nA = 'epoll'\n", "epoll"),
-                                 ("scripts/upliftlib/lab/guest.py", "\n# of pipepoll.\n", "pipepoll"),
-                                 ("scripts/fleet", "#!/bin/sh\ninsmod uplift_epoll.ko\n", "uplift_epoll"),
-                                 ("Makefile", "\nobj-m += epoll/\n", "epoll"),
-                                 ("modules/Kbuild", "\nobj-m += epoll/\n", "epoll")):
+        for name, text, word in (("scripts/upliftlib/lab/guest.py", "\nA = 'trout'\n", "trout"),
+                                 ("scripts/upliftlib/lab/guest.py", "\n# of perch.\n", "perch"),
+                                 ("scripts/fleet", "#!/bin/sh\ninsmod uplift_trout.ko\n", "uplift_trout"),
+                                 ("Makefile", "\nobj-m += trout/\n", "trout"),
+                                 ("modules/Kbuild", "\nobj-m += trout/\n", "trout")):
             self.assertEqual(list(shape.change(self.tree({name: text}))), [f"{name}:2: {word}"])
             (self.top / name).unlink()
 
+    def test_change_in_unit_tests(self) -> None:
+        """Its own may name it, and no other; general ones none."""
+        of = "scripts/tests"
+        tree = self.tree({f"{of}/trout_pond_test.py": "# trout\nA = 'uplift_trout'\n", f"{of}/pond_test.py": "# trout\n",
+                          f"{of}/trout_data.py": "# trout\n# perch\n", f"{of}/trouts_test.py": "# perch\n",
+                          "scripts/trout_test.py": "# trout\n"})
+        self.assertEqual(sorted(shape.change(tree)), [f"{of}/pond_test.py:1: trout", f"{of}/trout_data.py:2: perch",
+                                                      f"{of}/trouts_test.py:1: perch", "scripts/trout_test.py:1: trout"])
+
     def test_what_is_allowed(self) -> None:
-        tree = self.tree({"Makefile": "a: epoll\nb: epoll\n"})
+        tree = self.tree({"Makefile": "a: trout\nb: trout\n"})
         with mock.patch.object(shape, "CHANGE_ALLOWED", (("Makefile", "^a:", "why"), ("Makefile", "^c:", "why not"))):
-            self.assertEqual(list(shape.change(tree)), ["Makefile:2: epoll", "allowed, and not there: Makefile: ^c: (why not)"])
+            self.assertEqual(list(shape.change(tree)), ["Makefile:2: trout", "allowed, and not there: Makefile: ^c: (why not)"])
 
     def test_no_changes(self) -> None:
         tree = self.tree({})

@@ -20,6 +20,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 from upliftlib.base import errors	# noqa: E402
 from upliftlib.lab import testplan	# noqa: E402
+from tests import roles	# noqa: E402
 
 
 def load():
@@ -31,6 +32,7 @@ def load():
 
 
 TORTURE = load()
+ONE, OTHER, *_ = roles.names(roles.redirects)
 EVERY = list(TORTURE.steps(argparse.Namespace(targets=["6.12", "6.18"], named=False)))
 
 
@@ -46,12 +48,12 @@ class Wanted(unittest.TestCase):
         self.assertEqual({script for _, _, script in TORTURE.wanted(EVERY, "fail")}, {"fail"})
 
     def test_several_in_their_order_each_once(self):
-        chosen = TORTURE.wanted(EVERY, "6.18-debug-storm 6.18-debug-epoll epoll")
+        chosen = TORTURE.wanted(EVERY, f"6.18-debug-storm 6.18-debug-{ONE} {ONE}")
         self.assertEqual(chosen, [step for step in EVERY if step in chosen])
-        # epoll of two kinds on two targets and of PREEMPT_RT, and a storm; and where make test leaves it out
+        # its script, of two kinds on two targets and of PREEMPT_RT, and a storm; and where make test leaves it out
         self.assertEqual(len([step for step in chosen if step[1] != "rest"]), 6)
         self.assertEqual([step[0] for step in chosen if step[1] == "rest"],
-                         [name for name, scripts in testplan.in_torture().items() if "epoll" in scripts])
+                         [name for name, scripts in testplan.in_torture().items() if ONE in scripts])
 
     def test_odd_kernels_belong_to_their_series(self):
         self.assertIn(("6.12-rt", "odd", "refusals"), EVERY)
@@ -85,11 +87,11 @@ class Fingerprint(unittest.TestCase):
     def test_scripts_of_other_steps_do_not(self):
         self.assertEqual(TORTURE.fingerprint("stock", "refusals_no_mount"),
                          TORTURE.fingerprint("stock", "refusals_no_debugfs"))
-        self.assertNotEqual(TORTURE.fingerprint("debug", "fslist"), TORTURE.fingerprint("debug", "epoll"))
+        self.assertNotEqual(TORTURE.fingerprint("debug", ONE), TORTURE.fingerprint("debug", OTHER))
 
     def test_what_the_kernel_was_built_with(self):
         """KCSAN had been off, and what had passed so was not run again with it on."""
-        self.assertNotEqual(TORTURE.fingerprint("kcsan", "fslist"), TORTURE.fingerprint("debug", "fslist"))
+        self.assertNotEqual(TORTURE.fingerprint("kcsan", ONE), TORTURE.fingerprint("debug", ONE))
 
     def test_the_scripts_themselves(self):
         self.assertNotEqual(TORTURE.fingerprint("scripts", "fuzz"), TORTURE.fingerprint("stock", "fuzz"))
@@ -131,7 +133,7 @@ class Passed(unittest.TestCase):
         self.assertEqual(TORTURE.asked("debug", "storm", args), {"seconds": 600})
         self.assertEqual(TORTURE.asked("stock", "storm", args), {"seconds": 3600})
         self.assertEqual(TORTURE.asked("debug", "fail", args), {"fail_step": 1})
-        self.assertEqual(TORTURE.asked("kcsan", "fslist", args), {})
+        self.assertEqual(TORTURE.asked("kcsan", ONE, args), {})
         self.assertIsNone(self.of(json.dumps(self.WHOLE), {"seconds": 5}))
 
 

@@ -18,6 +18,10 @@ sys.path.insert(0, str(SCRIPTS))
 
 from upliftlib.base import errors, steps, targets	# noqa: E402
 from upliftlib.lab import sourcetree, touched	# noqa: E402
+from tests import roles	# noqa: E402
+
+ONE, OTHER, *_ = roles.names(roles.redirects)
+BACKPORT, INSPECTOR = next(roles.names(roles.backport)), next(roles.names(roles.inspector))
 
 
 class Git(unittest.TestCase):
@@ -88,27 +92,27 @@ class What(unittest.TestCase):
         return touched.touched([pathlib.Path(name) for name in names], self.tree)
 
     def test_a_change(self) -> None:
-        found = self.of("modules/iomap/iomap_main.c")
+        found = self.of(f"modules/{ONE}/{ONE}_main.c")
         self.assertTrue(found.modules)
-        self.assertEqual((found.suites, found.scripts), ("uplift_iomap", ["iomap"]))
+        self.assertEqual((found.suites, found.scripts), (f"uplift_{ONE}", [ONE]))
         self.assertIn("checkpatch", found.checks)
-        self.assertEqual(self.of("modules/backports/pipepoll/pipepoll.cocci").scripts, ["backports"])
+        self.assertEqual(self.of(f"modules/backports/{BACKPORT}/{BACKPORT}.cocci").scripts, ["backports"])
 
     def test_what_all_changes_use(self) -> None:
         found = self.of("modules/core/core.c")
         self.assertEqual((found.suites, found.scripts), ("*", [touched.SMOKE]))
 
     def test_two_changes(self) -> None:
-        found = self.of("modules/iomap/iomap_main.c", "modules/epoll/epoll_main.c")
-        self.assertEqual((found.suites, set(found.scripts)), ("*", {"epoll", "iomap"}))
+        found = self.of(f"modules/{ONE}/{ONE}_main.c", f"modules/{OTHER}/{OTHER}_main.c")
+        self.assertEqual((found.suites, set(found.scripts)), ("*", {ONE, OTHER}))
 
     def test_a_suite(self) -> None:
-        found = self.of("kunit/llc_kunit.c")
-        self.assertEqual((found.modules, found.suites, found.scripts), (False, "uplift_llc", []))
+        found = self.of(f"kunit/{INSPECTOR}_kunit.c")
+        self.assertEqual((found.modules, found.suites, found.scripts), (False, f"uplift_{INSPECTOR}", []))
 
     def test_selftests(self) -> None:
         self.assertEqual(self.of("selftests/refusals.sh").scripts, ["refusals"])
-        self.assertEqual(self.of("selftests/iomap_io.c").scripts, ["iomap"])
+        self.assertEqual(self.of(f"selftests/{ONE}_io.c").scripts, [ONE])
         self.assertEqual(self.of("selftests/lib.sh").scripts, [touched.SMOKE])
 
     def test_python(self) -> None:
@@ -151,7 +155,7 @@ class Plan(unittest.TestCase):
         quick = importlib.util.module_from_spec(spec)
         loader.exec_module(quick)
         test = quick.of_make_test()
-        found = touched.Touched(["stats"], ["shape"], True, "uplift_iomap", ["iomap"])
+        found = touched.Touched(["stats"], ["shape"], True, f"uplift_{ONE}", [ONE])
         every = quick.plan(found, list(targets.TABLE)[0], test)
         steps.check(every)
         self.assertEqual([step.name for step in every], ["unit", "modules", "selftests", "kunit", "check"])
@@ -159,8 +163,8 @@ class Plan(unittest.TestCase):
         for step in every:
             self.assertTrue(step.run(runner).failed, step.name)
         said = [" ".join(str(word) for word in call.args) for call in runner.command.call_args_list]
-        for words in ("unit stats", f"lab build --json {list(targets.TABLE)[0]}", "--only iomap",
-                      "kunit.py --arch um --filter uplift_iomap", "check shape"):
+        for words in ("unit stats", f"lab build --json {list(targets.TABLE)[0]}", f"--only {ONE}",
+                      f"kunit.py --arch um --filter uplift_{ONE}", "check shape"):
             self.assertTrue(any(words in line for line in said), words)
         self.assertEqual(quick.plan(touched.Touched(), list(targets.TABLE)[0], test), [])
 

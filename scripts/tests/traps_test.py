@@ -19,7 +19,7 @@ from unittest import mock
 TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "scripts"))
 
-from upliftlib.base import arguments, console, errors, packages, paths	# noqa: E402
+from upliftlib.base import arguments, changes, console, errors, packages, paths	# noqa: E402
 from upliftlib.host import bench	# noqa: E402
 from upliftlib.kernel import bzimage	# noqa: E402
 from upliftlib.lab import fetch, kernelcode, needs	# noqa: E402
@@ -82,7 +82,7 @@ class WrongWords(Case):
             self.assertIn(f"report.json: no report of ours: {why}", done.stderr)
 
     def test_words_for_a_form_that_is_not_asked_for(self) -> None:
-        for words in (("--change", "epoll"), ("--bug", "1"), ("--change", "epoll", "--html", "-")):
+        for words in (("--change", "trout"), ("--bug", "1"), ("--change", "trout", "--html", "-")):
             done = self.uplift("report", *words, self.place / "report.json")
             self.assertEqual((done.returncode, done.stdout), (errors.USAGE, ""))
             self.assertIn(f"uplift: {words[0]} goes with one of: --sru ", done.stderr)
@@ -232,7 +232,7 @@ class Terminal(Case):
 
     def test_the_inspector_in_it(self) -> None:
         for name, boxes in (("C", False), ("C.UTF-8", True)):
-            done = subprocess.run([sys.executable, "-B", str(TOP / "scripts/uplift"), "llc"], check=False, capture_output=True,
+            done = subprocess.run([sys.executable, "-B", str(TOP / "scripts/uplift"), changes.inspector().name], check=False, capture_output=True,
                                   env={"PATH": os.environ["PATH"], "LC_ALL": name})
             if not done.stdout:
                 self.skipTest("no caches can be seen on this machine")

@@ -17,6 +17,7 @@ sys.path.insert(0, str(SCRIPTS))
 from upliftlib.base import changes, errors	# noqa: E402
 from upliftlib.report import record, stats	# noqa: E402
 from upliftlib.host import bench, programs, workloads	# noqa: E402
+from tests import pond	# noqa: E402
 
 FIO = '''note: something first
 {"fio version": "fio-3.39", "jobs": [{"error": %d, "read": {"iops": %s}}]}'''
@@ -42,7 +43,7 @@ class Fixture(unittest.TestCase):
 
 class Tools(Fixture):
     def test_missing(self):
-        for load in (workloads.KNOWN["fio"], workloads.PerfBench("epoll wait"), workloads.KNOWN["messaging"]):
+        for load in (workloads.KNOWN["fio"], workloads.PerfBench("pond wait"), workloads.KNOWN["messaging"]):
             self.assertTrue(load.lacks(), load.name)
         self.assertIn("none of", workloads.KNOWN["exec"].lacks())
         self.assertEqual(workloads.KNOWN["echo"].lacks(), "")
@@ -70,13 +71,13 @@ class Tools(Fixture):
             self.assertEqual(len(str(caught.exception).splitlines()), 1)
 
     def test_perf(self):
-        self.stub("perf", "echo '# Running epoll/wait'; echo 'Averaged 200,000 operations/sec (+- 1.20%), total secs = 1'\n")
-        self.assertEqual(self.figures(workloads.PerfBench("epoll wait")), {"perf bench epoll wait": 5000.0})
+        self.stub("perf", "echo '# Running pond/wait'; echo 'Averaged 200,000 operations/sec (+- 1.20%), total secs = 1'\n")
+        self.assertEqual(self.figures(workloads.PerfBench("pond wait")), {"perf bench pond wait": 5000.0})
         self.stub("perf", "echo 'Total time: 0.008 [sec]'\n")
         (value,) = self.figures(workloads.KNOWN["messaging"]).values()
         self.assertAlmostEqual(value, 1000.0)
         self.stub("perf", "printf '\\377\\376 no figure'\n")
-        for load in (workloads.PerfBench("epoll wait"), workloads.KNOWN["messaging"]):
+        for load in (workloads.PerfBench("pond wait"), workloads.KNOWN["messaging"]):
             with self.assertRaises(errors.Problem):
                 self.figures(load)
 
@@ -140,7 +141,7 @@ class Arms(Fixture):
 
     def setUp(self):
         super().setUp()
-        directory = self.top / "debug/epoll"
+        directory = self.top / "debug/trout"
         directory.mkdir(parents=True)
         self.arm = directory / "arm"
         self.arm.write_text("off")
@@ -167,9 +168,9 @@ class Arms(Fixture):
             self.addCleanup(patch.stop)
         self.options = types.SimpleNamespace(rounds=30, cpu=None, placebo=False)
 
-    def measure(self, name="epoll"):
+    def measure(self, name="trout"):
         notes = []
-        found = bench._by_workload(changes.load()[name], self.options, lambda: [], notes)
+        found = bench._by_workload(pond.CHANGES[name], self.options, lambda: [], notes)
         return found, notes
 
     def test_each_in_its_arm(self):
@@ -192,8 +193,8 @@ class Arms(Fixture):
         self.assertEqual(self.measure(), ({}, ["workload stub was not run: no such tool"]))
 
     def test_nodes(self):
-        found, _ = self.measure("fslist")
-        self.assertEqual({node for _, node in self.seen}, {None, "/proc/filesystems_uncached", "/proc/filesystems_cached"})
+        found, _ = self.measure("carp")
+        self.assertEqual({node for _, node in self.seen}, {None, "/proc/carp_uncached", "/proc/carp_cached"})
         self.assertEqual(self.seen.count(("off", None)), 60)
         self.assertEqual(set(found["work"]), {"off", "off_again", "null", "new"})
 

@@ -4,7 +4,7 @@
     cycle      no module of the package imports itself, by way of others
     upward     a part of the package imports only itself and parts that stand above it in upliftlib/__init__.py
     path       only entry points and tests edit sys.path
-    change     no file names a change but its own: what is known of a change is read from its directory
+    change     no file names a change but its own, unit tests included: what is known of a change is read from its directory
     target     no file names a target kernel but the table
 """
 
@@ -20,9 +20,7 @@ from . import sourcetree
 TESTS = pathlib.PurePath("scripts/tests")
 
 # Files that may name a change, or a pattern of lines in them: what for. A pattern that matches no line is out of date.
-CHANGE_ALLOWED: tuple[tuple[str, str, str], ...] = (
-    ("scripts/tests/*.py", ".*", "examples, and tests of one change's own data"),
-)
+CHANGE_ALLOWED: tuple[tuple[str, str, str], ...] = ()
 # The same for target kernels.
 TARGET_ALLOWED: tuple[tuple[str, str, str], ...] = (
     ("scripts/tests/*.py", ".*", "examples"),
@@ -124,8 +122,13 @@ def _ours(listing: list[pathlib.Path]) -> list[pathlib.Path]:
     return [file for file in listing if file.parts[0] == "scripts" or file.name in ("Makefile", "Kbuild")]
 
 
+def _tested(file: pathlib.Path, names: list[str]) -> str | None:
+    """The change that a unit test is of alone: its file is <change>_<what>_test.py, or data for one, <change>_<what>.py."""
+    return next((name for name in names if file.parent == TESTS and file.name.startswith(f"{name}_")), None)
+
+
 def change(tree: sourcetree.Tree, listing: list[pathlib.Path] | None = None) -> Iterator[str]:
-    """No script and no makefile names a change, except in that change's own directory."""
+    """No script and no makefile names a change, except in that change's own directory, and its own unit tests."""
     names = change_names(tree.top)
     if not names:
         yield "no modules/*/about.toml, so nothing can be looked for"
@@ -134,7 +137,16 @@ def change(tree: sourcetree.Tree, listing: list[pathlib.Path] | None = None) -> 
     own = _own(tree.top)
     outside = [file for file in listing if not set(file.parts[:-1]) & set(names)
                and not any(file == place or place in file.parents for place in own)]
-    yield from _lines(tree, outside, rf"\b(?:uplift_)?(?:{'|'.join(names)})\b", CHANGE_ALLOWED)
+    general = [file for file in outside if not _tested(file, names)]
+    yield from _lines(tree, general, _naming(names), CHANGE_ALLOWED)
+    for file in outside:
+        if own_name := _tested(file, names):
+            yield from _lines(tree, [file], _naming([name for name in names if name != own_name]), ())
+
+
+def _naming(names: list[str]) -> str:
+    """A pattern of a line that names one of these changes, or its module."""
+    return rf"\b(?:uplift_)?(?:{'|'.join(names)})\b" if names else "(?!)"
 
 
 def _code_strings(tree: sourcetree.Tree, file: pathlib.Path) -> Iterator[tuple[int, str]]:
