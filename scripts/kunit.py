@@ -465,6 +465,45 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
+def source_of(args: argparse.Namespace) -> tuple[Path, str]:
+    """The kernel's source, which stays as it is, and a name for it."""
+    if args.ksrc:
+        return args.ksrc.resolve(), "own"
+    fetched = fetch.fetch(args.target, {"source"}) if args.target else fetch.best({"source"})
+    return fetched.part("ksrc"), fetched.name
+
+
+def built(args: argparse.Namespace, objdir: Path, tree: Path) -> float:
+    """Build the kernel; the seconds that it took."""
+    start = time.monotonic()
+    with builds.unbroken(objdir):
+        make_bodies(args, objdir, tree)
+        if run_kunit("build", args, objdir, tree):
+            raise errors.Problem(f"the kernel did not build, see above; its objects are in {objdir}")
+    return time.monotonic() - start
+
+
+def executed(args: argparse.Namespace, objdir: Path, tree: Path, results: Path) -> tuple[str, float]:
+    """Run the kernel, and keep what it left in `results`: (its console's text, the seconds that it took)"""
+    start = time.monotonic()
+    raw_json, log_path = objdir / "uplift.json", objdir / "test.log"
+    for old in (raw_json, log_path, *objdir.rglob("drivers/uplift/**/*.gcda")):
+        old.unlink(missing_ok=True)
+    # Its exit status is not asked: it is 0 for some broken results.
+    run_kunit("exec", args, objdir, tree, [f"--json={raw_json}"])
+    ran = time.monotonic() - start
+    log = log_path.read_text(errors="replace") if log_path.is_file() else ""
+    paths.write(results / "console.log", log)
+    paths.write(results / "kunit.ktap", ktap_of(log))
+    if not raw_json.is_file():
+        raise errors.Problem(f"kunit.py left no result; the console is in {results}/console.log")
+    text = raw_json.read_text()
+    paths.write(results / "kunit.json", text)	# for CI systems that take kunit.py's
+    if args.json:
+        paths.write(args.json, text)
+    return log, ran
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     expected = filtered(declared_cases(enabled(paths.TOP / "kunit", args.arch)), args.filter)
@@ -474,14 +513,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
 
     buildroot.need_root()
-    if args.ksrc:
-        pristine = args.ksrc.resolve()
-        name = "own"
-    else:
-        fetched = fetch.fetch(args.target, {"source"}) if args.target else fetch.best({"source"})
-        pristine, name = fetched.part("ksrc"), fetched.name
+    pristine, name = source_of(args)
     buildroot.ensure("test", *([args.arch] if cross(args.arch) else []))
-
     tree = paths.KUNIT / f"{name}-tree"
     work = paths.KUNIT / f"{name}-{args.arch}{'-debug' if args.debug else ''}{'-coverage' if args.coverage else ''}"
     objdir, results = work / "obj", work / "results"
@@ -491,34 +524,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     with paths.lock(f"kunit-{work.name}"):
         paths.remove(results)
         paths.ensure(results)
-
-        start = time.monotonic()
-        with builds.unbroken(objdir):
-            make_bodies(args, objdir, tree)
-            if run_kunit("build", args, objdir, tree):
-                raise errors.Problem(f"the kernel did not build, see above; its objects are in {objdir}")
+        build_seconds = built(args, objdir, tree)
         for change in args.lacking:
             expected.pop(f"uplift_{change}", None)
-        built = time.monotonic() - start
-
-        start = time.monotonic()
-        raw_json, log_path = objdir / "uplift.json", objdir / "test.log"
-        for old in (raw_json, log_path, *objdir.rglob("drivers/uplift/**/*.gcda")):
-            old.unlink(missing_ok=True)
-        # Its exit status is not asked: it is 0 for some broken results.
-        run_kunit("exec", args, objdir, tree, [f"--json={raw_json}"])
-        ran = time.monotonic() - start
-
-        log = log_path.read_text(errors="replace") if log_path.is_file() else ""
-        paths.write(results / "console.log", log)
-        paths.write(results / "kunit.ktap", ktap_of(log))
+        log, seconds = executed(args, objdir, tree, results)
         report = ktap.parse(ktap_of(log))
-        if not raw_json.is_file():
-            raise errors.Problem(f"kunit.py left no result; the console is in {results}/console.log")
-        text = raw_json.read_text()
-        paths.write(results / "kunit.json", text)	# for CI systems that take kunit.py's
-        if args.json:
-            paths.write(args.json, text)
         passed, skipped, complaints = judge(expected, report, log)
         if args.coverage:
             complaints += coverage(objdir, results)
@@ -531,8 +541,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"FAIL {complaint}")
     total = sum(len(cases) for cases in expected.values())
     print(f"kunit {name} {args.arch}{' debug' if args.debug else ''}{' coverage' if args.coverage else ''}: {passed} of {total} cases "
-          f"passed, {skipped} skipped, {len(complaints)} complaints; built in {built:.0f} s, "
-          f"ran in {ran:.0f} s; results in {os.path.relpath(results)}")
+          f"passed, {skipped} skipped, {len(complaints)} complaints; built in {build_seconds:.0f} s, "
+          f"ran in {seconds:.0f} s; results in {os.path.relpath(results)}")
     return 1 if complaints or not passed else 0
 
 

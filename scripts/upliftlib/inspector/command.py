@@ -253,8 +253,11 @@ def register(groups: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser.add_argument("--all", action="store_true", help="all processes, not only the busiest; all boxes and disagreements of a large machine")
     parser.add_argument("--ascii", action="store_true", help="no box-drawing characters")
     parser.set_defaults(func=_map)
-    commands = parser.add_subparsers(metavar="COMMAND")
+    _add_commands(parser.add_subparsers(metavar="COMMAND"))
 
+
+def _add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The commands below it."""
     # a default of its own would undo a --load in front of the command
     sub = commands.add_parser("capture", help="make a snapshot, to be drawn elsewhere",
                               description="Make a snapshot of this machine: topology, caches and what uplift_llc.ko "
