@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Patches as they come: read, applied, and refused with what stands there instead; held against diff and patch."""
 
+import base64
 import difflib
 import pathlib
+import quopri
 import random
 import re
 import shutil
@@ -115,6 +117,43 @@ class ReadingTest(unittest.TestCase):
         # a mail may speak of it
         self.assertEqual(applied(self.MAIL.replace("Why.", "rename from fs/a.c") + change, SOURCE), SOURCE + "more\n")
 
+    def test_a_hunk_that_is_damaged(self) -> None:
+        text = diff(SOURCE, SOURCE.replace("line 7\n", "LINE 7\n"))
+        at_line = re.compile("^@@ .* @@$", re.MULTILINE)
+        for broken, why in ((text.replace("+LINE 7", "+LINE\n7"), "hunk 1 is damaged: '7' begins with none of"),
+                            (text.replace(" line 10\n", "diff --git a/x b/x\n"), "hunk 1 is cut off"),
+                            (at_line.sub("@@ -0,0 +0,0 @@", text), "hunk 1 is empty"),
+                            (at_line.sub("@@ -4,2 +4,2 @@", text), "hunk 1 has more lines than its @@ line says: 'line 6'|' line 6'"),
+                            (at_line.sub(f"@@ -{'9' * 5000},7 +4,7 @@", text), "is no line of a unified diff")):
+            with self.subTest(why), self.assertRaisesRegex(patch.NotAPatch, why):
+                patch.parse(broken, "x.patch")
+        # one that a mailer ended with a line of blanks is whole
+        self.assertEqual(applied(text + " \n\n-- \n2.47.0\n", SOURCE), SOURCE.replace("line 7\n", "LINE 7\n"))
+
+    def test_a_mail_that_was_encoded(self) -> None:
+        """As mailers send what is not ASCII, or has long lines."""
+        before, after = SOURCE + "a = 1\n", SOURCE + "a = 1;\t/* \u00fc */\n"
+        head = "From: A <a@b>\nSubject: =?UTF-8?q?[PATCH]_pond:_=C3=BC?=\nContent-Transfer-Encoding: {}\n\n"
+        body = ("Why.\n---\n" + diff(before, after) + "-- \n2.47.0\n").encode()
+        mails = [head.format("8bit") + body.decode(), head.format("quoted-printable") + quopri.encodestring(body).decode(),
+                 head.format("Base64") + base64.encodebytes(body).decode(),
+                 (head.format("base64") + base64.encodebytes(body.replace(b"\n", b"\r\n")).decode()).replace("\n", "\r\n")]
+        for mail in mails:
+            self.assertEqual(applied(mail, before), after)
+            self.assertEqual(patch.parse(mail, "x.patch").title, "pond: \u00fc")
+        from_line = "From 0123456789abcdef0123456789abcdef01234567 Mon Sep 17 00:00:00 2001\n"
+        again = head.format("quoted-printable") + quopri.encodestring(diff(after, before).encode()).decode()
+        self.assertEqual(applied(from_line + mails[1] + from_line + again, before), before)
+        with self.assertRaisesRegex(patch.NotAPatch, "says that it is in base64, and is not"):
+            patch.parse(head.format("base64") + "x", "x.patch")
+
+    def test_no_line_is_changed(self) -> None:
+        """git has no hunk for a mode, nor for a file without text."""
+        for about in ("old mode 100644\nnew mode 100755\n", "new file mode 100644\nindex 0000000..e69de29\n"):
+            with self.assertRaisesRegex(Refused, "changes nothing that a kernel is made of") as caught:
+                patch.parse(f"diff --git a/fs/pond.c b/fs/pond.c\n{about}", "x.patch")
+            self.assertNotIsInstance(caught.exception, patch.NotAPatch)
+
     def test_a_merge(self) -> None:
         merge = "diff --cc fs/pond.c\n--- a/fs/pond.c\n+++ b/fs/pond.c\n@@@ -1,1 -1,1 +1,2 @@@\n  a\n++b\n"
         for text in (merge, diff(SOURCE, SOURCE + "more\n") + merge):
@@ -151,6 +190,23 @@ class ApplyingTest(unittest.TestCase):
             applied(text, SOURCE.replace("line 7\n", "other\n"))
         with self.assertRaisesRegex(patch.DoesNotApply, "does not have this file"):
             applied(text, None)
+
+    def test_only_white_space_is_another(self) -> None:
+        """Both would look the same in the message."""
+        text = diff("\ta\n\tb\n", "\ta\n\tc\n").replace("\t", "        ")
+        with self.assertRaisesRegex(patch.DoesNotApply, "line 1, 'a', has other white space"):
+            applied(text, "\ta\n\tb\n")
+
+    def test_names_from_elsewhere(self) -> None:
+        """As with another number of directories in front: what the file is called here is told."""
+        change = diff(SOURCE, SOURCE + "more\n")
+        for names, why in (("x/src/", "src/fs/pond.c: this kernel does not have this file, but fs/pond.c: .* one directory in front"),
+                           ("my.tree/", "my.tree/fs/pond.c: this kernel does not have this file, but fs/pond.c")):
+            with self.subTest(names), self.assertRaisesRegex(patch.DoesNotApply, why):
+                applied(change.replace("a/", names).replace("b/", names), SOURCE)
+        with self.assertRaisesRegex(patch.DoesNotApply, "pond.c: this kernel does not have this file: .* from the top of the source"):
+            applied(change.replace("fs/", ""), SOURCE)
+        self.assertEqual(applied(change.replace("a/", "").replace("b/", ""), SOURCE), SOURCE + "more\n")
 
     def test_the_second_hunk_is_named(self) -> None:
         text = diff(SOURCE, SOURCE.replace("line 7\n", "LINE 7\n").replace("line 40\n", "LINE 40\n"))

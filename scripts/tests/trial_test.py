@@ -235,7 +235,8 @@ class OutcomesTest(Tried):
 
     def test_code_of_another_machine(self) -> None:
         text = GOOD.replace("fs/pond.c", "arch/arm64/kernel/pond.c")
-        self.assertEqual(self.refused(text), "it changes nothing that a kernel is made of")
+        self.assertEqual(self.refused(text), "arch/arm64/kernel/pond.c is changed: code of another architecture only, and this "
+                                             "kernel is for x86_64")
         self.assertEqual(self.tried(self.file(text + GOOD))[1]["outcome"], "applies")
 
     def test_native(self) -> None:

@@ -7,19 +7,26 @@ with what stands there; what is in the source already is told from what is not.
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import difflib
+import email.header
 import itertools
 import pathlib
+import quopri
 import re
 from collections.abc import Callable
 
 from .objects import Refused
 
-_HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@ ?(.*)")
+_HUNK = re.compile(r"@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@ ?(.*)")
 _NEXT = re.compile(r"--- |--$|-- $|diff |From |commit |Index: |Subject: ")	# what may stand between two files
 _SUBJECT = re.compile(r"^Subject: (?:\[[^\]]*\] ?)?(.*(?:\n[ \t].*)*)", re.MULTILINE)
 _COMMIT = re.compile(r"^(?:From|commit) ([0-9a-f]{12,40})\b", re.MULTILINE)
+
+# Where a mail begins in several, and how its text is encoded.
+_MAIL = re.compile(r"^(?=From \S+ .*\d{4}$)", re.MULTILINE)
+_ENCODED = re.compile(r"^Content-Transfer-Encoding:\s*(quoted-printable|base64)\s*$", re.MULTILINE | re.IGNORECASE)
 
 # git's header of a file that gets another name; there is no hunk where its text stays as it is.
 _RENAMED = re.compile(r"^diff --git .*\n(?:(?:old|new|similarity|dissimilarity) .*\n)*(?:rename|copy) from (.*)", re.MULTILINE)
@@ -82,9 +89,33 @@ def _is_top(word: str) -> bool:
     return bool(re.match(r"(?:linux|old|new|orig)\b", word)) or "linux" in word
 
 
+def _plain(mail: str) -> str:
+    """A mail with its text as it was written, where it was encoded on its way."""
+    head, blank, body = mail.partition("\n\n")
+    encoded = _ENCODED.search(head)
+    if not encoded:
+        return mail
+    data = body.encode(errors="surrogateescape")
+    try:
+        data = quopri.decodestring(data) if encoded[1].lower() == "quoted-printable" else base64.b64decode(data)
+    except ValueError as why:
+        raise NotAPatch(f"the mail says that it is in base64, and is not: {why}") from None
+    return head + blank + data.decode(errors="surrogateescape").replace("\r\n", "\n")
+
+
+def _title(subject: str) -> str:
+    """A mail's subject, in one line, without what mails make of letters that are not ASCII."""
+    title = re.sub(r"\s+", " ", subject).strip()
+    try:
+        title = str(email.header.make_header(email.header.decode_header(title)))
+    except (ValueError, LookupError):
+        pass		# shown as it came
+    return re.sub(r"^\[[^\]]*\] ?", "", title)
+
+
 def parse(text: str, name: str) -> Patch:
     """A patch out of a file's text."""
-    text = text.replace("\r\n", "\n")
+    text = "".join(map(_plain, _MAIL.split(text.replace("\r\n", "\n"))))
     if moved := next((path for path in _RENAMED.findall(text) if not path.startswith(_ASIDE)), ""):
         raise Refused(f"{moved} is renamed or copied: the files of a kernel that is built stay what they are")
     lines = text.split("\n")
@@ -100,9 +131,11 @@ def parse(text: str, name: str) -> Patch:
                 raise Refused(f"{name}: a binary file is changed: {lines[at]}")
             at += 1
     if not any(file.hunks for file in files):
+        if re.search("^diff --git ", text, re.MULTILINE) and not files:
+            raise Refused("it changes nothing that a kernel is made of: no line of a file, but a mode, or a file without text")
         raise NotAPatch(f"{name}: no unified diff in it: git format-patch, git diff or diff -u make one")
     subject = _SUBJECT.search(text)
-    title = re.sub(r"\s+", " ", subject[1]).strip() if subject else pathlib.PurePath(name).stem
+    title = _title(subject[1]) if subject else pathlib.PurePath(name).stem
     title = title.encode("utf-8", "replace").decode()	# it goes into sources and reports
     return Patch(title, list(dict.fromkeys(_COMMIT.findall(text))), files)
 
@@ -126,7 +159,7 @@ def _rest(lines: list[str], at: int, file: FilePatch) -> None:
         raise NotAPatch(f"{file.path}: '{line:.60}' is no line of a unified diff (a merge's has three @, and cannot be applied)")
     # "-- " begins a mail's signature, "--- " the next file
     end = next((end for end in range(at, len(lines)) if _NEXT.match(lines[end])), len(lines))
-    if file.hunks and (line.startswith(("+", "-")) and not line.startswith("--")
+    if file.hunks and (line.startswith(("+", "-", " ")) and line.strip() and not line.startswith("--")
                        or any(map(_HUNK.match, lines[at:end]))):
         raise NotAPatch(f"{file.path}: hunk {len(file.hunks)} has more lines than its @@ line says: '{line.rstrip():.60}'")
 
@@ -137,8 +170,10 @@ def _hunk(lines: list[str], at: int, match: re.Match[str], number: int, path: st
     at += 1
     while len(hunk.old) < want_old or len(hunk.new) < want_new:
         line = lines[at] if at < len(lines) else None
-        if line is None or line[:1] not in (" ", "-", "+", "\\", ""):
-            raise NotAPatch(f"{path}: hunk {number} is cut off")
+        if line is None or _NEXT.match(line) and line[:1] not in (" ", "-", "+"):
+            raise NotAPatch(f"{path}: hunk {number} is cut off: it has fewer lines than its @@ line says")
+        if line[:1] not in (" ", "-", "+", "\\", ""):
+            raise NotAPatch(f"{path}: hunk {number} is damaged: '{line:.60}' begins with none of blank, + and -; did a mailer wrap it?")
         if line[:1] in (" ", "-", ""):
             hunk.old.append(line[1:])
         if line[:1] in (" ", "+", ""):
@@ -146,6 +181,8 @@ def _hunk(lines: list[str], at: int, match: re.Match[str], number: int, path: st
         at += 1
     while at < len(lines) and lines[at].startswith("\\"):
         at += 1
+    if not hunk.old and not hunk.new:
+        raise NotAPatch(f"{path}: hunk {number} is empty, as its @@ line says")
     return hunk, at
 
 
@@ -169,9 +206,11 @@ def _instead(source: list[str], hunk: Hunk, near: int) -> str:
             same += 1
         if same > length:
             best, length = at, same
-    wants = hunk.old[length].strip() if length < len(hunk.old) else ""
-    stands = source[best + length].strip() if best + length < len(source) else "the end of the file"
-    return f"line {best + length + 1} is '{stands}', not '{wants}'"
+    wants = hunk.old[length] if length < len(hunk.old) else ""
+    stands = source[best + length] if best + length < len(source) else "the end of the file"
+    if stands.split() == wants.split():
+        return f"line {best + length + 1}, '{stands.strip()}', has other white space: were tabs replaced when the patch was copied?"
+    return f"line {best + length + 1} is '{stands.strip()}', not '{wants.strip()}'"
 
 
 def apply_file(file: FilePatch, text: str) -> tuple[str, int]:
@@ -218,6 +257,16 @@ def lines_kept(before: str, after: str) -> str:
     return "".join(out)
 
 
+def _missing(path: str, read: Callable[[str], str | None]) -> str:
+    """What to say of a file that the source does not have: is it there by another name?"""
+    parts = path.split("/")
+    other = next((name for at in range(1, len(parts)) if read(name := "/".join(parts[at:])) is not None), "")
+    if other:
+        return f"{path}: this kernel does not have this file, but {other}: a patch has one directory in front of names, as git diff writes them"
+    where = "" if "/" in path else ": a patch names its files from the top of the source"
+    return f"{path}: this kernel does not have this file{where}"
+
+
 def apply(patch: Patch, read: Callable[[str], str | None]) -> dict[str, str]:
     """{path: changed text}. Native if all of it is in the source already."""
     texts: dict[str, str] = {}
@@ -232,7 +281,7 @@ def apply(patch: Patch, read: Callable[[str], str | None]) -> dict[str, str]:
         if file.deleted:
             raise Refused(f"{file.path} is deleted: what is in the kernel stays there")
         if text is None and not file.created:
-            raise DoesNotApply(f"{file.path}: this kernel does not have this file")
+            raise DoesNotApply(_missing(file.path, read))
         if file.created:
             if text is not None:
                 raise DoesNotApply(f"{file.path} is new in the patch, and there already")

@@ -244,7 +244,11 @@ class Trial:
         with self._step("apply", "applying it"):
             patch = patches.parse(self.text, self.path.name)
             self.outcome.title, self.outcome.commits = patch.title, patch.commits
-            patch.files = [file for file in patch.files if not self._of_another(file.path)]
+            others = [file for file in patch.code() if self._of_another(file.path)]
+            patch.files = [file for file in patch.files if file not in others]
+            if others and not patch.code():
+                raise Refused(f"{others[0].path} is changed: code of another architecture only, and this kernel is for "
+                              f"{self.code.target.arch.name}")
             return patch, patches.apply(patch, self.code.read)
 
     # ------------------------------------------------------------------ before and after
