@@ -542,6 +542,14 @@ patch = { file = "pond_batch.cocci", places = 1, removes = 1, adds = 1 }
         with self.assertRaisesRegex(Problem, r"KSRC=\S+ is the source of 6.18.14, and KDIR=\S+ is for 6.18.15"):
             self.generate()
 
+    def test_a_kernel_that_clang_built(self):
+        """Its compiler is told before it is run: gcc's options would be refused in its own words."""
+        self.file("linux-headers/.config", "CONFIG_CC_IS_CLANG=y\nCONFIG_CLANG_VERSION=190107\n")
+        with self.assertRaisesRegex(Problem, r"^the kernel of \S+linux-headers was built with clang: .*gcc.*$"):
+            self.generate()
+        self.file("linux-headers/.config", "# CONFIG_CC_IS_CLANG is not set\nCONFIG_CC_IS_GCC=y\n")
+        self.generate()
+
     def extra(self, source, headers):
         """Generate with these lines in the Makefiles; headers' may have no others."""
         self.version("src", 6, 18, 15)

@@ -24,7 +24,7 @@ sys.path.insert(0, str(SCRIPTS))
 from tests.trial_test import is_running	# noqa: E402
 from upliftlib.base import errors, paths	# noqa: E402
 from upliftlib.kernel import notes	# noqa: E402
-from upliftlib.lab import buildroot, kernelcode, kerneltests, trial, trybuilt, tryhere, tryscript	# noqa: E402
+from upliftlib.lab import buildroot, kernelcode, kernels, kerneltests, trial, trybuilt, tryhere, tryscript	# noqa: E402
 
 
 class Scratch(unittest.TestCase):
@@ -96,6 +96,17 @@ class RunningKernelTest(Scratch):
         with self.assertRaisesRegex(errors.Problem, "the module pond, whose functions it changes, is not loaded here: modprobe pond"):
             tryhere.need_loaded(["pond"])
         tryhere.need_loaded([])
+
+    def test_clang_built_it(self) -> None:
+        """It is refused, and nothing is a failure; the same for a kernel of one's own in a guest."""
+        kdir = self.file("MODULES/6.18.15+deb13-amd64/build/Makefile").parent
+        self.file(f"{kdir.relative_to(self.dir)}/.config", b"CONFIG_CC_IS_CLANG=y\n")
+        self.file("src/MAINTAINERS")
+        target = kernels.Target("own", "6.18.15+deb13-amd64", "6.18.15", self.dir / "vmlinuz", self.dir, kdir=kdir, ksrc=self.dir / "src")
+        for of_a_kernel in (lambda: tryhere.HereCode().kdir, lambda: kernelcode.KernelCode(target)):
+            with self.assertRaisesRegex(errors.Skip, "^the kernel of .*/build was built with clang: .*gcc") as caught:
+                of_a_kernel()
+            self.assertEqual(caught.exception.code, errors.SKIP)
 
     def test_no_image(self) -> None:
         self.file("MODULES/6.18.15+deb13-amd64/build/Makefile")

@@ -72,11 +72,24 @@ def objects_of(files: Iterable[str], directory: pathlib.Path) -> list[str]:
     return [str(pathlib.Path(path).relative_to(directory).with_suffix(".o")) for path in files]
 
 
-def arch_of(kdir: pathlib.Path) -> Architecture:
-    """The architecture that the headers of a kernel are for, as their configuration says."""
+def _configured(kdir: pathlib.Path, symbol: str) -> bool:
+    """Is an option on in the configuration that headers have?"""
     config = kdir / ".config"
     text = config.read_text(errors="replace") if config.is_file() else ""
-    return architectures.ARM64 if re.search(r"^CONFIG_ARM64=y$", text, re.MULTILINE) else architectures.X86_64
+    return re.search(rf"^{symbol}=y$", text, re.MULTILINE) is not None
+
+
+def arch_of(kdir: pathlib.Path) -> Architecture:
+    """The architecture that the headers of a kernel are for, as their configuration says."""
+    return architectures.ARM64 if _configured(kdir, "CONFIG_ARM64") else architectures.X86_64
+
+
+def not_gcc(kdir: pathlib.Path) -> str:
+    """Why no bodies are made for a kernel, if its compiler was another than gcc; "" if it was gcc."""
+    if not _configured(kdir, "CONFIG_CC_IS_CLANG"):
+        return ""
+    return (f"the kernel of {kdir} was built with clang: changed functions are made for kernels built with gcc, as the types of "
+            "a file, by which changed layouts are found, are asked of gcc (-gbtf)")
 
 
 def flags(files: Iterable[str], directory: pathlib.Path, sources: Iterable[pathlib.Path],

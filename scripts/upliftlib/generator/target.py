@@ -164,6 +164,8 @@ class Target:
     def __init__(self, ksrc: pathlib.Path, kdir: pathlib.Path, btf_file: str, make: list[str],
                  directory: pathlib.Path) -> None:
         check_versions(ksrc, kdir)
+        if why := compiling.not_gcc(kdir):
+            raise Problem(why)
         self.ksrc, self.kdir, self.make, self.directory = ksrc, kdir, make, directory
         self.of = kdir.name
         self.tree, self.arch = compiling.SourceTree(ksrc), compiling.arch_of(kdir)

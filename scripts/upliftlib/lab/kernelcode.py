@@ -42,6 +42,7 @@ class KernelCode:
     def __init__(self, target: kernels.Target) -> None:
         if not target.kdir or not target.ksrc or not (target.ksrc / "MAINTAINERS").exists():
             raise errors.Problem(f"{target.name}: headers and the whole source of the kernel are needed", errors.USAGE)
+        need_gcc(target.kdir)
         self.target, self.ksrc, self.kdir = target, target.ksrc, target.kdir
         self.release = kmod.release_of(self.kdir)
         self.directory = paths.ensure(paths.BUILD / "try" / self.release)
@@ -244,6 +245,12 @@ class KernelCode:
         if code or said:
             tail = "\n".join("    " + line for line in (said or text.splitlines())[-12:])
             raise errors.Problem(f"the module does not build without a warning ({directory / 'build.log'}):\n{tail}")
+
+
+def need_gcc(kdir: pathlib.Path) -> None:
+    """A Skip for a kernel whose functions cannot be compiled as they were."""
+    if why := compiling.not_gcc(kdir):
+        raise errors.Skip(why)
 
 
 def _is_source(path: pathlib.Path) -> bool:

@@ -16,7 +16,7 @@ from ..generator import identity
 from ..host import loader, programs, undo
 from ..kernel import kallsyms, notes
 from . import buildroot, fetch, kernels, kmod, testprograms
-from .kernelcode import KernelCode, _listed
+from .kernelcode import KernelCode, _listed, need_gcc
 
 BOOT, USR = pathlib.Path("/boot"), pathlib.Path("/usr/src")
 MODULES = pathlib.Path("/lib/modules")
@@ -56,6 +56,7 @@ class HereCode(KernelCode):
         if not (found / "Makefile").exists():
             raise errors.Problem(f"no headers of the running kernel in {found}: apt-get install linux-headers-{self.release}, or "
                                  "give --kdir DIR; --target tries it on another kernel, in a guest", errors.USAGE)
+        need_gcc(found)
         self._is_running()
         self.target.kdir = found.resolve()
         buildroot.ensure("run", kmod.wanted_compiler(self.target.kdir))
