@@ -241,6 +241,18 @@ class LoadedTest(unittest.TestCase):
         self.leave("seen.a.null", "pipe 3000 calls 00ff\n")
         self.assertIn("null behave unlike off", loading.judged("a", self.result).problem)
 
+    def test_what_differs_by_chance(self) -> None:
+        """It is run again: only what differs both times is a difference."""
+        self.leave("seen.a.null", self.SAME.replace("00ff", "00fe"))
+        self.leave("seen.a.null.twice", self.SAME)
+        self.assertEqual(loading.judged("a", self.result), loading.Loaded(calls=42))
+        self.leave("seen.a.null.twice", self.SAME.replace("1234", "1235"))
+        self.assertEqual(loading.judged("a", self.result), loading.Loaded(calls=42))
+        self.leave("seen.a.null.twice", self.SAME.replace("1234", "1235").replace("00ff", "00fc"))
+        self.assertIn("null behave unlike off (pipe)", loading.judged("a", self.result).problem)
+        self.leave("seen.a.null.twice", "pipe 3000 calls 00ff\n")
+        self.assertIn("null behave unlike off (another number of them)", loading.judged("a", self.result).problem)
+
     def test_one_that_is_not_through(self) -> None:
         self.leave("done", "b\n")
         self.assertIn("cannot be loaded, switched or unloaded", loading.judged("a", self.result).problem)

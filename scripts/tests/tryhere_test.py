@@ -320,6 +320,24 @@ class KernelTestsTest(Scratch):
         self.assertRegex(found.new[0], r"^later: its status is \d+, not 0$")
         self.assertNotIn("never", (self.dir / "kernel-tests.new").read_text())
 
+    def test_random_programs_that_differ_run_again(self) -> None:
+        """What null sees the first time only is chance; the programs are made up, the script is not."""
+        (self.dir / "pond").mkdir()
+        count = self.dir / "count"
+        body = {"syscall_bench": f'case $(cat {self.dir}/pond/arm)$(cat {count} 2>/dev/null) in null*1) ;; null*) echo 1 >>{count}; '
+                                 'echo "pipe 1"; exit ;; esac\necho "pipe 0"', "random_calls": 'echo "files 7"'}
+        for name, text in body.items():
+            (self.dir / name).write_text(f"#!/bin/sh\n{text}\n")
+            (self.dir / name).chmod(0o755)
+        run = tryscript.Run("pond", str(self.dir), "/t", str(self.dir), str(self.dir), 3)
+        text = run.text()
+        begin, end = text.index("seen() {"), text.index("echo null >$dir/arm || exit 13\n$PROGRAMS/panel_bench")
+        subprocess.run(["sh", "-c", f"{run._variables()}dir={self.dir}/pond\n{text[begin:end]}"], check=True, cwd=self.dir)
+        self.assertNotEqual((self.dir / "seen.null").read_text(), (self.dir / "seen.off").read_text())
+        self.assertEqual((self.dir / "seen.null.twice").read_text(), (self.dir / "seen.off").read_text())
+        self.assertFalse((self.dir / "seen.new.twice").exists())
+        self.assertEqual((tryscript.differing(self.dir, "null"), tryscript.differing(self.dir, "new")), ([], []))
+
     def test_which_are_for_a_file(self) -> None:
         """The longest begin counts; nothing for what none is known of."""
         self.assertEqual(kerneltests.of(["mm/mincore.c"]), ["mincore/mincore_selftest.c"])

@@ -9,7 +9,6 @@ of operations, for the count of calls that came to the functions.
 from __future__ import annotations
 
 import dataclasses
-import pathlib
 from collections.abc import Iterator
 
 from ..base import console
@@ -40,9 +39,9 @@ each() {
 	for module in $2; do rmmod $module 2>/dev/null && echo $1 $module >>/out/gone; done
 	for arm in null new; do
 		echo $arm >$dir/arm || return
-		# what differs by chance does not do so twice
 		seen $1.$arm
-		cmp -s /out/seen.off /out/seen.$1.$arm || seen $1.$arm
+		# what differs by chance does not do so twice
+		cmp -s /out/seen.off /out/seen.$1.$arm || seen $1.$arm.twice
 		on ext4 /dev/ram0 /selftests/panel_bench --dir /mnt --change $1 --reach >/out/reach.$1.$arm || return
 	done
 	cat $dir/stats >/out/stats.$1
@@ -100,14 +99,10 @@ def judged(name: str, result: guest.Result) -> Loaded:
     if name not in done:
         return Loaded(f"it cannot be loaded, switched or unloaded ({result.console})")
     null, new = ([] if not where else [f"a random program sees {arm} behave unlike off ({', '.join(where)})"]
-                 for arm in ("null", "new") for where in [_unlike(out, f"{name}.{arm}")])
+                 for arm in ("null", "new") for where in [tryscript.differing(out, f"{name}.{arm}")])
     if null:
         return Loaded(null[0])
     return Loaded(calls=_calls((out / f"stats.{name}").read_text()), notes=[f"{note}: is that the change?" for note in new])
-
-
-def _unlike(out: pathlib.Path, arm: str) -> list[str]:
-    return tryscript.unlike(*((out / f"seen.{name}").read_text() for name in ("off", "off_again", arm)))
 
 
 def _calls(stats: str) -> int:

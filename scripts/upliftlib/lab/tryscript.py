@@ -8,12 +8,14 @@ to the change, and counts. It leaves files in $OUT. Its status says what went wr
 from __future__ import annotations
 
 import dataclasses
+import pathlib
 import shlex
 
 REACHED = 4		# calls in eight runs of an operation: it comes to the change
 # Seconds of one of the kernel's tests; those of a guest that counts are 10^9 instructions each.
 LIMIT, LIMIT_COUNTED = 60, 5
 ARMS = ("off", "null", "new", "off_again")	# in which the kernel's own tests run
+_NOT_ALL = "another number of them"
 
 _ARMS = r"""
 dir=/sys/kernel/debug/uplift/$NAME
@@ -27,12 +29,15 @@ echo new >$dir/arm || exit 13
 ) || exit 19
 """
 
+# What differs is run again: by chance it does not do so twice.
 _SEEN = r"""
-for arm in @ARMS@; do
-	echo ${arm%_again} >$dir/arm || exit 13
-	for seed in 1 2 3; do $PROGRAMS/syscall_bench --transcript $seed --calls 4000 || exit 14; done >$OUT/seen.$arm
-	$PROGRAMS/random_calls --seed 1 --calls 800 --dir $WORK >>$OUT/seen.$arm || exit 14
-done
+seen() {
+	echo ${1%_again} >$dir/arm || exit 13
+	for seed in 1 2 3; do $PROGRAMS/syscall_bench --transcript $seed --calls 4000 || exit 14; done >$OUT/seen.$2
+	$PROGRAMS/random_calls --seed 1 --calls 800 --dir $WORK >>$OUT/seen.$2 || exit 14
+}
+for arm in @ARMS@; do seen $arm $arm; done
+for arm in null new; do cmp -s $OUT/seen.off $OUT/seen.$arm || seen $arm $arm.twice; done
 """
 
 # Whatever becomes of one of the kernel's tests: it is compared with what became of it in the other arms. One that does not end
@@ -83,8 +88,18 @@ def unlike(off: str, again: str, other: str) -> list[str]:
     """In which families of random programs another arm does not what off does. One that varies with the change off says nothing."""
     lines = [text.splitlines() for text in (off, again, other)]
     if len({len(one) for one in lines}) != 1:
-        return ["another number of them"]
+        return [_NOT_ALL]
     return sorted({one.split()[0] for one, two, three in zip(*lines) if one == two != three})
+
+
+def differing(out: pathlib.Path, arm: str) -> list[str]:
+    """unlike() of what runs have left: where an arm was run a second time, in which families it differs both times."""
+    off, again = (out / "seen.off").read_text(), (out / "seen.off_again").read_text()
+    found, twice = unlike(off, again, (out / f"seen.{arm}").read_text()), out / f"seen.{arm}.twice"
+    if not found or not twice.exists():
+        return found
+    second = unlike(off, again, twice.read_text())
+    return [_NOT_ALL] if _NOT_ALL in found + second else [family for family in found if family in second]
 
 
 @dataclasses.dataclass(frozen=True)
