@@ -236,6 +236,16 @@ class ApplyingTest(unittest.TestCase):
             with self.assertRaisesRegex(Refused, f"^{path} is changed: .*{why}"):
                 applied(diff(SOURCE, SOURCE + "x\n", path), SOURCE, path)
 
+    def test_what_else_a_kernel_is_made_of(self) -> None:
+        """Left out, a system call's table would be without effect, and the rest of the patch measured."""
+        for path in ("arch/x86/entry/syscalls/syscall_64.tbl", "arch/x86/lib/x86-opcode-map.txt", "arch/x86/Makefile.um"):
+            text = diff(SOURCE, SOURCE + "more\n") + diff(SOURCE, SOURCE + "x\n", path)
+            with self.assertRaisesRegex(Refused, f"^{path} is changed: neither a C source nor a header"):
+                patch.apply(patch.parse(text, "x.patch"), lambda name: SOURCE)
+        for path in (".gitignore", "fs/.gitignore", "fs/README", "fs/pond.rst"):
+            text = diff(SOURCE, SOURCE + "more\n") + diff(SOURCE, SOURCE + "x\n", path)
+            self.assertEqual(set(patch.apply(patch.parse(text, "x.patch"), lambda name: SOURCE)), {"fs/pond.c"})
+
     def test_documentation_is_no_code(self) -> None:
         with self.assertRaisesRegex(Refused, "changes nothing that a kernel is made of"):
             applied(diff(SOURCE, SOURCE + "x\n", "Documentation/pond.rst"), SOURCE)

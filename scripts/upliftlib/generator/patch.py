@@ -33,6 +33,7 @@ _RENAMED = re.compile(r"^diff --git .*\n(?:(?:old|new|similarity|dissimilarity) 
 
 # Not compiled into a kernel.
 _ASIDE = ("Documentation/", "tools/", "samples/", "scripts/", "MAINTAINERS", "CREDITS", ".mailmap", "LICENSES/", "rust/")
+_BESIDE = re.compile(r"(?:^|/)(?:\.[^/]*|README[^/]*|.*\.rst)$")
 _CONFIGURES = re.compile(r"(?:^|/)(?:Kconfig[^/]*|Makefile|Kbuild|.*\.lds\.S|.*_defconfig)$")
 
 
@@ -74,7 +75,7 @@ class Patch:
 
     def code(self) -> list[FilePatch]:
         """The files of which a kernel is made."""
-        return [file for file in self.files if not file.path.startswith(_ASIDE)]
+        return [file for file in self.files if not file.path.startswith(_ASIDE) and not _BESIDE.search(file.path)]
 
 
 def _path(word: str) -> str:
@@ -277,6 +278,8 @@ def apply(patch: Patch, read: Callable[[str], str | None]) -> dict[str, str]:
             raise Refused(f"{file.path} is changed: how the kernel is configured and linked cannot be tried")
         if file.path.endswith((".S", ".s")):
             raise Refused(f"{file.path} is changed: assembly")
+        if not file.path.endswith((".c", ".h")):
+            raise Refused(f"{file.path} is changed: neither a C source nor a header, and only these can be compiled and compared")
         text = texts.get(file.path, read(file.path))
         if file.deleted:
             raise Refused(f"{file.path} is deleted: what is in the kernel stays there")
