@@ -30,6 +30,7 @@ SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCRIPTS))
 
 from upliftlib.base import architectures, errors, paths	# noqa: E402
+from upliftlib.generator import compiling	# noqa: E402
 from upliftlib.generator.objects import Refused	# noqa: E402
 from upliftlib.lab import kernelcode, trial	# noqa: E402
 from tests import objects_test	# noqa: E402
@@ -530,6 +531,10 @@ class Compiled(Code):
     def shown(self, text: str, tree: pathlib.Path) -> str:
         return text.replace(f"{tree}/", "")
 
+    def kernel_of(self, path: str) -> types.SimpleNamespace:
+        """It is configured without fs/lake.c."""
+        return types.SimpleNamespace(symbols={"look": [1], "pair": [2], "begin": [3]})
+
     def compile(self, root: pathlib.Path, files: list[str], includes: bool = False) -> list[kernelcode.Built]:
         found = []
         for path in files:
@@ -567,6 +572,11 @@ class RefusedTest(Tried):
         self.assertEqual(self.why("int pair", "/* two */\nint pair"), wanted)
         self.assertEqual(self.why("out(x) + 4", "4 + out(x)"), wanted)
         self.assertEqual(self.why("2 * x", "x * 2", "include/linux/pond.h"), wanted)
+
+    def test_a_file_that_the_kernel_is_configured_without(self) -> None:
+        """More than that the compiler makes the same of it, as all in it may be behind #ifdef."""
+        self.assertEqual(self.why("out(x) + 1", "1 + out(x)", "fs/lake.c"),
+                         "this kernel is configured without fs/lake.c: it has none of its functions")
 
     def test_nothing_calls_it(self) -> None:
         self.assertEqual(self.why("int pair", "int three(int x) { return out(x) * 3; }\nint pair"),
@@ -610,6 +620,30 @@ class RefusedTest(Tried):
                          [("fs/pond.c", []), ("fs/lake.c", ["lake"])])
         self.assertEqual([symbol.name for symbol in trial.given_to_others(pieces[0], pieces)], ["deep"])
         self.assertEqual(trial.given_to_others(pieces[1], pieces), [])
+
+
+class MakeTest(Scratch):
+    """Which Makefile makes an object, and what is told of one that is not made."""
+
+    def test_where_a_file_is_made(self) -> None:
+        for path, text in (("fs/Makefile", "obj-y += pond.o deep/lake.o\n"), ("fs/deep/notes", ""),
+                           ("arch/x86/kernel/Makefile", "obj-y := process_$(BITS).o head$(BITS).o other.o\n")):
+            paths.ensure((self.dir / path).parent)
+            self.file(text, path)
+        tree = compiling.SourceTree(self.dir)
+        for file, where in (("fs/pond.c", "fs"), ("fs/deep/lake.c", "fs"), ("arch/x86/kernel/process_64.c", "arch/x86/kernel"),
+                            ("arch/x86/kernel/head64.c", "arch/x86/kernel")):
+            self.assertEqual(tree.made_in(file), pathlib.Path(where))
+        for file in ("fs/and.c", "arch/x86/kernel/process_32.c", "arch/x86/kernel/64.c"):
+            with self.assertRaisesRegex(Refused, f"^{file}: no Makefile of its directories makes an object of it$"):
+                tree.made_in(file)
+
+    def test_why_it_is_not_made(self) -> None:
+        make = "make[2]: *** No rule to make target '/k/lib/Makefile'.\nmake[1]: *** [/k/Makefile:8: fs] Error 2\nmake: *** [x] Error 2\n"
+        self.assertEqual(compiling.reason(f"make: Entering directory '/k'\n{make}make: Leaving directory '/k'\n", "fs/pond.c"),
+                         "No rule to make target '/k/lib/Makefile'.")
+        self.assertEqual(compiling.reason(f"fs/pond.c:3:4: error: no\n{make}", "fs/pond.c"), "fs/pond.c:3:4: error: no")
+        self.assertEqual(compiling.reason("", "fs/pond.c"), "make gave no reason")
 
 
 class FilesTest(Scratch):

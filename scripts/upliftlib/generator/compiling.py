@@ -21,6 +21,7 @@ FLAGS = "-fdata-sections -gbtf -Wno-error"
 # arm64's compiler reaches the objects of a section from one anchor, so that sections of their own would change the code.
 _OF_ARCH = {architectures.ARM64: "-gbtf -Wno-error"}
 _ERROR = re.compile(r"^(.*?:\d+:\d+: (?:fatal )?error: .*)$", re.MULTILINE)
+_MAKE_ERROR = re.compile(r"^make(?:\[\d+\])?: \*\*\* (.*)$", re.MULTILINE)	# the first one is why there are others
 
 
 class SourceTree:
@@ -61,7 +62,7 @@ class SourceTree:
             makefile = next((self.ksrc / parent / name for name in ("Kbuild", "Makefile")
                              if (self.ksrc / parent / name).is_file()), None)
             if makefile:
-                name = re.escape(str(file.relative_to(parent).with_suffix(".o")))
+                name = re.escape(str(file.relative_to(parent).with_suffix(".o"))).replace("64", r"(?:64|\$\(BITS\))")
                 if re.search(rf"(?<![\w/.-]){name}(?!\w)", makefile.read_text(errors="replace")):
                     return parent
         raise Refused(f"{path}: no Makefile of its directories makes an object of it")
@@ -102,6 +103,6 @@ def flags(files: Iterable[str], directory: pathlib.Path, sources: Iterable[pathl
 
 def reason(text: str, path: str) -> str:
     """Why a file was not compiled, in the compiler's own words; `text` is what make said."""
-    said = _ERROR.findall(text) or text.splitlines()[-3:]
+    said = _ERROR.findall(text) or _MAKE_ERROR.findall(text) or text.splitlines()[-3:]
     ours = [line for line in said if pathlib.PurePath(path).name in line] or said
     return (ours or ["make gave no reason"])[0]

@@ -203,7 +203,7 @@ class KernelCode:
                 self.overlay(root, {}, todo)
                 for built in self.compile(root, todo):
                     if built.error:
-                        raise Refused(f"{built.path} does not compile as it is for this kernel: {built.error}")
+                        raise Refused(f"{built.path} does not compile as it is for this kernel: {self.shown(built.error, root)}")
                     shutil.copy(built.obj, wanted[built.path].with_suffix(".new"))
                     wanted[built.path].with_suffix(".module").write_text(_module_name(built.obj))
                     wanted[built.path].with_suffix(".crcs").write_text(json.dumps(abi.crcs(built.obj)))

@@ -27,7 +27,7 @@ from ..base import console, errors, paths, targets
 from ..generator import patch as patches
 from ..generator import copies, headers
 from ..generator.compare import Comparison, Difference, Plan, plan
-from ..generator.identity import Placement, doubtful_callers
+from ..generator.identity import Kernel, Placement, doubtful_callers
 from ..generator.modulecode import ModuleCode
 from ..generator.objectbody import Arm, New, Old
 from ..generator.objects import FUNC, GLOBAL, OBJECT, UNDEF, Object, Refused, Symbol
@@ -304,10 +304,19 @@ class Trial:
         with self._step("compare", "comparing"):
             pieces = [self._piece(path, old, after[path]) for path, old in zip(files, before)]
         if not any(piece.difference.changed or piece.difference.added or piece.difference.values for piece in pieces):
+            for piece in pieces:
+                if piece.path in texts:
+                    self._configured(piece, self.code.kernel_of(piece.path))
             raise Refused("it changes nothing here: the compiler makes the same code of it")
         if not any(piece.plan.entries for piece in pieces):
             raise Refused("it only adds functions that nothing in this kernel calls")
         return [piece for piece in pieces if piece.plan.entries or given_to_others(piece, pieces)]
+
+    @staticmethod
+    def _configured(piece: Piece, kernel: Kernel) -> None:
+        """Is a file a part of the kernel, or of one of its modules?"""
+        if piece.old.functions and not any(name in kernel.symbols for name in piece.old.functions):
+            raise Refused(f"this kernel is configured without {piece.path}: it has none of its functions")
 
     def _abi(self) -> record.Abi:
         """The CRCs of what the files export; a struct that changes its layout was refused."""
@@ -347,8 +356,8 @@ class Trial:
         same = count = 0
         for piece in pieces:
             placement = placements[piece.path]
-            if piece.plan.entries and not any(name in placement.kernel.symbols for name in piece.old.functions):
-                raise Refused(f"this kernel is configured without {piece.path}: it has none of its functions")
+            if piece.plan.entries:
+                self._configured(piece, placement.kernel)
             for name, why in piece.plan.entries.items():
                 self.outcome.functions[name] = f"{piece.path}: {why}"
                 for part in (name, f"{name}.cold"):
