@@ -533,7 +533,15 @@ class Compiled(Code):
 
     def kernel_of(self, path: str) -> types.SimpleNamespace:
         """It is configured without fs/lake.c."""
+        return self.kernel()
+
+    @staticmethod
+    def kernel() -> types.SimpleNamespace:
         return types.SimpleNamespace(symbols={"look": [1], "pair": [2], "begin": [3]})
+
+    @property
+    def ksrc(self) -> pathlib.Path:
+        return self.directory / "source"
 
     def compile(self, root: pathlib.Path, files: list[str], includes: bool = False) -> list[kernelcode.Built]:
         found = []
@@ -586,6 +594,22 @@ class RefusedTest(Tried):
         for before, after, member in (("char *name;", "char *name; int wide;", "wide"), ("int depth", "short depth", "depth")):
             self.assertEqual(self.why(before, after, "include/linux/pond.h"),
                              f"the layout of struct pond changes (member {member})")
+
+    def test_the_layout_of_a_struct_that_all_headers_use(self) -> None:
+        """It is the reason, and not that so much uses the struct."""
+        code, header = Compiled(), "include/linux/pond.h"
+        lines = code.SOURCES[header].replace("{ int depth; char *name; }", "{\n\tint depth;\n\tchar *name;\n}")
+        self.enterContext(mock.patch.dict(Compiled.SOURCES, {header: lines}))
+        for path in ("fs/lake.c", "fs/pond.c"):
+            paths.ensure((code.ksrc / path).parent)
+            (code.ksrc / path).write_text(code.SOURCES[path])
+        for before, after, why in (("char *name;", "char *name; int wide;", r"the layout of struct pond changes \(member wide\)"),
+                                   ("int depth", "int  depth", "too many"), ("2 * x", "3 * x", "too many")):
+            text = diff(code.SOURCES[header], code.SOURCES[header].replace(before, after), header)
+            one = trial.Trial(code, trial.Given(pathlib.Path("x.patch"), text), argparse.Namespace())	# type: ignore[arg-type]
+            with self.subTest(after), mock.patch.object(one, "_users", side_effect=Refused("too many")), \
+                 contextlib.redirect_stderr(io.StringIO()), self.assertRaisesRegex(Refused, f"^{why}$"):
+                one._compare(one._apply()[1])
 
     def test_an_initial_value(self) -> None:
         self.assertIn("it changes the initial value of deepest", self.why("deepest = 3", "deepest = 4"))

@@ -82,6 +82,17 @@ def users(source: pathlib.Path, names: set[str]) -> tuple[list[str], set[str]]:
     return mention(source, known, "c", DIRECTORIES), known
 
 
+def changed_structs(before: str, after: str) -> set[str]:
+    """Those of the changed names that are structs or unions."""
+    return {name for name in changed_names(before, after)
+            if re.search(rf"\b(?:struct|union)\s+{re.escape(name)}\b[^;()=]*\{{", after)}
+
+
+def includers(source: pathlib.Path, header: str) -> list[str]:
+    """The .c files that include a header by name."""
+    return mention(source, {header.rpartition("include/")[2]}, "c", DIRECTORIES)
+
+
 _DEFINED = re.compile(r"^(?:[A-Za-z_][^\n;{}=#]*[ \t*])?(\w+)\([^;]*?\)\s*\n?\{", re.MULTILINE)
 
 

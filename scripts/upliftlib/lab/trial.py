@@ -259,6 +259,7 @@ class Trial:
         if any(path.endswith(".h") for path in texts):
             with self._step("users", "finding the files that use what changes in headers"):
                 for header in (path for path in texts if path.endswith(".h")):
+                    self._unmoved(header, texts)
                     found += self._users(header, texts[header])
         found = list(dict.fromkeys(found))
         if len(found) > MOST_FILES:
@@ -266,6 +267,23 @@ class Trial:
         if not found:
             raise Refused("it changes headers only, and no file of this kernel uses what changes in them")
         return found
+
+    def _unmoved(self, header: str, texts: dict[str, str]) -> None:
+        """Refused if a header moves members of a struct: one file that includes it tells, before all that use it are looked for."""
+        before = self.code.read(header)
+        if before is None or not headers.changed_structs(before, texts[header]):
+            return
+        symbols = self.code.kernel().symbols
+        file = next((path for path in headers.includers(self.code.ksrc, header)
+                     if any(name in symbols for name in headers.functions_of(self.code.read(path) or ""))), None)
+        if file is None:
+            return
+        tree = self.code.directory / "trees" / self.outcome.name
+        paths.remove(tree)
+        self.code.overlay(tree, {path: text for path, text in texts.items() if path.endswith(".h")}, [file])
+        built, = self.code.compile(tree, [file], True)
+        if not built.error:		# with an error the whole patch may still be compiled, or has it as its reason
+            sharedstructs.unmoved(self.code.unchanged([file])[0], built.obj)
 
     def _users(self, header: str, text: str) -> list[str]:
         """The files of this kernel's image that use what changes in a header."""
