@@ -122,7 +122,8 @@ class Measure(_Table):
     """How guests that count instructions measure a change.
 
     Without a script the program is run beside those of the other changes, in a guest in which their modules are loaded;
-    it takes --rounds, and files where bench has files = "direct". With one, a guest of its own runs that.
+    it takes --rounds, and files where bench has files = "direct". With one, a guest of its own runs that, which has the
+    programs of [guest].
 
     script     sh: loads the module, leaves its verdict in /out/verdict, samples in /out/bench: one line of JSON each, with
                op, arm and what else the operation's name takes; sentences for the report in /out/notes, if it has any

@@ -134,11 +134,14 @@ def _whole(result: guest.Result, what: str, target: guest.Kernel) -> None:
 
 def own(change: changes.Change, target: guest.Kernel, kos: Sequence[pathlib.Path], tests: pathlib.Path,
         timeout: int = 420) -> Found:
-    """A change with a script of its own."""
-    how = change.measure()
+    """A change with a script of its own, which finds the programs that its selftest has."""
+    how, needs = change.measure(), change.guest()
     assert how is not None
+    if needs.packages:
+        buildroot.ensure(needs.packages)
     result = guest.boot(target, change.text(how.script), files={"/selftests": tests}, kos=kos, icount=True,
-                        modules=how.modules, timeout=timeout, name=f"{target.name}-{change.name}-icount", quiet=True)
+                        modules=how.modules, programs=needs.programs, mem=needs.mem, timeout=timeout,
+                        name=f"{target.name}-{change.name}-icount", quiet=True)
     _whole(result, f"measuring {change.name}", target)
     verdict = _left(result, "verdict")
     if not verdict:
