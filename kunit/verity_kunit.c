@@ -8,6 +8,7 @@
 #endif
 
 #include <kunit/test.h>
+#include <linux/crc32c.h>
 #include <linux/errno.h>
 #include <linux/limits.h>
 #include <linux/module.h>
@@ -203,6 +204,72 @@ static void superblock_refused(struct kunit *test)
 	expect_refusal(test, superblock, 512, "larger than a page");
 }
 
+/* As mkfs.xfs makes it of 300 MiB: 4 groups of 19200 blocks, 8 inodes in a block. */
+static u8 *make_groups(struct kunit *test)
+{
+	u8 *superblock = make_superblock(test);
+
+	put_unaligned_be32(19200, superblock + 84);
+	put_unaligned_be32(4, superblock + 88);
+	superblock[120] = 12;
+	superblock[122] = 9;
+	superblock[123] = 3;
+	superblock[124] = 15;
+	return superblock;
+}
+
+static void inode_has_place(struct kunit *test)
+{
+	const u8 *superblock = make_groups(test);
+	u64 pos;
+
+	/* The root's: the 16th block of the first group. */
+	KUNIT_EXPECT_EQ(test, verity_inode_place(superblock, 128, &pos), 512U);
+	KUNIT_EXPECT_EQ(test, pos, 16ULL * 4096);
+	KUNIT_EXPECT_EQ(test, verity_inode_place(superblock, 131, &pos), 512U);
+	KUNIT_EXPECT_EQ(test, pos, 16ULL * 4096 + 3 * 512);
+	/* Of another group. */
+	KUNIT_EXPECT_EQ(test, verity_inode_place(superblock, (2ULL << 18) + 135, &pos), 512U);
+	KUNIT_EXPECT_EQ(test, pos, (2 * 19200ULL + 16) * 4096 + 7 * 512);
+}
+
+static void inode_has_no_place(struct kunit *test)
+{
+	u8 *superblock = make_groups(test);
+	u64 pos;
+
+	KUNIT_EXPECT_EQ(test, verity_inode_place(superblock, 4ULL << 18, &pos), 0U);
+	KUNIT_EXPECT_EQ(test, verity_inode_place(superblock, 19200 * 8, &pos), 0U);
+	KUNIT_EXPECT_EQ(test, verity_inode_place(superblock, U64_MAX, &pos), 0U);
+	superblock[124] = 200;
+	KUNIT_EXPECT_EQ(test, verity_inode_place(superblock, 128, &pos), 0U);
+}
+
+/* The kernel's own CRC-32C tells what is right. */
+static void inode_damaged_at_each_bit(struct kunit *test)
+{
+	u8 *inode = kunit_kzalloc(test, 512, GFP_KERNEL);
+	struct rnd_state random;
+	int bit;
+
+	KUNIT_ASSERT_NOT_NULL(test, inode);
+	KUNIT_EXPECT_FALSE(test, verity_inode_damaged(inode, 512));
+	prandom_seed_state(&random, 2);
+	prandom_bytes_state(&random, inode, 512);
+	memcpy(inode, "IN", 2);
+	put_unaligned_le32(0, inode + 100);
+	put_unaligned_le32(~crc32c(~0, inode, 512), inode + 100);
+	KUNIT_EXPECT_FALSE(test, verity_inode_damaged(inode, 512));
+	for (bit = 16; bit < 512 * 8; bit++) {
+		inode[bit / 8] ^= 1 << bit % 8;
+		KUNIT_EXPECT_TRUE_MSG(test, verity_inode_damaged(inode, 512), "bit %d", bit);
+		inode[bit / 8] ^= 1 << bit % 8;
+	}
+	/* Not an inode: what was one may be data by now. */
+	inode[0] = 0;
+	KUNIT_EXPECT_FALSE(test, verity_inode_damaged(inode, 512));
+}
+
 static struct kunit_case verity_cases[] = {
 	KUNIT_CASE(record_whole),
 	KUNIT_CASE(record_has_format_of_docs),
@@ -216,6 +283,9 @@ static struct kunit_case verity_cases[] = {
 	KUNIT_CASE(name_refused),
 	KUNIT_CASE(superblock_taken),
 	KUNIT_CASE(superblock_refused),
+	KUNIT_CASE(inode_has_place),
+	KUNIT_CASE(inode_has_no_place),
+	KUNIT_CASE(inode_damaged_at_each_bit),
 	{}
 };
 

@@ -177,3 +177,77 @@ const char *verity_superblock_refusal(const void *superblock, size_t size,
 		return "its blocks are larger than a page";
 	return NULL;
 }
+
+/* --- an inode on disk --- */
+
+#define XFS_SB_AGBLOCKS		84
+#define XFS_SB_AGCOUNT		88
+#define XFS_SB_BLOCKLOG		120
+#define XFS_SB_INODELOG		122
+#define XFS_SB_INOPBLOG		123
+#define XFS_SB_AGBLKLOG		124
+
+#define XFS_INODE_MAGIC		0x494e	/* "IN" */
+#define XFS_INODE_CRC		100
+#define XFS_INODE_MIN		256
+#define XFS_INODE_MAX		2048
+
+/**
+ * verity_inode_place - where an inode is on disk
+ * @superblock: one that verity_superblock_refusal() accepts
+ * @ino: the inode's number
+ * @pos: set to where, bytes
+ *
+ * Context: any.
+ * Return: bytes of the inode; 0 if there can be none of that number.
+ */
+u32 verity_inode_place(const void *superblock, u64 ino, u64 *pos)
+{
+	const u8 *sb = superblock;
+	unsigned int block_log = sb[XFS_SB_BLOCKLOG], inode_log = sb[XFS_SB_INODELOG];
+	unsigned int per_block_log = sb[XFS_SB_INOPBLOG], group_log = sb[XFS_SB_AGBLKLOG];
+	u32 blocks = get_unaligned_be32(sb + XFS_SB_AGBLOCKS);
+	u64 group, block;
+
+	if (block_log > 16 || inode_log > 11 || inode_log < 8 || per_block_log > 8 || group_log > 31)
+		return 0;
+	group = ino >> (group_log + per_block_log);
+	block = (ino >> per_block_log) & ((1ULL << group_log) - 1);
+	if (group >= get_unaligned_be32(sb + XFS_SB_AGCOUNT) || block >= blocks)
+		return 0;
+	*pos = ((group * blocks + block) << block_log) +
+	       ((ino & ((1ULL << per_block_log) - 1)) << inode_log);
+	return 1U << inode_log;
+}
+
+/* Bit by bit: few are ever looked at, and kernels differ in where they have it. */
+static u32 inode_crc(u32 crc, u8 byte)
+{
+	int bit;
+
+	crc ^= byte;
+	for (bit = 0; bit < 8; bit++)
+		crc = (crc >> 1) ^ (crc & 1 ? 0x82f63b78 : 0);
+	return crc;
+}
+
+/**
+ * verity_inode_damaged - is this an inode that was damaged?
+ * @inode: what is on disk where it should be
+ * @size: bytes of it
+ *
+ * Context: any.
+ * Return: true if it is one and its checksum is wrong; false if it is whole, or none.
+ */
+bool verity_inode_damaged(const void *inode, u32 size)
+{
+	const u8 *bytes = inode;
+	u32 crc = ~0, i;
+
+	if (size < XFS_INODE_MIN || size > XFS_INODE_MAX ||
+	    get_unaligned_be16(inode) != XFS_INODE_MAGIC)
+		return false;
+	for (i = 0; i < size; i++)
+		crc = inode_crc(crc, i - XFS_INODE_CRC < sizeof(crc) ? 0 : bytes[i]);
+	return get_unaligned_le32(inode + XFS_INODE_CRC) != ~crc;
+}

@@ -73,4 +73,7 @@ bool verity_name_parse(const char *name, size_t len, struct verity_id *id);
 const char *verity_superblock_refusal(const void *superblock, size_t size,
 				      unsigned int page_size);
 
+u32 verity_inode_place(const void *superblock, u64 ino, u64 *pos);
+bool verity_inode_damaged(const void *inode, u32 size);
+
 #endif /* _UPLIFT_VERITY_CORE_H */

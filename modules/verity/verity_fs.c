@@ -122,20 +122,53 @@ static void fs_free(struct verity_fs *fs)
 
 /* --- may it have verity? --- */
 
-static const char *sb_refusal_on_disk(struct super_block *sb, struct page *page)
+/* The page that has a place on the device; filesystems are longer than that. */
+static int read_disk(struct super_block *sb, u64 pos, struct page *page)
 {
-	unsigned int size = bdev_logical_block_size(sb->s_bdev);
 	struct bio_vec vec;
 	struct bio bio;
 	int err;
 
 	bio_init(&bio, sb->s_bdev, &vec, 1, REQ_OP_READ);
-	__bio_add_page(&bio, page, size, 0);
+	bio.bi_iter.bi_sector = (pos & PAGE_MASK) >> SECTOR_SHIFT;
+	__bio_add_page(&bio, page, PAGE_SIZE, 0);
 	err = submit_bio_wait(&bio);
 	bio_uninit(&bio);
-	if (err)
+	return err;
+}
+
+static const char *sb_refusal_on_disk(struct super_block *sb, struct page *page)
+{
+	if (read_disk(sb, 0, page))
 		return "its superblock cannot be read";
-	return verity_superblock_refusal(page_address(page), size, PAGE_SIZE);
+	return verity_superblock_refusal(page_address(page), PAGE_SIZE, PAGE_SIZE);
+}
+
+static bool inode_damaged_on_disk(struct super_block *sb, u64 ino, struct page *page)
+{
+	u32 size;
+	u64 pos;
+
+	if (read_disk(sb, 0, page))
+		return true;
+	size = verity_inode_place(page_address(page), ino, &pos);
+	if (!size)
+		return false;
+	return read_disk(sb, pos, page) ||
+	       verity_inode_damaged(page_address(page) + offset_in_page(pos), size);
+}
+
+/* XFS says of one that is damaged that there is none such. If it cannot be told it is. */
+static bool inode_damaged(struct super_block *sb, u64 ino)
+{
+	struct page *page = alloc_page(GFP_KERNEL);
+	bool damaged;
+
+	if (!page)
+		return true;
+	damaged = inode_damaged_on_disk(sb, ino, page);
+	__free_page(page);
+	return damaged;
 }
 
 static int sb_check(struct super_block *sb)
@@ -177,7 +210,7 @@ static bool tree_is_left_over(struct super_block *sb, const struct verity_file *
 
 	inode = verity_inode(sb, &file->id);
 	if (IS_ERR(inode))
-		return PTR_ERR(inode) == -ESTALE;
+		return PTR_ERR(inode) == -ESTALE && !inode_damaged(sb, file->id.ino);
 	record = verity_file_record(inode, &size);
 	iput(inode);
 	if (IS_ERR(record))
@@ -346,13 +379,14 @@ static void verity_fs_stop(struct verity_fs *fs)
 	WRITE_ONCE(fs->sb->s_vop, NULL);
 	synchronize_srcu(&verity_srcu);
 	synchronize_rcu_tasks();
-	if (!sb_rdonly(fs->sb) && sb_start_write_trylock(fs->sb)) {
-		fs_remove_all(fs);
-		sb_end_write(fs->sb);
-	}
+	if (!list_empty(&fs->removals))
+		fs_try_remove(fs);
 }
 
-/* Locked: verity_mounts_lock, and s_umount for reading, so that it is not unmounted. */
+/*
+ * Locked: verity_mounts_lock; the caller holds the superblock. Not s_umount, which
+ * thawing takes: this may wait for a task that enables a file of a frozen filesystem.
+ */
 static void fs_detach(struct verity_fs *fs)
 {
 	list_del(&fs->node);
@@ -387,24 +421,24 @@ int verity_fs_detach(const char *name)
 	return fs ? 0 : -ENOENT;
 }
 
-/* One that is being unmounted, or mounted anew, is tried again. */
+/* One that is being unmounted is tried again, and goes from the list by itself. */
 static bool fs_detach_one(void)
 {
+	struct super_block *sb = NULL;
 	struct verity_fs *fs;
 
 	mutex_lock(&verity_mounts_lock);
 	fs = list_first_entry_or_null(&verity_mounts, struct verity_fs, node);
-	if (fs && down_read_trylock(&fs->sb->s_umount)) {
-		struct super_block *sb = fs->sb;
-
+	if (fs && atomic_inc_not_zero(&fs->sb->s_active)) {
+		sb = fs->sb;
 		fs_detach(fs);
-		up_read(&sb->s_umount);
-	} else if (fs) {
-		mutex_unlock(&verity_mounts_lock);
-		msleep(20);
-		return true;
 	}
 	mutex_unlock(&verity_mounts_lock);
+	/* It may be unmounted here and now, which takes the lock. */
+	if (sb)
+		deactivate_super(sb);
+	else if (fs)
+		msleep(20);
 	return fs;
 }
 
