@@ -37,15 +37,22 @@ static void lookup_seen(struct inode *inode)
 		verity_file_seen(fs, file, inode);
 }
 
+/* What a lookup of @dentry gave. */
+static void lookup_done(struct dentry *dentry, struct dentry *other)
+{
+	struct dentry *found = other ?: dentry;
+
+	if (!IS_ERR(found) && d_is_positive(found))
+		lookup_seen(d_inode(found));
+}
+
 static noinline struct dentry *lookup_here(struct inode *dir, struct dentry *dentry,
 					   unsigned int flags)
 {
 	int section = srcu_read_lock(&verity_srcu);
 	struct dentry *other = static_call(verity_lookup_original)(dir, dentry, flags);
-	struct dentry *found = other ?: dentry;
 
-	if (!IS_ERR(found) && d_is_positive(found))
-		lookup_seen(d_inode(found));
+	lookup_done(dentry, other);
 	srcu_read_unlock(&verity_srcu, section);
 	return other;
 }
@@ -55,6 +62,27 @@ struct dentry *verity_lookup(struct inode *dir, struct dentry *dentry, unsigned 
 	if (likely(!verity_fs_of(dir->i_sb)))
 		return static_call(verity_lookup_original)(dir, dentry, flags);
 	return lookup_here(dir, dentry, flags);
+}
+
+/* The same where case does not matter in names: mkfs.xfs -n version=ci. */
+UPLIFT_HOOKED(verity_ci_lookup, unbound_lookup);
+
+static noinline struct dentry *ci_lookup_here(struct inode *dir, struct dentry *dentry,
+					      unsigned int flags)
+{
+	int section = srcu_read_lock(&verity_srcu);
+	struct dentry *other = static_call(verity_ci_lookup_original)(dir, dentry, flags);
+
+	lookup_done(dentry, other);
+	srcu_read_unlock(&verity_srcu, section);
+	return other;
+}
+
+struct dentry *verity_ci_lookup(struct inode *dir, struct dentry *dentry, unsigned int flags)
+{
+	if (likely(!verity_fs_of(dir->i_sb)))
+		return static_call(verity_ci_lookup_original)(dir, dentry, flags);
+	return ci_lookup_here(dir, dentry, flags);
 }
 
 /* --- opening --- */
@@ -373,6 +401,7 @@ static struct uplift_hook verity_hooks[] = {
 	UPLIFT_HOOK("xfs", xfs_vn_setattr, verity_setattr),
 	UPLIFT_HOOK("xfs", xfs_file_open, verity_file_open),
 	UPLIFT_HOOK("xfs", xfs_vn_lookup, verity_lookup),
+	UPLIFT_HOOK("xfs", xfs_vn_ci_lookup, verity_ci_lookup),
 	UPLIFT_HOOK("xfs", xfs_vn_getattr, verity_getattr),
 	UPLIFT_HOOK("xfs", xfs_fileattr_get, verity_fileattr_get),
 	UPLIFT_HOOK("xfs", xfs_fileattr_set, verity_fileattr_set),

@@ -12,6 +12,7 @@
 #include "verity.h"
 
 struct dentry *verity_lookup(struct inode *dir, struct dentry *dentry, unsigned int flags);
+struct dentry *verity_ci_lookup(struct inode *dir, struct dentry *dentry, unsigned int flags);
 int verity_file_open(struct inode *inode, struct file *filp);
 long verity_file_ioctl(struct file *filp, unsigned int cmd, unsigned long arg);
 int verity_getattr(struct mnt_idmap *idmap, const struct path *path, struct kstat *stat,

@@ -360,6 +360,7 @@ struct page *verity_read_tree(struct inode *inode, pgoff_t index, unsigned long 
 static const struct address_space_operations verity_aops = {
 	.read_folio		= verity_read_folio,
 	.readahead		= verity_readahead,
+	.dirty_folio		= noop_dirty_folio,
 	.release_folio		= iomap_release_folio,
 	.invalidate_folio	= iomap_invalidate_folio,
 	.migrate_folio		= filemap_migrate_folio,
