@@ -4,15 +4,16 @@
 # Tests uplift_verity.ko on the running kernel: files of an XFS get the digests that
 # fsverity and ext4 give, a flipped bit is seen by every way of reading, what would
 # change a file is refused, power may be lost at any moment, and the module and the
-# filesystem come and go. Needs root; takes over the RAM disks /dev/ram0 and /dev/ram1.
+# filesystem come and go. Needs root; takes over the RAM disks /dev/ram0 to /dev/ram2.
 #
 # usage: verity.sh [short|long]
 #
 # Environment:
 #   FORM           short or long, as the argument (short)
 #   FILES          files whose digests are compared (short 12; long 1000)
-#   FLIPS          bits that are flipped (short 6; long 1000)
+#   FLIPS          bits that are flipped (short 7; long 1000)
 #   CUTS           moments at which power is lost (short 6; long 200)
+#   CHURN          seconds for which files are created, enabled, changed and removed (short 2; long 60)
 #   LOADS          loads and unloads under readers (short 4; long 1000)
 #   UPLIFT_KO_DIR  where uplift.ko and uplift_verity.ko are (see find_ko)
 #   ONLY           names of the tests to run, as KTAP prints them (all)
@@ -32,18 +33,21 @@ fi
 
 FORM=${1:-${FORM:-short}}
 case $FORM in
-short)	: "${FILES:=12}" "${FLIPS:=6}" "${CUTS:=6}" "${LOADS:=4}"; MOST=300000 ;;
-long)	: "${FILES:=1000}" "${FLIPS:=1000}" "${CUTS:=200}" "${LOADS:=1000}"; MOST=67108864 ;;
+short)	: "${CHURN:=2}" "${FILES:=12}" "${FLIPS:=7}" "${CUTS:=6}" "${LOADS:=4}"; BITS=18 ;;
+long)	: "${CHURN:=60}" "${FILES:=1000}" "${FLIPS:=1000}" "${CUTS:=200}" "${LOADS:=1000}"; BITS=26 ;;
 *)	echo "usage: verity.sh [short|long]" >&2; exit 2 ;;
 esac
 
 DISK=/dev/ram0
 OTHER=/dev/ram1
+THIRD=/dev/ram2
 MOUNTS=$DEBUG/uplift/verity/mounts
 SIDE=.uplift-verity
 FILE=$DIR/verity_file
-TESTS="load naming not_named digests refused attributes flips opened_before evicted remounted"
-TESTS="$TESTS small_blocks reflinked power_cuts left_over copied_attribute several gone_with_file"
+CUT=$DIR/verity_cut
+TESTS="load naming not_named digests metadata refused attributes flips opened_before evicted remounted"
+TESTS="$TESTS other_users quota frozen realtime any_case full_disk killed churn spoiled_attribute"
+TESTS="$TESTS small_blocks reflinked power_cuts lost_writes left_over copied_attribute several gone_with_file"
 TESTS="$TESTS unload_open loads_under_readers ftrace_off overlay repaired unloaded kernel_log"
 
 ktap_print_header
@@ -55,7 +59,7 @@ done
 TMP=$(mktemp -d) || exit 1
 MNT=$TMP/xfs
 MNT2=$TMP/other
-OUR_DISK=; MOUNTED=; READERS=; OLD_FTRACE=
+OPTIONS=; OUR_DISK=; MOUNTED=; READERS=; OLD_FTRACE=; RECORDING=
 mkdir "$MNT" "$MNT2" "$TMP/overlay"
 
 unmount_all()
@@ -74,6 +78,7 @@ cleanup()
 	exec 7<&- 8<&- 9<&-
 	[ -z "$OLD_FTRACE" ] || echo "$OLD_FTRACE" >$FTRACE 2>/dev/null
 	unmount_all
+	[ -z "$RECORDING" ] || "$CUT" stop
 	! is_loaded uplift_verity || rmmod uplift_verity 2>/dev/null
 	! is_loaded uplift || rmmod uplift 2>/dev/null
 	[ -z "$OUR_DISK" ] || rmmod brd 2>/dev/null
@@ -96,7 +101,7 @@ for program in fsverity mkfs.xfs; do
 	command -v $program >/dev/null || skip_all "no $program"
 done
 if [ ! -b $OTHER ]; then
-	modprobe brd rd_nr=2 rd_size=327680 2>/dev/null || skip_all "no RAM disks: brd"
+	modprobe brd rd_nr=3 rd_size=327680 2>/dev/null || skip_all "no RAM disks: brd"
 	OUR_DISK=1
 fi
 if ! grep -q " $DEBUG debugfs" /proc/mounts; then
@@ -130,13 +135,18 @@ ensure_loaded()
 	load "$VERITY_KO" || complain "not loaded: $(cat "$TMP/errno")"
 }
 
-# with_xfs [OPTION...]: a new XFS at $MNT, named
-with_xfs()
+# new_xfs [OPTION...]: a new XFS at $MNT, mounted with $OPTIONS
+new_xfs()
 {
-	ensure_loaded || return
 	unmount_all || complain "something stays mounted" || return
 	mkfs.xfs -q -f "$@" $DISK >"$TMP/mkfs" 2>&1 || complain "mkfs.xfs: $(tail -n 1 "$TMP/mkfs")" || return
-	mount -t xfs $DISK "$MNT" || complain "XFS cannot be mounted" || return
+	mount -t xfs ${OPTIONS:+-o "$OPTIONS"} $DISK "$MNT" || complain "XFS cannot be mounted"
+}
+
+# with_xfs [OPTION...]: the same, named
+with_xfs()
+{
+	ensure_loaded && new_xfs "$@" || return
 	echo "$MNT" >$MOUNTS || complain "the filesystem cannot be named"
 }
 
@@ -144,7 +154,7 @@ with_xfs()
 again()
 {
 	umount "$MNT" || complain "it cannot be unmounted" || return
-	mount -t xfs $DISK "$MNT" || complain "it cannot be mounted again" || return
+	mount -t xfs ${OPTIONS:+-o "$OPTIONS"} $DISK "$MNT" || complain "it cannot be mounted again" || return
 	echo "$MNT" >$MOUNTS || complain "it cannot be named again"
 }
 
@@ -201,6 +211,23 @@ tree_of()
 	find "$MNT/$SIDE" -name "$(stat -c %i "$1").*"
 }
 
+# What statx() says of a file on an XFS of this kernel, without the module: no, or nothing.
+stock_says()
+{
+	new_xfs || return
+	echo >"$MNT/file"
+	STOCK=$("$FILE" attribute "$MNT/file")
+	[ "$STOCK" = no ] || [ "$STOCK" = unknown ] || complain "without the module statx() says $STOCK" || return
+	unmount_all
+}
+
+# as_stock FILE
+as_stock()
+{
+	said=$("$FILE" attribute "$1")
+	[ "$said" = "$STOCK" ] || complain "statx() says $said, and $STOCK without the module"
+}
+
 # The tests.
 
 test_load()
@@ -246,7 +273,7 @@ test_not_named()
 	mkfs.xfs -q -f $OTHER && mount -t xfs $OTHER "$MNT2" || complain "no second XFS" || return
 	new_file "$MNT2/plain" 100000 || return
 	fails fsverity enable "$MNT2/plain" || return
-	[ "$("$FILE" attribute "$MNT2/plain")" != yes ] || complain "statx() says so there" || return
+	as_stock "$MNT2/plain" || return
 	[ ! -e "$MNT2/$SIDE" ] || complain "a directory was made there" || return
 	umount "$MNT2"
 }
@@ -264,24 +291,37 @@ options_of()
 	esac
 }
 
-# random_file FILE NUMBER: of any length, empty ones and ones with holes among them
+# size_of NUMBER: of a file. What is at an edge of the tree first, then any; the larger the fewer
+size_of()
+{
+	case $1 in
+	0)	echo 0 ;;
+	1)	echo 1 ;;
+	2)	echo 4096 ;;
+	3)	echo 524288 ;;
+	4)	echo 524289 ;;
+	5)	echo $((1 << BITS)) ;;
+	*)	bits=$(number $BITS) other=$(number $BITS)
+		[ "$bits" -lt "$other" ] || bits=$other
+		echo $(((1 << bits) + $(number $((1 << bits))))) ;;
+	esac
+}
+
+# random_file FILE NUMBER: ones with holes and with blocks that were never written to among them
 random_file()
 {
-	case $2 in
-	0)	size=0 ;;
-	1)	size=1 ;;
-	2)	size=4096 ;;
-	3)	size=524288 ;;
-	*)	size=$(number $MOST) ;;
-	esac
-	if [ $(($2 % 3)) = 2 ] && [ "$size" -gt 20000 ]; then
-		# A hole in front of data, one behind it, and one in the middle of a block.
-		truncate -s "$size" "$1" || return
-		new_file "$TMP/part" 6000 || return
-		dd if="$TMP/part" of="$1" bs=1 seek=$((size / 2)) count=6000 conv=notrunc 2>/dev/null
-	else
+	size=$(size_of "$2")
+	if [ $(($2 % 3)) != 2 ] || [ "$size" -le 20000 ]; then
 		new_file "$1" "$size"
+		return
 	fi
+	# A hole in front of data, one behind it, and one in the middle of a block.
+	truncate -s "$size" "$1" || return
+	if [ $(($2 % 2)) = 1 ] && command -v xfs_io >/dev/null; then
+		xfs_io -c "falloc 0 $size" "$1" || return
+	fi
+	new_file "$TMP/part" 6000 || return
+	dd if="$TMP/part" of="$1" bs=1 seek=$((size / 2)) count=6000 conv=notrunc 2>/dev/null
 }
 
 digest_is_right()
@@ -341,7 +381,18 @@ test_refused()
 	fails fsverity enable "$(tree_of "$MNT/file")" || return
 	fails sh -c "echo >>'$(tree_of "$MNT/file")'" || return
 	if command -v xfs_io >/dev/null; then
-		fails xfs_io -c "falloc 0 4096" "$MNT/file" || return
+		for mode in "falloc 0 4096" "falloc -k 0 4096" "fpunch 0 4096" "fzero 0 4096" "fcollapse 0 4096" \
+			    "finsert 0 4096" "funshare 0 4096" "resvsp 0 4096" "unresvsp 0 4096" "allocsp 0 4096" \
+			    "pwrite 0 1" "mmap 0 4096" "mwrite 0 1" "swapext $MNT/donor" "exchangerange $MNT/donor"; do
+			cp "$TMP/plain" "$MNT/donor"
+			xfs_io -c "$mode" "$MNT/file" >/dev/null 2>&1
+			xfs_io -r -c "$mode" "$MNT/file" >/dev/null 2>&1
+		done
+		for mode in swapext exchangerange reflink dedupe; do
+			xfs_io -c "$mode $MNT/file" "$MNT/donor" >/dev/null 2>&1
+		done
+		rm "$MNT/donor"
+		cmp -s "$MNT/file" "$TMP/plain" || complain "one of xfs_io's commands changed it" || return
 		fails xfs_io -c "reflink $TMP/plain" "$MNT/file" || return
 		# From one that has verity: the copy has none.
 		cp --reflink=always "$MNT/file" "$MNT/copy" 2>/dev/null || cp "$MNT/file" "$MNT/copy"
@@ -380,69 +431,111 @@ ways()
 	complain "${1##*/}: $(cat "$TMP/right") was expected"
 }
 
-# A bit of a random page of data: EIO for that page and no other; a plain file shows that bits are flipped.
-flip_data()
+# A file in which a bit is flipped each time has its own plain one beside it, in which the same bit is: that shows that it is seen.
+DATA_FILES="1 2 3 4"
+PAGES=16	# of such a file
+MANY=132	# of the one with a tree of two levels: hashes of 128 pages are in a block
+
+# flip_later POSITION BIT: on the disk, once it is unmounted; a second time takes it back
+flip_later()
 {
-	page=$(number 64) bit=$(number 8) offset=$((page * 4096 + $(number 4096)))
-	for file in file plain; do
-		"$FILE" flip "$MNT/$file" $offset "$bit" $DISK || complain "cannot flip a bit of $file" || return
+	echo "$1 $2" >>"$TMP/flips"
+}
+
+flip_now()
+{
+	while read -r position bit; do
+		"$FILE" flip_at $DISK "$position" "$bit" || return
+	done <"$TMP/flips"
+}
+
+# Chooses a bit of each: of files' data, of a tree, of a descriptor, and of an inode where that is kept.
+choose_flips()
+{
+	: >"$TMP/flips"
+	for file in $DATA_FILES; do
+		page=$(number $PAGES) bit=$(number 8) offset=$((page * 4096 + $(number 4096)))
+		eval "page_$file=$page"
+		for copy in data plain; do
+			at=$("$FILE" where "$MNT/$copy.$file" $offset) || complain "where is $copy.$file?" || return
+			flip_later "$at" "$bit"
+		done
 	done
-	again || return
-	ways "$MNT/file" "$TMP/reference" "$page" "" && ways "$MNT/plain" "$TMP/reference" "" "$page" || return
-	for file in file plain; do
-		"$FILE" flip "$MNT/$file" $offset "$bit" $DISK || return
+	# Of the root, or of one of the two blocks with hashes of pages behind it.
+	block=$(number 3)
+	at=$("$FILE" where "$(tree_of "$MNT/many")" $((block * 4096 + $(number 4096)))) || complain "where is the tree?" || return
+	flip_later "$at" "$(number 8)"
+	value=$(number 100000)
+	"$FILE" flip_value trusted.uplift.verity "$value" "$MNT/described" || return
+	# shellcheck disable=SC2046 # numbers
+	set -- $("$FILE" inode "$MNT/inode" $DISK)
+	flip_later $(($1 + $(number "$2"))) "$(number 8)"
+}
+
+# The pages that have hashes in a block of the tree, and no others.
+tree_is_seen()
+{
+	case $block in
+	0)	wrong=$(seq -s " " 0 $((MANY - 1))) ;;
+	1)	wrong=$(seq -s " " 0 127) ;;
+	2)	wrong=$(seq -s " " 128 $((MANY - 1))) ;;
+	esac
+	ways "$MNT/many" "$TMP/many" "$wrong" ""
+}
+
+flips_are_seen()
+{
+	for file in $DATA_FILES; do
+		eval "page=\$page_$file"
+		ways "$MNT/data.$file" "$TMP/data" "$page" "" && ways "$MNT/plain.$file" "$TMP/data" "" "$page" || return
+	done
+	tree_is_seen || return
+	for file in described inode; do
+		fails cat "$MNT/$file" || return
+		fails fsverity measure "$MNT/$file" || return
 	done
 }
 
-# Of the tree: its first block is that of the root, behind it are the hashes of 128 pages each.
-flip_tree()
+nothing_is_flipped()
 {
-	offset=$(number 2048) bit=$(number 8) tree=$(tree_of "$MNT/large")
-	"$FILE" flip "$tree" $((4096 + offset)) "$bit" $DISK || complain "cannot flip a bit of the tree" || return
-	again || return
-	"$FILE" ways "$MNT/large" "$TMP/large" >"$TMP/ways" || complain "not read" || return
-	# The block of hashes is wrong as a whole: all 128 pages below it, and no others.
-	awk -v right="$(seq 0 127 | tr '\n' ' ')" '
-		{ sub(/^[a-z_]* eio: /, ""); if ($0 != right "differs:") { print "# " substr($0, 1, 200); bad = 1 } }
-		END { exit bad || !NR }' "$TMP/ways" || complain "not the pages that the block of the tree is for" || return
-	"$FILE" flip "$tree" $((4096 + offset)) "$bit" $DISK
+	for file in $DATA_FILES; do
+		ways "$MNT/data.$file" "$TMP/data" "" "" || return
+	done
+	ways "$MNT/many" "$TMP/many" "" "" || return
+	for file in described inode; do
+		has_verity "$MNT/$file" "$digest" && ways "$MNT/$file" "$TMP/data" "" "" || return
+	done
 }
 
-# Of the attribute: XFS's own checksum sees it, or ours. The file is not opened.
-flip_attribute()
+# again_with COMMAND: runs it while nothing is mounted
+again_with()
 {
-	offset=$((4096 - 1 - $(number 200))) bit=$(number 8)
-	"$FILE" flip "$MNT/file" $offset "$bit" $DISK attribute 2>/dev/null || return 0
-	umount "$MNT" && mount -t xfs $DISK "$MNT" && name "$MNT"
-	fails cat "$MNT/file" || return
-	fails fsverity measure "$MNT/file" || return
-	cmp -s "$MNT/plain" "$TMP/reference" || complain "plain file spoiled" || return
-	umount "$MNT"
-	mount -t xfs $DISK "$MNT" || return
-	"$FILE" flip "$MNT/file" $offset "$bit" $DISK attribute || return
-	again
+	umount "$MNT" && "$1" && mount -t xfs $DISK "$MNT" || complain "it cannot be mounted again" || return
+	name "$MNT" || complain "it cannot be named again"
 }
 
 test_flips()
 {
 	with_xfs || return
-	new_file "$TMP/reference" 262144 && new_file "$TMP/large" 1048576 || return
-	cp "$TMP/reference" "$MNT/file" && cp "$TMP/reference" "$MNT/plain" && cp "$TMP/large" "$MNT/large" || return
-	with_verity "$MNT/file" && with_verity "$MNT/large" || return
-	sync
-	ways "$MNT/file" "$TMP/reference" "" "" || return
+	new_file "$TMP/data" $((PAGES * 4096)) && new_file "$TMP/many" $((MANY * 4096)) || return
+	for file in $DATA_FILES; do
+		cp "$TMP/data" "$MNT/data.$file" && cp "$TMP/data" "$MNT/plain.$file" && with_verity "$MNT/data.$file" || return
+	done
+	cp "$TMP/many" "$MNT/many" && with_verity "$MNT/many" || return
+	for file in described inode; do
+		cp "$TMP/data" "$MNT/$file" && with_verity "$MNT/$file" || return
+	done
+	digest=$(digest_of "$MNT/inode")
+	again && nothing_is_flipped || return
 	ktap_print_msg "ways of reading: $(sed 's/ .*//' "$TMP/ways" | tr '\n' ' ')"
 	flip=0
 	while [ $flip -lt "$FLIPS" ]; do
-		case $((flip % 4)) in
-		2)	flip_tree || return ;;
-		3)	flip_attribute || return ;;
-		*)	flip_data || return ;;
-		esac
-		flip=$((flip + 1))
+		choose_flips && again_with flip_now && flips_are_seen || complain "$flip flips before" || return
+		"$FILE" flip_value trusted.uplift.verity "$value" "$MNT/described" && again_with flip_now || return
+		flip=$((flip + 7))
 	done
-	again || return
-	ways "$MNT/file" "$TMP/reference" "" ""
+	nothing_is_flipped || return
+	ktap_print_msg "$flip bits, of seven each four of data, one of a tree, a descriptor, and an inode that has one"
 }
 
 # Descriptors that were opened before it was enabled, direct ones among them.
@@ -507,6 +600,237 @@ test_remounted()
 	with_verity "$MNT/plain"
 }
 
+# What fs/verity gives of it is what fsverity makes of the same file.
+test_metadata()
+{
+	with_xfs || return
+	new_file "$MNT/file" 700000 || return
+	fsverity digest --block-size=1024 --salt=77 --out-merkle-tree="$TMP/tree" --out-descriptor="$TMP/descriptor" \
+		"$MNT/file" >"$TMP/said" || skip "fsverity does not write metadata" || return
+	with_verity "$MNT/file" --block-size=1024 --salt=77 || return
+	again || return
+	for kind in merkle_tree:tree descriptor:descriptor; do
+		fsverity dump_metadata ${kind%:*} "$MNT/file" >"$TMP/found" || complain "no ${kind%:*}" || return
+		cmp -s "$TMP/found" "$TMP/${kind#*:}" || complain "${kind%:*} is another" || return
+	done
+	# The tree that is kept is the same, too.
+	cmp -s "$(tree_of "$MNT/file")" "$TMP/tree" || complain "the tree that is kept is another"
+}
+
+# tree_begun FILE: it is being enabled
+tree_begun()
+{
+	[ -n "$(tree_of "$1")" ]
+}
+
+# Who may write to a file may enable it; its tree is root's all the same.
+test_other_users()
+{
+	with_xfs || return
+	chmod 755 "$TMP" && chmod 777 "$MNT" || return
+	new_file "$MNT/file" 70000 && new_file "$MNT/others" 70000 || return
+	chown 1000 "$MNT/file" && chmod 644 "$MNT/file" "$MNT/others" || return
+	fails "$FILE" enable "$MNT/others" 1000 || return
+	no_trees || complain "an attempt that failed leaves a tree" || return
+	"$FILE" enable "$MNT/file" 1000 || complain "its owner cannot enable it" || return
+	has_verity "$MNT/file" "$(fsverity digest "$MNT/file" | cut -d' ' -f1)" || return
+	[ "$(stat -c %u:%a "$(tree_of "$MNT/file")")" = 0:400 ] || complain "the tree is not root's alone" || return
+	# What is mapped to other users by a mount is as it is without.
+	chown 0 "$MNT/file" && has_verity "$MNT/file"
+}
+
+# A tree is root's for quota as well. The attribute is not, and may take a block.
+test_quota()
+{
+	command -v xfs_quota >/dev/null || skip "no xfs_quota" || return
+	OPTIONS=uquota
+	with_xfs
+	ret=$?
+	OPTIONS=
+	[ $ret = 0 ] || return
+	# Its tree has 9 blocks.
+	new_file "$MNT/file" 4194304 && chown 1000 "$MNT/file" && chmod 755 "$TMP" "$MNT" && sync || return
+	xfs_quota -x -c "limit -u bhard=4096k 1000" "$MNT" || skip "no quota" || return
+	before=$(xfs_quota -x -c "report -u -b -n -N" "$MNT" | awk '$1 == "#1000" { print $2 }')
+	[ "$before" = 4096 ] || complain "$before KiB are counted of 4096" || return
+	"$FILE" enable "$MNT/file" 1000 || complain "its owner, whose quota is full, cannot enable it" || return
+	sync
+	after=$(xfs_quota -x -c "report -u -b -n -N" "$MNT" | awk '$1 == "#1000" { print $2 }')
+	[ "$after" -le $((before + 4)) ] || complain "$before KiB are the owner's, and $after when it is enabled" || return
+	has_verity "$MNT/file"
+}
+
+# While it is frozen: it is read, is not enabled, and neither module nor thawing waits for the other.
+test_frozen()
+{
+	with_xfs || return
+	command -v xfs_io >/dev/null || skip "no xfs_io" || return
+	new_file "$TMP/reference" 70000 && cp "$TMP/reference" "$MNT/file" && cp "$TMP/reference" "$MNT/plain" || return
+	with_verity "$MNT/file" && new_file "$MNT/gone" 70000 && with_verity "$MNT/gone" || return
+	exec 7<"$MNT/gone"
+	rm "$MNT/gone" && sync || return
+	xfs_io -x -c freeze "$MNT" || complain "it cannot be frozen" || return
+	exec 7<&-
+	ways "$MNT/file" "$TMP/reference" "" "" || { xfs_io -x -c thaw "$MNT"; return 1; }
+	"$FILE" enable "$MNT/plain" 2>/dev/null &
+	enabling=$!
+	sleep 1
+	rmmod uplift_verity &
+	unloading=$!
+	sleep 1
+	kill -0 $enabling 2>/dev/null || complain "a frozen filesystem is written to"
+	frozen=$?
+	xfs_io -x -c thaw "$MNT" || complain "it cannot be thawed" || return
+	wait $unloading || complain "the module stays" || return
+	wait $enabling
+	[ $frozen = 0 ] && load "$VERITY_KO" "mounts=$MNT" || return
+	has_verity "$MNT/file" || return
+	loop_until 50 trees_fit || complain "$(trees) trees"
+}
+
+# trees_are COUNT
+trees_are()
+{
+	[ "$(trees)" = "$1" ]
+}
+
+# As many as there are files with verity.
+trees_fit()
+{
+	have=0
+	for file in "$MNT"/*; do
+		[ -z "$(digest_of "$file")" ] || have=$((have + 1))
+	done
+	[ "$(trees)" = $have ]
+}
+
+# Data that is on a device of its own.
+test_realtime()
+{
+	OPTIONS=rtdev=$OTHER
+	with_xfs -r rtdev=$OTHER -d rtinherit=1 || { OPTIONS=; skip "no realtime device"; return; }
+	new_file "$TMP/reference" 300000 && cp "$TMP/reference" "$MNT/file" && with_verity "$MNT/file" &&
+		"$FILE" flip "$MNT/file" 50000 2 $OTHER && again && ways "$MNT/file" "$TMP/reference" 12 ""
+	ret=$?
+	if [ $ret = 0 ]; then
+		xfs_io -r -c "lsattr" "$MNT/file" | grep -q r || complain "it is not on the realtime device"
+		ret=$?
+	fi
+	unmount_all
+	OPTIONS=
+	return $ret
+}
+
+# Names in which case does not matter are looked up by another function.
+test_any_case()
+{
+	mkfs.xfs -q -f -n version=ci $DISK >/dev/null 2>&1 && mount -t xfs $DISK "$MNT" 2>/dev/null ||
+		skip "no names in which case does not matter" || return
+	with_xfs -n version=ci || return
+	new_file "$TMP/reference" 70000 && cp "$TMP/reference" "$MNT/File" && with_verity "$MNT/fILE" || return
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	fails sh -c "echo >>'$MNT/FILE'" || return
+	"$FILE" flip "$MNT/file" 5000 1 $DISK && again || return
+	[ "$("$FILE" attribute "$MNT/fiLe")" = yes ] || complain "statx() does not say so" || return
+	ways "$MNT/FILE" "$TMP/reference" 1 ""
+}
+
+# No room for the tree, or for what describes it.
+test_full_disk()
+{
+	with_xfs || return
+	new_file "$MNT/file" 2000000 && cp "$MNT/file" "$TMP/reference" || return
+	# Files of one block that are taken away one by one until it works.
+	dd if=/dev/zero of="$MNT/filler" bs=1M 2>/dev/null
+	dd if=/dev/zero of="$MNT/more" bs=4k 2>/dev/null
+	sync
+	fails fsverity enable "$MNT/file" || return
+	no_trees || complain "an attempt that failed leaves a tree" || return
+	fails fsverity measure "$MNT/file" || return
+	echo >>"$MNT/file" || complain "it cannot be written to after that" || return
+	truncate -s 2000000 "$MNT/file"
+	rm "$MNT/more" "$MNT/filler"
+	with_verity "$MNT/file" || return
+	cmp -s "$MNT/file" "$TMP/reference" || complain "it is read wrongly"
+}
+
+# A large file takes long: whoever enables it can be stopped.
+test_killed()
+{
+	with_xfs || return
+	truncate -s 200G "$MNT/file" || return
+	fsverity enable "$MNT/file" 2>/dev/null &
+	enabling=$!
+	loop_until 50 tree_begun "$MNT/file" || complain "it does not begin" || return
+	fails fsverity enable "$MNT/file" || return
+	kill -9 $enabling
+	wait $enabling
+	no_trees || complain "a tree is left" || return
+	fails fsverity measure "$MNT/file" || return
+	truncate -s 5000 "$MNT/file" || complain "it cannot be truncated after that" || return
+	with_verity "$MNT/file" || return
+	# Nor is unloading in the way of it, or waits for its end.
+	truncate -s 200G "$MNT/large" || return
+	fsverity enable "$MNT/large" 2>/dev/null &
+	enabling=$!
+	loop_until 50 tree_begun "$MNT/large" || complain "it does not begin" || return
+	rmmod uplift_verity || complain "what enables a file keeps the module" || return
+	! wait $enabling || complain "it is enabled without the module" || return
+	load "$VERITY_KO" "mounts=$MNT" || return
+	[ "$(trees)" = 1 ] || complain "$(trees) trees of one file"
+}
+
+# Everything at once.
+test_churn()
+{
+	with_xfs || return
+	mkdir "$MNT/dir" || return
+	began=$(cut -d. -f1 /proc/uptime)
+	jobs=
+	for seed in 1 2 3; do
+		"$FILE" churn "$MNT/dir" "$CHURN" $seed >"$TMP/churn.$seed" 2>&1 &
+		jobs="$jobs $!"
+	done
+	ret=0
+	for job in $jobs; do
+		wait "$job" || ret=1
+	done
+	ktap_print_msg "$(cat "$TMP"/churn.* | tr '\n' ' ')in $(($(cut -d. -f1 /proc/uptime) - began)) s"
+	[ $ret = 0 ] || complain "what must not be was seen" || return
+	for round in before after; do
+		have=0
+		for file in "$MNT/dir"/*; do
+			measured=$(digest_of "$file")
+			[ -n "$measured" ] || continue
+			have=$((have + 1))
+			[ "$measured" = "$(fsverity digest "$file" | cut -d' ' -f1)" ] || complain "$file: another digest" || return
+		done
+		loop_until 50 trees_are $have || complain "$(trees) trees, $have files that are enabled" || return
+		again || return
+	done
+}
+
+# Attributes that root made, or that a disk spoiled: such a file is not opened.
+test_spoiled_attribute()
+{
+	with_xfs || return
+	new_file "$MNT/file" 70000 && new_file "$MNT/plain" 70000 && with_verity "$MNT/file" || return
+	for value in short "$(head -c 3000 /dev/zero | tr '\0' x)"; do
+		"$FILE" set trusted.uplift.verity "$value" "$MNT/plain" || return
+		cat "$MNT/plain" >/dev/null || complain "a plain file with an attribute and no tree is not read" || return
+		"$FILE" set trusted.uplift.verity "$value" "$MNT/file" || return
+		again || return
+		fails cat "$MNT/file" || return
+		fails fsverity measure "$MNT/file" || return
+		fails sh -c "echo >>'$MNT/file'" || return
+		[ "$(trees)" = 1 ] || complain "a tree whose attribute is damaged went" || return
+		cat "$MNT/plain" >/dev/null || complain "a plain file with an attribute and no tree is not read" || return
+	done
+	rm "$MNT/file"
+	loop_until 50 no_trees || complain "the tree of a file that is gone stays"
+}
+
 test_small_blocks()
 {
 	with_xfs -b size=1024 || return
@@ -544,6 +868,22 @@ test_reflinked()
 	ways "$MNT/b" "$TMP/reference" "" ""
 }
 
+# After power was lost: each of three files is as it was, enabled or not, and those of $TMP/enabled are;
+# there is no tree more.
+cut_is_right()
+{
+	done=0
+	for file in 1 2 3; do
+		cmp -s "$MNT/$file" "$TMP/reference" || complain "$file is read wrongly" || return
+		measured=$(digest_of "$MNT/$file")
+		[ -n "$measured" ] || { ! grep -qsx "$file" "$TMP/enabled" || complain "$file was enabled, and is not" || return; continue; }
+		[ "$measured" = "$want" ] || complain "$file has the digest $measured" || return
+		done=$((done + 1))
+	done
+	[ "$(trees)" = $done ] || complain "$(trees) trees, $done files that are enabled" || return
+	eval "cuts_$done=\$((cuts_$done + 1))"
+}
+
 # Power is lost: XFS stops writing at once, its log is not flushed. Mounting recovers what is there.
 lose_power()
 {
@@ -559,17 +899,7 @@ lose_power()
 	usleep "$1" 2>/dev/null || sleep "0.$(printf %06d "$1")"
 	xfs_io -x -c shutdown "$MNT" || complain "no shutdown" || return
 	wait $!
-	again || return
-	done=0
-	for file in 1 2 3; do
-		cmp -s "$MNT/$file" "$TMP/reference" || complain "$file is read wrongly" || return
-		measured=$(digest_of "$MNT/$file")
-		[ -n "$measured" ] || { ! grep -qsx "$file" "$TMP/enabled" || complain "$file was enabled, and is not" || return; continue; }
-		[ "$measured" = "$want" ] || complain "$file has the digest $measured" || return
-		done=$((done + 1))
-	done
-	[ "$(trees)" = $done ] || complain "$(trees) trees, $done files that are enabled" || return
-	eval "cuts_$done=\$((cuts_$done + 1))"
+	again && cut_is_right || return
 	rm -f "$MNT"/[123] "$TMP/enabled"
 }
 
@@ -602,8 +932,66 @@ test_power_cuts()
 		lose_power $((took * round / CUTS)) || complain "cut $round" || return
 		round=$((round + 1))
 	done
+	cuts_show
+}
+
+cuts_show()
+{
 	ktap_print_msg "of 3 files enabled: none $cuts_0, one $cuts_1, two $cuts_2, all $cuts_3 times"
 	[ $((cuts_1 + cuts_2 + cuts_3)) -gt 0 ] || complain "no cut came late enough"
+}
+
+# Three files are enabled; what is written to the disk meanwhile is recorded on $OTHER.
+record_enabling()
+{
+	with_xfs || return
+	new_file "$TMP/reference" "$(number 600000)" || return
+	want=$(fsverity digest "$TMP/reference" | cut -d' ' -f1)
+	for file in 1 2 3; do
+		cp "$TMP/reference" "$MNT/$file" || return
+	done
+	umount "$MNT" && "$CUT" save $DISK "$TMP/before" || complain "the disk cannot be kept" || return
+	device=$("$CUT" record $DISK $OTHER) || complain "nothing can be recorded" || return
+	RECORDING=1
+	loop_until 50 [ -b "$device" ] && mount -t xfs "$device" "$MNT" && name "$MNT" ||
+		complain "$device cannot be mounted" || return
+	for file in 1 2 3; do
+		with_verity "$MNT/$file" && "$CUT" mark $file || return
+	done
+	umount "$MNT" && "$CUT" stop || return
+	RECORDING=
+}
+
+# lose_writes ENTRY SEED: what was not flushed is lost, or not, by chance
+lose_writes()
+{
+	"$CUT" lose "$TMP/before" $OTHER $THIRD "$1" "$2" >"$TMP/enabled" || complain "nothing is lost" || return
+	mount -t xfs $THIRD "$MNT" || complain "it cannot be mounted" || return
+	name "$MNT" || complain "it cannot be named" || return
+	cut_is_right && umount "$MNT" || return
+	[ $(($2 % 10)) != 0 ] || xfs_repair -n $THIRD >"$TMP/repair" 2>&1 || complain "$(tail -n 3 "$TMP/repair")"
+}
+
+# The disk has a cache that forgets: of what was written since the last flush any part is there.
+test_lost_writes()
+{
+	ensure_loaded || return
+	[ -b $THIRD ] || skip "no $THIRD" || return
+	modprobe dm-log-writes 2>/dev/null
+	[ -c /dev/mapper/control ] && [ -d /sys/module/dm_log_writes ] || skip "no dm-log-writes" || return
+	cuts_0=0 cuts_1=0 cuts_2=0 cuts_3=0
+	round=0
+	while [ $round -lt "$CUTS" ]; do
+		if [ $((round % 20)) = 0 ]; then
+			record_enabling || complain "recording before cut $round" || return
+			entries=$("$CUT" count $OTHER)
+		fi
+		entry=$(number $((entries + 1)))
+		lose_writes "$entry" $round || complain "cut $round, entry $entry of $entries" || return
+		round=$((round + 1))
+	done
+	rm -f "$TMP/enabled" "$TMP/before"
+	cuts_show
 }
 
 # What an interrupted enabling and an unloaded module leave goes when it is named.
@@ -685,8 +1073,8 @@ test_unload_open()
 		complain "the log does not say that files are not checked any more" || return
 	cmp -s - "$TMP/reference" <&7 || complain "the open file is read wrongly" || return
 	fails fsverity measure "$MNT/file" || return
-	# Kernels differ in whether they know of the attribute without a filesystem that has it.
-	[ "$("$FILE" attribute "$MNT/file")" != yes ] || complain "statx() still says so" || return
+	as_stock "$MNT/file" || return
+	! lsattr "$MNT/file" 2>/dev/null | grep -q "^[^ ]*V" || complain "lsattr still says so" || return
 	"$FILE" flip "$MNT/file" 5000 1 $DISK || return
 	# What has been in memory all the time is checked, too, once it is named again.
 	load "$VERITY_KO" "mounts=$MNT" || complain "not loaded again: $(cat "$TMP/errno")" || return
@@ -701,7 +1089,7 @@ test_loads_under_readers()
 	for _ in 1 2; do
 		(
 			while [ ! -e "$TMP/stop" ]; do
-				"$FILE" follow "$MNT/file" "$TMP/reference" 1 || { echo bad >>"$TMP/bad"; break; }
+				"$FILE" follow "$MNT/file" "$TMP/reference" 2 || { echo bad >>"$TMP/bad"; break; }
 				cmp -s "$MNT/file" "$TMP/reference" || echo bad >>"$TMP/bad"
 			done >>"$TMP/reads"
 		) &
@@ -720,7 +1108,8 @@ test_loads_under_readers()
 	rm "$TMP/stop"
 	[ $ret = 0 ] || complain "loading or unloading failed: $(cat "$TMP/errno")" || return
 	[ ! -e "$TMP/bad" ] || complain "a reader saw something else" || return
-	[ -s "$TMP/reads" ] || complain "nothing was read meanwhile"
+	[ -s "$TMP/reads" ] || complain "nothing was read meanwhile" || return
+	ktap_print_msg "$LOADS loads, $(awk '{ reads += $1 } END { print reads }' "$TMP/reads") reads meanwhile"
 }
 
 test_ftrace_off()
@@ -794,8 +1183,12 @@ after_failure()
 {
 	exec 7<&- 8<&- 9<&-
 	unmount_all
+	[ -z "$RECORDING" ] || "$CUT" stop
+	RECORDING=
+	OPTIONS=
 }
 
 check_only
 skip_unsupported
+stock_says || exit 1
 run_tests ": $FILES files, $FLIPS flips, $CUTS cuts, $LOADS loads"

@@ -7,22 +7,44 @@
  *		REFERENCE's. One line for each way: the pages that gave EIO, and those
  *		that differ. With "wait" FILE is opened first, "ready" is printed and a
  *		line is waited for
- *	verity_file flip FILE OFFSET BIT DEVICE [attribute]
- *		flips a bit of FILE's data, or of its attributes, on DEVICE
+ *	verity_file flip FILE OFFSET BIT DEVICE
+ *		flips a bit of FILE's data on DEVICE
+ *	verity_file where FILE OFFSET
+ *		prints where that is on the device
+ *	verity_file inode FILE DEVICE
+ *		prints where on DEVICE, with XFS, the attributes of FILE's inode are, and
+ *		how many bytes; what is written there is seen after unmounting only
+ *	verity_file flip_at DEVICE OFFSET BIT
+ *		flips a bit of DEVICE
+ *	verity_file flip_value NAME BIT FILE
+ *		flips a bit of an attribute's value; its number is taken modulo its bits
  *	verity_file attribute FILE
  *		prints what statx() says of verity: yes, no, unknown
  *	verity_file copy NAME FROM TO
  *		copies an attribute from one file to another
+ *	verity_file set NAME VALUE FILE
+ *		sets an attribute
  *	verity_file follow FILE REFERENCE SECONDS
- *		reads FILE again and again, from the disk, and compares
+ *		reads FILE again and again, from the disk, and compares; rests between
+ *		bursts, so that others get their turn
+ *	verity_file enable FILE [UID]
+ *		enables verity as fsverity does, as that user
+ *	verity_file churn DIR SECONDS SEED
+ *		creates, enables, writes to, renames, removes and reads files in DIR at
+ *		random, beside others that do so; no file may have verity while it is
+ *		open for writing, or be written to while it has
  *
- * Exit: 0, 1 if something cannot be done or follow sees a difference, 2 usage.
+ * Exit: 0, 1 if something cannot be done or follow or churn see what must not be,
+ * 2 usage.
  */
+#include <endian.h>
 #include <linux/fiemap.h>
 #include <linux/fs.h>
+#include <linux/fsverity.h>
 #include <linux/io_uring.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
@@ -37,6 +59,7 @@
 #endif
 
 #define PAGE	4096
+#define BURST	32
 
 static void die(const char *what)
 {
@@ -334,13 +357,13 @@ static int main_ways(int argc, char **argv)
 
 /* --- flipping a bit --- */
 
-static off_t physical(const char *name, off_t offset, unsigned int flags)
+static off_t physical(const char *name, off_t offset)
 {
 	union {
 		struct fiemap map;
 		char space[sizeof(struct fiemap) + sizeof(struct fiemap_extent)];
 	} found = { .map = { .fm_start = offset, .fm_length = 1, .fm_extent_count = 1,
-			     .fm_flags = FIEMAP_FLAG_SYNC | flags } };
+			     .fm_flags = FIEMAP_FLAG_SYNC } };
 	const struct fiemap_extent *extent = found.map.fm_extents;
 	int fd = open_or_die(name, O_RDONLY);
 
@@ -354,19 +377,71 @@ static off_t physical(const char *name, off_t offset, unsigned int flags)
 	return extent->fe_physical + offset - extent->fe_logical;
 }
 
-static int main_flip(int argc, char **argv)
+static void flip_at(const char *name, off_t at, int bit)
 {
-	off_t offset = strtoll(argv[1], NULL, 0);
-	off_t at = physical(argv[0], offset, argc > 4 ? FIEMAP_FLAG_XATTR : 0);
-	int device = open_or_die(argv[3], O_RDWR | O_DIRECT);
-	char *page = page_alloc();
 	off_t start = at & ~(off_t)(PAGE - 1);
+	int device = open_or_die(name, O_RDWR | O_DIRECT);
+	char *page = page_alloc();
 
 	if (pread(device, page, PAGE, start) != PAGE)
-		die(argv[3]);
-	page[at - start] ^= 1 << (atoi(argv[2]) & 7);
+		die(name);
+	page[at - start] ^= 1 << (bit & 7);
 	if (pwrite(device, page, PAGE, start) != PAGE || fsync(device))
-		die(argv[3]);
+		die(name);
+	free(page);
+	close(device);
+}
+
+static int main_flip(int argc, char **argv)
+{
+	flip_at(argv[3], physical(argv[0], strtoll(argv[1], NULL, 0)), atoi(argv[2]));
+	return 0;
+}
+
+static int main_flip_at(int argc, char **argv)
+{
+	flip_at(argv[0], strtoll(argv[1], NULL, 0), atoi(argv[2]));
+	return 0;
+}
+
+static int main_where(int argc, char **argv)
+{
+	printf("%lld\n", (long long)physical(argv[0], strtoll(argv[1], NULL, 0)));
+	return 0;
+}
+
+static uint32_t be32_at(const char *bytes)
+{
+	uint32_t value;
+
+	memcpy(&value, bytes, sizeof(value));
+	return be32toh(value);
+}
+
+/* xfs_format.h: struct xfs_dsb, and struct xfs_dinode of 176 bytes, with di_forkoff at 82. */
+static int main_inode(int argc, char **argv)
+{
+	int device = open_or_die(argv[1], O_RDONLY | O_DIRECT);
+	unsigned long long number, group, block, at;
+	int group_log, per_block_log, inode_size;
+	char *page = page_alloc();
+	struct stat stat;
+
+	if (lstat(argv[0], &stat))
+		die(argv[0]);
+	if (pread(device, page, PAGE, 0) != PAGE)
+		die(argv[1]);
+	number = stat.st_ino;
+	per_block_log = page[123];
+	group_log = page[124] + per_block_log;
+	inode_size = 1 << page[122];
+	group = number >> group_log;
+	block = group * be32_at(page + 84) + ((number & ((1ULL << group_log) - 1)) >> per_block_log);
+	at = (block << page[120]) + (number & ((1 << per_block_log) - 1)) * inode_size;
+	if (pread(device, page, PAGE, at & ~(PAGE - 1ULL)) != PAGE)
+		die(argv[1]);
+	at += 176 + (unsigned char)page[at % PAGE + 82] * 8;
+	printf("%llu %llu\n", at, inode_size - at % inode_size);
 	return 0;
 }
 
@@ -397,6 +472,27 @@ static int main_copy(int argc, char **argv)
 	return 0;
 }
 
+static int main_flip_value(int argc, char **argv)
+{
+	static char value[65536];
+	ssize_t size = getxattr(argv[2], argv[0], value, sizeof(value));
+	long bit = atol(argv[1]);
+
+	if (size <= 0)
+		die(argv[2]);
+	value[bit / 8 % size] ^= 1 << bit % 8;
+	if (setxattr(argv[2], argv[0], value, size, 0))
+		die(argv[2]);
+	return 0;
+}
+
+static int main_set(int argc, char **argv)
+{
+	if (setxattr(argv[2], argv[0], argv[1], strlen(argv[1]), 0))
+		die(argv[2]);
+	return 0;
+}
+
 static int main_follow(int argc, char **argv)
 {
 	int fd = open_or_die(argv[0], O_RDONLY), reference = open_or_die(argv[1], O_RDONLY);
@@ -418,10 +514,172 @@ static int main_follow(int argc, char **argv)
 			printf("page %lld differs\n", (long long)pos / PAGE);
 			return 1;
 		}
-		reads++;
+		if (!(++reads % BURST))
+			usleep(20000);
 	}
 	printf("%ld\n", reads);
 	return !reads;
+}
+
+static int enable(int fd)
+{
+	struct fsverity_enable_arg arg = { .version = 1, .hash_algorithm = FS_VERITY_HASH_ALG_SHA256,
+					   .block_size = PAGE };
+
+	return ioctl(fd, FS_IOC_ENABLE_VERITY, &arg);
+}
+
+static bool has_verity(int fd)
+{
+	union {
+		struct fsverity_digest digest;
+		char space[sizeof(struct fsverity_digest) + 64];
+	} found = { .digest = { .digest_size = 64 } };
+
+	return !ioctl(fd, FS_IOC_MEASURE_VERITY, &found);
+}
+
+static int main_enable(int argc, char **argv)
+{
+	int fd;
+
+	if (argc > 1 && (setgid(atoi(argv[1])) || setuid(atoi(argv[1]))))
+		die(argv[1]);
+	fd = open_or_die(argv[0], O_RDONLY);
+	if (enable(fd))
+		die(argv[0]);
+	return 0;
+}
+
+/* --- many at once --- */
+
+#define FILES		6
+#define LENGTH		(8 * PAGE)
+
+static char names[FILES][128];
+
+static const char *any_name(void)
+{
+	return names[rand() % FILES];
+}
+
+static void wrong(const char *what)
+{
+	printf("%s\n", what);
+	exit(1);
+}
+
+/* A write that is let through to a file with verity would show in what is read of it. */
+static void churn_create(const char *name)
+{
+	char *page = page_alloc();
+	int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600), i;
+
+	if (fd < 0 && errno != EPERM && errno != ETXTBSY)
+		die(name);
+	memset(page, rand(), PAGE);
+	for (i = 0; fd >= 0 && i < LENGTH / PAGE; i++)
+		if (pwrite(fd, page, PAGE, i * PAGE) != PAGE)
+			die(name);
+	if (fd >= 0 && has_verity(fd))
+		wrong("it is open for writing, and has verity");
+	if (fd >= 0)
+		close(fd);
+	free(page);
+}
+
+static void churn_map(const char *name)
+{
+	int fd = open(name, O_RDWR | O_CLOEXEC);
+	struct stat stat;
+	char *map;
+
+	if (fd < 0)
+		return;
+	map = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	/* The mapping holds the file. */
+	if (map != MAP_FAILED && !fstat(fd, &stat) && stat.st_size >= LENGTH && !sigsetjmp(bus, 1)) {
+		map[rand() % PAGE]++;
+		if (!enable(fd) || has_verity(fd))
+			wrong("it is mapped for writing, and has verity");
+		map[rand() % PAGE]++;
+	}
+	if (map != MAP_FAILED)
+		munmap(map, PAGE);
+	close(fd);
+}
+
+static void churn_truncate(const char *name)
+{
+	int fd = open(name, O_RDONLY | O_CLOEXEC);
+	bool had = fd >= 0 && has_verity(fd);
+	char path[64];
+
+	if (fd < 0)
+		return;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (!truncate(path, rand() % LENGTH) && had)
+		wrong("it has verity, and is truncated");
+	close(fd);
+}
+
+static void churn_enable(const char *name)
+{
+	int fd = open(name, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (enable(fd) && errno != EEXIST && errno != EBUSY && errno != ETXTBSY)
+		die("FS_IOC_ENABLE_VERITY");
+	close(fd);
+}
+
+/* Of one that has verity each read gives the same, whatever others try. */
+static void churn_read(const char *name)
+{
+	static char first[LENGTH], again[LENGTH];
+	int fd = open(name, O_RDONLY | O_CLOEXEC);
+	ssize_t len;
+
+	if (fd < 0)
+		return;
+	if (has_verity(fd)) {
+		len = pread(fd, first, LENGTH, 0);
+		posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+		if (len < 0 || pread(fd, again, LENGTH, 0) != len || memcmp(first, again, len))
+			wrong("it has verity, and changes or cannot be read");
+	}
+	close(fd);
+}
+
+static void churn_one(void)
+{
+	switch (rand() % 8) {
+	case 0:	churn_create(any_name()); break;
+	case 1:	churn_map(any_name()); break;
+	case 2:	churn_truncate(any_name()); break;
+	case 3:	unlink(any_name()); break;
+	case 4:	rename(any_name(), any_name()); break;
+	case 5:	churn_read(any_name()); break;
+	default: churn_enable(any_name()); break;
+	}
+}
+
+static int main_churn(int argc, char **argv)
+{
+	double end = seconds_now() + atof(argv[1]);
+	long rounds = 0, i;
+
+	srand(atoi(argv[2]));
+	signal(SIGBUS, on_bus);
+	for (i = 0; i < FILES; i++)
+		snprintf(names[i], sizeof(names[i]), "%s/%ld", argv[0], i);
+	while (seconds_now() < end) {
+		churn_one();
+		rounds++;
+	}
+	printf("%ld\n", rounds);
+	return 0;
 }
 
 static const struct {
@@ -430,10 +688,17 @@ static const struct {
 	int (*run)(int argc, char **argv);
 } commands[] = {
 	{ "ways", 2, 3, main_ways },
-	{ "flip", 4, 5, main_flip },
+	{ "flip", 4, 4, main_flip },
+	{ "flip_at", 3, 3, main_flip_at },
+	{ "flip_value", 3, 3, main_flip_value },
+	{ "where", 2, 2, main_where },
+	{ "inode", 2, 2, main_inode },
 	{ "attribute", 1, 1, main_attribute },
 	{ "copy", 3, 3, main_copy },
+	{ "set", 3, 3, main_set },
 	{ "follow", 3, 3, main_follow },
+	{ "enable", 1, 2, main_enable },
+	{ "churn", 3, 3, main_churn },
 };
 
 int main(int argc, char **argv)
@@ -444,6 +709,6 @@ int main(int argc, char **argv)
 		if (!strcmp(argv[1], commands[i].name) && argc - 2 >= commands[i].least &&
 		    argc - 2 <= commands[i].most)
 			return commands[i].run(argc - 2, argv + 2);
-	fprintf(stderr, "usage: verity_file ways|flip|attribute|copy|follow ...: see the source\n");
+	fprintf(stderr, "usage: verity_file COMMAND ...: see the source\n");
 	return 2;
 }
