@@ -4,8 +4,8 @@
 # Everything at once, for a set time: arms are switched under loads and file I/O
 # that check what they get, modules and file systems come and go, CPUs too,
 # processes, memory pressure, ftrace, kprobes, and a livepatch. No job may notice
-# another. Run it with panic_on_warn. Needs root; takes over /dev/ram0 and
-# /dev/ram1.
+# another. Run it with panic_on_warn. Needs root; takes over /dev/ram0 to
+# /dev/ram2.
 #
 # usage: storm.sh [SECONDS]
 #
@@ -261,7 +261,7 @@ test_storm()
 {
 	load_first || return
 	add_jobs
-	modprobe brd rd_nr=2 rd_size=327680 2>/dev/null
+	modprobe brd rd_nr=3 rd_size=327680 2>/dev/null
 	for name in $(chosen); do
 		job "$name" &
 		RUNNING="$RUNNING $!"
