@@ -21,7 +21,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 from upliftlib.base import errors, paths, targets	# noqa: E402
 from upliftlib.find import cfile, commits, config, differ, folding, picture, profile, ranking, show, unit	# noqa: E402
-from upliftlib.lab import finding, findtries, traced	# noqa: E402
+from upliftlib.lab import derived, finding, ownpatch, traced	# noqa: E402
 from upliftlib.lab.cachelines import Symbols	# noqa: E402
 from upliftlib.report.history import Repository	# noqa: E402
 
@@ -353,14 +353,15 @@ class TreesTest(unittest.TestCase):
 
     def test_patches_are_made(self) -> None:
         rows = {row.name: row for row in self.ranked().rows}
-        file = findtries.patch(rows["shrinks"], self.top / "old", self.top / "new", self.top / "out")
-        assert file
-        self.assertIn("-\tmemset(&a, 1, sizeof(a));", file.read_text())
-        inlines = findtries.patch(rows["inlines"], self.top / "old", self.top / "new", self.top / "out")
-        assert inlines
-        self.assertIn("+++ b/fs/pond.h", inlines.read_text())
+        old, new = self.top / "old", self.top / "new"
+
+        def patch(name: str) -> str:
+            return derived.Trees(str(old), str(new)).patch(ownpatch.wanted(rows[name], old, new))[1]
+        self.assertIn("-\tmemset(&a, 1, sizeof(a));", patch("shrinks"))
+        self.assertIn("+++ b/fs/pond.h", patch("inlines"))
         for name in ("moved", "gone"):
-            self.assertIsNone(findtries.patch(rows[name], self.top / "old", self.top / "new", self.top / "out"))
+            with self.assertRaisesRegex(ValueError, "moved" if name == "moved" else "no function"):
+                patch(name)
 
     def test_commits(self) -> None:
         repository = self.top / "git"
@@ -424,9 +425,9 @@ class CommandTest(unittest.TestCase):
             for name in (names[0], names[2], names[3]):
                 (paths.SRC / name).mkdir()
                 (paths.SRC / name / "MAINTAINERS").touch()
-            found = findtries.between(paths.SRC / names[0], paths.SRC / names[3])
+            found = ownpatch.between(paths.SRC / names[0], paths.SRC / names[3])
             self.assertEqual([path.name for path in found], [names[3], names[2]])
-            self.assertEqual(findtries.between(pathlib.Path("/elsewhere"), paths.SRC / names[3]), [paths.SRC / names[3]])
+            self.assertEqual(ownpatch.between(pathlib.Path("/elsewhere"), paths.SRC / names[3]), [paths.SRC / names[3]])
 
 
 class DifferTest(unittest.TestCase):

@@ -39,7 +39,8 @@ class Row:
 
     own: statements gone and come; inlined: {name: [gone, come]}, the largest difference first; places: where these are
     obstacle: why it cannot be tried, "" if it can; lacks: members of structs that this kernel has not, so that its whole text
-    cannot be tried, though a commit of several may; needs: what only the newer tree has and comes along
+    cannot be tried, though a commit of several may; needs: what only the newer tree has and comes along; refusal: what a try
+    would say, where that was asked
     """
     name: str
     share: float
@@ -54,6 +55,7 @@ class Row:
     obstacle: str = ""
     lacks: list[str] = dataclasses.field(default_factory=list)
     needs: list[str] = dataclasses.field(default_factory=list)
+    refusal: str = ""
     why: str = ""
     command: str = ""
     commits: list[str] = dataclasses.field(default_factory=list)
@@ -61,8 +63,8 @@ class Row:
     @property
     def no(self) -> str:
         """Why it cannot be tried, in words; "" if it can."""
-        if self.obstacle or not self.lacks:
-            return self.obstacle
+        if self.obstacle or self.refusal or not self.lacks:
+            return self.obstacle or self.refusal
         return f"it uses {', '.join(self.lacks[:3])}, which no struct of this kernel has"
 
     @property

@@ -14,7 +14,7 @@ import pathlib
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TypedDict
 
 from ..base import errors, paths
@@ -31,6 +31,9 @@ _INCLUDED = re.compile(r"-I ?\$\((?:src|srctree)\)/?(\S*)")
 _CALLED = re.compile(r"^[A-Za-z_]\w*$")
 _DEFINES = ("-D__KERNEL__", "-DCC_USING_FENTRY", "-DCC_USING_NOP_MCOUNT", '-DKBUILD_MODNAME="x"', '-DKBUILD_BASENAME="x"',
             "-DKBUILD_MODFILE=\"x\"", "-std=gnu11", "-m64", "-O2", "-fno-pie", "-mcmodel=kernel", "-mno-sse")
+# What Makefile of the kernel takes for errors, and what its code counts upon.
+_AS_KBUILD = ("-fno-strict-aliasing", "-fshort-wchar", "-fms-extensions", "-Wno-all", "-Werror=implicit-function-declaration",
+              "-Werror=implicit-int", "-Werror=return-type", "-Werror=incompatible-pointer-types", "-Werror=int-conversion")
 # Macros that come to nothing, or to what only the compiler checks.
 _EMPTY_MACRO = re.compile(r"^(?:|\(?\(void\)\s*(?:0|\(?\w+\)?|sizeof.*)\)?|do\s*\{\s*(?:\(void\)\s*\(?\w+\)?\s*;?\s*)*\}\s*while\s*\(0\)|"
                           r"\(\{\s*\}\)|BUILD_BUG_ON_INVALID\(.*\)|static_assert\(.*\)|__cond_lock\(.*\))$", re.DOTALL)
@@ -81,14 +84,17 @@ class Tree:
         self._parsed: dict[str, cfile.Parsed] = {}
 
     def _command(self, path: str, out: str) -> list[str]:
+        return [self.gcc, "-E", "-fdirectives-only", "-nostdinc", "-w", *_DEFINES, *self._places(path), str(self.source / path), "-o", out]
+
+    def _places(self, path: str, first: Iterable[pathlib.Path] = ()) -> list[str]:
+        """Where headers are, and those that every file has. @first: looked into before all others"""
         source, kdir = self.source, self.kdir
-        places = [self.made, source / "arch/x86/include", kdir / "arch/x86/include/generated", source / "include", kdir / "include",
+        places = [*first, self.made, source / "arch/x86/include", kdir / "arch/x86/include/generated", source / "include", kdir / "include",
                   source / "arch/x86/include/uapi", kdir / "arch/x86/include/generated/uapi", source / "include/uapi",
                   kdir / "include/generated/uapi", *self._own(path)]
-        first = [word for name in ("compiler-version.h", "kconfig.h", "compiler_types.h")
-                 if (source / "include/linux" / name).exists() for word in ("-include", str(source / "include/linux" / name))]
-        return [self.gcc, "-E", "-fdirectives-only", "-nostdinc", "-w", *_DEFINES, *(f"-I{place}" for place in places), *first,
-                str(source / path), "-o", out]
+        always = [word for name in ("compiler-version.h", "kconfig.h", "compiler_types.h")
+                  if (source / "include/linux" / name).exists() for word in ("-include", str(source / "include/linux" / name))]
+        return [*(f"-I{place}" for place in places), *always]
 
     def _own(self, path: str) -> list[pathlib.Path]:
         """Where a file's directory says that its headers are."""
@@ -113,6 +119,18 @@ class Tree:
                 pathlib.Path(out.name).touch()	# gcc has removed it
                 raise errors.Problem(f"{path} cannot be preprocessed: {_reason(said)}")
             return pathlib.Path(out.name).read_text(errors="replace")
+
+    def complaint(self, path: str, changed: Mapping[str, str]) -> str:
+        """What the compiler says of a file of a tree in which some files have other texts; "" if it takes it. No code is made."""
+        with tempfile.TemporaryDirectory(dir=self.made) as name:
+            top = pathlib.Path(name)
+            for file, text in changed.items():
+                (paths.ensure((top / file).parent) / pathlib.PurePath(file).name).write_text(text, errors="surrogateescape")
+            first = [top / "arch/x86/include", top / "include", (top / path).parent]
+            main = top / path if path in changed else self.source / path
+            argv = [self.gcc, "-fsyntax-only", "-nostdinc", *_DEFINES, *_AS_KBUILD, *self._places(path, first), str(main)]
+            code, said = self.run(argv)
+        return said.replace(f"{top}/", "").replace(f"{self.source}/", "") if code else ""
 
     def _stub(self, name: str) -> None:
         generic = pathlib.PurePath("include", "asm-generic", pathlib.PurePath(name).name)

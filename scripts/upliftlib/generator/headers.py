@@ -67,6 +67,12 @@ def mention(source: pathlib.Path, names: set[str], suffix: str, directories: tup
 
 def users(source: pathlib.Path, names: set[str]) -> tuple[list[str], set[str]]:
     """(the .c files that mention one of the names, directly or by other headers; all the names)."""
+    known = followed(source, names)
+    return mention(source, known, "c", DIRECTORIES), known
+
+
+def followed(source: pathlib.Path, names: set[str]) -> set[str]:
+    """Names, and all of headers that use them, directly or by others. Refused where these are too many."""
     known, todo = set(names), set(names)
     while todo:
         found: set[str] = set()
@@ -79,7 +85,7 @@ def users(source: pathlib.Path, names: set[str]) -> tuple[list[str], set[str]]:
         known |= todo
         if len(known) > MOST_NAMES:
             raise Refused(f"{', '.join(sorted(names)[:3])}: used by more than {MOST_NAMES} inlines and macros of headers")
-    return mention(source, known, "c", DIRECTORIES), known
+    return known
 
 
 def changed_structs(before: str, after: str) -> set[str]:

@@ -17,7 +17,7 @@ from typing import Any
 from ..base import console, errors, paths, targets
 from ..find import commits, config, picture, profile, ranking, show, unit
 from ..report import history
-from . import buildroot, commands, fetch, findtries, kernels, kmod, runscript, traced, tries, trial
+from . import buildroot, commands, fetch, findtries, foreseen, kernels, kmod, runscript, traced, tries, trial
 from .kernelcode import KernelCode
 
 OUT = traced.OUT
@@ -82,9 +82,13 @@ def _ranked(args: argparse.Namespace, found: profile.Profile, old: unit.Tree, ne
     with console.doing(f"comparing {len(found.hot(args.least))} hot functions in {old.source} and {new.source}") as doing:
         ranked = ranking.Ranker(old, new, symbols or found.functions).rank(found, args.least)
         doing.result = f"{len(ranked.rows)} differ"
+    with console.doing(f"asking the compiler which of the first {min(args.top, len(ranked.rows))} a try would refuse"):
+        texts = foreseen.judge(ranked.rows[:args.top], old, new.source)
     out = OUT / "patches" / f"{old.source.name}-{new.source.name}"
     for row in ranked.rows[:args.top]:
-        if not row.no and (file := findtries.patch(row, old.source, new.source, out)):
+        if not row.no:
+            file = paths.ensure(out) / f"{row.name}.patch"
+            paths.write(file, texts[row.name])
             row.command = f"scripts/uplift try {_short(file)}{f' --target {target}' if target else ''}"
     if args.git:
         commits.add(ranked.rows[:args.top], history.Repository(args.git), old.source, new.source)
@@ -130,7 +134,7 @@ def _find(args: argparse.Namespace) -> int:
     if args.attempt:
         options = argparse.Namespace(target=target or None, kernel=None, modules=None, kdir=None if target else args.kdir,
                                      ksrc=None if target else str(old))
-        tried = findtries.run(trial.code_of(options), ranked, old, new, args.attempt, args.only)
+        tried = findtries.run(trial.code_of(options), ranked, trees[0], new, args.attempt, args.only)
     return _say(args, ranked, tried)
 
 
@@ -166,7 +170,7 @@ def _lab(args: argparse.Namespace) -> int:
     trees = _trees(args, target.part("ksrc").resolve(), newer.part("ksrc").resolve(), buildroot.output, compiler)
     ranked = _ranked(args, found, *trees, symbols, args.target)
     console.note(f"the profile is in {OUT / f'{args.target}-{name}.json'}")
-    tried = findtries.run(KernelCode(target), ranked, trees[0].source, trees[1].source, args.attempt, args.only) if args.attempt else []
+    tried = findtries.run(KernelCode(target), ranked, trees[0], trees[1].source, args.attempt, args.only) if args.attempt else []
     return _say(args, ranked, tried)
 
 

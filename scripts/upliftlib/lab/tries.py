@@ -73,13 +73,14 @@ def _options(only: str) -> argparse.Namespace:
     return argparse.Namespace(only=None if only == "measure" else only, keep=None, workload=None, rounds=3)
 
 
-def tried(code: KernelCode, trees: Trees, wanted: Wanted, only: str) -> tuple[trial.Trial | None, dict[str, Any]]:
+def tried(code: KernelCode, trees: Trees, wanted: Wanted, only: str,
+          rounds: int = MOST_ROUNDS) -> tuple[trial.Trial | None, dict[str, Any]]:
     """What became of a patch. What the later file defines and the compiler misses comes along."""
     newer, text = trees.patch(wanted)
     if not newer:
         return None, {"patch": wanted.label, "file": wanted.file, "from": "", "outcome": "no patch", "reason": text}
     first = one, row = _once(code, newer, text, wanted, only)
-    for _ in range(MOST_ROUNDS if newer != BY_HAND else 0):
+    for _ in range(rounds if newer != BY_HAND else 0):
         missing = complaints(code.said(code.directory / "trees" / one.outcome.name)) if "does not compile" in row["reason"] else []
         more = trees.with_missing(newer, wanted, missing)
         if not more:
