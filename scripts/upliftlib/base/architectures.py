@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The architectures of kernels: what each is called, and what builds and boots its kernels.
 
-All that differs between architectures is here, in generator/machines/ (object code), in lab/guest/machines.py (QEMU), in
-modules/compat/<arch>/ and in selftests/arch/. A target of an architecture other than x86-64 has it in its name: 6.18-arm64.
+All that differs between architectures is here, in generator/a64.py and objectbody.py (object code), in lab/guest/machines.py
+(QEMU) and in modules/compat/<arch>/; docs/design.md, "Architectures", has the list. A target of an architecture other than x86-64 has it in its name: 6.18-arm64.
 """
 
 import dataclasses
@@ -66,6 +66,11 @@ def named(name: str) -> Architecture:
 def of_release(release: str) -> Architecture:
     """That of a kernel, by what Debian's `uname -r` says; x86-64 where it does not say."""
     return next((arch for arch in OTHERS if release.endswith(f"-{arch.debian}")), X86_64)
+
+
+def of_uname(machine: str) -> str:
+    """The name of what `uname -m` says; that itself where uplift does not know it."""
+    return next((arch.name for arch in ALL.values() if arch.uname == machine), machine)
 
 
 def of_machine(machine: int) -> Architecture | None:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ..base import architectures
 from ..kernel import notes
 from .loader import read
 
@@ -147,7 +148,7 @@ def describe(cpu: int | None = None) -> dict[str, Any]:
     model = re.search(r"(?m)^model name\s*: (.*)$", info)
     values, where = config(release)
     found = {
-        "release": release, "version": package(release), "kernel": read("/proc/version"), "arch": os.uname().machine,
+        "release": release, "version": package(release), "kernel": read("/proc/version"), "arch": architectures.of_uname(os.uname().machine),
         "build_id": build_id(),
         "config": that_matters(values), "config_from": where, "cpu": model[1] if model else "unknown",
         "online": read(CPU / "online"), "smt": read(CPU / "smt/control", "unknown"), "turbo": turbo(),

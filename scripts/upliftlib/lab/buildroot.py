@@ -55,7 +55,8 @@ TEST = RUN + sum(COMPILERS.values(), []) + IO + """
     """.split()
 
 # Kernels of another architecture: cross compilers, its C library for programs that guests run, its QEMU.
-CROSS = {arch.name: [*(f"{name}-{arch.triplet}" for name in COMPILERS), f"gcc-{arch.triplet}", f"binutils-{arch.triplet}",
+_OTHERS = sorted({spec.compiler for spec in targets.TABLE.values() if not spec.x86_64_only})
+CROSS = {arch.name: [*(f"{name}-{arch.triplet}" for name in _OTHERS), f"gcc-{arch.triplet}", f"binutils-{arch.triplet}",
                      f"libc6-dev-{arch.debian}-cross", "qemu-system-arm"] for arch in architectures.OTHERS}
 
 SETS = COMPILERS | {"run": RUN, "io": RUN + IO, "loads": RUN + IO + LOADS, "efi": RUN + EFI, "sched": RUN + SCHED,

@@ -91,7 +91,7 @@ def trace(target: kernels.Target, load: Workload, name: str, files: Mapping[str,
           programs: Iterable[str] = ()) -> tuple[profile.Profile, frozenset[str]]:
     """(what was counted, the names of the kernel's functions) of a workload. The same in two boots."""
     buildroot.ensure(*{"run", load.packages})
-    tests, plugin = testprograms.build(), plugins.build("blocks")
+    tests, plugin = testprograms.build(guest.arch_of(target)), plugins.build("blocks")
     record = paths.ensure(OUT) / f"{target.name}-{name}.blocks"
     record.unlink(missing_ok=True)
     asked, tools, more = load.made() if load.made else (load.script, [], {})
