@@ -13,7 +13,7 @@ import random
 import re
 from collections.abc import Iterator
 
-from ..base import errors, paths, targets
+from ..base import architectures, errors, paths, targets
 from ..generator import headers
 from . import functiondiff
 
@@ -72,7 +72,8 @@ class Trees:
     """The target's source, and those of later kernels that are here."""
 
     def __init__(self, name: str, newer: str | None) -> None:
-        later = list(targets.TABLE)[list(targets.TABLE).index(name) + 1:] if name in targets.TABLE else []
+        known, base = list(targets.TABLE), architectures.split(name)[0]	# a source is of all architectures
+        later = known[known.index(base) + 1:] if base in known else []
         self.older = paths.SRC / name
         self.newer = [other for other in ([newer] if newer else later) if (paths.SRC / other / "MAINTAINERS").exists()]
         if not self.newer:
