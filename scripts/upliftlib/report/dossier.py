@@ -11,35 +11,13 @@ from ..kernel import taint
 from . import blocks, companions, decision, figures, plots, record, stats
 from .blocks import Block
 from .decision import gains
-from .figures import UNITS, claim, number, percent
+from .figures import UNITS, claim, number
 
 ARMS = {"off": "off", "off_again": "off again", "null": "null", "new": "new", "batch": "batch", "track": "tracking"}
 COSTS = {"redirect": "The redirect itself costs (null against off; a shipped change has none)",
          "tracking": "Tracking costs (against off; nothing is attached until it is on)"}
 COUNTED = ("Instructions: counted by an emulator, exact and the same on any host; a second round has to confirm "
            "them. They are not time: emulation counts each byte of a string copy, and no cache miss.")
-WORDS = {"instructions": {"gain": "fewer instructions", "loss": "MORE instructions"},
-         "ns": {"gain": "less time", "loss": "MORE time"}}
-
-
-def in_short(part: record.Part) -> str:
-    """What a change gains, in a cell: the arm new where there is one, best operation first."""
-    found = decision.upstreams(part)
-    if not found:
-        return "nothing to gain: it shows" if part.get("shows") else "not measured"
-    words = [_best(found, "loss"), _best(found, "gain")]
-    return "; ".join(word for word in words if word) or stats.NONE
-
-
-def _best(found: list[figures.Gained], kind: str) -> str:
-    """The largest gain, or loss, and in how many of the operations there is one; '' where there is none."""
-    rows = [row for row in found if row[2]["claim"] == kind]
-    if not rows:
-        return ""
-    operation, arm, gain = max(rows, key=lambda row: abs(row[2]["percent"]["median"]))
-    of = f"{len(rows)} of {len(found)} operations" if len(found) > 1 else operation["name"]
-    return (f"{'up to ' if len(rows) > 1 else ''}{percent(gain['percent']['median'])} {WORDS[operation['unit']][kind]} ({of}"
-            + (f"; {arm})" if arm != "new" else ")"))
 
 
 def correct(part: record.Part) -> str:
