@@ -49,10 +49,22 @@ class MutationsTest(unittest.TestCase):
         """By a suite that knows one fault only; the file is as it was afterwards."""
         one, other = MUTATIONS.MUTATIONS[0], MUTATIONS.MUTATIONS[4]
         self.kunit(f"grep -q 'inside && !redirect->pins' {MUTATIONS.FILE} || exit 0; echo 'not ok 3 drain'; exit 1")
-        self.assertEqual(MUTATIONS.suite(self.tree, []), "")
+        self.assertEqual(MUTATIONS.suite(self.tree, []), ("", ""))
         self.assertTrue(MUTATIONS.check(self.tree, one, []))
         self.assertFalse(MUTATIONS.check(self.tree, other, []))
         self.assertEqual((self.tree / MUTATIONS.FILE).read_text(), self.text)
+
+    def test_a_fault_that_hangs_the_kernel(self) -> None:
+        """It is waited for as long as a run without a fault tells, not for kunit.py's usual time."""
+        self.kunit(f"echo \"$*\" >>args\ngrep -q 'inside && !redirect->pins' {MUTATIONS.FILE} && echo 'not ok 9 drain' && exit 1\n"
+                   "echo 'kunit 6.18 x86_64: 28 of 28 cases passed; built in 3 s, ran in 40 s; results in x'")
+        why, said = MUTATIONS.suite(self.tree, [])
+        self.assertEqual((why, MUTATIONS.patience(said)), ("", ["--timeout", "120"]))
+        self.assertEqual(MUTATIONS.patience("ran in 2 s"), ["--timeout", "60"])
+        self.assertEqual(MUTATIONS.patience("nothing"), [])
+        self.assertTrue(MUTATIONS.check(self.tree, MUTATIONS.MUTATIONS[0], MUTATIONS.patience(said)))
+        first, second = (self.tree / "args").read_text().splitlines()
+        self.assertEqual((first.count("--timeout"), second.count("--timeout 120")), (0, 1))
 
     def test_what_does_not_build_is_not_noticed(self) -> None:
         self.kunit("echo 'redirect.c:3:1: error: what is this'; exit 1")
