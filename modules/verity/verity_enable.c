@@ -31,8 +31,11 @@ static int verity_begin(struct file *filp)
 
 	if (!verity_file_making(fs_of(inode), inode))
 		return -EBUSY;
-	if (IS_DAX(inode) || !verity_can_check(inode))
+	if (IS_DAX(inode) || !verity_can_check(inode)) {
+		pr_err_ratelimited("%s: inode %lu: no verity, as it is read past the page cache (DAX)\n",
+				   inode->i_sb->s_id, inode->i_ino);
 		return -EINVAL;
+	}
 	return filemap_write_and_wait(inode->i_mapping);
 }
 

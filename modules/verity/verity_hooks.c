@@ -4,8 +4,9 @@
  *
  * All that is opened, whenever, keeps XFS's own operations; so nothing that is open
  * holds the module. What is of another filesystem goes on, by a jump, after a look at
- * its superblock; what is of one that is given verity, and may sleep, is in a section
- * of verity_srcu until it has come back.
+ * its superblock, and so does most of what is of one that is given verity. What may
+ * sleep here, or comes back here, is in a section of verity_srcu until it leaves; for
+ * the rest verity_fs_stop() and verity_hooks_off() wait by synchronize_rcu_tasks().
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -87,6 +88,13 @@ struct dentry *verity_ci_lookup(struct inode *dir, struct dentry *dentry, unsign
 
 /* --- opening --- */
 
+static bool inode_has_verity(const struct inode *inode)
+{
+	struct verity_fs *fs = verity_fs_of(inode->i_sb);
+
+	return fs && S_ISREG(inode->i_mode) && (IS_VERITY(inode) || verity_file_find(fs, inode));
+}
+
 static int unbound_open(struct inode *inode, struct file *filp)
 {
 	return -EIO;
@@ -132,7 +140,8 @@ static noinline int file_open_here(struct inode *inode, struct file *filp)
 
 int verity_file_open(struct inode *inode, struct file *filp)
 {
-	if (likely(!verity_fs_of(inode->i_sb)))
+	/* One that is just being enabled has no verity yet, and cannot be open for writing. */
+	if (likely(!inode_has_verity(inode)))
 		return static_call(verity_file_open_original)(inode, filp);
 	return file_open_here(inode, filp);
 }
@@ -187,13 +196,6 @@ original:
 
 /* --- attributes --- */
 
-static bool inode_has_verity(const struct inode *inode)
-{
-	struct verity_fs *fs = verity_fs_of(inode->i_sb);
-
-	return fs && S_ISREG(inode->i_mode) && (IS_VERITY(inode) || verity_file_find(fs, inode));
-}
-
 static int unbound_getattr(struct mnt_idmap *idmap, const struct path *path, struct kstat *stat,
 			   u32 request_mask, unsigned int query_flags)
 {
@@ -202,18 +204,25 @@ static int unbound_getattr(struct mnt_idmap *idmap, const struct path *path, str
 
 UPLIFT_HOOKED(verity_getattr, unbound_getattr);
 
+/*
+ * An inode that was looked up by a name has the flag, and so has each that was in memory
+ * when the filesystem was named. The root of a tree of dentries is one that was found
+ * by its number.
+ */
+static bool dentry_has_verity(const struct dentry *dentry)
+{
+	return IS_VERITY(d_inode(dentry)) ||
+	       (IS_ROOT(dentry) && inode_has_verity(d_inode(dentry)));
+}
+
+/* XFS adds to what is there already. */
 static noinline int getattr_here(struct mnt_idmap *idmap, const struct path *path,
 				 struct kstat *stat, u32 request_mask, unsigned int query_flags)
 {
-	int section = srcu_read_lock(&verity_srcu);
-	int err;
-
-	err = static_call(verity_getattr_original)(idmap, path, stat, request_mask, query_flags);
-	if (inode_has_verity(d_inode(path->dentry)))
+	if (dentry_has_verity(path->dentry))
 		stat->attributes |= STATX_ATTR_VERITY;
 	stat->attributes_mask |= STATX_ATTR_VERITY;
-	srcu_read_unlock(&verity_srcu, section);
-	return err;
+	return static_call(verity_getattr_original)(idmap, path, stat, request_mask, query_flags);
 }
 
 int verity_getattr(struct mnt_idmap *idmap, const struct path *path, struct kstat *stat,
@@ -235,13 +244,9 @@ UPLIFT_HOOKED(verity_setattr, unbound_setattr);
 static noinline int setattr_here(struct mnt_idmap *idmap, struct dentry *dentry,
 				 struct iattr *attr)
 {
-	int section = srcu_read_lock(&verity_srcu);
-	int err = -EPERM;
-
-	if (!(attr->ia_valid & ATTR_SIZE) || !inode_has_verity(d_inode(dentry)))
-		err = static_call(verity_setattr_original)(idmap, dentry, attr);
-	srcu_read_unlock(&verity_srcu, section);
-	return err;
+	if ((attr->ia_valid & ATTR_SIZE) && inode_has_verity(d_inode(dentry)))
+		return -EPERM;
+	return static_call(verity_setattr_original)(idmap, dentry, attr);
 }
 
 int verity_setattr(struct mnt_idmap *idmap, struct dentry *dentry, struct iattr *attr)
@@ -288,18 +293,12 @@ UPLIFT_HOOKED(verity_fileattr_set, unbound_fileattr_set);
 static noinline int fileattr_set_here(struct mnt_idmap *idmap, struct dentry *dentry,
 				      struct compat_fileattr *attr)
 {
-	int section = srcu_read_lock(&verity_srcu);
-	int err = 0;
-
 	if (inode_has_verity(d_inode(dentry))) {
 		attr->flags &= ~FS_VERITY_FL;
 		if (attr->fsx_xflags & FS_XFLAG_DAX)
-			err = -EINVAL;
+			return -EINVAL;
 	}
-	if (!err)
-		err = static_call(verity_fileattr_set_original)(idmap, dentry, attr);
-	srcu_read_unlock(&verity_srcu, section);
-	return err;
+	return static_call(verity_fileattr_set_original)(idmap, dentry, attr);
 }
 
 int verity_fileattr_set(struct mnt_idmap *idmap, struct dentry *dentry,
