@@ -222,7 +222,8 @@ static void refuse_page(const char *page, uint64_t pos, int to)
 	exit(1);
 }
 
-static void restore(const char *file, const char *device, int fd)
+/* Looking at all of the device takes longer than all else here. */
+static void restore(const char *file, const char *device, int fd, bool check)
 {
 	uint64_t range[2] = { 0, device_size(fd, device) }, pos;
 	int kept = open_or_die(file, O_RDONLY);
@@ -230,7 +231,8 @@ static void restore(const char *file, const char *device, int fd)
 
 	if (ioctl(fd, BLKDISCARD, range))
 		die("BLKDISCARD");
-	each_page(device, refuse_page, -1);
+	if (check)
+		each_page(device, refuse_page, -1);
 	while (read(kept, &pos, sizeof(pos)) == sizeof(pos)) {
 		if (read(kept, page, PAGE) != PAGE)
 			die(file);
@@ -372,7 +374,7 @@ static int main_lose(char **argv)
 
 	srandom(atol(argv[4]));
 	record_open(&record, argv[1]);
-	restore(argv[0], argv[2], device);
+	restore(argv[0], argv[2], device, atol(argv[4]) % 20 == 0);
 	replay(&record, device, strtoull(argv[3], NULL, 0));
 	if (fsync(device))
 		die(argv[2]);

@@ -4,9 +4,8 @@
  * files here: the script that runs this names them.
  *
  * What is cold is dropped from the page cache before each read; dropping is part of
- * the figure, the same in all arms. The pages of a tree stay, but for read_tree: they
- * are behind the end of the file on ext4, and in a file of their own with
- * uplift_verity.ko, which --side names.
+ * the figure, the same in all arms, and the pages of a tree stay. For read_tree all
+ * that is in the page cache is dropped, trees too, which is no part of the figure.
  *
  * See bench_util.h. One line of JSON per sample.
  */
@@ -18,10 +17,11 @@
 
 #define BLOCK	4096
 #define MUCH	(256 * BLOCK)
+#define DROP	"/proc/sys/vm/drop_caches"
 
 static alignas(BLOCK) char buf[MUCH];
-static const char *file, *side;
-static int fd, direct, side_fd = -1;
+static const char *file;
+static int fd, direct, dropper;
 static off_t size;
 static __u32 state;
 
@@ -37,9 +37,9 @@ static long read_block(int from)
 	return bench_syscall(SYS_pread64, from, (long)buf, BLOCK, place(BLOCK));
 }
 
-static void drop(int of, off_t len)
+static void drop(void)
 {
-	bench_syscall(SYS_fadvise64, of, 0, len, POSIX_FADV_DONTNEED);
+	bench_syscall(SYS_fadvise64, fd, 0, size, POSIX_FADV_DONTNEED);
 }
 
 static long op_warm(void)
@@ -49,22 +49,13 @@ static long op_warm(void)
 
 static long op_cold(void)
 {
-	drop(fd, size);
-	return read_block(fd);
-}
-
-static long op_tree(void)
-{
-	/* Up to any end: also what is behind the file's. */
-	drop(fd, 0);
-	if (side_fd >= 0)
-		drop(side_fd, 0);
+	drop();
 	return read_block(fd);
 }
 
 static long op_much(void)
 {
-	drop(fd, size);
+	drop();
 	return bench_syscall(SYS_pread64, fd, (long)buf, MUCH, place(MUCH));
 }
 
@@ -90,7 +81,6 @@ static long op_stat(void)
 static const struct bench_op ops[] = {
 	{ .bench = "verity", .name = "read_warm", .detail = "", .run = op_warm, .want = BLOCK },
 	{ .bench = "verity", .name = "read_cold", .detail = "", .run = op_cold, .want = BLOCK },
-	{ .bench = "verity", .name = "read_tree", .detail = "", .run = op_tree, .want = BLOCK },
 	{ .bench = "verity", .name = "read_1m", .detail = "", .run = op_much, .want = MUCH },
 	{ .bench = "verity", .name = "read_direct", .detail = "", .run = op_direct, .want = BLOCK },
 	{ .bench = "verity", .name = "open", .detail = "", .run = op_open, .want = 0 },
@@ -105,7 +95,7 @@ static __noreturn void die(const char *what)
 
 static int open_or_die(const char *name, int flags)
 {
-	int opened = open(name, O_RDONLY | flags);
+	int opened = open(name, flags);
 
 	if (opened < 0)
 		die(name);
@@ -117,10 +107,9 @@ static void set_up(void)
 	struct stat found;
 	off_t pos;
 
-	fd = open_or_die(file, 0);
-	direct = open_or_die(file, O_DIRECT);
-	if (side)
-		side_fd = open_or_die(side, 0);
+	fd = open_or_die(file, O_RDONLY);
+	direct = open_or_die(file, O_RDONLY | O_DIRECT);
+	dropper = open_or_die(DROP, O_WRONLY);
 	if (fstat(fd, &found))
 		die(file);
 	if (found.st_size < MUCH) {
@@ -139,7 +128,6 @@ static __noreturn void die_usage(int status)
 {
 	fprintf(status ? stderr : stdout,
 		"usage: verity_bench [options] --arm NAME --file FILE\n"
-		"  --side FILE      the file that has its tree\n"
 		BENCH_USAGE);
 	exit(status);
 }
@@ -154,26 +142,63 @@ static void measure(const struct bench_op *op, const char *arm, const struct ben
 	}
 }
 
+static void drop_all(const char *what)
+{
+	if (pwrite(dropper, what, 1, 0) != 1)
+		die(DROP);
+}
+
+/* Its pages of the tree are read from disk as well: each reading by itself. */
+static long long tree_ns(const struct bench_op *op)
+{
+	long long start;
+
+	drop_all("1");
+	start = ns_now();
+	if (read_block(fd) != BLOCK)
+		bench_die(op, op->name);
+	return ns_now() - start;
+}
+
+static void measure_tree(const char *arm, int round, int batches)
+{
+	static const struct bench_op op = { .bench = "verity", .name = "read_tree" };
+	long long *ns = calloc(batches, sizeof(*ns));
+	struct bench_figures figures;
+	int i;
+
+	if (!ns)
+		die("memory");
+	/* Without a line in the log each time. */
+	drop_all("4");
+	for (i = 0; i < batches; i++)
+		ns[i] = tree_ns(&op);
+	qsort(ns, batches, sizeof(*ns), bench_compare);
+	figures = (struct bench_figures){ ns[0], ns[batches / 2], ns[batches - 1], 0 };
+	free(ns);
+	printf("{\"bench\":\"verity\",\"arm\":\"%s\",\"round\":%d,\"op\":\"read_tree\",", arm, round);
+	bench_print(&figures, batches, 1);
+	printf("}\n");
+	fflush(stdout);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "arm", required_argument, NULL, 'A' },
 		{ "file", required_argument, NULL, 'f' },
-		{ "side", required_argument, NULL, 'S' },
 		{ }
 	};
 	struct bench_options opt = BENCH_OPTIONS;
 	const char *arm = NULL;
 	size_t i;
-	int c;
+	int c, round;
 
 	while ((c = bench_getopt(argc, argv, options)) != -1) {
 		if (c == 'A')
 			arm = optarg;
 		else if (c == 'f')
 			file = optarg;
-		else if (c == 'S')
-			side = optarg;
 		else
 			bench_option(&opt, c, die_usage);
 	}
@@ -183,5 +208,9 @@ int main(int argc, char **argv)
 	set_up();
 	for (i = 0; i < ARRAY_SIZE(ops); i++)
 		measure(&ops[i], arm, &opt);
+	for (round = 0; round < opt.rounds; round++) {
+		state = 1;
+		measure_tree(arm, round, opt.batches);
+	}
 	return 0;
 }
