@@ -29,6 +29,8 @@
  *		bursts, so that others get their turn
  *	verity_file enable FILE [UID]
  *		enables verity as fsverity does, as that user
+ *	verity_file read FILE UID
+ *		reads all of it, as that user
  *	verity_file churn DIR SECONDS SEED
  *		creates, enables, writes to, renames, removes and reads files in DIR at
  *		random, beside others that do so; no file may have verity while it is
@@ -539,14 +541,29 @@ static bool has_verity(int fd)
 	return !ioctl(fd, FS_IOC_MEASURE_VERITY, &found);
 }
 
+static int open_as(const char *name, const char *uid)
+{
+	if (uid && (setgid(atoi(uid)) || setuid(atoi(uid))))
+		die(uid);
+	return open_or_die(name, O_RDONLY);
+}
+
 static int main_enable(int argc, char **argv)
 {
-	int fd;
+	if (enable(open_as(argv[0], argc > 1 ? argv[1] : NULL)))
+		die(argv[0]);
+	return 0;
+}
 
-	if (argc > 1 && (setgid(atoi(argv[1])) || setuid(atoi(argv[1]))))
-		die(argv[1]);
-	fd = open_or_die(argv[0], O_RDONLY);
-	if (enable(fd))
+static int main_read(int argc, char **argv)
+{
+	int fd = open_as(argv[0], argv[1]);
+	char *page = page_alloc();
+	ssize_t len;
+
+	while ((len = read(fd, page, PAGE)) > 0)
+		;
+	if (len)
 		die(argv[0]);
 	return 0;
 }
@@ -698,6 +715,7 @@ static const struct {
 	{ "set", 3, 3, main_set },
 	{ "follow", 3, 3, main_follow },
 	{ "enable", 1, 2, main_enable },
+	{ "read", 2, 2, main_read },
 	{ "churn", 3, 3, main_churn },
 };
 

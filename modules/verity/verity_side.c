@@ -50,6 +50,28 @@ struct inode *verity_inode(struct super_block *sb, const struct verity_id *id)
 	return inode ?: ERR_PTR(-ESTALE);
 }
 
+/* --- whoever it is that reads or enables a file: its tree is root's --- */
+
+struct as_root {
+	struct cred *root;
+	const struct cred *old;
+};
+
+static int root_begin(struct as_root *as)
+{
+	as->root = prepare_kernel_cred(&init_task);
+	if (!as->root)
+		return -ENOMEM;
+	as->old = override_creds(as->root);
+	return 0;
+}
+
+static void root_end(struct as_root *as)
+{
+	revert_creds(as->old);
+	put_cred(as->root);
+}
+
 /* --- the directory --- */
 
 /* A directory that others can write to would let them choose trees. */
@@ -118,13 +140,18 @@ static struct dentry *dir_get_or_make(struct super_block *sb)
  * @dentry: the file
  *
  * Context: process context, may sleep.
- * Return: true if it is in that directory.
+ * Return: true if it is in that directory, or cannot be told for want of memory.
  */
 bool verity_side_has(struct super_block *sb, const struct dentry *dentry)
 {
-	struct dentry *dir = dir_get(sb);
+	struct dentry *dir;
+	struct as_root as;
 	bool has;
 
+	if (root_begin(&as))
+		return true;
+	dir = dir_get(sb);
+	root_end(&as);
 	if (IS_ERR(dir))
 		return false;
 	has = dentry->d_parent == dir;
@@ -191,18 +218,15 @@ static struct file *side_open_new(struct super_block *sb, const struct path *pat
 struct file *verity_side_create(struct verity_fs *fs, const struct path *path,
 				const struct verity_id *id)
 {
-	struct cred *root = prepare_kernel_cred(&init_task);
 	char name[VERITY_NAME_SIZE];
-	const struct cred *old;
+	struct as_root as;
 	struct file *file;
 
-	if (!root)
+	if (root_begin(&as))
 		return ERR_PTR(-ENOMEM);
 	verity_name(id, name);
-	old = override_creds(root);
 	file = side_open_new(fs->sb, path, name);
-	revert_creds(old);
-	put_cred(root);
+	root_end(&as);
 	return file;
 }
 
@@ -238,24 +262,21 @@ static int side_unlink(struct super_block *sb, const char *name)
  */
 int verity_side_remove(struct super_block *sb, const struct verity_id *id)
 {
-	struct cred *root = prepare_kernel_cred(&init_task);
 	char name[VERITY_NAME_SIZE];
-	const struct cred *old;
-	int err;
+	struct as_root as;
+	int err = root_begin(&as);
 
-	if (!root)
-		return -ENOMEM;
+	if (err)
+		return err;
 	verity_name(id, name);
-	old = override_creds(root);
 	err = side_unlink(sb, name);
-	revert_creds(old);
-	put_cred(root);
+	root_end(&as);
 	return err;
 }
 
 /* --- reading --- */
 
-static struct inode *side_lookup(struct super_block *sb, const char *name)
+static struct inode *side_lookup_as_root(struct super_block *sb, const char *name)
 {
 	struct dentry *dir = dir_get(sb), *dentry;
 	struct inode *inode = NULL;
@@ -270,6 +291,19 @@ static struct inode *side_lookup(struct super_block *sb, const char *name)
 		inode = igrab(d_inode(dentry));
 	dput(dentry);
 	return inode ?: ERR_PTR(-ENOENT);
+}
+
+/* Up to 6.15 looking up takes permission to enter the directory. */
+static struct inode *side_lookup(struct super_block *sb, const char *name)
+{
+	struct as_root as;
+	struct inode *side;
+
+	if (root_begin(&as))
+		return ERR_PTR(-ENOMEM);
+	side = side_lookup_as_root(sb, name);
+	root_end(&as);
+	return side;
 }
 
 /*
