@@ -7,6 +7,11 @@ REDIRECTS=1
 STORM=epoll
 STORM_LOADED=1
 
+writes()
+{
+	"$DIR/poison" events
+}
+
 switch_load()
 {
 	nested "$DIR/epoll_switch" -t switched_under_load

@@ -31,9 +31,10 @@
 #   STORM           jobs of storm.sh: functions job_JOB, see there
 #   STORM_LOADED    1: storm.sh loads the module before these jobs begin
 #
-# and two functions, each of which prints what is wrong, or skips, as a test does:
+# and functions, each of which prints what is wrong, or skips, as a test does:
 #
 #   works           is what it does right? (nothing is known)
+#   writes          does it write to user memory what it has to, and no more? (nothing is known)
 #   switch_load     switches its arms under load, SWITCHES times (skips)
 #
 # They are called with CHANGE, MODULE, UPLIFT (its directory in debugfs) and
@@ -320,6 +321,7 @@ no_facts()
 	REALTIME='' NO_DEBUGFS=refuses STORM='' STORM_LOADED=''
 	SWITCH=arm ON=null OFF=off
 	works() { :; }
+	writes() { :; }
 	switch_load() { skip "$CHANGE has no load to switch under"; }
 }
 

@@ -25,6 +25,8 @@ Found = dict[str, Any]		# what a run found, see verify.judge()
 _NO_MEMORY = "vmalloc error: size|page allocation failure: order|Failed to arm kprobe-ftrace at .* [(]error -12[)]"
 # Waiting for grace periods is most of a cycle.
 _EXPEDITED = "rcupdate.rcu_expedited=1"
+# Memory that nothing was written to has a pattern.
+_FILLED = "init_on_alloc=0 init_on_free=0 slub_debug=P page_poison=1"
 CORE = "core"
 # {name: (kernel arguments, what is in force then)}. A CPU that returns need not be protected on is treated as one where they must.
 _MITIGATIONS = {
@@ -98,6 +100,7 @@ def _named() -> Iterator[tuple[str, Script]]:
                                          form=False, livepatch=True, append=f"debugfs={how}")
     for word, (append, mitigation) in _MITIGATIONS.items():
         yield f"mitigations_{word}", Script(file="mitigations", environment={"MITIGATION": mitigation}, append=append)
+    yield "poison", Script(file="poison", form=False, append=_FILLED)
     yield "fail", Script(file="fail", environment={"TORTURE": "1"}, form=False, stripped=True, livepatch=True,
                          excused=_NO_MEMORY, mem="2G")
     for name in (CORE, *changes.load()):
@@ -228,8 +231,6 @@ def run_on(target: kernels.Target, install: pathlib.Path, name: str, *, form: st
     @like: the target whose verdicts this kernel gets (its own name)
     """
     layouts = EVERY[name].layouts
-    if layouts and not target.arch.native:
-        raise errors.Skip(f"layouts of CPUs are of x86-64 machines, and not of {target.arch.name}'s")
     where = "several layouts of CPUs" if layouts else f"{smp} CPUs"
     with console.doing(f"selftests of {name} on {target.release}, {where}") as doing:
         if layouts:
