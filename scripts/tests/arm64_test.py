@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What is arm64's own: targets and their packages, the kernel's image, and instructions as objdump showed them."""
 
+import math
 import pathlib
 import struct
 import sys
@@ -17,7 +18,7 @@ from upliftlib.generator import a64	# noqa: E402
 from upliftlib.generator.objects import Object	# noqa: E402
 from upliftlib.kernel import arm64image, elf, image	# noqa: E402
 from upliftlib.lab import archive, fetch	# noqa: E402
-from upliftlib.lab.guest import description, kernelargs, machines, topology	# noqa: E402
+from upliftlib.lab.guest import description, devicetree, kernelargs, machines, topology	# noqa: E402
 
 # (address, instruction, what objdump says of it): of pipe.o of 6.18, but for the tbz and the ldr
 BRANCHES = ((0x1558, 0x97fffd8c, (a64.CALL26, 0xb88)), (0x1564, 0x540000ec, (a64.CONDBR19, 0x1580)),
@@ -173,8 +174,94 @@ class Guests(unittest.TestCase):
         self.assertNotIn("unknown_nmi_panic", words)
         args, cpus = topology.topology_args(None, 1, True, machines.of(guest.target))
         self.assertEqual((args[args.index("-cpu") + 1].partition(",")[0], cpus), ("neoverse-n1", 1))
-        with self.assertRaisesRegex(errors.Problem, "topology 'llc4' is one of x86-64 machines"):
-            topology.topology_args("llc4", None, False, machines.ARM64)
+
+    def test_layouts(self) -> None:
+        """Clusters in place of dies; and what no device tree can say is refused."""
+        args, cpus = topology.topology_args("llc4", 8, False, machines.ARM64)
+        self.assertEqual((args[args.index("-smp") + 1], cpus), ("8,sockets=1,clusters=4,cores=2", 8))
+        self.assertEqual(topology.caches("llc4", 8, machines.ARM64), devicetree.Caches(2))
+        self.assertEqual(topology.caches("smt", None, machines.ARM64), devicetree.Caches(4, 2))
+        self.assertEqual(topology.caches("uneven", None, machines.ARM64), devicetree.Caches(4))
+        self.assertEqual(topology.caches("nol3", None, machines.ARM64), devicetree.Caches(0))
+        self.assertIsNone(topology.caches("llc4", 8, machines.X86_64))
+        self.assertIsNone(topology.caches(None, 2, machines.ARM64))
+        with self.assertRaisesRegex(errors.Problem, "topology 'epyc' is one of x86-64 machines"):
+            topology.topology_args("epyc", None, False, machines.ARM64)
+
+    def test_every_product_is_the_number_of_cpus(self) -> None:
+        for name, item in topology.TOPOLOGIES.items():
+            if not item.clusters:
+                continue
+            with self.subTest(topology=name):
+                args, cpus = topology.topology_args(name, None, False, machines.ARM64)
+                first, *parts = args[1].split(",")
+                values = dict(part.split("=") for part in parts)
+                whole = int(values.pop("maxcpus", first))
+                self.assertEqual((cpus, whole), (item.cpus, math.prod(map(int, values.values()))))
+
+
+def cell(*values: int) -> bytes:
+    return b"".join(value.to_bytes(4, "big") for value in values)
+
+
+def machine(cpus: int) -> devicetree.Node:
+    """A device tree as QEMU's, as far as CPUs go: the last first, and with handles."""
+    nodes = [devicetree.Node(f"cpu@{number:x}", {"phandle": cell(0x8000 + number), "reg": cell(number), "device_type": b"cpu\0"})
+             for number in reversed(range(cpus))]
+    return devicetree.Node("", {"model": b"board\0"}, [
+        devicetree.Node("cpus", {"#address-cells": cell(1)}, [devicetree.Node("cpu-map", {}, []), *nodes]),
+        devicetree.Node("intc@8000000", {"phandle": cell(0x9000)})])
+
+
+def chains(root: devicetree.Node) -> list[list[str]]:
+    """For each CPU, in order, the names of its caches, followed by their handles as the kernel does."""
+    by_handle = {node.properties["phandle"]: node for node in root.all() if "phandle" in node.properties}
+    found = []
+    for number in range(sum(node.name.startswith("cpu@") for node in root.all())):
+        node = next(node for node in root.all() if node.name == f"cpu@{number:x}")
+        found.append([])
+        while handle := node.properties.get("next-level-cache"):
+            node = by_handle[handle]
+            found[-1].append(node.name)
+    return found
+
+
+class DeviceTrees(unittest.TestCase):
+    def test_read(self) -> None:
+        """{ compatible = "a"; n { }; } as the specification has it, with a word of reserved memory, and a token that says nothing."""
+        tokens = (cell(1) + bytes(4) + cell(3, 2, 0) + b"a\0\0\0" + cell(4) + cell(1) + b"n\0\0\0" + cell(2, 2, 9))
+        strings = b"compatible\0"
+        data = cell(0xd00dfeed, 72 + len(tokens) + len(strings), 72, 72 + len(tokens), 40, 17, 16, 0, len(strings), len(tokens)) \
+            + cell(0, 1, 0, 4096) + bytes(16) + tokens + strings
+        root = devicetree.read(data)
+        self.assertEqual((root.properties, [node.name for node in root.nodes]), ({"compatible": b"a\0"}, ["n"]))
+        for cut in range(len(data)):
+            with self.subTest(cut=cut), self.assertRaises(ValueError):
+                devicetree.read(data[:cut])
+
+    def test_written_and_read(self) -> None:
+        root = machine(3)
+        data = devicetree.write(root)
+        self.assertEqual(devicetree.read(data), root)
+        self.assertEqual(int.from_bytes(data[4:8], "big"), len(data))
+
+    def test_caches(self) -> None:
+        root = machine(7)
+        devicetree.add_caches(root, devicetree.Caches(4, 2))
+        self.assertEqual(chains(devicetree.read(devicetree.write(root))), [
+            ["l2-cache0", "l3-cache0"], ["l2-cache0", "l3-cache0"], ["l2-cache1", "l3-cache0"], ["l2-cache1", "l3-cache0"],
+            ["l2-cache2", "l3-cache1"], ["l2-cache2", "l3-cache1"], ["l2-cache3", "l3-cache1"]])
+        handles = [node.properties["phandle"] for node in root.all() if "phandle" in node.properties]
+        self.assertEqual(len(handles), len(set(handles)))
+
+    def test_without_level_3(self) -> None:
+        root = machine(2)
+        devicetree.add_caches(root, devicetree.Caches(0))
+        self.assertEqual(chains(root), [["l2-cache0"], ["l2-cache1"]])
+
+    def test_no_cpus(self) -> None:
+        with self.assertRaisesRegex(ValueError, "without CPUs"):
+            devicetree.add_caches(devicetree.Node(""), devicetree.Caches(1))
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ LAYOUTS = {
 }
 # The short form boots three of them: one with SMT for all tests, one with wrong ids for what depends on the layout, and
 # one in which the scheduler splits a cache.
-SHORT = ("smt", "epyc", "snc")
+SHORT = ("smt", "epyc", "snc")		# those of them that the machine of an architecture can have
 # The long form has all tests in all layouts, with less of what does not depend on them in all but the first.
 LESS = {"PROCESSES": "200", "SWITCHES": "50"}
 EVERYWHERE = ["load", "domains", "lscpu", "parts", "unloaded", "kernel_log"]
@@ -144,7 +144,7 @@ def layouts_test(target: kernels.Target, install: pathlib.Path, *, form: str = "
                  only: list[str] | None = None, append: str = "", slow: int = 1) -> dict[str, Any]:
     """The script in the layouts: one report of all, with a problem's layout in front of it."""
     kos = list(kmod.build(target).values())
-    layouts = list(SHORT) if form == "short" else list(LAYOUTS)
+    layouts = [layout for layout in (SHORT if form == "short" else LAYOUTS) if guest.has_layout(target, layout)]
 
     def wanted(layout: str) -> list[str] | None:
         if form == "long" or layout == layouts[0]:
@@ -377,7 +377,7 @@ def _cost(args: argparse.Namespace) -> int:
     targets.spec(names[0])
     target = fetch.fetch(names[0])
     kos = list(kmod.build(target).values())
-    install = testprograms.build()
+    install = testprograms.build(target.arch)
     with console.doing(f"counting what tracking costs on {target.release}"):
         table = costs(switches(target, kos, install, args.rounds or 5))
     if args.json:
@@ -413,7 +413,7 @@ def _llc(args: argparse.Namespace) -> int:
         try:
             target = fetch.fetch(name)
             kos = list(kmod.build(target).values())
-            install = testprograms.build()
+            install = testprograms.build(target.arch)
             with console.doing(f"predictor and scheduler on {target.release}"):
                 found = report[name] = validate(target, kos, install, workloads=chosen, rounds=rounds,
                                                 length=args.length, interval=args.interval)

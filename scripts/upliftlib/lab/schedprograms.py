@@ -13,9 +13,11 @@ PROGRAMS = ("uplift_land", "example_fifo", "example_llc")
 
 
 def supported(target: kernels.Target) -> None:
-    """Has the kernel sched_ext? Else a Skip with the reason."""
+    """Can the programs be built for the kernel, and has it sched_ext? Else a Skip with the reason."""
     if kernels.config_of(target).get("CONFIG_SCHED_CLASS_EXT") != "y":
         raise errors.Skip(f"{target.name}: this kernel has no sched_ext (CONFIG_SCHED_CLASS_EXT)")
+    if not target.arch.native:
+        raise errors.Skip(f"{target.name}: uplift_land is linked with the build root's own libbpf, and not built for {target.arch.name}")
 
 
 def build(target: kernels.Target) -> pathlib.Path:

@@ -13,6 +13,7 @@ Where to look:
     machines.py		the machine, by the architecture of the kernel
     kernelargs.py	the arguments of its kernel
     topology.py		layouts of CPUs, caches and memory nodes
+    devicetree.py	caches for a machine that its device tree describes
     qemu.py		the QEMU that runs it
     command.py		QEMU's command line
     accelerator.py	KVM or emulation, with instructions counted or not
@@ -33,7 +34,7 @@ from .machines import arch_of
 from .qemu import Qemu
 from .result import Result
 from .rundir import check_name
-from .topology import TOPOLOGIES, topology_args, vcpus
+from .topology import TOPOLOGIES, has_layout, topology_args, vcpus
 
-__all__ = ["Guest", "Kernel", "Qemu", "Result", "TOPOLOGIES", "UP", "arch_of", "boot", "check_name", "emulated", "image_of",
-           "modules_of", "run", "topology_args", "vcpus"]
+__all__ = ["Guest", "Kernel", "Qemu", "Result", "TOPOLOGIES", "UP", "arch_of", "boot", "check_name", "emulated", "has_layout",
+           "image_of", "modules_of", "run", "topology_args", "vcpus"]

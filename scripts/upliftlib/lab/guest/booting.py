@@ -14,7 +14,7 @@ from typing import Any
 
 from ...base import console, errors, parallel
 from ...kernel import image
-from . import accelerator, command, contents, emulation, limits, machines, result
+from . import accelerator, command, contents, devicetree, emulation, limits, machines, result, topology
 from .accelerator import Accelerator
 from .description import Guest, Kernel, image_of
 from .qemu import Qemu
@@ -58,6 +58,9 @@ def once(guest: Guest) -> Result:
         found = _prepared(guest, qemu, chosen, directory)
         found.argv = command.line(guest, qemu, chosen, megabytes, directory)
         archive.write(directory / "initramfs.cpio")
+        wanted = topology.caches(guest.topology, guest.smp, machines.of(guest.target))
+        if wanted:
+            found.argv = devicetree.with_caches(found.argv, qemu.environment(), wanted, directory)
         (directory / "command").write_text(shlex.join(found.argv) + "\n")
         start = time.monotonic()
         ending, status = _run(guest, qemu, found)

@@ -17,6 +17,7 @@ class Machine:
     @console: its first serial port
     @append: kernel arguments that only this kernel knows
     @firmware: QEMU arguments for what starts the kernel, where there is something
+    @device_tree: is the machine described by one? Then layouts of caches come by it
     """
     qemu: str
     board: str
@@ -24,6 +25,7 @@ class Machine:
     console: str
     append: tuple[str, ...] = ()
     firmware: tuple[str, ...] = ()
+    device_tree: bool = False
 
 
 X86_64 = Machine(
@@ -39,7 +41,7 @@ ARM64 = Machine(
     qemu="qemu-system-aarch64", board="virt,gic-version=3",
     # `max` has memory copy instructions (MOPS), which are one instruction each, however much they copy. The clock of the
     # generic timer would have steps of 16 instructions.
-    counting_cpu="neoverse-n1,cntfrq=1000000000", console="ttyAMA0")
+    counting_cpu="neoverse-n1,cntfrq=1000000000", console="ttyAMA0", device_tree=True)
 
 _BY_ARCH = {architectures.X86_64: X86_64, architectures.ARM64: ARM64}
 

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Layouts of a guest's CPUs, caches and memory nodes."""
+"""Layouts of a guest's CPUs, caches and memory nodes.
+
+On x86-64 QEMU tells the guest of caches by the CPU model and by dies. A machine that a device tree describes groups its CPUs
+in clusters instead, one to a last-level cache, and the caches are written into the tree (devicetree.py).
+"""
 
 import argparse
 import dataclasses
@@ -7,6 +11,8 @@ import re
 
 from ...base import errors
 from . import machines
+from .description import Kernel
+from .devicetree import Caches
 from .machines import Machine
 
 CPU = "Icelake-Server"		# has CPUID leaf 0x1f (dies), SMAP and SMEP
@@ -15,45 +21,55 @@ MOST = 255			# vCPUs
 
 @dataclasses.dataclass(frozen=True)
 class Topology:
-    """A layout of CPUs and caches. `smp` holds {n} for the vCPUs and {per} for those of one domain."""
+    """A layout of CPUs and caches. `smp` holds {n} for the vCPUs and {per} for those of one domain; `clusters` is the same for
+    a machine with a device tree, "" where it cannot have that layout."""
     about: str
     cpus: int		# unless asked otherwise
     domains: int	# last-level caches
     smp: str
+    clusters: str = ""
     cpu: str = CPU + ",level=0x1f"
     machine: str = ""
     fixed: bool = False	# the number of vCPUs is part of it
     step: int = 1	# vCPUs come in multiples of domains x step
     nodes: int = 1	# memory nodes, with as many of the vCPUs each
+    level3: bool = True
 
     @property
     def unit(self) -> int:
         """vCPUs come in multiples of this."""
         return (self.domains if "{per}" in self.smp or "{half}" in self.smp else 1) * self.step
 
-    def fill(self, cpus: int) -> str:
+    def fill(self, cpus: int, smp: str = "") -> str:
         """QEMU's -smp for so many vCPUs."""
         per = cpus // self.domains if cpus >= self.domains else 1
-        return self.smp.format(n=cpus, per=per, half=max(per // 2, 1), domains=self.domains)
+        return (smp or self.smp).format(n=cpus, per=per, half=max(per // 2, 1), domains=self.domains)
+
+    def caches(self, cpus: int) -> Caches:
+        """What a device tree says of it."""
+        return Caches(-(-cpus // self.domains) if self.level3 else 0, 2 if "threads=2" in self.clusters else 1)
 
 
 TOPOLOGIES = {
-    "llc1": Topology("one last-level cache", 4, 1, "{n},sockets=1,dies=1,cores={per}"),
-    "llc2": Topology("two last-level caches (dies)", 4, 2, "{n},sockets=1,dies=2,cores={per}"),
-    "llc4": Topology("four last-level caches (dies)", 16, 4, "{n},sockets=1,dies=4,cores={per}"),
+    "llc1": Topology("one last-level cache", 4, 1, "{n},sockets=1,dies=1,cores={per}", "{n},sockets=1,clusters=1,cores={per}"),
+    "llc2": Topology("two last-level caches (dies)", 4, 2, "{n},sockets=1,dies=2,cores={per}",
+                     "{n},sockets=1,clusters=2,cores={per}"),
+    "llc4": Topology("four last-level caches (dies)", 16, 4, "{n},sockets=1,dies=4,cores={per}",
+                     "{n},sockets=1,clusters=4,cores={per}"),
     "smt": Topology("two last-level caches, two threads per core", 8, 2,
-                    "{n},sockets=1,dies=2,cores={half},threads=2", step=2),
+                    "{n},sockets=1,dies=2,cores={half},threads=2", "{n},sockets=1,clusters=2,cores={half},threads=2", step=2),
     "uneven": Topology("two last-level caches of 4 and 3 CPUs", 7, 2, "7,maxcpus=8,sockets=1,dies=2,cores=4",
-                       fixed=True),
+                       "7,maxcpus=8,sockets=1,clusters=2,cores=4", fixed=True),
     "nol3": Topology("no level 3: level 2 is the last, one per core", 4, 4, "{n},sockets=1,cores={n}",
-                     cpu=CPU + ",l3-cache=off"),
+                     "{n},sockets=1,clusters={n},cores=1", cpu=CPU + ",l3-cache=off", level3=False),
     "epyc": Topology("EPYC model: cache ids that disagree with the masks", 8, 1, "{n},sockets=1,cores={n}",
                      cpu="EPYC-Genoa,-svm"),
     "numa": Topology("two sockets, a node each, two last-level caches in each", 8, 4,
-                     "{n},sockets=2,dies=2,cores={per}", nodes=2),
-    "snc": Topology("one last-level cache across two nodes", 8, 1, "{n},sockets=1,dies=1,cores={n}", nodes=2),
+                     "{n},sockets=2,dies=2,cores={per}", "{n},sockets=2,clusters=2,cores={per}", nodes=2),
+    "snc": Topology("one last-level cache across two nodes", 8, 1, "{n},sockets=1,dies=1,cores={n}",
+                    "{n},sockets=1,clusters=1,cores={n}", nodes=2),
     "module": Topology("level 3 shared by modules of two CPUs (QEMU 10)", 8, 4,
-                       "{n},sockets=1,dies=1,modules={domains},cores={per}",
+                       "{n},sockets=1,dies=1,modules={domains},cores={per}", "{n},sockets=1,clusters={domains},cores={per}",
                        machine=",smp-cache.0.cache=l3,smp-cache.0.topology=module"),
 }
 _PLAIN = dataclasses.replace(TOPOLOGIES["llc1"], cpus=1, cpu=CPU)	# where no layout is asked for
@@ -95,19 +111,34 @@ def topology_args(name: str | None, smp: int | None = None, same: bool = False,
     """
     topology = _named(name)
     cpus = _checked(name, topology, smp)
-    if machine is not machines.X86_64:
-        return _plain(name, cpus, machine), cpus
+    if machine.device_tree:
+        return ["-smp", _clusters(name, topology, cpus), "-cpu", machine.counting_cpu, "-machine", machine.board], cpus
     cpu = topology.cpu
     if same:
         cpu = machine.counting_cpu if name is None else f"{cpu},-rdrand,-rdseed"
     return ["-smp", topology.fill(cpus), "-cpu", cpu, "-machine", f"{machine.board}{topology.machine}"], cpus
 
 
-def _plain(name: str | None, cpus: int, machine: Machine) -> list[str]:
-    """A machine without a layout, the only one that is there for other architectures."""
-    if name is not None:
+def has_layout(kernel: Kernel, name: str) -> bool:
+    """Can the machine for a kernel have a layout?"""
+    return bool(not machines.of(kernel).device_tree or _named(name).clusters)
+
+
+def _clusters(name: str | None, topology: Topology, cpus: int) -> str:
+    """QEMU's -smp where a device tree describes the machine."""
+    if name is None:
+        return str(cpus)
+    if not topology.clusters:
         raise errors.Problem(f"topology '{name}' is one of x86-64 machines", errors.USAGE)
-    return ["-smp", str(cpus), "-cpu", machine.counting_cpu, "-machine", machine.board]
+    return topology.fill(cpus, topology.clusters)
+
+
+def caches(name: str | None, smp: int | None, machine: Machine) -> Caches | None:
+    """What is to be written into the device tree of a layout; None where there is none, or nothing to be written."""
+    if name is None or not machine.device_tree:
+        return None
+    topology = _named(name)
+    return topology.caches(_checked(name, topology, smp))
 
 
 def node_args(name: str | None, cpus: int, megabytes: int) -> list[str]:
