@@ -14,7 +14,7 @@ from unittest import mock
 SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCRIPTS))
 
-from upliftlib.base import changes, errors, paths	# noqa: E402
+from upliftlib.base import architectures, changes, errors, paths	# noqa: E402
 from upliftlib.lab import arms, evaluate, measure, verify	# noqa: E402
 from upliftlib.report import dossier	# noqa: E402
 
@@ -121,6 +121,19 @@ class Counted(unittest.TestCase):
     def test_no_smap(self):
         with self.assertRaises(errors.Problem):
             measure.counted(RUNS, [line.replace(" 16 16 ", " 0 0 ") for line in LINES], "6.18")
+
+    def test_other_architectures(self):
+        """Stores in place of scopes, and none of them is a fault of the plugin's."""
+        table = measure.counted(RUNS, [line.replace(" 16 16 ", " 16 0 ") for line in LINES], "6.18-arm64", architectures.ARM64)
+        self.assertEqual(set(table["pond"]["look 2"]["off"]), {"sttr", "ldtr", "csdb", "call"})
+        with self.assertRaises(errors.Problem):
+            measure.counted(RUNS, [line.replace(" 16 16 ", " 0 16 ") for line in LINES], "6.18-arm64", architectures.ARM64)
+
+    def test_only_what_is_counted_is_asked_for(self):
+        columns = {name for names in measure.COUNTED.values() for name in names}
+        for change in changes.load().values():
+            how = change.measure()
+            self.assertLessEqual(set(how.events) if how else set(), columns, change.name)
 
     def test_render(self):
         found = {"pond": measure.Found("applicable\nfunction: x", {"look 2": {"off": [100.0, 101.0], "new": [90.0]}},

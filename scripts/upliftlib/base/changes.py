@@ -137,7 +137,8 @@ class Measure(_Table):
     figure     the member of a sample that counts: best, or median where an operation may take a cheaper way by chance
     per        operations that a sample's figure holds
     arms       { arm = what it is }: arms beside those that every change has, which are shown and not compared
-    events     { stac | clac | lfence | call = what it is }: what a plugin counts; the program takes --marked
+    events     { stac | clac | lfence | call = what it is }: what a plugin counts, of arm64 sttr | ldtr | csdb | call; the
+               program takes --marked
     """
     script: str = ""
     program: str = ""

@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * QEMU TCG plugin: how often does the kernel open user memory, and how often
+ * QEMU TCG plugin: how often does the kernel access user memory, and how often
  * does it call, per operation?
  *
  * Between a start and an end marker (selftests/bench/bench_common.h) executions
- * of stac, clac, lfence and calls at kernel addresses are counted for each
- * operation, which begins with a marker of its own. Interrupts are counted
- * with the operation that they fall into: the least of many is the operation.
- * The guest's CPU model must have SMAP, or stac and clac are patched to
- * nothing.
+ * of some instructions at kernel addresses are counted for each operation, which
+ * begins with a marker of its own. Interrupts are counted with the operation that
+ * they fall into: the least of many is the operation.
+ *
+ * x86-64: stac and clac, which open user memory and close it, lfence, calls. The
+ * guest's CPU model must have SMAP, or stac and clac are patched to nothing.
+ * arm64, where nothing is opened: stores and loads as the user has them (sttr,
+ * ldtr), csdb, calls.
  *
  * Every start marker begins a new run. Written to the file named by out=PATH
  * when the machine ends, a line per operation:
  *
  *	op RUN stac clac lfence call
+ *	op RUN sttr ldtr csdb call
  *	end
  *
  * One vCPU: operations of several would mix.
@@ -22,7 +26,8 @@
 
 #define MAX_OPS		0x100000
 
-enum kind { STAC, CLAC, LFENCE, CALL, KINDS };
+/* What the columns are: of x86-64, and of arm64. */
+enum kind { STAC, CLAC, LFENCE, CALL, KINDS, STTR = 0, LDTR, CSDB };
 
 static struct op {
 	unsigned int run;
@@ -63,7 +68,7 @@ static void on_insn(unsigned int index, void *data)
 }
 
 /* The kind of an instruction, KINDS if it is none of them. */
-static enum kind kind_of(const unsigned char *code, size_t n)
+static enum kind kind_x86_64(const unsigned char *code, size_t n)
 {
 	/* cs and bnd prefixes stand before calls that the kernel patches */
 	while (n > 1 && (*code == 0x2e || *code == 0xf2)) {
@@ -87,6 +92,24 @@ static enum kind kind_of(const unsigned char *code, size_t n)
 	return KINDS;
 }
 
+/* The same. Loads and stores of all sizes, with and without a sign, are of one form. */
+static enum kind kind_arm64(const unsigned char *code, size_t n)
+{
+	unsigned int insn;
+
+	if (n != sizeof(insn))
+		return KINDS;
+	memcpy(&insn, code, sizeof(insn));
+	if ((insn & 0x3f200c00) == 0x38000800)
+		return insn & 0xc00000 ? LDTR : STTR;
+	if (insn == 0xd503229f)
+		return CSDB;
+	/* bl, blr */
+	if ((insn & 0xfc000000) == 0x94000000 || (insn & 0xfffffc1f) == 0xd63f0000)
+		return CALL;
+	return KINDS;
+}
+
 static void on_translate(unsigned long long id, struct qemu_plugin_tb *tb)
 {
 	size_t i, n = qemu_plugin_tb_n_insns(tb);
@@ -103,7 +126,7 @@ static void on_translate(unsigned long long id, struct qemu_plugin_tb *tb)
 			continue;
 		if (!(qemu_plugin_insn_vaddr(insn) >> 63))
 			continue;
-		kind = kind_of(code, size);
+		kind = arm64 ? kind_arm64(code, size) : kind_x86_64(code, size);
 		if (kind != KINDS)
 			qemu_plugin_register_vcpu_insn_exec_cb(insn, on_insn, CB_NO_REGS,
 							       (void *)(uintptr_t)kind);
