@@ -69,6 +69,31 @@ class Plan(unittest.TestCase):
             self.assertEqual(testplan.in_test(names), {name: list(selftests.SCRIPTS) for name in names})
 
 
+class Elsewhere(unittest.TestCase):
+    """Kernels of other architectures."""
+
+    def test_some_in_test_and_all_in_torture(self) -> None:
+        here = testplan.elsewhere_in_test(NAMES)
+        there: dict[str, set[str]] = {}
+        for name, kind, script in torture():
+            if kind == "arch":
+                there.setdefault(name, set()).add(script)
+        self.assertEqual(set(here), set(there))
+        for name, scripts in here.items():
+            self.assertFalse(targets.spec(name).arch.native)
+            self.assertTrue(0 < len(scripts) < len(selftests.SCRIPTS))
+            self.assertLessEqual({*selftests.SCRIPTS, *scripts}, there[name])
+
+    def test_in_test_nothing_else_has_to_be_fetched(self) -> None:
+        for scripts in testplan.elsewhere_in_test(NAMES).values():
+            self.assertFalse([name for name in scripts if selftests.SCRIPTS[name].programs or selftests.SCRIPTS[name].packages])
+
+    def test_other_targets(self) -> None:
+        """`make test TARGETS=...` of others has none of it."""
+        others = [name for name in NAMES if name not in targets.use("elsewhere")]
+        self.assertEqual(testplan.elsewhere_in_test(others), {})
+
+
 class Document(unittest.TestCase):
     """docs/tests.md has the table."""
 

@@ -9,7 +9,7 @@ and asked for their verdict on, every target in any case.
 
 from collections.abc import Sequence
 
-from ..base import changes, targets
+from ..base import architectures, changes, targets
 from . import selftests, verdicts
 
 BACKPORTS = "backports"		# the script that tests all modules/backports
@@ -45,3 +45,21 @@ def in_torture() -> dict[str, list[str]]:
     """{target: scripts that `make test` leaves out there}."""
     return {name: [script for script in selftests.SCRIPTS if script not in scripts]
             for name, scripts in in_test(list(targets.TABLE)).items()}
+
+
+def _elsewhere(names: Sequence[str], scripts: Sequence[str]) -> dict[str, list[str]]:
+    """{target of another architecture: these scripts}, of those among the targets that are tested so."""
+    return {f"{name}-{arch.name}": list(scripts) for arch in architectures.OTHERS for name in targets.use("elsewhere") if name in names}
+
+
+def elsewhere_in_test(names: Sequence[str]) -> dict[str, list[str]]:
+    """{target of another architecture: scripts that `make test` runs there}."""
+    redirecting = {script_of(change) for change in changes.load().values() if change.measure()}
+    return _elsewhere(names, [name for name, script in selftests.SCRIPTS.items()
+                              if name in redirecting and not script.programs and not script.layouts])
+
+
+def elsewhere_in_torture() -> dict[str, list[str]]:
+    """{target of another architecture: scripts that `make torture` runs there}."""
+    return _elsewhere(list(targets.TABLE), [*selftests.SCRIPTS, *(
+        name for name in selftests.NAMED if name.startswith("poison"))])
