@@ -27,7 +27,7 @@
 #define ON_STACK	0xa7	/* as a file descriptor it is negative, and so ignored */
 #define GUARD		64
 #define RUN		8	/* so many letters that are patterns of the slab's are no text */
-#define MOST		(1 << 20)
+#define MOST		(1024 * 1024)
 #define ITEMS		40
 
 static int bad;
@@ -45,7 +45,10 @@ static void fill_stack(void)
 	}
 }
 
-/* Where text ends to be text, or @len. 'k' and 'Z' are the slab's patterns for freed and for new memory. */
+/*
+ * Where text ends to be text, or @len. 'k' and 'Z' are the slab's patterns for
+ * freed and for new memory.
+ */
 static size_t text_ends(const unsigned char *text, size_t len)
 {
 	size_t i, run = 0;
@@ -53,7 +56,10 @@ static size_t text_ends(const unsigned char *text, size_t len)
 	for (i = 0; i < len; i++) {
 		if ((text[i] < ' ' && text[i] != '\n' && text[i] != '\t') || text[i] > '~')
 			return i;
-		run = (text[i] == 'k' || text[i] == 'Z') && i && text[i] == text[i - 1] ? run + 1 : 0;
+		if ((text[i] == 'k' || text[i] == 'Z') && i && text[i] == text[i - 1])
+			run++;
+		else
+			run = 0;
 		if (run == RUN - 1)
 			return i;
 	}
@@ -87,11 +93,12 @@ static bool look(const char *path, unsigned char *buf, size_t size)
 			break;
 		ends = text_ends(buf, n);
 		if (ends < n) {
-			fprintf(stderr, "%s: byte %zu is %#x, read by %zu\n", path, all + ends, buf[ends], size);
+			fprintf(stderr, "%s: byte %zu is %#x, read by %zu\n", path, all + ends,
+				buf[ends], size);
 			fine = false;
 		} else if (!untouched(buf + n, size + GUARD - n)) {
-			fprintf(stderr, "%s: more than the %zd bytes at %zu were written, read by %zu\n", path, n, all,
-				size);
+			fprintf(stderr, "%s: more than %zd bytes written at %zu, read by %zu\n",
+				path, n, all, size);
 			fine = false;
 		}
 		all += n;
@@ -117,7 +124,7 @@ static void files(char *const *path)
 	free(buf);
 }
 
-/* An event as it has to be in memory that was OURS before: that is what stays between its members. */
+/* An event in memory that was OURS before: that is what stays between its members. */
 static void event(unsigned char *want, uint32_t events, uint64_t data)
 {
 	memset(want, OURS, sizeof(struct epoll_event));
@@ -128,7 +135,8 @@ static void event(unsigned char *want, uint32_t events, uint64_t data)
 /* One wait for up to @max of ITEMS that are ready, of which @next is the first. */
 static void wait_for(int ep, int max, int next)
 {
-	unsigned char buf[(ITEMS + 1) * sizeof(struct epoll_event)], want[sizeof(struct epoll_event)];
+	unsigned char buf[(ITEMS + 1) * sizeof(struct epoll_event)];
+	unsigned char want[sizeof(struct epoll_event)];
 	int i, n;
 
 	memset(buf, OURS, sizeof(buf));
@@ -142,7 +150,7 @@ static void wait_for(int ep, int max, int next)
 	for (i = 0; i < n; i++) {
 		event(want, EPOLLIN, ~(uint64_t)((next + i) % ITEMS));
 		if (memcmp(want, buf + i * sizeof(want), sizeof(want))) {
-			fprintf(stderr, "event %d of %d is not what was to be written, or more\n", i, n);
+			fprintf(stderr, "event %d of %d: not what was to be written\n", i, n);
 			bad = 1;
 		}
 	}

@@ -30,7 +30,7 @@ static bool arm64;		/* the guest: else it is x86-64 */
 
 static void on_mark(unsigned int index, void *data);
 
-/* The magic number of an instruction, 0 without one. nopl disp32(%rax) is 0f 1f 80 and the displacement. */
+/* An instruction's magic number, or 0. nopl disp32(%rax) is 0f 1f 80 and the displacement. */
 static unsigned int magic_x86_64(const unsigned char *code, size_t n)
 {
 	unsigned int what;
