@@ -2,7 +2,9 @@
 """The sentence that a dossier begins with."""
 
 import copy
+import html
 import pathlib
+import re
 import sys
 import tempfile
 import unittest
@@ -33,6 +35,17 @@ def counted(name: str, null: float, **arms: float) -> record.Operation:
 
 def decided(found: record.Part, machine: dict[str, Any] = GUEST) -> decision.Decision:
     return decision.decide(found, machine)
+
+
+def five() -> record.Report:
+    """A report of the five changes of upstream's, of which the last only shows."""
+    data = dossier_data.counted()
+    data["machine"] = GUEST | {"kernel": "Linux version 6.18.15", "taint": 0}
+    data["changes"] = [part(counted(name, 1000, new=900), name=change) for name, change in
+                       (("pread", "fslist"), ("read ext4", "iomap"), ("epoll_wait 256", "epoll"), ("pipe_epoll", "pipepoll"))]
+    data["changes"].append(part(name="llc"))
+    data["changes"][-1]["shows"] = [{"name": "domains", "short": "2", "text": "2"}]
+    return data
 
 
 class Kinds(unittest.TestCase):
@@ -121,6 +134,46 @@ class Kinds(unittest.TestCase):
 
 
 class FirstScreen(unittest.TestCase):
+    """Of each change: what to do, what it gains, in which unit, on what, and what goes with it."""
+
+    def cards(self) -> dict[str, str]:
+        """{change: the words of its card on the page}, and those above them by the name ''."""
+        data = five()
+        page = dossier.page(data)
+        above, *cards = re.split("<li class=", page[page.index("<h1>"):page.index("</ul>")])
+        plain = [" ".join(re.sub("<[^>]*>", " ", html.unescape(text)).split()) for text in (above, *cards)]
+        return {"": plain[0]} | {change["name"]: text.partition(" ")[2] for change, text in zip(data["changes"], plain[1:])}
+
+    def test_above_all(self) -> None:
+        self.assertIn("Worth it: fslist (10.0% less), iomap (10.0% less), epoll (10.0% less), pipepoll (10.0% less). Cannot be "
+                      "told here: llc. All figures are exact counts of instructions in a QEMU guest of 6.18.15+deb13-amd64, not time", self.cards()[""])
+
+    def test_the_largest_loss(self) -> None:
+        for values, said in (((900, 1004), "10.0% less"), ((900, 1100), "10.0% less, 10.0% MORE"), ((1000, 1004), "0.40% MORE"),
+                             ((1000, 1000), "")):
+            self.assertEqual(decision.largest(part(*(counted(str(value), 1000, new=value) for value in values))), said)
+
+    def test_each_change(self) -> None:
+        cards = self.cards()
+        for name, words in (
+                ("fslist", ("Worth it", "pread (reads all of /proc/filesystems, held open) takes 900 instructions instead of 1,000",
+                            "Ship 36b3306779ea with prerequisites dc651e25a6d2, 912289ee831d and a later fix whose id was not found "
+                            "(a plain cherry-pick may deadlock).", "Tests passed (1).", "upstream's lines were not")),
+                ("iomap", ("Ship bd6a1379a41a; nothing that was found has to go with it.", "about 5% more IOPS")),
+                ("epoll", ("epoll_wait 256 (returns 256 events) takes", "prerequisite e497310b4ffb and later fix 0c4aefe3c2d0.")),
+                ("pipepoll", ("a byte into a pipe that epoll_wait() has reported", "with prerequisite 7dc6acb3d56b.")),
+                ("llc", ("Cannot be told here", "Why the module only shows", "Takes the series that begins with df0d98475954",
+                         "28.3 s instead of 50.9 s"))):
+            for one in words:
+                self.assertIn(one, cards[name])
+
+    def test_the_abi_in_short(self) -> None:
+        found = part()
+        for symbols, layouts, said in (({}, [], "no exported symbol changes"), ({"a": ["0x1", "0x1"]}, [], "no exported symbol changes"),
+                                       ({"a": ["0x1", "0x2"], "b": ["0x1", "0x1"]}, ["struct x"], "the ABI CHANGES: a, 1 struct CHANGES its layout")):
+            found["abi"] = {"method": "", "files": ["x.c"], "symbols": symbols, "layouts": layouts}
+            self.assertEqual(dossier.abi_in_short(found), said)
+
     def test_its_words_are_explained(self) -> None:
         data = dossier_data.bench()
         text = " ".join(dossier.text(data).split("\n\n\n")[0].split())

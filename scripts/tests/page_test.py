@@ -13,7 +13,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from upliftlib.report import comparison, dossier	# noqa: E402
-from tests import dossier_data	# noqa: E402
+from tests import decision_test, dossier_data	# noqa: E402
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 WIDTHS = (375, 768, 1200)
@@ -23,14 +23,17 @@ const wide = [...document.querySelectorAll("body *")].filter(node => !node.close
 	node.getBoundingClientRect().right > document.documentElement.clientWidth + 1);
 const bars = [...document.querySelectorAll(".track i")].map(node => node.getBoundingClientRect().width);
 parent.document.title = ["MEASURED", innerWidth, document.documentElement.scrollWidth, wide.length, bars.length,
-	Math.round(Math.min(...bars, 1e6)), document.querySelectorAll("details").length].join(" ");
+	Math.round(Math.min(...bars, 1e6)), document.querySelectorAll("details").length,
+	...(list => list ? [Math.round(list.getBoundingClientRect().bottom), list.children.length] : [0, 0])(
+		document.querySelector(".decisions"))].join(" ");
 </script></body>"""
 
 
 @unittest.skipUnless(BROWSER, "no browser here: apt-get install chromium")
 class InABrowser(unittest.TestCase):
     def measured(self, page: str, width: int) -> list[int]:
-        """Of a page in a window: inner width, width of the content, too wide elements, bars, the narrowest, folds."""
+        """Of a page in a window: inner width, width of the content, too wide elements, bars, the narrowest, folds, where the
+        decisions end, and how many there are."""
         with tempfile.TemporaryDirectory() as place:
             path = pathlib.Path(place, "page.html")
             path.write_text('<!DOCTYPE html><html><head><title>none</title></head><body><iframe style="border:0" '
@@ -49,11 +52,20 @@ class InABrowser(unittest.TestCase):
         for page, bars in ((dossier.page(dossier_data.bench()), 4), (dossier.page(dossier_data.counted()), 4),
                            (comparison.page(several), 0)):
             for width in WIDTHS:
-                inner, content, wide, there, narrowest, _ = self.measured(page, width)
+                inner, content, wide, there, narrowest, *_ = self.measured(page, width)
                 self.assertEqual((inner, wide), (width, 0))
                 self.assertLessEqual(content, inner)
                 self.assertEqual(there, bars)
                 self.assertGreaterEqual(narrowest, 1)
+
+
+    def test_the_first_screen_has_every_decision(self) -> None:
+        """What to do about each of five changes, what it gains and what goes with it, without scrolling."""
+        page = dossier.page(decision_test.five())
+        for width, height in ((768, 1024), (1200, 800)):
+            *_, bottom, cards = self.measured(page, width)
+            self.assertEqual(cards, 5)
+            self.assertLess(bottom, height)
 
 
 if __name__ == "__main__":

@@ -15,10 +15,12 @@ change is, how it is tested and how it is measured. Nothing outside of that dire
                which holds on all later targets until another is given; beside these, variants by their names, and for another
                architecture a table of its own with what differs there: arm64 = { "X.Y" = verdict }
     upstream   { linux, title, author, commit, link, series }, as far as known; looked_up: the date at which what goes with
-               it was looked up; differs: what is applied here, beside the commit; with: see WITH
+               it was looked up; differs: what is applied here, beside the commit; instead: what was measured,
+               where that is not the commit's own lines; claims: upstream's own figure, and of what; with: see WITH
     workloads  what it is measured by that users know: names of workloads.py
     perf_bench "COLLECTION TEST" of perf bench, the workload perf_COLLECTION
     elsewhere  of one that has no bench: why, and what to do instead
+    explains   { operation: what it is, in a few words }, where its name does not say
     bench      how it is measured, see host/bench.py: { program, arguments, operation, arms, calls | files, operations }
     tests      what `make run` takes for its correctness, see Tests
     measure    how guests that count instructions measure it, beyond what bench says, see Measure
@@ -63,6 +65,7 @@ WITH = {
     "title": "its first line",
     "linux": "the version that has it",
     "why": "why it goes with the change",
+    "without": "what happens without it, in a few words for the first screen",
     "link": "where it was reported, or posted",
     "seen": "{ file, has }: a text in a file of the kernel's source that tells that it is there; only: one without which it is "
             "of no use",

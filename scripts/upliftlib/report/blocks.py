@@ -104,7 +104,7 @@ class Facts(Block):
     """Names with their values; a name that comes again is not repeated."""
     rows: Sequence[tuple[str, str]]
 
-    def _new(self) -> Iterable[tuple[str, str, bool]]:
+    def new(self) -> Iterable[tuple[str, str, bool]]:
         """The rows, and whether each has another name than the one before."""
         before = None
         for name, value in self.rows:
@@ -114,7 +114,7 @@ class Facts(Block):
     def text(self, wide: int) -> list[str]:
         width = max(len(name) for name, _ in self.rows) + 1
         lines = []
-        for name, value, new in self._new():
+        for name, value, new in self.new():
             label = f"{name}:" if new else ""
             lines += _wrap(value, f"{label:{width}} ", " " * (width + 1))
         return [*lines, ""]
@@ -124,7 +124,7 @@ class Facts(Block):
 
     def html(self) -> str:
         rows = []
-        for name, value, new in self._new():
+        for name, value, new in self.new():
             kind = _class(value.partition(" ")[0].rstrip(":")) if name in ("Verdict", "Tests") else ""
             rows.append(f"<dt>{html.escape(name) if new else ''}</dt><dd class=\"{kind}\">{html.escape(value)}</dd>")
         return f"<dl>{''.join(rows)}</dl>"
@@ -218,26 +218,36 @@ class Code(Block):
 
 
 @dataclasses.dataclass
+class Decided:
+    """What to do about a change: a sentence, and its parts by what they answer, which a page shows instead."""
+    kind: str
+    name: str
+    title: str
+    sentence: str
+    parts: Sequence[tuple[str, str]]
+
+
+@dataclasses.dataclass
 class Decisions(Block):
-    """What to do, a sentence each: (kind, name, title, sentence)."""
-    rows: Sequence[tuple[str, str, str, str]]
+    """What to do, for each change."""
+    rows: Sequence[Decided]
 
     def text(self, wide: int) -> list[str]:
-        return [line for _, name, title, sentence in self.rows
-                for line in _wrap(f"{name} ({title}): {sentence}", "- ", "  ")] + [""]
+        return [line for row in self.rows for line in _wrap(f"{row.name} ({row.title}): {row.sentence}", "- ", "  ")] + [""]
 
     def markdown(self) -> list[str]:
-        return [f"- **{_escape(name)}** ({_escape(title)}): {_escape(sentence)}" for _, name, title, sentence in self.rows]
+        return [f"- **{_escape(row.name)}** ({_escape(row.title)}): {_escape(row.sentence)}" for row in self.rows]
 
     def html(self) -> str:
         return '<ul class="decisions">' + "".join(map(self._row, self.rows)) + "</ul>"
 
     @staticmethod
-    def _row(row: tuple[str, str, str, str]) -> str:
-        kind, name, title, sentence = row
-        what, colon, reason = sentence.partition(": ")
-        return (f'<li class="{kind.split()[0]}"><b>{html.escape(name)}</b> ({html.escape(title)}) '
-                f"<strong>{html.escape(what)}</strong>{colon}{html.escape(reason)}</li>")
+    def _row(row: Decided) -> str:
+        parts = "".join(f"<dt>{html.escape(name) if new else ''}</dt><dd>{html.escape(words)}</dd>"
+                        for name, words, new in Facts(row.parts).new())
+        return (f'<li class="{row.kind.split()[0]}"><b>{html.escape(row.name)}</b> '
+                f"<strong>{html.escape(row.kind[0].upper() + row.kind[1:])}</strong> <span>{html.escape(row.title)}</span>"
+                f"<dl>{parts}</dl></li>")
 
 
 @dataclasses.dataclass

@@ -25,6 +25,7 @@ class Companion:
     state: str			# needed, present, omitted: why, or UNKNOWN
     why: str
     link: str = ""
+    without: str = ""		# what happens without it, in a few words
 
     @property
     def line(self) -> str:
@@ -72,7 +73,7 @@ def _known(part: record.Part, release: str) -> Iterator[Companion]:
         kernels = entry.get("kernels", {})
         state = str(kernels.get(series(release), UNKNOWN if kernels else "if its tests are shipped"))
         yield Companion(entry["kind"], entry.get("commit", ""), entry["title"], entry.get("linux", ""), state,
-                        entry.get("why", ""), entry.get("link", ""))
+                        entry.get("why", ""), entry.get("link", ""), entry.get("without", ""))
 
 
 def _found(part: record.Part) -> Iterator[Companion]:

@@ -10,7 +10,7 @@ how sure that is. Everything below it in a dossier is what it rests on.
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from . import companions, figures, record, stats
@@ -21,15 +21,28 @@ KINDS = (WORTH_IT, NOT_WORTH_IT, HARMFUL, UNTOLD, NOTHING)
 WORTH = 1.0		# per cent of an operation: what saves less is not worth a patch to carry
 BEYOND = "batch"	# the arm that goes beyond upstream
 
+SHOWS = "the module only shows what the change would do; what the change gains is only known from a kernel that has it"
+
 # What tests came to.
 PASSED, FAILED, ERROR, SKIPPED, NOT_RUN = "passed", "FAILED", "ERROR", "skipped", "not run"
 
 
 @dataclasses.dataclass(frozen=True)
 class Decision:
-    """What to do about a change."""
+    """What to do about a change, and the parts of the reason: a sentence has them in a row, a page one below the other."""
     kind: str
-    reason: str
+    said: str				# what it gains and loses, or why that is not known
+    sure: str = ""			# on what machine that is, and how sure
+    more: tuple[str, ...] = ()		# what else has to be known of it
+    tested: str = ""
+    takes: str = ""			# the commits that have to be shipped
+
+    @property
+    def reason(self) -> str:
+        """The parts in a row."""
+        takes = f"{'ship' if self.kind == WORTH_IT else 'it would take'} {self.takes}" if self.takes else ""
+        said = f"{self.said} ({self.sure})" if self.sure else self.said
+        return "; ".join(part for part in (said, *self.more, self.tested, takes) if part)
 
     @property
     def sentence(self) -> str:
@@ -92,36 +105,59 @@ def _several(items: list[str], what: str) -> str:
 
 def _by_figures(part: record.Part, machine: dict[str, Any]) -> Decision:
     found = upstreams(part)
-    if not found:
-        return Decision(UNTOLD, "; ".join((_shows(part), *_needs(part, machine, UNTOLD))) if part.get("shows") else
-                        _unmeasured(part))
-    kind, reason = _weighed(found)
     state = tests(part.get("correctness"))
+    if not found:
+        return _only_shows(part, machine, state) if part.get("shows") else Decision(UNTOLD, _unmeasured(part))
+    kind, said = _weighed(found, part.get("explains") or {})
     if kind == WORTH_IT and state != PASSED:
         kind = UNTOLD
-    return Decision(kind, "; ".join((f"{reason} ({_sure(found, machine)})", *_beyond(part), _tested(part, state),
-                                     *_needs(part, machine, kind))))
+    return Decision(kind, said, _sure(found, machine), (*_upstreams_own(part), *_beyond(part)), _tested(part, state),
+                    _takes(part, machine) if kind != HARMFUL else "")
 
 
-def _needs(part: record.Part, machine: dict[str, Any], kind: str) -> Iterator[str]:
-    """What has to go with it here; that nothing has to is said, too."""
-    if kind == HARMFUL:
-        return
+def _only_shows(part: record.Part, machine: dict[str, Any], state: str) -> Decision:
+    tested = _tested(part, state).replace("its tests", "the module's tests")
+    return Decision(UNTOLD, SHOWS, more=tuple(_upstreams_own(part)), tested=tested, takes=_takes(part, machine))
+
+
+def _takes(part: record.Part, machine: dict[str, Any]) -> str:
+    """The commits that have to be shipped; that nothing has to go with the change is said, too."""
+    upstream: dict[str, Any] = part.get("upstream") or {}
+    change = companions.short(upstream.get("commit") or "") or "it"
+    if upstream.get("series"):
+        change = f"the series that begins with {change}"
     known = companions.of(part, machine["release"])
-    needed = [companions.short(one.commit) or f"a {companions.KINDS[one.kind]} whose id was not found" for one in known
-              if one.state == companions.NEEDED]
+    needed = [one for one in known if one.state == companions.NEEDED]
     if needed:
-        yield f"{'ship it with' if kind == WORTH_IT else 'it would have to be shipped with'} {', '.join(needed)}"
-    elif not companions.looked_up(part) or any(one.state == companions.UNKNOWN for one in known):
-        yield "what has to go with it was not looked up for this kernel"
-    else:
-        yield "nothing that was found has to go with it"
+        kinds = [group for kind in companions.KINDS if (group := [one for one in needed if one.kind == kind])]
+        return f"{change} with {_and([words for group in kinds for words in _named(group)])}"
+    if not companions.looked_up(part) or any(one.state == companions.UNKNOWN for one in known):
+        return f"{change}; what has to go with it was not looked up for this kernel"
+    return f"{change}; nothing that was found has to go with it"
 
 
-def _shows(part: record.Part) -> str:
-    """Of a module that changes nothing."""
-    return ("the module only shows what the change would do; what the change gains is only known from a kernel that has it; "
-            + _tested(part, tests(part.get("correctness"))).replace("its tests", "the module's tests"))
+def _named(group: list[companions.Companion]) -> Iterator[str]:
+    """Commits of one kind: those with an id in a row, each without one with a reason to look for it."""
+    what = companions.KINDS[group[0].kind]
+    if ids := [companions.short(one.commit) for one in group if one.commit]:
+        plural = "" if len(ids) == 1 else "es" if what.endswith("x") else "s"
+        yield f"{what}{plural} {', '.join(ids)}"
+    for one in group:
+        if not one.commit:
+            yield f"a {what} whose id was not found" + (f" ({one.without})" if one.without else "")
+
+
+def _and(words: list[str]) -> str:
+    return " and ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
+
+
+def _upstreams_own(part: record.Part) -> Iterator[str]:
+    """Where something else than the commit's own lines was measured, and what upstream itself says of the gain."""
+    upstream: dict[str, Any] = part.get("upstream") or {}
+    if upstream.get("instead"):
+        yield str(upstream["instead"])
+    if upstream.get("claims"):
+        yield f"upstream's own figure: {upstream['claims']}"
 
 
 def _unmeasured(part: record.Part) -> str:
@@ -143,22 +179,31 @@ def _tested(part: record.Part, state: str) -> str:
         f"its tests passed ({found['summary']})"
 
 
-def _weighed(found: list[figures.Gained]) -> tuple[str, str]:
+def _weighed(found: list[figures.Gained], explains: Mapping[str, str]) -> tuple[str, str]:
     """What gains and losses come to, each with its largest operation."""
     best, worst = _largest(found, "gain"), _largest(found, "loss")
     if not best and not worst:
         why = sorted({gain["why"] for *_, gain in found if gain["why"]})
         return NOT_WORTH_IT, stats.NONE + (f" ({'; '.join(why)})" if why else "")
     if not best:
-        return (HARMFUL if _percent(worst) >= WORTH else NOT_WORTH_IT), _said(worst, found, "loss")
+        return (HARMFUL if _percent(worst) >= WORTH else NOT_WORTH_IT), _said(worst, found, "loss", explains)
     gained = _percent(best) >= WORTH
-    said = _said(best, found, "gain")
+    said = _said(best, found, "gain", explains)
     if not worst:
         return (WORTH_IT, said) if gained else (NOT_WORTH_IT, f"{said}, but a patch to carry has to save {WORTH:.0f}%")
-    both = f"{said}, but {_said(worst, found, 'loss')}"
+    both = f"{said}, but {_said(worst, found, 'loss', explains)}"
     if _percent(worst) >= WORTH:
         return UNTOLD, f"{both}: it depends on which of them your load does"
     return (WORTH_IT if gained else NOT_WORTH_IT), both
+
+
+def largest(part: record.Part) -> str:
+    """The largest gain of a change, and the largest loss where that is no smaller than WORTH or the only one, in per cent."""
+    found = upstreams(part)
+    best, worst = _largest(found, "gain"), _largest(found, "loss")
+    words = [f"{figures.percent(_percent(best))} less"] if best else []
+    words += [f"{figures.percent(_percent(worst))} MORE"] if worst and (not best or _percent(worst) >= WORTH) else []
+    return ", ".join(words)
 
 
 def _percent(row: figures.Gained | None) -> float:
@@ -170,13 +215,14 @@ def _largest(found: list[figures.Gained], claim: str) -> figures.Gained | None:
     return max(rows, key=_percent) if rows else None
 
 
-def _said(row: figures.Gained | None, found: list[figures.Gained], claim: str) -> str:
+def _said(row: figures.Gained | None, found: list[figures.Gained], claim: str, explains: Mapping[str, str]) -> str:
     """A gain or loss: what an operation took, what it takes, and how many operations have one."""
     assert row
     operation, arm, gain = row
     count = sum(one[2]["claim"] == claim for one in found)
     before = operation["summary"]["null"]["median"]
-    words = (f"{operation['name']} takes {figures.number(before - gain['saves']['median'])} {figures.LONG[operation['unit']]}"
+    what = f" ({explains[operation['name']]})" if operation["name"] in explains else ""
+    words = (f"{operation['name']}{what} takes {figures.number(before - gain['saves']['median'])} {figures.LONG[operation['unit']]}"
              f" instead of {figures.number(before)}" + (f" with {arm}" if arm != "new" else "")
              + f" ({figures.percent(gain['percent']['median'])} {'less' if claim == 'gain' else 'MORE'})")
     return words + (f", {count} of {len(found)} operations {'gain' if claim == 'gain' else 'lose'}" if count > 1 else "")

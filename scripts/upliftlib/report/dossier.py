@@ -3,6 +3,7 @@
 rests on, and at the end where it comes from and how to do it again."""
 
 import functools
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -112,6 +113,18 @@ def abi(part: record.Part) -> Iterator[str]:
     yield from (f"layout: {line}" for line in found["layouts"])
     if not found["layouts"]:
         yield "no struct changes its layout"
+
+
+def abi_in_short(part: record.Part) -> str:
+    """The same, as short as the first screen has it."""
+    found = part.get("abi")
+    if not found or found.get("problem"):
+        return "its ABI was not looked at"
+    changed = sorted(name for name, crcs in found["symbols"].items() if crcs[0] != crcs[1])
+    words = [f"the ABI CHANGES: {', '.join(changed)}"] if changed else ["no exported symbol changes"]
+    count = len(found["layouts"])
+    words += [f"{count} struct{'s CHANGE their layouts' if count > 1 else ' CHANGES its layout'}"] if count else []
+    return ", ".join(words)
 
 
 def _evidence(part: record.Part) -> Iterator[Block]:
@@ -292,14 +305,55 @@ def _words(data: record.Report) -> Iterator[str]:
         yield " ".join(words)
 
 
+def _in_a_line(parts: Iterable[record.Part], found: Mapping[str, decision.Decision]) -> str:
+    """All decisions, each with its largest gain or loss: what a small screen has room for."""
+    kinds: dict[str, list[str]] = {kind: [] for kind in decision.KINDS}
+    for part in parts:
+        largest = decision.largest(part)
+        kinds[found[part["name"]].kind].append(part["name"] + (f" ({largest})" if largest else ""))
+    return " ".join(f"{_sentence(kind)}: {', '.join(names)}." for kind, names in kinds.items() if names)
+
+
+def _figures_are(sure: str) -> str:
+    """Where all figures come from."""
+    time = " (that is what uplift bench measures, on your hardware)" if sure.endswith("not time") else ""
+    sure = sure.replace("exact counts", "exact counts of instructions")
+    return f"All figures are {sure}{time}." if sure.startswith("exact") else f"All figures: {sure}."
+
+
+def _decided(part: record.Part, found: decision.Decision, above: str) -> blocks.Decided:
+    return blocks.Decided(found.kind, part["name"], part["title"], found.sentence,
+                          list(_parts(part, found, found.sure == above)))
+
+
+def _parts(part: record.Part, found: decision.Decision, said_above: bool) -> Iterator[tuple[str, str]]:
+    """What a decision rests on, by the question that it answers."""
+    yield "Gain" if found.sure else "Why", _sentence_end(found.said)
+    if found.sure and not said_above:
+        yield "On", _sentence_end(found.sure)
+    if found.takes:
+        yield "Ship" if found.kind == decision.WORTH_IT else "Takes", _sentence_end(found.takes)
+    if found.tested:
+        tested = re.sub("^(correctness is open: )?(its|the module's) tests ", "", found.tested)
+        yield "Tests", _sentence_end("; ".join([tested, *([abi_in_short(part)] if part.get("abi") else [])]))
+    for words in found.more:
+        yield "Note", _sentence_end(_sentence(words))
+
+
+def _sentence_end(words: str) -> str:
+    return words if words.endswith(".") else f"{words}."
+
+
 def document(data: record.Report) -> Iterator[Block]:
     """The whole dossier."""
     here = data["machine"]
     yield blocks.Title(f"uplift: upstream's fast-path changes on {here['release']}")
     found = {part["name"]: decision.decide(part, here) for part in data["changes"]}
     if found:
-        yield blocks.Decisions([(found[part["name"]].kind, part["name"], part["title"], found[part["name"]].sentence)
-                                for part in data["changes"]])
+        alike = {one.sure for one in found.values() if one.sure}
+        above = alike.pop() if len(alike) == 1 else ""
+        yield blocks.Text(_in_a_line(data["changes"], found) + (f" {_figures_are(above)}" if above else ""))
+        yield blocks.Decisions([_decided(part, found[part["name"]], above) for part in data["changes"]])
     for problem in data["problems"]:
         yield blocks.Text(f"PROBLEM: {problem}")
     yield blocks.Table(["change", "decision", "verdict", "tests", "upstream"], [

@@ -44,6 +44,7 @@ def _with_upstream(part: dict[str, Any]) -> None:
             return	# in a guest there are no changes' directories
         if change and known.get("linux") == change.upstream().get("linux"):
             part["upstream"] = change.upstream()
+            part.setdefault("explains", change.about.get("explains", {}))
 
 
 def _named(path: str | pathlib.Path) -> str:

@@ -117,6 +117,7 @@ class Part(TypedDict):
     operations: list[Operation]
     arms: NotRequired[dict[str, str]]	# what arms beside ARMS are; these are shown, and not compared
     events: NotRequired[list[Event]]
+    explains: NotRequired[dict[str, str]]	# what operations are whose names do not say
     shows: list[Shown]
     notes: list[str]
     history: NotRequired[History]
@@ -154,7 +155,8 @@ def entry(change: changes.Change, verdict: Verdict) -> Part:
     about = change.about
     return {"name": change.name, "title": change.title, "upstream": change.upstream(), "patches": change.patches(),
             "risk": about.get("risk", []), "by_hand": about.get("by_hand", []), "verdict": verdict,
-            "correctness": None, "redirect": {}, "operations": [], "arms": {}, "events": [], "shows": [], "notes": []}
+            "correctness": None, "redirect": {}, "operations": [], "arms": {}, "events": [],
+            "explains": about.get("explains", {}), "shows": [], "notes": []}
 
 
 def without_stock_alone(part: Part) -> Part:

@@ -9,12 +9,17 @@ SHEET = """
   --note: #e0a24a; } }
 * { box-sizing: border-box; }
 body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--back); max-width: 60rem;
-  margin: 1.5rem auto; padding: 0 1rem; overflow-wrap: anywhere; }
+  margin: 1rem auto; padding: 0 1rem; overflow-wrap: anywhere; }
 h1 { font-size: 1.4rem; line-height: 1.25; margin: 0 0 .8rem; }
 h2 { font-size: 1.2rem; margin: 2.4rem 0 .6rem; border-bottom: 1px solid var(--line); }
 .decisions { list-style: none; margin: 0 0 1.2rem; padding: 0; }
-.decisions li { border-left: .3rem solid var(--off); background: var(--block); padding: .45rem .75rem; margin: .5rem 0; }
-.decisions b { margin-right: .4rem; } .decisions strong { color: var(--soft); }
+.decisions li { border-left: .3rem solid var(--off); background: var(--block); padding: .4rem .75rem; margin: .45rem 0; font-size: .94rem;
+  line-height: 1.38; }
+@media (min-width: 46rem) { .decisions { columns: 2; column-gap: .6rem; } .decisions li:first-child { margin-top: 0; }
+  .decisions li { break-inside: avoid; font-size: .86rem; line-height: 1.28; padding: .3rem .6rem; margin: .35rem 0; }
+  h1 + p { margin: .5rem 0; font-size: .95rem; line-height: 1.4; } }
+.decisions b { margin-right: .3rem; } .decisions strong { color: var(--soft); margin-right: .3rem; } .decisions span { color: var(--soft); }
+.decisions dl { gap: 0 .6rem; margin: .1rem 0 0; grid-template-columns: 2.8rem 1fr; }
 .decisions .worth { border-color: var(--good); } .decisions .worth strong { color: var(--good); }
 .decisions .harmful { border-color: var(--bad); } .decisions .harmful strong { color: var(--bad); }
 .decisions .cannot { border-color: var(--note); } .decisions .cannot strong { color: var(--note); }
@@ -42,8 +47,11 @@ summary { cursor: pointer; color: var(--soft); font-weight: 600; }
 svg { min-width: 36rem; max-width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; fill: var(--ink); }
 svg .soft { fill: var(--soft); } svg .axis { stroke: var(--line); }
 @media (max-width: 40rem) {
-  body { margin: .8rem auto; } .decisions li { font-size: .92rem; line-height: 1.4; } th, td { font-size: .9rem; padding-right: .6rem; }
-  dl { grid-template-columns: 1fr; gap: 0; } dt { margin-top: .5rem; font-size: .9rem; } dt:empty { display: none; } dt:empty + dd { margin-top: .35rem; } }
+  body { margin: .8rem auto; padding: 0 .6rem; } h1 { font-size: 1.1rem; margin: 0 0 .4rem; } h1 + p { margin: .3rem 0; font-size: .88rem; line-height: 1.32; }
+  .decisions li { font-size: .82rem; line-height: 1.28; padding: .25rem .5rem; margin: .3rem 0; } th, td { font-size: .9rem; padding-right: .6rem; }
+  dl { grid-template-columns: 1fr; gap: 0; } .decisions dl { grid-template-columns: 2.5rem 1fr; }
+  .decisions dl dt { margin: 0; font-size: .82rem; } .decisions dl dt:empty { display: block; } .decisions dl dd { margin: 0; }
+  dt { margin-top: .5rem; font-size: .9rem; } dt:empty { display: none; } dt:empty + dd { margin-top: .35rem; } }
 @media print {
   :root { --ink: #000; --soft: #444; --line: #999; --back: #fff; --block: #f4f4f4; --off: #7b8794; --new: #1d7f4e;
     --batch: #9a5b00; --good: #176b41; --bad: #b3261e; --note: #7d5000; }
