@@ -122,6 +122,35 @@ class Ten(Case):
         self.assertIn(f"a clone at {self.last[:12]} for {self.first}", companions.source(found, "6.18.15"))
 
 
+class AsPeopleWriteThem(Case):
+    """Forms that are in histories of the kernel's kind, beside the one of the kernel's documentation."""
+
+    def test_fixes(self) -> None:
+        change = self.made.commit(TITLE, walk="1\n")
+        wanted = [self.made.commit(f"fs: fix {number}\n\n{line}", walk=f"{number}\n") for number, line in enumerate((
+            f"Fixes commit {change[:16]} (\"{TITLE}\")", f'Fixes: ("{change[:12]} {TITLE}")', f"fixes: commit {change}",
+            f'Fixes: {change[:7]} ("{TITLE}")', f'Fixes: {change[:12]} ("fs: walk\n faster")'))]
+        for line in (f"Fixes: {change[:7]}", f"Fixes: https://example.org/{change[:12]}", f"Fixes since {change[:12]}:",
+                     f"This fixes {change[:12]}", "Fixes: #1188"):
+            self.made.commit(f"fs: none\n\n{line}", other=line)
+        self.assertEqual([(one["kind"], one["commit"]) for one in self.look(part(change))["commits"]],
+                         [("fix", one) for one in wanted])
+
+    def test_two_commits_of_one_title(self) -> None:
+        one = self.made.commit(TITLE, walk="1\n")
+        first = self.made.commit(f'Revert "{TITLE}"\n\nThis reverts commit {one}.', walk="0\n")
+        two = self.made.commit(TITLE, walk="1\n")
+        second = self.made.commit(f'Revert "{TITLE}"\n\nThis reverts commit {two}.', walk="0\n")
+        for commit, wanted in ((one, first), (two, second)):
+            self.assertEqual([found["commit"] for found in self.look(part(commit))["commits"]], [wanted])
+
+    def test_a_revert_of_what_was_merged_by_another_id(self) -> None:
+        change = self.made.commit(TITLE, walk="1\n")
+        for line in ("Not needed.", f"This reverts commit {'0123456789' * 4}."):
+            revert = self.made.commit(f'Revert "{TITLE}"\n\n{line}', walk=f"{line}\n")
+            self.assertIn(("revert", revert), [(one["kind"], one["commit"]) for one in self.look(part(change))["commits"]])
+
+
 class Stable(Case):
     def test_copies_count_as_the_commit(self) -> None:
         first = self.made.commit("start", walk=body("1", "2", "3"))

@@ -15,8 +15,10 @@ from . import companions, record
 
 # A stable branch, as kernel.org and distributions name it.
 STABLE = re.compile(r"(?:.*/)?(?:linux-)?\d+\.\d+(?:\.\d+)?\.y")
-_ID = r"([0-9a-f]{8,40})\b"
-_FIXES = re.compile(rf"^\s*Fixes:\s*(?:commit\s+)?{_ID}", re.MULTILINE | re.IGNORECASE)
+_ID = r"([0-9a-f]{7,40})\b"
+SURE = 8		# digits of an id that stand for one commit alone; a shorter one needs the title beside it
+# As people write it: with and without colon, commit, brackets.
+_FIXES = re.compile(rf"""^\s*Fixes(?::|\s+commit|:\s*commit)?\s*[("<]*{_ID}""", re.MULTILINE | re.IGNORECASE)
 _REVERTS = re.compile(rf"\breverts\s+(?:upstream\s+)?commit\s+{_ID}", re.IGNORECASE)
 # How a stable branch, or a distribution, says of which commit one of its own is a copy.
 _COPY = re.compile(rf"^\s*(?:\[ )?(?:upstream commit {_ID}|commit {_ID} upstream)|\(cherry picked from commit {_ID}",
@@ -33,9 +35,10 @@ class Commit:
     title: str
     message: str
 
-    def names(self, pattern: re.Pattern[str], other: str) -> bool:
+    def names(self, pattern: re.Pattern[str], other: str, title: str = "") -> bool:
         """Does its message name another by the pattern? An id may be cut short."""
-        return any(other.startswith(found.lower()) for groups in pattern.findall(self.message)
+        enough = SURE if not title or " ".join(title.split()) not in " ".join(self.message.split()) else 7
+        return any(len(found) >= enough and other.startswith(found.lower()) for groups in pattern.findall(self.message)
                    for found in ([groups] if isinstance(groups, str) else groups) if found)
 
 
@@ -105,7 +108,7 @@ class Repository:
 
     def later(self, commit: str) -> list[Commit]:
         """The commits whose messages have the first digits of an id, or which are called a revert of it."""
-        return self.mentioned(companions.short(commit)[:8], f'Revert "{self.one(commit).title}"', after=commit)
+        return self.mentioned(commit[:7], f'Revert "{self.one(commit).title}"', after=commit)
 
 
 def look(part: record.Part, repository: Repository, base: str, release: str) -> record.History:
@@ -167,17 +170,20 @@ def _later(repository: Repository, commit: str, base: str) -> Iterator[record.La
     ours = {commit, *(one.id for one in _copies(repository, commit))}
     seen = {one.id: one for one in repository.later(commit) if one.id not in ours}
     for one in reversed(seen.values()):
-        kind = _kind(one, commit, title)
+        kind = _kind(repository, one, commit, title)
         if kind and not any(other != one.id and one.names(_COPY, other) for other in seen):
             yield {"kind": kind, "commit": one.id, "title": one.title, "state": _state(repository, one.id, base),
                    "why": "its Fixes: names the change" if kind == "fix" else "it takes the change back"}
 
 
-def _kind(one: Commit, commit: str, title: str) -> str:
-    """fix, revert, or nothing of the kind."""
-    if one.names(_REVERTS, commit) or one.title == f'Revert "{title}"':
+def _kind(repository: Repository, one: Commit, commit: str, title: str) -> str:
+    """fix, revert, or nothing of the kind. A title alone counts where the message names no other commit that is there: two
+    commits may have one title, and what was merged another id than what the revert was made of."""
+    if one.names(_REVERTS, commit, title):
         return "revert"
-    return "fix" if one.names(_FIXES, commit) else ""
+    if one.title == f'Revert "{title}"' and not any(map(repository.commit, _REVERTS.findall(one.message))):
+        return "revert"
+    return "fix" if one.names(_FIXES, commit, title) else ""
 
 
 def _prerequisites(repository: Repository, commit: str, base: str) -> Iterator[record.Later]:
