@@ -13,7 +13,7 @@ SCRIPTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(SCRIPTS))
 
 from upliftlib.base import errors	# noqa: E402
-from upliftlib.report import comparison, forms	# noqa: E402
+from upliftlib.report import comparison, forms, record	# noqa: E402
 from tests import dossier_data	# noqa: E402
 
 # What each distribution's own description of its form asks for, in its order.
@@ -66,6 +66,23 @@ class Forms(unittest.TestCase):
         self.assertTrue(text.endswith("---\n--- a/fs/x.c\n+++ b/fs/x.c\n@@ -1 +1 @@\n-old\n+new\n"), text[-200:])
         self.assertNotIn("expression revents", text)	# the semantic patch
 
+    def test_the_header_of_suse(self) -> None:
+        """By the rules that its kernel-source checks a header with: which tags have to be there, and of what form."""
+        rules = {"From": ".+", "Subject": r"\S+", "Patch-mainline": r"v?(\d+\.)+\d+(-rc\d+)?\s*$", "Git-commit": "[0-9a-fA-F]{40}$",
+                 "References": r"\S+", "Acked-by": r".*@(suse\.(com|de|cz)|novell.com)"}
+        data = dossier_data.bench()
+        for history in ({}, {"author": "Eric Dumazet <e@example.org>", "date": "Sat, 28 Feb 2026 00:00:00 +0000", "tag": "v7.0-rc4"}):
+            data["changes"][2]["history"] = record.NO_HISTORY | history		# type: ignore[typeddict-item]
+            text = forms.render("suse", data, ["epoll"], "77").replace("<name and address>", "A <a@suse.com>")
+            header = text.partition("\n---\n")[0]
+            tags = [line.split(": ", 1) for line in header.splitlines() if re.match(r"[\w-]+: ", line)]
+            for name, rule in rules.items():
+                found = [value for tag, value in tags if tag == name]
+                self.assertEqual(len(found), 1, (name, header))
+                self.assertRegex(found[0], f"^{rule}")
+            for value in history.values():
+                self.assertIn(f": {value}\n", header)
+
     def test_an_omitted_fix_has_its_reason(self) -> None:
         data = dossier_data.bench()
         self.assertIn("Omitted-fix: b11111111111 (its iterator has no batch)", forms.render("centos", data, ["pike"], ""))
@@ -98,7 +115,7 @@ class Forms(unittest.TestCase):
     def test_lines_fit_a_mail(self) -> None:
         for name in forms.FORMS:
             for line in forms.render(name, dossier_data.bench(), [], "").splitlines():
-                self.assertTrue(len(line) <= 72 or re.search(r"https?://|^(Subject|Upstream Status|Depends|Follow-up): ", line),
+                self.assertTrue(len(line) <= 72 or re.search(r"https?://|^(Subject|Upstream Status|Omitted-fix): |^    ", line),
                                 (name, line))
                 self.assertEqual(line, line.rstrip())
 

@@ -100,6 +100,14 @@ class Ten(Case):
         found = self.look(part(self.change))
         self.assertEqual((found["base"], found["commits"][0]["state"]), ("v6.18.15", "present"))
 
+    def test_who_when_and_the_first_release(self) -> None:
+        self.assertNotIn("tag", self.look(part(self.change)))
+        for name, commit in (("v7.0-rc4", self.eight), ("v7.0", self.last), ("other", self.change)):
+            self.made.git("tag", name, commit)
+        found = self.look(part(self.change))
+        self.assertEqual((found["author"], found["tag"]), ("A <a@b>", "v7.0-rc4"))
+        self.assertRegex(found["date"], r"^Tue, 14 Nov 2023 \d\d:\d\d:\d\d \+0000$")
+
     def test_by_title(self) -> None:
         self.assertEqual(len(self.look(part(title=TITLE))["commits"]), 3)
 

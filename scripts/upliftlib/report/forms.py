@@ -46,7 +46,7 @@ def _judged(part: record.Part, data: record.Report) -> str:
 
 def _impact(part: record.Part, data: record.Report) -> str:
     """What it is for, and what it gains."""
-    return f"{_wrap(part['title'] + '.')}\n\n{_judged(part, data)}"
+    return f"{_wrap(part['title'][0].upper() + part['title'][1:] + '.')}\n\n{_judged(part, data)}"
 
 
 def _gains(part: record.Part) -> str:
@@ -92,28 +92,35 @@ def sru(part: record.Part, data: record.Report, bug: str) -> str:
 
 def suse(part: record.Part, data: record.Report, bug: str) -> str:
     """SUSE: the header of a patch in kernel-source; the patch itself comes behind it."""
-    upstream = part.get("upstream") or {}
-    lines = [f"From: {upstream.get('author') or '<author>'}", f"Subject: {_title(part)}", f"Git-commit: {_commit(part)}",
-             f"Patch-mainline: v{upstream.get('linux') or '<version>'}", f"References: {f'bsc#{bug}' if bug else '<bsc#NUMBER>'}"]
+    upstream, history = part.get("upstream") or {}, part.get("history") or record.NO_HISTORY
+    author = history.get("author") or f"{upstream.get('author') or '<name>'} <address>"
+    # The release candidate, which SUSE's own sorting wants, is only told by a clone.
+    lines = [f"From: {author}", *([f"Date: {history['date']}"] if history.get("date") else []), f"Subject: {_title(part)}",
+             f"Patch-mainline: {history.get('tag') or 'v' + str(upstream.get('linux') or '<version>')}",
+             f"Git-commit: {_commit(part)}", f"References: {f'bsc#{bug}' if bug else '<bsc#NUMBER>'}"]
     return "\n".join((*lines, "", _judged(part, data), "", _goes_with_it(part, data), "",
                       _abi(part), "", "Acked-by: <name and address>", "---",
                       *(text for name, text in (part.get("patches") or {}).items() if not name.endswith((".cocci", ".h")))))
 
 
+def _one_of(one: companions.Companion) -> str:
+    """A commit of a merge request."""
+    return f"commit {one.commit or '<id>'}\n    {one.title}" + (f"\n    {one.link}" if one.link and not one.commit else "")
+
+
 def centos(part: record.Part, data: record.Report, bug: str) -> str:
     """CentOS Stream: the description of a merge request."""
     found = companions.of(part, data["machine"]["release"])
-    omitted = [f"Omitted-fix: {companions.short(one.commit)} ({one.state.partition(': ')[2]})" for one in found
+    omitted = [f"Omitted-fix: {companions.short(one.commit)} (\"{one.title}\"): {one.state.partition(': ')[2]}" for one in found
                if one.kind == "fix" and one.commit and one.state.startswith(companions.OMITTED)]
-    depends = [f"Depends: {companions.short(one.commit)} (\"{one.title}\")" for one in found
-               if one.kind == "prerequisite" and one.state == companions.NEEDED]
-    later = [f"Follow-up: {companions.short(one.commit) or one.link} (\"{one.title}\")" for one in found
-             if one.kind in ("fix", "revert") and one.state == companions.NEEDED]
+    needed = [one for one in found if one.state == companions.NEEDED]
+    series = [*(_one_of(one) for one in needed if one.kind == "prerequisite"), f"commit {_commit(part)}\n    {_title(part)}",
+              *(_one_of(one) for one in needed if one.kind in ("fix", "revert"))]
     return "\n".join((
         f"JIRA: https://issues.redhat.com/browse/RHEL-{bug}" if bug else "JIRA: <https://issues.redhat.com/browse/RHEL-NUMBER>",
-        f"Upstream Status: linux.git, v{(part.get('upstream') or {}).get('linux') or '<version>'}", *depends, *later, *omitted, "",
-        f"commit {_commit(part)}", f"    {_title(part)}", "", _judged(part, data), "",
-        _abi(part), "", "Tested:", _tested(part, data), "", _gains(part), "", "Risk:", _risk(part), "",
+        "Upstream Status: linux.git", *omitted, "", _judged(part, data), "",
+        f"Commits, in this order ({'the change alone' if len(series) == 1 else 'those that the kernel lacks'}):", "",
+        *series, "", _abi(part), "", "Tested:", _tested(part, data), "", _gains(part), "", "Risk:", _risk(part), "",
         "Signed-off-by: <name and address>"))
 
 

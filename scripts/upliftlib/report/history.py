@@ -123,6 +123,9 @@ def look(part: record.Part, repository: Repository, base: str, release: str) -> 
         found["problem"] = (f"the clone has no commit {companions.short(wanted)}: fetch the tree of Linus Torvalds" if wanted
                             else "the change names no commit, and none of its title is there")
         return found
+    found["author"], found["date"] = repository.git("log", "-1", "--format=%an <%ae>%x00%aD", commit, "--").strip().split("\0")
+    if tag := _first_release(repository, commit):
+        found["tag"] = tag
     found["commits"] = [*_prerequisites(repository, commit, place[1]), *_later(repository, commit, place[1])]
     found["stable"] = list(_stable(repository, commit))
     if distance := _distance(part, repository, commit):
@@ -142,6 +145,12 @@ def _place(repository: Repository, base: str, release: str) -> tuple[str, str]:
         if found := repository.commit(name):
             return name, found
     return "", ""
+
+
+def _first_release(repository: Repository, commit: str) -> str:
+    """The first of Linus Torvalds' releases that has a commit; "" where the clone has no such tag."""
+    text = repository.git("describe", "--contains", "--match=v[0-9]*", commit, fine=(0, 128)).strip()
+    return re.split("[~^]", text)[0]
 
 
 def _by_title(repository: Repository, title: str) -> str:

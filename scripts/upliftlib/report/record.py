@@ -91,7 +91,13 @@ class History(TypedDict):
     commits: list[Later]
     stable: list[str]			# branches and tags that have the change
     problem: NotRequired[str]		# why nothing could be found
+    author: NotRequired[str]		# of the change, with address
+    date: NotRequired[str]		# at which it was written
+    tag: NotRequired[str]		# the first release that has it: v7.0-rc4
     distance: NotRequired[str]		# of the patch as applied from the commit
+
+
+NO_HISTORY: History = {"head": "", "base": "", "commits": [], "stable": []}
 
 
 class Abi(TypedDict):
