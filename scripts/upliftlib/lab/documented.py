@@ -21,6 +21,9 @@ MINIMAL = ("python3", "make", "procps")	# of the root in which the running kerne
 INSPECTOR = changes.inspector().name
 
 DOCUMENTS = ("README.md", "docs/backport-guide.md", "docs/design.md", "packaging/uplift.8")
+# Guides of one subject: their blocks are for machines, files and sources that the reader has, and run with ours by what RUN names.
+OF_CHANGES = {f"docs/{name}.md": name for name in changes.load() if (paths.TOP / "docs" / f"{name}.md").exists()}
+GUIDES = ("docs/find.md", "docs/layout.md", *OF_CHANGES)
 
 # What a line of a block or a text between backticks begins with to be a command.
 _BLOCK = re.compile(r"    ((?:sudo )?(?:scripts/|make|insmod|rmmod|modprobe|cmp|cat|echo|mount|umount|dkms|mokutil|"
@@ -56,7 +59,8 @@ RUN = (
     (rf"(scripts/)?uplift lab {INSPECTOR}( --cost)?", f"long scripts/uplift lab {INSPECTOR}"),
     (r"make -C (sched|/usr/lib/uplift/sched)", "test install_test Install.test_scheduler_can_be_built_from_it"),
     (r"(scripts/)?uplift sched (\.\.\.|load|show --every|unload|compare|trace trace\.json)", "script land"),
-    (r"scripts/uplift layout (check|diff) .*", "test layout_test Split.test_diff_of_what_it_uses"),
+    (r"(scripts/)?uplift layout check .*", "test layout_test Checker.test_require"),
+    (r"(scripts/)?uplift layout diff .*", "test layout_test Difference.test_command"),
     (r"scripts/uplift lab layout", "step layout"),
     (r"scripts/uplift lab sched( --naive)?", "hours"),
     (r"(scripts/)?uplift lab signed( \S+)?", "step signed"),
@@ -81,7 +85,10 @@ RUN = (
     (r"make matrix", "long make matrix"),
     (r"make package", "long make package"),
     (r"(scripts/)?uplift lab evaluate \S+", "long make run"),
-    (r"scripts/uplift lab find \S+ --new \S+ --load \S+( --try \d+)?", "long scripts/uplift lab find"),
+    (r"scripts/uplift lab find \S+ --new \S+ (--load \S+|--file .* -- .*)( --try \d+)?( --only build)?", "long scripts/uplift lab find"),
+    (r"scripts/uplift find --profile .*", "test find_test TreesTest.test_twice_the_same_and_the_second_from_what_was_kept"),
+    *((rf"((insmod|rmmod) .*{name}.*|insmod modules/core/uplift\.ko|(cat|echo) .*/{name}/.*)", f"script {name}")
+      for name in OF_CHANGES.values()),
     (r"scripts/uplift lab cachelines \S+", "long scripts/uplift lab cachelines"),
 )
 # On the host, each in a guest of its own: seconds.
