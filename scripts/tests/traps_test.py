@@ -4,9 +4,11 @@
 import contextlib
 import errno
 import io
+import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +25,7 @@ from upliftlib.base import arguments, changes, console, errors, packages, paths	
 from upliftlib.host import bench	# noqa: E402
 from upliftlib.kernel import bzimage	# noqa: E402
 from upliftlib.lab import fetch, kernelcode, needs	# noqa: E402
+from tests import dossier_data	# noqa: E402
 
 
 class Case(unittest.TestCase):
@@ -185,6 +188,20 @@ class Words(Case):
         done = self.make("modules", f"KDIR={kdir}", top=top)
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("has a blank", done.stderr)
+
+    def test_what_only_reads_takes_such_a_path(self) -> None:
+        top = self.place / "my tree"
+        shutil.copytree(TOP / "scripts", top / "scripts", ignore=shutil.ignore_patterns("tests", "__pycache__"))
+        (top / "modules").symlink_to(TOP / "modules")
+        (top / "report.json").write_text(json.dumps(dossier_data.counted()))
+        for words, status, said in ((("report", "report.json"), 0, ""), (("layout", "check", "report.json"), 1, "report.json is neither"),
+                                    (("lab", "fetch"), 2, f"the path '{top}' has characters that the kernel's build system "
+                                     "cannot take (blank, colon, quote ...): move the tree")):
+            done = subprocess.run([sys.executable, "-B", top / "scripts/uplift", *words], text=True, check=False, cwd=top,
+                                  capture_output=True, env={**os.environ, "UPLIFT_BUILD": str(self.place)})
+            self.assertEqual(done.returncode, status, (words, done.stderr))
+            self.assertIn(said, done.stderr)
+            self.assertEqual("characters" in done.stderr, words[0] == "lab", words)
 
     def test_no_warnings_are_forced_on_users(self) -> None:
         kdir = self.place / "kdir"

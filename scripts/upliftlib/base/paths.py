@@ -36,7 +36,8 @@ def check() -> None:
     for path in (TOP, BUILD):
         if not re.fullmatch(r"[A-Za-z0-9_./+,@-]+", str(path)):
             raise errors.Problem(f"the path '{path}' has characters that the kernel's build system cannot take "
-                              "(blank, colon, quote ...): move the tree, or set UPLIFT_BUILD", errors.USAGE)
+                              f"(blank, colon, quote ...): {'move the tree' if path == TOP else 'set UPLIFT_BUILD to another'}",
+                              errors.USAGE)
 
 
 def ensure(path: Path) -> pathlib.Path:
