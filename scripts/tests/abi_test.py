@@ -2,6 +2,7 @@
 """What a change does to exported symbols: kbuild's own words for CRCs, and what is said of them."""
 
 import pathlib
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -73,6 +74,59 @@ class Crcs(unittest.TestCase):
 
     def test_nothing_exported(self) -> None:
         self.assertEqual(said(abi.compared(["fs/x.c"], {}, {}, {}))[0], "no exported symbol changes: fs/x.c has none")
+
+
+POND = """struct pond { int deep; };
+static inline int depth(struct pond *pond) { return pond->deep; }
+int fish(struct pond *pond) { return depth(pond); }
+int lake(int wide) { return wide; }
+__GENKSYMS_EXPORT_SYMBOL(fish);
+__GENKSYMS_EXPORT_SYMBOL(lake);
+"""
+
+
+def runs(program: pathlib.Path) -> bool:
+    """Does it on this machine? One may be of another architecture, or want a newer libc."""
+    try:
+        return subprocess.run([program], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                              check=False).returncode == 0
+    except OSError:
+        return False
+
+
+# Of every kernel that is here; they are the kbuild's own program.
+GENKSYMS = sorted(filter(runs, paths.TARGETS.glob("*/headers/usr/src/linux-kbuild-*/scripts/genksyms/genksyms")))
+
+
+def symvers(genksyms: pathlib.Path, text: str) -> abi.Crcs:
+    """What a target's own program computes of a file."""
+    done = subprocess.run([genksyms], input=text, text=True, stdout=subprocess.PIPE, check=True)
+    return dict(abi._CRC.findall(done.stdout))
+
+
+@unittest.skipUnless(GENKSYMS, "no kernel's headers here: scripts/uplift lab fetch")
+class OfTheKernelsProgram(unittest.TestCase):
+    """CRCs that differ because a patch changes a struct that an exported function takes."""
+
+    def said(self, genksyms: pathlib.Path, after: str) -> list[str]:
+        before = symvers(genksyms, POND)
+        self.assertEqual(sorted(before), ["fish", "lake"], genksyms)
+        found = abi.compared(["fs/pond.c"], before, symvers(genksyms, after), before)
+        found["layouts"] = abi.moved(POND, after)
+        return said(found)
+
+    def test_a_struct_that_an_exported_function_takes(self) -> None:
+        for genksyms in GENKSYMS:
+            for new in ("int deep; int wide;", "int depth_of;", "long deep;"):
+                lines = self.said(genksyms, POND.replace("int deep;", new).replace("pond->deep", "0"))
+                self.assertRegex(lines[0], "^fish: CRC 0x[0-9a-f]{8} before, 0x[0-9a-f]{8} after$", new)
+                self.assertEqual(lines[1:], ["layout: struct pond is defined otherwise"], new)
+
+    def test_a_body(self) -> None:
+        for genksyms in GENKSYMS:
+            lines = self.said(genksyms, POND.replace("return pond->deep", "return 2 * pond->deep"))
+            self.assertRegex(lines[0], r"^no exported symbol changes \(2 of fs/pond.c; .* 2 of 2 as in its Module.symvers\)$")
+            self.assertEqual(lines[1:], ["no struct changes its layout"])
 
 
 class Structs(unittest.TestCase):
