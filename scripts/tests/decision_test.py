@@ -158,10 +158,11 @@ class FirstScreen(unittest.TestCase):
         for name, words in (
                 ("fslist", ("Worth it", "pread (reads all of /proc/filesystems, held open) takes 900 instructions instead of 1,000",
                             "Ship 36b3306779ea with prerequisites dc651e25a6d2, 912289ee831d and a later fix whose id was not found "
-                            "(a plain cherry-pick may deadlock).", "Tests passed (1).", "upstream's lines were not")),
+                            "(a plain cherry-pick may deadlock).", "Tests passed (1).", "upstream's lines were not",
+                            "Upstream's commits CHANGE the kernel's ABI (struct file_system_type).")),
                 ("iomap", ("Ship bd6a1379a41a; nothing that was found has to go with it.", "about 5% more IOPS")),
                 ("epoll", ("epoll_wait 256 (returns 256 events) takes", "prerequisite e497310b4ffb and later fix 0c4aefe3c2d0.")),
-                ("pipepoll", ("a byte into a pipe that epoll_wait() has reported", "with prerequisite 7dc6acb3d56b.")),
+                ("pipepoll", ("a byte into a pipe that epoll_wait() has reported", "with prerequisite 7dc6acb3d56b.", "ABI (struct pipe_inode_info)")),
                 ("llc", ("Cannot be told here", "Why the module only shows", "Takes the series that begins with df0d98475954",
                          "28.3 s instead of 50.9 s"))):
             for one in words:
@@ -173,6 +174,10 @@ class FirstScreen(unittest.TestCase):
                                        ({"a": ["0x1", "0x2"], "b": ["0x1", "0x1"]}, ["struct x"], "the ABI CHANGES: a, 1 struct CHANGES its layout")):
             found["abi"] = {"method": "", "files": ["x.c"], "symbols": symbols, "layouts": layouts}
             self.assertEqual(dossier.abi_in_short(found), said)
+        self.assertEqual(dossier.abi_in_short(part()), "its ABI was not looked at")
+        of_upstream = part(name="fslist")
+        self.assertEqual(dossier.abi_in_short(of_upstream), "")		# another row says it
+        self.assertRegex(" ".join(dossier.abi(of_upstream)), "not looked at upstream's commits change struct file_system_type: dc651e25a6d2 makes")
 
     def test_its_words_are_explained(self) -> None:
         data = dossier_data.bench()

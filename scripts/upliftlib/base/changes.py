@@ -16,7 +16,9 @@ change is, how it is tested and how it is measured. Nothing outside of that dire
                architecture a table of its own with what differs there: arm64 = { "X.Y" = verdict }
     upstream   { linux, title, author, commit, link, series }, as far as known; looked_up: the date at which what goes with
                it was looked up; differs: what is applied here, beside the commit; instead: what was measured,
-               where that is not the commit's own lines; claims: upstream's own figure, and of what; with: see WITH
+               where that is not the commit's own lines; claims: upstream's own figure, and of what; abi: { struct:
+               what upstream's commits, prerequisites among them, do to it } where that differs from what is applied here;
+               with: see WITH
     workloads  what it is measured by that users know: names of workloads.py
     perf_bench "COLLECTION TEST" of perf bench, the workload perf_COLLECTION
     elsewhere  of one that has no bench: why, and what to do instead

@@ -151,11 +151,18 @@ def _and(words: list[str]) -> str:
     return " and ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
 
 
+def upstreams_abi(part: record.Part) -> dict[str, str]:
+    """{struct: what upstream's commits, prerequisites among them, do to it}."""
+    return (part.get("upstream") or {}).get("abi") or {}
+
+
 def _upstreams_own(part: record.Part) -> Iterator[str]:
     """Where something else than the commit's own lines was measured, and what upstream itself says of the gain."""
     upstream: dict[str, Any] = part.get("upstream") or {}
     if upstream.get("instead"):
         yield str(upstream["instead"])
+    if structs := upstreams_abi(part):
+        yield f"upstream's commits CHANGE the kernel's ABI ({', '.join(structs)})"
     if upstream.get("claims"):
         yield f"upstream's own figure: {upstream['claims']}"
 

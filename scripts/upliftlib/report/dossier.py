@@ -96,7 +96,13 @@ def _applied(part: record.Part) -> Iterator[str]:
 
 
 def abi(part: record.Part) -> Iterator[str]:
-    """What the change does to the kernel's ABI."""
+    """What the change does to the kernel's ABI; as it was applied here, and by upstream's commits where that is another thing."""
+    yield from _applied_abi(part)
+    for struct, words in decision.upstreams_abi(part).items():
+        yield f"upstream's commits change {struct}: {words}"
+
+
+def _applied_abi(part: record.Part) -> Iterator[str]:
     found = part.get("abi")
     if not found:
         yield "not looked at"
@@ -119,7 +125,7 @@ def abi_in_short(part: record.Part) -> str:
     """The same, as short as the first screen has it."""
     found = part.get("abi")
     if not found or found.get("problem"):
-        return "its ABI was not looked at"
+        return "" if decision.upstreams_abi(part) else "its ABI was not looked at"
     changed = sorted(name for name, crcs in found["symbols"].items() if crcs[0] != crcs[1])
     words = [f"the ABI CHANGES: {', '.join(changed)}"] if changed else ["no exported symbol changes"]
     count = len(found["layouts"])
@@ -335,7 +341,7 @@ def _parts(part: record.Part, found: decision.Decision, said_above: bool) -> Ite
         yield "Ship" if found.kind == decision.WORTH_IT else "Takes", _sentence_end(found.takes)
     if found.tested:
         tested = re.sub("^(correctness is open: )?(its|the module's) tests ", "", found.tested)
-        yield "Tests", _sentence_end("; ".join([tested, *([abi_in_short(part)] if part.get("abi") else [])]))
+        yield "Tests", _sentence_end("; ".join(filter(None, (tested, abi_in_short(part) if part.get("abi") else ""))))
     for words in found.more:
         yield "Note", _sentence_end(_sentence(words))
 
