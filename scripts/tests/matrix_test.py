@@ -58,6 +58,14 @@ class Rendered(unittest.TestCase):
         self.assertIn("the guest <died> & left", text)
         self.assertIn("the mirror has none", text)
 
+    def test_what_to_ship_by_kernel(self):
+        text = " ".join(comparison.text(whole()).split())
+        self.assertIn("To ship it: 6.12: 36b3306779ea with prerequisites dc651e25a6d2, 912289ee831d", text)
+        self.assertIn("To ship it: 6.12, 7.2: the series that begins with df0d98475954", text)
+        alone = whole()
+        del alone["targets"]["6.12"]
+        self.assertNotIn("36b3306779ea with", " ".join(comparison.text(alone).split()))
+
     def test_the_inspector(self):
         text = comparison.text(whole())
         for label, wanted in (("domains", "2 of 4 CPUs"), ("cache-aware scheduling", "absent"),

@@ -181,9 +181,20 @@ def _problems(data: Comparison) -> Iterator[str]:
             yield f"FAILED: {name}, {part['name']}: {'; '.join(correct['problems'][:3]) or correct['summary']}"
 
 
+def _takes(data: Comparison, per: PerTarget) -> dict[str, list[str]]:
+    """{the commits that have to be shipped: the targets on which it is these}."""
+    found: dict[str, list[str]] = {}
+    for name, part in per.items():
+        if words := decision.decide(part, data["targets"][name]["report"]["machine"]).takes:
+            found.setdefault(words, []).append(name)
+    return found
+
+
 def _change(data: Comparison, change: str, per: PerTarget, columns: list[str]) -> Iterator[Block]:
     """A change on all targets."""
     yield blocks.Head(f"{change}: {next(iter(per.values()))['title']}")
+    if takes := _takes(data, per):
+        yield blocks.Facts([("To ship it", f"{', '.join(names)}: {words}") for words, names in takes.items()])
     shown = list(_shown(data, per))
     operations = list(dict.fromkeys(found["name"] for part in per.values() for found in part["operations"]))
     if shown:
