@@ -5,6 +5,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import types
 import unittest
 from unittest import mock
 
@@ -127,6 +128,22 @@ class OfTheKernelsProgram(unittest.TestCase):
             lines = self.said(genksyms, POND.replace("return pond->deep", "return 2 * pond->deep"))
             self.assertRegex(lines[0], r"^no exported symbol changes \(2 of fs/pond.c; .* 2 of 2 as in its Module.symvers\)$")
             self.assertEqual(lines[1:], ["no struct changes its layout"])
+
+
+class OfARefusal(unittest.TestCase):
+    """A patch that moves a struct is not tried; which exported symbols it changes is said all the same."""
+
+    def test_they_are_named(self) -> None:
+        place = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        one = trial.Trial.__new__(trial.Trial)
+        one.code = types.SimpleNamespace(kdir=place, crcs=lambda _: {name: "0x1" for name in "abcdefgh"})	# type: ignore[assignment]
+        one.after = {}
+        self.assertEqual(one._crcs_that_change(), "")	# nothing was compiled
+        one.after = {"fs/pond.c": place / "pond.o"}
+        for changed, said in (("", ""), ("ac", "; the CRCs of exported symbols change: a, c"),
+                              ("abcdefg", "; the CRCs of exported symbols change: a, b, c, d, e and 2 more")):
+            (place / ".pond.o.cmd").write_text("".join(f"#SYMVER {name} 0x{1 + (name in changed)}\n" for name in "abcdefgh"))
+            self.assertEqual(one._crcs_that_change(), said)
 
 
 class Structs(unittest.TestCase):

@@ -41,6 +41,7 @@ from .kernelcode import KernelCode
 
 STEPS = ("apply", "build", "load", "measure")
 ARMED, REFUSED, NATIVE = "armed", "refused", "native"
+MOST_CRCS = 5		# that a refusal names
 MOST_BYTES = 64 << 20	# of a patch
 _PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 _ARCH = re.compile(r"arch/([^/]+)/")
@@ -179,7 +180,7 @@ class Trial:
         except patches.Native as why:
             self.outcome.outcome, self.outcome.reason = NATIVE, str(why)
         except Refused as why:
-            self.outcome.outcome, self.outcome.reason = REFUSED, str(why)
+            self.outcome.outcome, self.outcome.reason = REFUSED, f"{why}{self._crcs_that_change()}"
         self.outcome.seconds["all"] = round(time.monotonic() - start, 1)
         return self.outcome
 
@@ -341,6 +342,13 @@ class Trial:
         before = {name: crc for path in self.after for name, crc in self.code.crcs(path).items()}
         after = {name: crc for obj in self.after.values() for name, crc in abi.crcs(obj).items()}
         return abi.compared(self.after, before, after, abi.of_kernel(self.code.kdir), abi.tool(self.code.kdir))
+
+    def _crcs_that_change(self) -> str:
+        """The same of a patch that is refused, in words, where it was compiled: a reader of the refusal has to know that as well."""
+        found = self._abi()["symbols"] if self.after else {}
+        changed = [name for name, (before, after) in found.items() if before != after]
+        more = f" and {len(changed) - MOST_CRCS} more" if len(changed) > MOST_CRCS else ""
+        return f"; the CRCs of exported symbols change: {', '.join(changed[:MOST_CRCS])}{more}" if changed else ""
 
     def _piece(self, path: str, before: pathlib.Path, after: pathlib.Path) -> Piece:
         self.outcome.unmoved[path] = sharedstructs.unmoved(before, after)
