@@ -65,6 +65,9 @@ class Forms(unittest.TestCase):
         text = forms.render("suse", data, ["trout"], "")
         self.assertTrue(text.endswith("---\n--- a/fs/x.c\n+++ b/fs/x.c\n@@ -1 +1 @@\n-old\n+new\n"), text[-200:])
         self.assertNotIn("expression revents", text)	# the semantic patch
+        data["changes"][2]["patches"]["modules/epoll/epoll_put.h"] = "/* ours */\n"	# which it would not compile without
+        text = forms.render("suse", data, ["epoll"], "")
+        self.assertTrue(text.endswith("---\n<the output of: git format-patch -1 --stdout 1954c4f01220>\n"), text[-200:])
 
     def test_the_header_of_suse(self) -> None:
         """By the rules that its kernel-source checks a header with: which tags have to be there, and of what form."""

@@ -90,6 +90,15 @@ def sru(part: record.Part, data: record.Report, bug: str) -> str:
         "[Where problems could occur]", "", _risk(part), "", "[Other Info]", "", _gains(part)))
 
 
+def _diffs(part: record.Part) -> list[str]:
+    """The patch as it was applied, where it stands by itself: one that takes a header of ours is none to ship."""
+    patches = part.get("patches") or {}
+    diffs = [text for name, text in patches.items() if not name.endswith((".cocci", ".h"))]
+    if diffs and not any(name.endswith(".h") for name in patches):
+        return diffs
+    return [f"<the output of: git format-patch -1 --stdout {companions.short(_commit(part))}>"]
+
+
 def suse(part: record.Part, data: record.Report, bug: str) -> str:
     """SUSE: the header of a patch in kernel-source; the patch itself comes behind it."""
     upstream, history = part.get("upstream") or {}, part.get("history") or record.NO_HISTORY
@@ -100,7 +109,7 @@ def suse(part: record.Part, data: record.Report, bug: str) -> str:
              f"Git-commit: {_commit(part)}", f"References: {f'bsc#{bug}' if bug else '<bsc#NUMBER>'}"]
     return "\n".join((*lines, "", _judged(part, data), "", _goes_with_it(part, data), "",
                       _abi(part), "", "Acked-by: <name and address>", "---",
-                      *(text for name, text in (part.get("patches") or {}).items() if not name.endswith((".cocci", ".h")))))
+                      *_diffs(part)))
 
 
 def _one_of(one: companions.Companion) -> str:
