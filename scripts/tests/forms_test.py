@@ -4,6 +4,7 @@
 import json
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -69,6 +70,22 @@ class Forms(unittest.TestCase):
         text = forms.render("suse", data, ["epoll"], "")
         self.assertTrue(text.endswith("---\n<the output of: git format-patch -1 --stdout 1954c4f01220>\n"), text[-200:])
 
+    @unittest.skipUnless(shutil.which("git"), "no git here")
+    def test_git_takes_the_patch(self) -> None:
+        """Also where the last line of its context is empty, which in a patch is a blank."""
+        data, place = dossier_data.bench(), pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        data["changes"][2]["patches"] = {"fs/x.c.patch": "--- a/x.c\n+++ b/x.c\n@@ -1,4 +1,4 @@\n \n-old\n+new\n \n \n"}
+        text = forms.render("suse", data, ["epoll"], "77")
+        self.assertTrue(text.endswith("+new\n \n \n"))
+        (place / "x.c").write_text("\nold\n\n\n")
+        for words in (("init", "-q"), ("add", "x.c"), ("commit", "-qm", "x"), ("am", "-q", "-")):
+            done = subprocess.run(["git", "-c", "user.name=A", "-c", "user.email=a@b", *words], cwd=place, input=text, text=True,
+                                  capture_output=True, check=False)
+            self.assertEqual(done.returncode, 0, (words, done.stderr))
+        self.assertEqual((place / "x.c").read_text(), "\nnew\n\n\n")
+        subject = subprocess.run(["git", "log", "-1", "--format=%s%n%ae"], cwd=place, capture_output=True, text=True, check=True).stdout
+        self.assertIn("eventpoll: Convert epoll_put_uevent() to scoped user access", subject)
+
     def test_the_header_of_suse(self) -> None:
         """By the rules that its kernel-source checks a header with: which tags have to be there, and of what form."""
         rules = {"From": ".+", "Subject": r"\S+", "Patch-mainline": r"v?(\d+\.)+\d+(-rc\d+)?\s*$", "Git-commit": "[0-9a-fA-F]{40}$",
@@ -117,7 +134,7 @@ class Forms(unittest.TestCase):
 
     def test_lines_fit_a_mail(self) -> None:
         for name in forms.FORMS:
-            for line in forms.render(name, dossier_data.bench(), [], "").splitlines():
+            for line in forms.render(name, dossier_data.bench(), [], "").partition(forms.PATCH)[0].splitlines():
                 self.assertTrue(len(line) <= 72 or re.search(r"https?://|^(Subject|Upstream Status|Omitted-fix): |^    ", line),
                                 (name, line))
                 self.assertEqual(line, line.rstrip())

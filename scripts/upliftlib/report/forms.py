@@ -9,6 +9,7 @@ from ..base import errors
 from . import companions, decision, dossier, figures, record
 
 WIDTH = 72
+PATCH = "\n---\n"
 BREAK = "\n" + "-" * WIDTH + "\n\n"
 _COUNTED = {"instructions": "instructions that an emulator counted, not time", "ns": "nanoseconds of that machine"}
 
@@ -108,8 +109,7 @@ def suse(part: record.Part, data: record.Report, bug: str) -> str:
              f"Patch-mainline: {history.get('tag') or 'v' + str(upstream.get('linux') or '<version>')}",
              f"Git-commit: {_commit(part)}", f"References: {f'bsc#{bug}' if bug else '<bsc#NUMBER>'}"]
     return "\n".join((*lines, "", _judged(part, data), "", _goes_with_it(part, data), "",
-                      _abi(part), "", "Acked-by: <name and address>", "---",
-                      *_diffs(part)))
+                      _abi(part), "", "Acked-by: <name and address>")) + PATCH + "".join(_diffs(part))
 
 
 def _one_of(one: companions.Companion) -> str:
@@ -176,10 +176,17 @@ def _chosen(form: str, data: record.Report, names: Sequence[str]) -> Iterator[re
             yield part
 
 
+def _tidy(text: str) -> str:
+    """Without blanks at the ends of lines, but for a patch behind "---": an empty line of its context is a blank."""
+    words, mark, diff = text.partition(PATCH)
+    words = "\n".join(line.rstrip() for line in words.rstrip().splitlines())
+    return words + (mark + diff.rstrip("\n") if mark else "") + "\n"
+
+
 def render(name: str, data: record.Report, changes: Sequence[str], bug: str) -> str:
     """A form, for each change that is wanted."""
-    texts = [FORMS[name][0](part, data, bug).rstrip() + "\n" for part in _chosen(name, data, changes)]
+    texts = [_tidy(FORMS[name][0](part, data, bug)) for part in _chosen(name, data, changes)]
     if not texts:
         raise errors.Problem("the report has no change that is to be shipped; --change NAME takes one all the same",
                              errors.USAGE)
-    return BREAK.join("\n".join(line.rstrip() for line in text.splitlines()) + "\n" for text in texts)
+    return BREAK.join(texts)
