@@ -77,11 +77,20 @@ class Crcs(unittest.TestCase):
         self.assertEqual(said(abi.compared(["fs/x.c"], {}, {}, {}))[0], "no exported symbol changes: fs/x.c has none")
 
 
-POND = """struct pond { int deep; };
+# As the preprocessor leaves it: where a definition stands decides whether exported symbols show it.
+POND = """# 1 "fs/pond.c"
+# 1 "include/linux/pond.h" 1
+struct pond { int deep; };
+int fish(struct pond *pond);
+int frog(struct reed *reed);
+# 2 "fs/pond.c" 2
+struct reed { int high; };
 static inline int depth(struct pond *pond) { return pond->deep; }
 int fish(struct pond *pond) { return depth(pond); }
+int frog(struct reed *reed) { return reed->high; }
 int lake(int wide) { return wide; }
 __GENKSYMS_EXPORT_SYMBOL(fish);
+__GENKSYMS_EXPORT_SYMBOL(frog);
 __GENKSYMS_EXPORT_SYMBOL(lake);
 """
 
@@ -111,9 +120,9 @@ class OfTheKernelsProgram(unittest.TestCase):
 
     def said(self, genksyms: pathlib.Path, after: str) -> list[str]:
         before = symvers(genksyms, POND)
-        self.assertEqual(sorted(before), ["fish", "lake"], genksyms)
+        self.assertEqual(sorted(before), ["fish", "frog", "lake"], genksyms)
         found = abi.compared(["fs/pond.c"], before, symvers(genksyms, after), before)
-        found["layouts"] = abi.moved(POND, after)
+        found["layouts"] = abi.moved(*(text.partition("# 2 ")[2] for text in (POND, after)))
         return said(found)
 
     def test_a_struct_that_an_exported_function_takes(self) -> None:
@@ -121,12 +130,18 @@ class OfTheKernelsProgram(unittest.TestCase):
             for new in ("int deep; int wide;", "int depth_of;", "long deep;"):
                 lines = self.said(genksyms, POND.replace("int deep;", new).replace("pond->deep", "0"))
                 self.assertRegex(lines[0], "^fish: CRC 0x[0-9a-f]{8} before, 0x[0-9a-f]{8} after$", new)
-                self.assertEqual(lines[1:], ["layout: struct pond is defined otherwise"], new)
+                self.assertEqual(lines[1:], ["no struct changes its layout"], new)	# of the file itself; the header is another
+
+    def test_a_struct_that_only_the_file_knows(self) -> None:
+        for genksyms in GENKSYMS:
+            lines = self.said(genksyms, POND.replace("int high;", "int high; int old;"))
+            self.assertRegex(lines[0], r"^no exported symbol changes \(3 of ")
+            self.assertEqual(lines[1:], ["layout: struct reed, which only that file knows, is defined otherwise"])
 
     def test_a_body(self) -> None:
         for genksyms in GENKSYMS:
             lines = self.said(genksyms, POND.replace("return pond->deep", "return 2 * pond->deep"))
-            self.assertRegex(lines[0], r"^no exported symbol changes \(2 of fs/pond.c; .* 2 of 2 as in its Module.symvers\)$")
+            self.assertRegex(lines[0], r"^no exported symbol changes \(3 of fs/pond.c; .* 3 of 3 as in its Module.symvers\)$")
             self.assertEqual(lines[1:], ["no struct changes its layout"])
 
 
@@ -150,7 +165,7 @@ class Structs(unittest.TestCase):
     OLD = "struct a { int x; };\nunion b { struct { int y; } c; long z; };\nint f(struct a *a) { return a->x; }\n"
 
     def test_a_definition_that_changes(self) -> None:
-        self.assertEqual(abi.moved(self.OLD, self.OLD.replace("int y;", "int y, w;")), ["union b is defined otherwise"])
+        self.assertEqual(abi.moved(self.OLD, self.OLD.replace("int y;", "int y, w;")), ["union b, which only that file knows, is defined otherwise"])
         self.assertEqual(abi.moved(self.OLD, self.OLD.replace("return a->x", "return 2").replace("int x;", "int  x;")), [])
         self.assertEqual(abi.moved(self.OLD, "struct n { int q; };\n" + self.OLD), [])
 

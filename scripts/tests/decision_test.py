@@ -171,7 +171,7 @@ class FirstScreen(unittest.TestCase):
     def test_the_abi_in_short(self) -> None:
         found = part()
         for symbols, layouts, said in (({}, [], "no exported symbol changes"), ({"a": ["0x1", "0x1"]}, [], "no exported symbol changes"),
-                                       ({"a": ["0x1", "0x2"], "b": ["0x1", "0x1"]}, ["struct x"], "the ABI CHANGES: a, 1 struct CHANGES its layout")):
+                                       ({"a": ["0x1", "0x2"], "b": ["0x1", "0x1"]}, ["struct x"], "the ABI CHANGES: a, 1 struct of its own is defined otherwise")):
             found["abi"] = {"method": "", "files": ["x.c"], "symbols": symbols, "layouts": layouts}
             self.assertEqual(dossier.abi_in_short(found), said)
         self.assertEqual(dossier.abi_in_short(part()), "its ABI was not looked at")

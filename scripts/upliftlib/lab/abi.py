@@ -74,9 +74,10 @@ def structs(text: str) -> dict[str, str]:
 
 
 def moved(before: str, after: str) -> list[str]:
-    """What a patch of a file does to the structs that the file defines. No header is patched: no other can change."""
+    """What a patch of a file does to the structs that the file defines. No header is patched: no other can change, and of
+    these no other file knows what is in them, genksyms neither."""
     old, new = structs(before), structs(after)
-    return [f"{name} is defined otherwise" for name in sorted(old.keys() & new.keys()) if old[name] != new[name]]
+    return [f"{name}, which only that file knows, is defined otherwise" for name in sorted(old.keys() & new.keys()) if old[name] != new[name]]
 
 
 def _not_looked_at(why: str) -> record.Abi:

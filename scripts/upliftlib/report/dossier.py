@@ -129,7 +129,7 @@ def abi_in_short(part: record.Part) -> str:
     changed = sorted(name for name, crcs in found["symbols"].items() if crcs[0] != crcs[1])
     words = [f"the ABI CHANGES: {', '.join(changed)}"] if changed else ["no exported symbol changes"]
     count = len(found["layouts"])
-    words += [f"{count} struct{'s CHANGE their layouts' if count > 1 else ' CHANGES its layout'}"] if count else []
+    words += [f"{count} struct{'s' if count > 1 else ''} of its own {'are' if count > 1 else 'is'} defined otherwise"] if count else []
     return ", ".join(words)
 
 
