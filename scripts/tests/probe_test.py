@@ -49,11 +49,15 @@ class Changes(unittest.TestCase):
     def test_words_are_whole(self):
         known = {"title", "order", "requires", "excludes", "static", "risk", "by_hand", "upstream", "bench", "workloads",
                  "elsewhere", "own", "perf_bench", "documented", "expect", "tests", "measure", "shows", "cachelines", "guest", "torture", "checked",
-                 "inspector", "kunit", "stress"}
+                 "inspector", "kunit", "stress", "explains"}
+        of_upstream = {"linux", "title", "author", "commit", "link", "series", "looked_up", "differs", "instead", "claims", "abi", "with"}
         for name, change in self.found.items():
             self.assertLessEqual(set(change.about), known, name)
             self.assertTrue(change.title and change.about["by_hand"] and change.about["risk"], name)
             self.assertTrue(change.upstream()["linux"], name)
+            self.assertLessEqual(set(change.upstream()), of_upstream, name)
+            for words in change.about.get("explains", {}).values():
+                self.assertRegex(words, r"^[^.]{5,70}$")	# stands in brackets behind the operation
             for rule in change.about.get("static", ()):
                 self.assertEqual(len({"has", "lacks"} & set(rule)), 1, rule)
                 self.assertIn(rule["verdict"], changes.KINDS)
