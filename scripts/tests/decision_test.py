@@ -171,9 +171,16 @@ class FirstScreen(unittest.TestCase):
     def test_the_abi_in_short(self) -> None:
         found = part()
         for symbols, layouts, said in (({}, [], "no exported symbol changes"), ({"a": ["0x1", "0x1"]}, [], "no exported symbol changes"),
-                                       ({"a": ["0x1", "0x2"], "b": ["0x1", "0x1"]}, ["struct x"], "the ABI CHANGES: a, 1 struct of its own is defined otherwise")):
+                                       ({"a": ["0x1", "0x2"], "b": ["0x1", "0x1"]}, ["struct x"], "1 struct of its own is defined otherwise")):
             found["abi"] = {"method": "", "files": ["x.c"], "symbols": symbols, "layouts": layouts}
             self.assertEqual(dossier.abi_in_short(found), said)
+        found = part(counted("wait", 1000, new=900))
+        for count, said in ((0, ""), (2, "it CHANGES the CRCs of exported symbols (a0, a1)"),
+                            (5, "it CHANGES the CRCs of exported symbols (a0, a1, a2 and 2 more)")):
+            found["abi"] = {"method": "", "files": ["x.c"], "layouts": [], "symbols": {
+                f"a{number}": ["0x1", "0x2" if number < count else "0x1"] for number in range(6)}}
+            self.assertIn(said, decided(found).sentence)
+            self.assertEqual("CRCs" in decided(found).sentence, count > 0)
         self.assertEqual(dossier.abi_in_short(part()), "its ABI was not looked at")
         of_upstream = part(name="fslist")
         self.assertEqual(dossier.abi_in_short(of_upstream), "")		# another row says it

@@ -19,6 +19,7 @@ WORTH_IT, NOT_WORTH_IT, HARMFUL, UNTOLD, NOTHING = ("worth it", "not worth it", 
                                                     "nothing to do")
 KINDS = (WORTH_IT, NOT_WORTH_IT, HARMFUL, UNTOLD, NOTHING)
 WORTH = 1.0		# per cent of an operation: what saves less is not worth a patch to carry
+MOST_CRCS = 3		# symbols that a sentence names
 BEYOND = "batch"	# the arm that goes beyond upstream
 
 SHOWS = "the module only shows what the change would do; what the change gains is only known from a kernel that has it"
@@ -151,6 +152,12 @@ def _and(words: list[str]) -> str:
     return " and ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
 
 
+def crcs_that_change(part: record.Part) -> list[str]:
+    """The exported symbols whose CRCs are others with the change as it was applied."""
+    found = part.get("abi")
+    return sorted(name for name, (before, after) in found["symbols"].items() if before != after) if found else []
+
+
 def upstreams_abi(part: record.Part) -> dict[str, str]:
     """{struct: what upstream's commits, prerequisites among them, do to it}."""
     return (part.get("upstream") or {}).get("abi") or {}
@@ -161,6 +168,9 @@ def _upstreams_own(part: record.Part) -> Iterator[str]:
     upstream: dict[str, Any] = part.get("upstream") or {}
     if upstream.get("instead"):
         yield str(upstream["instead"])
+    if changed := crcs_that_change(part):
+        more = f" and {len(changed) - MOST_CRCS} more" if len(changed) > MOST_CRCS else ""
+        yield f"it CHANGES the CRCs of exported symbols ({', '.join(changed[:MOST_CRCS])}{more})"
     if structs := upstreams_abi(part):
         yield f"upstream's commits CHANGE the kernel's ABI ({', '.join(structs)})"
     if upstream.get("claims"):
