@@ -12,6 +12,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from upliftlib.base import changes, paths	# noqa: E402
 from upliftlib.host import machine, probe	# noqa: E402
 from upliftlib.report import blocks, companions, dossier, legacy, record	# noqa: E402
+from tests import decision_test, dossier_data	# noqa: E402
 
 Words = tuple[str, ...]
 # Kernels of Debian's for which what goes with a change was looked up.
@@ -34,6 +35,9 @@ class About(unittest.TestCase):
     NAME: ClassVar[str]
     # Its commit, prerequisites and later fixes; words where there is no id. As known on 30 November 2026.
     GOES_WITH: ClassVar[Words]
+    # What the first screen says of it, on 6.18 and where OPERATION took 900 instructions instead of 1,000.
+    CARD: ClassVar[Words]
+    OPERATION: ClassVar[str] = ""
     # What a kernel has: the verdict that this tells without the module.
     TYPES: ClassVar[dict[Words, str]]
     # The same of targets, as the module says in guests of these; "unknown" where only the module tells.
@@ -50,8 +54,22 @@ class About(unittest.TestCase):
 
     def test_the_dossier_names_what_goes_with_it(self) -> None:
         text = " ".join(blocks.text(dossier._change(self.part(), {"release": RELEASES[-1], "config": {}})).split())
-        for words in (*self.GOES_WITH, "Looked up: on 2026-11-30"):
+        for words in (*self.GOES_WITH, f"Looked up: on {self.part()['upstream']['looked_up']}"):
             self.assertIn(words, text)
+
+    def test_its_card(self) -> None:
+        data = dossier_data.counted()
+        data["machine"] = decision_test.GUEST | {"kernel": "Linux version 6.18.15", "taint": 0}
+        found = self.part()
+        found["correctness"] = decision_test.PASSED
+        if self.OPERATION:
+            found["operations"] = [decision_test.counted(self.OPERATION, 1000, new=900)]
+        else:
+            found["shows"] = [{"name": "domains", "short": "2", "text": "2"}]
+        data["changes"] = [found]
+        card = dossier_data.cards(data)[self.NAME]
+        for words in self.CARD:
+            self.assertIn(words, card)
 
     def test_each_has_a_state_or_was_not_looked_up(self) -> None:
         for release in RELEASES:

@@ -3,10 +3,12 @@
 did."""
 
 import copy
+import html
 import random
+import re
 
 from upliftlib.base import changes
-from upliftlib.report import reading, record
+from upliftlib.report import dossier, reading, record
 from tests import pond
 
 MACHINE = {"release": "6.18.15-amd64", "version": "6.18.15-1", "arch": "x86_64", "config_from": "/boot/config",
@@ -100,3 +102,11 @@ def evaluation():
                                             "off_again": [5630.9, 5630.9], "event": [6697.0, 6697.0]}}},
             {"title": "pike", "verdict": "unaffected", "table": {"read xfs": {"off": 10.0, "off_again": 10.0}},
              "lines": ["Verdict: unaffected: this kernel's iterators never had the fault", ""]}]}
+
+
+def cards(data):
+    """{change: the words of its card on a page's first screen}, and those above them by the name ''."""
+    page = dossier.page(data)
+    above, *found = re.split("<li class=", page[page.index("<h1>"):page.index("</ul>")])
+    plain = [" ".join(re.sub("<[^>]*>", " ", html.unescape(text)).split()) for text in (above, *found)]
+    return {"": plain[0]} | {change["name"]: text.partition(" ")[2] for change, text in zip(data["changes"], plain[1:])}

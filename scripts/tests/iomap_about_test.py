@@ -17,6 +17,8 @@ ITER = "function iomap_iter"
 class Iomap(about_case.About):
     NAME = "iomap"
     GOES_WITH = ("bd6a1379a41a", "31e3d833d522")
+    CARD = ("Ship bd6a1379a41a; nothing that was found has to go with it.", "about 5% more IOPS")
+    OPERATION = "read ext4"
     TYPES = {(ITER,): "unaffected", (ITER, "struct iomap_iter.status"): "unknown", (): "unsupported"}
     TARGETS = {"6.1": "unaffected", "6.12": "unaffected", "6.18": "unknown", "7.1": "unknown", "7.2": "unknown",
                "7.3": "unknown"}

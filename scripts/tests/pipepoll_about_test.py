@@ -17,7 +17,10 @@ POLL, STRUCT = "function pipe_poll", "struct pipe_inode_info"
 
 class Pipepoll(about_case.About):
     NAME = "pipepoll"
-    GOES_WITH = ("f1cebdec9739", "ab018b7733bd")
+    GOES_WITH = ("f1cebdec9739", "7dc6acb3d56b", "ab018b7733bd")
+    CARD = ("a byte into a pipe that epoll_wait() has reported", "with prerequisite 7dc6acb3d56b.",
+            "ABI (struct pipe_inode_info)")
+    OPERATION = "pipe_epoll"
     TYPES = {(POLL, f"{STRUCT}.pseudo_edgetrigger"): "native", (POLL, f"{STRUCT}.poll_usage"): "applicable",
              (POLL,): "unaffected", (): "unsupported"}
 
