@@ -11,8 +11,8 @@ from unittest import mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from upliftlib.base import errors	# noqa: E402
-from upliftlib.lab import abi, kernels	# noqa: E402
+from upliftlib.base import errors, paths	# noqa: E402
+from upliftlib.lab import abi, kernels, trial	# noqa: E402
 from upliftlib.report import dossier, record	# noqa: E402
 from tests import pond	# noqa: E402
 
@@ -30,7 +30,7 @@ FILE = '#include <linux/fs.h>\n\nint pipe(void)\n{\n\treturn 1;\n}\nEXPORT_SYMBO
 
 def said(found: record.Abi) -> list[str]:
     part = record.entry(pond.CHANGES["perch"], {"kind": "applicable", "evidence": [], "from": "module"})
-    part["abi"] = found
+    part["abi"], part["upstream"] = found, {}
     return list(dossier.abi(part))
 
 

@@ -21,10 +21,10 @@ from tests import dossier_data	# noqa: E402
 WANTED = {
     "sru": ("BugLink: https://bugs.launchpad.net/bugs/77", "SRU Justification:", "[Impact]", "[Fix]", "[Test Plan]",
             "[Where problems could occur]", "[Other Info]"),
-    "suse": ("From: A. Trout", "Subject: trout: Convert", "Git-commit: 1200000000000000000000000000000000000000",
-             "Patch-mainline: v7.0", "References: bsc#77", "---"),
-    "centos": ("JIRA: https://issues.redhat.com/browse/RHEL-77", "Upstream Status: linux.git",
-               "commit 1200000000000000000000000000000000000000", "Tested:", "Signed-off-by:"),
+    "suse": ("From: A. Trout", "Subject: trout: Convert", "Patch-mainline: v7.0",
+             "Git-commit: 1200000000000000000000000000000000000000", "References: bsc#77", "---"),
+    "centos": ("JIRA: https://issues.redhat.com/browse/RHEL-77", "Upstream Status: linux.git\n",
+               "commit 1200000000000000000000000000000000000000", "commit 1211111111111111111111111111111111111111", "Tested:", "Signed-off-by:"),
     "debian": ("To: 77@bugs.debian.org", "Subject: linux: please apply", "Source: linux", "Version: 6.18.15-1",
                "Severity: wishlist", "Tags: upstream fixed-upstream"),
     "mail": ('Subject: "trout: Convert put_trout() to scoped user access" on 6.18.15-amd64: harmful', "Bug: 77", "Risk:", "To check by hand:")}
@@ -66,16 +66,16 @@ class Forms(unittest.TestCase):
         text = forms.render("suse", data, ["trout"], "")
         self.assertTrue(text.endswith("---\n--- a/fs/x.c\n+++ b/fs/x.c\n@@ -1 +1 @@\n-old\n+new\n"), text[-200:])
         self.assertNotIn("expression revents", text)	# the semantic patch
-        data["changes"][2]["patches"]["modules/epoll/epoll_put.h"] = "/* ours */\n"	# which it would not compile without
-        text = forms.render("suse", data, ["epoll"], "")
-        self.assertTrue(text.endswith("---\n<the output of: git format-patch -1 --stdout 1954c4f01220>\n"), text[-200:])
+        data["changes"][2]["patches"]["modules/trout/trout_put.h"] = "/* ours */\n"	# which it would not compile without
+        text = forms.render("suse", data, ["trout"], "")
+        self.assertTrue(text.endswith("---\n<the output of: git format-patch -1 --stdout 120000000000>\n"), text[-200:])
 
     @unittest.skipUnless(shutil.which("git"), "no git here")
     def test_git_takes_the_patch(self) -> None:
         """Also where the last line of its context is empty, which in a patch is a blank."""
         data, place = dossier_data.bench(), pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
         data["changes"][2]["patches"] = {"fs/x.c.patch": "--- a/x.c\n+++ b/x.c\n@@ -1,4 +1,4 @@\n \n-old\n+new\n \n \n"}
-        text = forms.render("suse", data, ["epoll"], "77")
+        text = forms.render("suse", data, ["trout"], "77")
         self.assertTrue(text.endswith("+new\n \n \n"))
         (place / "x.c").write_text("\nold\n\n\n")
         for words in (("init", "-q"), ("add", "x.c"), ("commit", "-qm", "x"), ("am", "-q", "-")):
@@ -84,7 +84,7 @@ class Forms(unittest.TestCase):
             self.assertEqual(done.returncode, 0, (words, done.stderr))
         self.assertEqual((place / "x.c").read_text(), "\nnew\n\n\n")
         subject = subprocess.run(["git", "log", "-1", "--format=%s%n%ae"], cwd=place, capture_output=True, text=True, check=True).stdout
-        self.assertIn("eventpoll: Convert epoll_put_uevent() to scoped user access", subject)
+        self.assertIn("trout: Convert put_trout() to scoped user access", subject)
 
     def test_the_header_of_suse(self) -> None:
         """By the rules that its kernel-source checks a header with: which tags have to be there, and of what form."""
@@ -93,7 +93,7 @@ class Forms(unittest.TestCase):
         data = dossier_data.bench()
         for history in ({}, {"author": "Eric Dumazet <e@example.org>", "date": "Sat, 28 Feb 2026 00:00:00 +0000", "tag": "v7.0-rc4"}):
             data["changes"][2]["history"] = record.NO_HISTORY | history		# type: ignore[typeddict-item]
-            text = forms.render("suse", data, ["epoll"], "77").replace("<name and address>", "A <a@suse.com>")
+            text = forms.render("suse", data, ["trout"], "77").replace("<name and address>", "A <a@suse.com>")
             header = text.partition("\n---\n")[0]
             tags = [line.split(": ", 1) for line in header.splitlines() if re.match(r"[\w-]+: ", line)]
             for name, rule in rules.items():
@@ -105,7 +105,7 @@ class Forms(unittest.TestCase):
 
     def test_an_omitted_fix_has_its_reason(self) -> None:
         data = dossier_data.bench()
-        self.assertIn("Omitted-fix: b11111111111 (its iterator has no batch)", forms.render("centos", data, ["pike"], ""))
+        self.assertIn('Omitted-fix: b11111111111 ("pike: release the batch on failures"): its iterator has no batch', forms.render("centos", data, ["pike"], ""))
 
     def test_without_a_number_there_is_a_place_for_it(self) -> None:
         for name, place in (("sru", "<https://bugs.launchpad.net/bugs/NUMBER>"), ("suse", "<bsc#NUMBER>"),
