@@ -18,6 +18,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TypedDict
 
 from ..base import errors, paths
+from ..generator.compiling import SourceTree
 from . import cfile, folding
 from .config import Configuration
 
@@ -124,11 +125,9 @@ class Tree:
         """What the compiler says of a file of a tree in which some files have other texts; "" if it takes it. No code is made."""
         with tempfile.TemporaryDirectory(dir=self.made) as name:
             top = pathlib.Path(name)
-            for file, text in changed.items():
-                (paths.ensure((top / file).parent) / pathlib.PurePath(file).name).write_text(text, errors="surrogateescape")
-            first = [top / "arch/x86/include", top / "include", (top / path).parent]
-            main = top / path if path in changed else self.source / path
-            argv = [self.gcc, "-fsyntax-only", "-nostdinc", *_DEFINES, *_AS_KBUILD, *self._places(path, first), str(main)]
+            SourceTree(self.source).overlay(top, dict(changed), [path])
+            first = [top / "arch/x86/include", top / "include", *(top / place.relative_to(self.source) for place in self._own(path))]
+            argv = [self.gcc, "-fsyntax-only", "-nostdinc", *_DEFINES, *_AS_KBUILD, *self._places(path, first), str(top / path)]
             code, said = self.run(argv)
         return said.replace(f"{top}/", "").replace(f"{self.source}/", "") if code else ""
 

@@ -22,7 +22,7 @@ from ..generator.objects import Refused
 from . import ownpatch
 from .derived import Trees, Wanted, complaints
 
-MOST_ROUNDS = 4		# of looking for what the compiler misses
+MOST_ROUNDS, LESS_ROUNDS = 4, 2	# of looking for what the compiler misses: in the newer tree, in others
 _ERROR = re.compile(r"^(\S+?):\d+:\d+: (?:fatal )?error: (.*)$", re.MULTILINE)
 _STRUCT = re.compile(r"^(?:struct|union) (\w+) \{\n(.*?)^\}[^\n]*;$", re.MULTILINE | re.DOTALL)
 _WHY = re.compile(r" \[-W[^\]]*\]$")
@@ -54,51 +54,61 @@ def judge(rows: list[ranking.Row], tree: unit.Tree, newer: pathlib.Path) -> dict
 
 def form(row: ranking.Row, tree: unit.Tree, newer: pathlib.Path) -> Form:
     """All that differs first; where that needs what this kernel lacks, less of it, as kernels between the two have it."""
-    found = [_from(row, tree, newer)]
+    asking = _Asking(row, tree)
+    found = [asking.form(newer, MOST_ROUNDS)]
     for other in ownpatch.between(tree.source, newer)[1:]:
         if not found[-1].why:
             break
-        found.append(_from(row, tree, other))
+        found.append(asking.form(other, LESS_ROUNDS))
     return found[0] if found[-1].why else found[-1]
 
 
-def _from(row: ranking.Row, tree: unit.Tree, newer: pathlib.Path) -> Form:
-    trees = Trees(str(tree.source), str(newer))
-    try:
-        wanted: Wanted | None = ownpatch.wanted(row, tree.source, newer)
-    except (ValueError, OSError) as why:
-        return Form(newer, None, str(why))
-    first: Form | None = None
-    for _ in range(MOST_ROUNDS):
-        assert wanted
-        found, said = _asked(trees, wanted, tree, newer)
-        if said and not first and tree.complaint(row.file, {}):
-            return dataclasses.replace(found, why="", asked=False)
-        first = first or found
-        if not found.why:
-            return found
-        wanted = trees.with_missing(str(newer), wanted, complaints(said))
-        if not wanted:
-            break
-    assert first
-    return first
+class _Asking:
+    """Of one function. Several trees may have the same form of it: the compiler is asked once of a text."""
 
+    def __init__(self, row: ranking.Row, tree: unit.Tree) -> None:
+        self.row, self.tree = row, tree
+        self._said: dict[str, str] = {}
 
-def _asked(trees: Trees, wanted: Wanted, tree: unit.Tree, newer: pathlib.Path) -> tuple[Form, str]:
-    """(a form of a patch, what the compiler says of it)"""
-    try:
-        label, text = trees.patch(wanted)
-        if not label:
-            return Form(newer, None, text), ""
-        texts = patches.apply(patches.parse(text, wanted.label), lambda path: _read(tree.source / path))
-        said = tree.complaint(wanted.file, texts)
-        if not said:
-            _told_by_text(tree.source, texts)
-    except (ValueError, OSError) as problem:
-        return Form(newer, None, str(problem)), ""
-    except (Refused, patches.Native) as refused:
-        return Form(newer, wanted, str(refused)), ""
-    return Form(newer, wanted, reason(said, wanted.file) if said else "", text), said
+    def form(self, newer: pathlib.Path, rounds: int) -> Form:
+        trees = Trees(str(self.tree.source), str(newer))
+        try:
+            wanted: Wanted | None = ownpatch.wanted(self.row, self.tree.source, newer)
+        except (ValueError, OSError) as why:
+            return Form(newer, None, str(why))
+        first: Form | None = None
+        while wanted and rounds:
+            found, said = self._of(trees, wanted, newer)
+            if said and self._complaint({}):
+                return dataclasses.replace(found, why="", asked=False)
+            if not found.why:
+                return found
+            first, rounds = first or found, rounds - 1
+            wanted = trees.with_missing(str(newer), wanted, complaints(said))
+        assert first
+        return first
+
+    def _of(self, trees: Trees, wanted: Wanted, newer: pathlib.Path) -> tuple[Form, str]:
+        """(a form of a patch, what the compiler says of it)"""
+        try:
+            label, text = trees.patch(wanted)
+            if not label:
+                return Form(newer, None, text), ""
+            texts = patches.apply(patches.parse(text, wanted.label), lambda path: _read(self.tree.source / path))
+            said = self._complaint(texts)
+            if not said:
+                _told_by_text(self.tree.source, texts)
+        except (ValueError, OSError) as problem:
+            return Form(newer, None, str(problem)), ""
+        except (Refused, patches.Native) as refused:
+            return Form(newer, wanted, str(refused)), ""
+        return Form(newer, wanted, reason(said, wanted.file) if said else "", text), said
+
+    def _complaint(self, texts: Mapping[str, str]) -> str:
+        key = repr(sorted(texts.items()))
+        if key not in self._said:
+            self._said[key] = self.tree.complaint(self.row.file, texts)
+        return self._said[key]
 
 
 def _read(path: pathlib.Path) -> str | None:
