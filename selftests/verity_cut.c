@@ -30,7 +30,6 @@
 #include <linux/dm-ioctl.h>
 #include <linux/fs.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -67,22 +66,22 @@ static char *pages_alloc(size_t size)
 	return pages;
 }
 
-static uint64_t device_size(int fd, const char *name)
+static __u64 device_size(int fd, const char *name)
 {
-	uint64_t size;
+	__u64 size;
 
 	if (ioctl(fd, BLKGETSIZE64, &size))
 		die(name);
 	return size;
 }
 
-static void read_at(int fd, void *to, size_t size, uint64_t pos, const char *name)
+static void read_at(int fd, void *to, size_t size, __u64 pos, const char *name)
 {
 	if (pread(fd, to, size, pos) != (ssize_t)size)
 		die(name);
 }
 
-static void write_at(int fd, const void *from, size_t size, uint64_t pos, const char *name)
+static void write_at(int fd, const void *from, size_t size, __u64 pos, const char *name)
 {
 	if (pwrite(fd, from, size, pos) != (ssize_t)size)
 		die(name);
@@ -101,7 +100,7 @@ static void request_begin(struct request *request)
 	request->head.version[0] = DM_VERSION_MAJOR;
 	request->head.data_size = sizeof(*request);
 	request->head.data_start = offsetof(struct request, data);
-	strcpy(request->head.name, NAME);
+	snprintf(request->head.name, sizeof(request->head.name), NAME);
 }
 
 static int try_request(struct request *request, unsigned long number)
@@ -119,7 +118,7 @@ static void do_request(struct request *request, unsigned long number, const char
 		die(what);
 }
 
-static void load_table(const char *device, const char *log, uint64_t size)
+static void load_table(const char *device, const char *log, __u64 size)
 {
 	struct request request;
 	struct dm_target_spec *spec = (void *)request.data;
@@ -127,7 +126,7 @@ static void load_table(const char *device, const char *log, uint64_t size)
 	request_begin(&request);
 	request.head.target_count = 1;
 	spec->length = size / SECTOR;
-	strcpy(spec->target_type, "log-writes");
+	snprintf(spec->target_type, sizeof(spec->target_type), "log-writes");
 	snprintf((char *)(spec + 1), sizeof(request.data) - sizeof(*spec), "%s %s", device, log);
 	do_request(&request, DM_TABLE_LOAD, "DM_TABLE_LOAD");
 }
@@ -135,7 +134,7 @@ static void load_table(const char *device, const char *log, uint64_t size)
 static int main_record(char **argv)
 {
 	int device = open_or_die(argv[0], O_RDONLY), log = open_or_die(argv[1], O_RDWR);
-	uint64_t size = device_size(device, argv[0]);
+	__u64 size = device_size(device, argv[0]);
 	char *page = pages_alloc(PAGE);
 	struct request request;
 
@@ -166,14 +165,22 @@ static int main_mark(char **argv)
 	return 0;
 }
 
+static bool stopped(void)
+{
+	struct request request;
+
+	request_begin(&request);
+	if (!try_request(&request, DM_DEV_REMOVE))
+		return true;
+	if (errno != EBUSY)
+		die("DM_DEV_REMOVE");
+	return false;
+}
+
 /* What unmounts a filesystem may not have closed the device at once. */
 static int main_stop(char **argv)
 {
-	struct request request;
-	int ret;
-
-	if (!loop_until(10, (request_begin(&request), ret = try_request(&request, DM_DEV_REMOVE),
-			     !ret || errno != EBUSY)) || ret)
+	if (!loop_until(10, stopped()))
 		die("DM_DEV_REMOVE");
 	return 0;
 }
@@ -185,10 +192,11 @@ static bool is_zero(const char *bytes, size_t size)
 	return !*bytes && !memcmp(bytes, bytes + 1, size - 1);
 }
 
-static void each_page(const char *name, void (*see)(const char *page, uint64_t pos, int to), int to)
+static void each_page(const char *name, void (*see)(const char *page, __u64 pos, int to),
+		      int to)
 {
 	int fd = open_or_die(name, O_RDONLY | O_DIRECT);
-	uint64_t size = device_size(fd, name), pos, at;
+	__u64 size = device_size(fd, name), pos, at;
 	char *chunk = pages_alloc(CHUNK);
 
 	for (pos = 0; pos < size; pos += CHUNK) {
@@ -203,7 +211,7 @@ static void each_page(const char *name, void (*see)(const char *page, uint64_t p
 	close(fd);
 }
 
-static void keep_page(const char *page, uint64_t pos, int to)
+static void keep_page(const char *page, __u64 pos, int to)
 {
 	if (write(to, &pos, sizeof(pos)) != sizeof(pos) || write(to, page, PAGE) != PAGE)
 		die("what is kept");
@@ -215,7 +223,7 @@ static int main_save(char **argv)
 	return 0;
 }
 
-static void refuse_page(const char *page, uint64_t pos, int to)
+static void refuse_page(const char *page, __u64 pos, int to)
 {
 	fprintf(stderr, "verity_cut: the device does not forget what is discarded, at %llu\n",
 		(unsigned long long)pos);
@@ -225,7 +233,7 @@ static void refuse_page(const char *page, uint64_t pos, int to)
 /* Looking at all of the device takes longer than all else here. */
 static void restore(const char *file, const char *device, int fd, bool check)
 {
-	uint64_t range[2] = { 0, device_size(fd, device) }, pos;
+	__u64 range[2] = { 0, device_size(fd, device) }, pos;
 	int kept = open_or_die(file, O_RDONLY);
 	char *page = pages_alloc(PAGE);
 
@@ -242,27 +250,29 @@ static void restore(const char *file, const char *device, int fd, bool check)
 	close(kept);
 }
 
-/* --- the record: a super block, and entries with their data behind them, see dm-log-writes.c --- */
+/* --- the record: a super block, and entries with their data behind them --- */
+
+/* See dm-log-writes.c. */
 
 #define LOG_MAGIC	0x6a736677736872ULL
-#define LOG_FLUSH	(1 << 0)
-#define LOG_FUA		(1 << 1)
-#define LOG_DISCARD	(1 << 2)
-#define LOG_MARK	(1 << 3)
+#define LOG_FLUSH	0x1
+#define LOG_FUA		0x2
+#define LOG_DISCARD	0x4
+#define LOG_MARK	0x8
 
 struct super {
-	uint64_t magic, version, entries;
-	uint32_t sector_size;
+	__u64 magic, version, entries;
+	__u32 sector_size;
 };
 
 struct entry {
-	uint64_t sector, sectors, flags, length;
+	__u64 sector, sectors, flags, length;
 };
 
 struct record {
 	const char *name;
 	int fd;
-	uint64_t entries, sector_size;
+	__u64 entries, sector_size;
 };
 
 static void record_open(struct record *record, const char *name)
@@ -289,7 +299,7 @@ static int main_count(char **argv)
 	return 0;
 }
 
-static void entry_read(const struct record *record, uint64_t pos, struct entry *entry, char *mark)
+static void entry_read(const struct record *record, __u64 pos, struct entry *entry, char *mark)
 {
 	char *sector = pages_alloc(record->sector_size);
 	const struct entry *found = (void *)sector;
@@ -303,7 +313,7 @@ static void entry_read(const struct record *record, uint64_t pos, struct entry *
 	free(sector);
 }
 
-static uint64_t entry_end(const struct record *record, uint64_t pos, const struct entry *entry)
+static __u64 entry_end(const struct record *record, __u64 pos, const struct entry *entry)
 {
 	pos += record->sector_size;
 	if (!(entry->flags & LOG_DISCARD))
@@ -312,11 +322,11 @@ static uint64_t entry_end(const struct record *record, uint64_t pos, const struc
 }
 
 /* A page of what is written at once may be on the disk, and another not. */
-static void entry_write(const struct record *record, uint64_t pos, const struct entry *entry,
+static void entry_write(const struct record *record, __u64 pos, const struct entry *entry,
 			int device, bool torn)
 {
-	uint64_t size = entry->sectors * record->sector_size, at, part;
-	uint64_t to = entry->sector * record->sector_size;
+	__u64 size = entry->sectors * record->sector_size, at, part;
+	__u64 to = entry->sector * record->sector_size;
 	char *page = pages_alloc(PAGE);
 
 	memset(page, 0, PAGE);
@@ -327,16 +337,17 @@ static void entry_write(const struct record *record, uint64_t pos, const struct 
 		if (torn && random() % 2)
 			continue;
 		if (!(entry->flags & LOG_DISCARD))
-			read_at(record->fd, page, part, pos + record->sector_size + at, record->name);
+			read_at(record->fd, page, part, pos + record->sector_size + at,
+				record->name);
 		write_at(device, page, part, to + at, "the device");
 	}
 	free(page);
 }
 
 /* The entry behind the last flush before @until. */
-static uint64_t durable_until(const struct record *record, uint64_t until)
+static __u64 durable_until(const struct record *record, __u64 until)
 {
-	uint64_t pos = record->sector_size, durable = 0, i;
+	__u64 pos = record->sector_size, durable = 0, i;
 	char mark[SECTOR];
 	struct entry entry;
 
@@ -349,15 +360,16 @@ static uint64_t durable_until(const struct record *record, uint64_t until)
 	return durable;
 }
 
-static void replay(const struct record *record, int device, uint64_t until)
+static void replay(const struct record *record, int device, __u64 until)
 {
-	uint64_t durable = durable_until(record, until), pos = record->sector_size, i;
+	__u64 durable = durable_until(record, until), pos = record->sector_size, i;
 	char mark[SECTOR];
 	struct entry entry;
 
 	for (i = 0; i <= until && i < record->entries; i++) {
 		entry_read(record, pos, &entry, mark);
-		if (i < durable || (i < until && (entry.flags & LOG_FUA)) || (i < until && random() % 2))
+		if (i < durable ||
+		    (i < until && ((entry.flags & LOG_FUA) || random() % 2)))
 			entry_write(record, pos, &entry, device, false);
 		else if (i == until)
 			entry_write(record, pos, &entry, device, true);

@@ -46,7 +46,6 @@
 #include <linux/io_uring.h>
 #include <setjmp.h>
 #include <signal.h>
-#include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
@@ -412,9 +411,9 @@ static int main_where(int argc, char **argv)
 	return 0;
 }
 
-static uint32_t be32_at(const char *bytes)
+static __u32 be32_at(const char *bytes)
 {
-	uint32_t value;
+	__u32 value;
 
 	memcpy(&value, bytes, sizeof(value));
 	return be32toh(value);
@@ -438,7 +437,8 @@ static int main_inode(int argc, char **argv)
 	group_log = page[124] + per_block_log;
 	inode_size = 1 << page[122];
 	group = number >> group_log;
-	block = group * be32_at(page + 84) + ((number & ((1ULL << group_log) - 1)) >> per_block_log);
+	block = group * be32_at(page + 84);
+	block += (number & ((1ULL << group_log) - 1)) >> per_block_log;
 	at = (block << page[120]) + (number & ((1 << per_block_log) - 1)) * inode_size;
 	if (pread(device, page, PAGE, at & ~(PAGE - 1ULL)) != PAGE)
 		die(argv[1]);
@@ -525,8 +525,9 @@ static int main_follow(int argc, char **argv)
 
 static int enable(int fd)
 {
-	struct fsverity_enable_arg arg = { .version = 1, .hash_algorithm = FS_VERITY_HASH_ALG_SHA256,
-					   .block_size = PAGE };
+	struct fsverity_enable_arg arg = {
+		.version = 1, .hash_algorithm = FS_VERITY_HASH_ALG_SHA256, .block_size = PAGE,
+	};
 
 	return ioctl(fd, FS_IOC_ENABLE_VERITY, &arg);
 }
@@ -615,7 +616,8 @@ static void churn_map(const char *name)
 		return;
 	map = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	/* The mapping holds the file. */
-	if (map != MAP_FAILED && !fstat(fd, &stat) && stat.st_size >= LENGTH && !sigsetjmp(bus, 1)) {
+	if (map != MAP_FAILED && !fstat(fd, &stat) && stat.st_size >= LENGTH &&
+	    !sigsetjmp(bus, 1)) {
 		map[rand() % PAGE]++;
 		if (!enable(fd) || has_verity(fd))
 			wrong("it is mapped for writing, and has verity");
@@ -669,17 +671,24 @@ static void churn_read(const char *name)
 	close(fd);
 }
 
+static void churn_remove(const char *name)
+{
+	unlink(name);
+}
+
+static void churn_rename(const char *name)
+{
+	rename(name, any_name());
+}
+
 static void churn_one(void)
 {
-	switch (rand() % 8) {
-	case 0:	churn_create(any_name()); break;
-	case 1:	churn_map(any_name()); break;
-	case 2:	churn_truncate(any_name()); break;
-	case 3:	unlink(any_name()); break;
-	case 4:	rename(any_name(), any_name()); break;
-	case 5:	churn_read(any_name()); break;
-	default: churn_enable(any_name()); break;
-	}
+	static void (*const changes[])(const char *name) = {
+		churn_create, churn_map, churn_truncate, churn_read, churn_remove, churn_rename,
+		churn_enable, churn_enable,
+	};
+
+	changes[rand() % (sizeof(changes) / sizeof(*changes))](any_name());
 }
 
 static int main_churn(int argc, char **argv)

@@ -209,7 +209,8 @@ u32 verity_inode_place(const void *superblock, u64 ino, u64 *pos)
 	u32 blocks = get_unaligned_be32(sb + XFS_SB_AGBLOCKS);
 	u64 group, block;
 
-	if (block_log > 16 || inode_log > 11 || inode_log < 8 || per_block_log > 8 || group_log > 31)
+	if (block_log > 16 || inode_log > 11 || inode_log < 8 || per_block_log > 8 ||
+	    group_log > 31)
 		return 0;
 	group = ino >> (group_log + per_block_log);
 	block = (ino >> per_block_log) & ((1ULL << group_log) - 1);

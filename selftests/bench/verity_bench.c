@@ -176,7 +176,8 @@ static void measure_tree(const char *arm, int round, int batches)
 	qsort(ns, batches, sizeof(*ns), bench_compare);
 	figures = (struct bench_figures){ ns[0], ns[batches / 2], ns[batches - 1], 0 };
 	free(ns);
-	printf("{\"bench\":\"verity\",\"arm\":\"%s\",\"round\":%d,\"op\":\"read_tree\",", arm, round);
+	printf("{\"bench\":\"verity\",\"arm\":\"%s\",\"round\":%d,\"op\":\"%s\",", arm, round,
+	       op.name);
 	bench_print(&figures, batches, 1);
 	printf("}\n");
 	fflush(stdout);
