@@ -46,13 +46,13 @@ title = "ponds: RCU-ify the list"
 kind = "prerequisite"
 linux = "7.2"
 why = "the cached text belongs to a list that is read under RCU"
-kernels = { "6.18" = "needed", "7.2" = "present" }
+kernels = { "6.12" = "needed", "6.18" = "needed", "7.2" = "present" }
 [[upstream.with]]
 title = "locking of carp_text: a path leaves without unlocking"
 kind = "fix"
 linux = "7.2"
 why = "reported, its id was not found"
-kernels = { "6.18" = "needed", "7.2" = "present" }
+kernels = { "6.12" = "needed", "6.18" = "needed", "7.2" = "present" }
 [bench]
 program = "carp_bench"
 files = { off = "/proc/carp", off_again = "/proc/carp", null = "/proc/carp_uncached", new = "/proc/carp_cached" }
